@@ -1,0 +1,68 @@
+//! Every error code there is. A test holds this list against the pages in `docs/errors/`.
+//!
+//! Codes are added, never renamed and never given another meaning.
+
+use crate::problem::{Class, Code, Fault};
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $ident:ident = $name:literal, $fault:ident, $class:ident, $title:literal;)*) => {
+        $(
+            $(#[$doc])*
+            #[doc = $title]
+            pub const $ident: Code =
+                Code { name: $name, fault: Fault::$fault, class: Class::$class, title: $title };
+        )*
+        /// All of them, in the order of this file.
+        pub const ALL: &[Code] = &[$($ident),*];
+    };
+}
+
+codes! {
+    // Values.
+    INPUT_MALFORMED = "input.malformed", Caller, Invalid, "the input cannot be read";
+    INPUT_TOO_LARGE = "input.too_large", Caller, TooLarge, "the input passes a documented bound";
+    INPUT_UNKNOWN_KEY = "input.unknown_key", Caller, Invalid, "the input has a key that we do not know";
+    INPUT_IRI = "input.iri", Caller, Invalid, "an identifier is not an absolute IRI";
+    INPUT_TIME = "input.time", Caller, Invalid, "a time cannot be read";
+    INPUT_SCHEDULE = "input.schedule", Caller, Invalid, "a schedule cannot be read";
+    // Type models and twins.
+    MODEL_INVALID = "model.invalid", Caller, Invalid, "the type model breaks a rule";
+    MODEL_VERSION = "model.version", Caller, Conflict, "this version of the type model is taken";
+    MODEL_UNKNOWN = "model.unknown", Caller, NotFound, "there is no such type model";
+    TWIN_UNKNOWN = "twin.unknown", Caller, NotFound, "there is no such twin";
+    TWIN_MODEL = "twin.model", Caller, Conflict, "the twin has another type model";
+    TWIN_ATTRIBUTE = "twin.attribute", Caller, Invalid, "the type model has no such attribute";
+    TWIN_VALUE = "twin.value", Caller, Invalid, "a value does not fit its attribute";
+    // Ingest.
+    INGEST_MAP = "ingest.map", Caller, Invalid, "the map does not fit the file";
+    INGEST_ROW = "ingest.row", Caller, Invalid, "a row was refused";
+    INGEST_FILE = "ingest.file", Caller, Invalid, "the file cannot be read";
+    // Store.
+    STORE_LOCKED = "store.locked", Caller, Conflict, "another process has this directory";
+    STORE_DAMAGED = "store.damaged", Us, Damaged, "durable data is damaged";
+    STORE_VERSION = "store.version", Us, Damaged, "the directory was written by a newer release";
+    STORE_FOREIGN = "store.foreign", Us, Damaged, "a file belongs to another node or another time";
+    STORE_IO = "store.io", Us, Unavailable, "the disk refused";
+    STORE_STOPPED = "store.stopped", Us, Unavailable, "the log has stopped after a failed write";
+    STORE_MISSING = "store.missing", Caller, NotFound, "this is not a Twinpact directory";
+    STORE_EXISTS = "store.exists", Caller, Conflict, "the directory already holds a node";
+    // Proofs and trust.
+    PROOF_BROKEN = "proof.broken", Caller, Unproven, "the proof does not hold";
+    PROOF_UNANCHORED = "proof.unanchored", Caller, Unproven, "the proof is signed by nobody you named";
+    PROOF_LEVEL = "proof.level", Caller, Unproven, "the proof holds, but at a lower level than required";
+    TRUST_RECORD = "trust.record", Caller, Invalid, "this is not a signed organisation record";
+    TRUST_CONFLICT = "trust.conflict", Caller, Conflict, "another record is pinned for this organisation";
+    // Configuration, node, doors.
+    CONFIG_INVALID = "config.invalid", Caller, Config, "the configuration is wrong";
+    CONFIG_PORT = "config.port", Us, Config, "a port cannot be bound";
+    ADMIN_TOKEN = "admin.token", Caller, Unauthenticated, "the admin token is missing or wrong";
+    NODE_UNREACHABLE = "node.unreachable", Us, Unavailable, "the node does not answer";
+    ROUTE_UNKNOWN = "route.unknown", Caller, NotFound, "there is no such route";
+    INTERNAL = "internal", Us, Internal, "a bug of ours";
+}
+
+/// The code of that name.
+#[must_use]
+pub fn find(name: &str) -> Option<Code> {
+    ALL.iter().copied().find(|code| code.name == name)
+}

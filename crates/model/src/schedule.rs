@@ -1,0 +1,339 @@
+//! A weekly schedule in local time: `Mo-Fr 07:00-19:00 [Europe/Paris]`.
+//!
+//! Written like OpenStreetMap opening hours with the IANA zone inside the value, so that no JSON-LD
+//! processor can part them. Held as seven lists of half-open minute intervals, which is also its
+//! normal form. An hour that a clock change repeats is inside twice; one that it skips is never.
+
+use crate::codes;
+use crate::problem::Problem;
+use crate::time::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::{AmbiguousOffset, TimeZone};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+const DAYS: [&str; 7] = ["Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"];
+const MINUTES_A_DAY: u16 = 1440;
+/// The most intervals a day may have.
+const MAX_INTERVALS: usize = 24;
+
+/// When something is open, week after week, in one IANA time zone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Schedule {
+    zone: String,
+    tz: TimeZone,
+    /// Monday first; per day sorted, disjoint, half-open `[from, to)` in minutes after midnight.
+    days: [Vec<(u16, u16)>; 7],
+}
+
+impl Eq for Schedule {}
+
+impl Schedule {
+    /// A schedule from its text form: `DAYS TIMES[; DAYS TIMES …] [ZONE]`, where DAYS is
+    /// `Mo-Fr` or `Mo,We` and TIMES is `07:00-12:00,13:00-19:00`. An end before its start runs over
+    /// midnight.
+    ///
+    /// # Errors
+    /// `input.schedule` with what could not be read.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        let bad = |why: String| {
+            Problem::new(codes::INPUT_SCHEDULE, format!("{why} in the schedule {text:?}"))
+                .hint("write it like: Mo-Fr 07:00-19:00 [Europe/Paris]")
+        };
+        let (rules, zone) = text
+            .strip_suffix(']')
+            .and_then(|t| t.rsplit_once('['))
+            .ok_or_else(|| bad("no [time zone]".to_owned()))?;
+        let tz = TimeZone::get(zone).map_err(|_| bad(format!("unknown time zone {zone:?}")))?;
+        let mut days: [Vec<(u16, u16)>; 7] = Default::default();
+        for rule in rules.split(';').map(str::trim) {
+            let (which, times) = rule
+                .split_once(' ')
+                .ok_or_else(|| bad(format!("no days or no times in {rule:?}")))?;
+            let which = parse_days(which).ok_or_else(|| bad(format!("unknown days {which:?}")))?;
+            for span in times.split(',').map(str::trim) {
+                let (from, to) =
+                    parse_span(span).ok_or_else(|| bad(format!("no time span {span:?}")))?;
+                which.iter().for_each(|day| add(&mut days, *day, from, to));
+            }
+        }
+        for day in &mut days {
+            *day = merged(std::mem::take(day));
+            if day.len() > MAX_INTERVALS {
+                return Err(bad(format!("more than {MAX_INTERVALS} intervals a day")));
+            }
+        }
+        Ok(Schedule { zone: zone.to_owned(), tz, days })
+    }
+
+    /// The IANA zone it is written in.
+    #[must_use]
+    pub fn zone(&self) -> &str {
+        &self.zone
+    }
+
+    /// Per day, Monday first, the half-open intervals in minutes after local midnight.
+    #[must_use]
+    pub fn days(&self) -> &[Vec<(u16, u16)>; 7] {
+        &self.days
+    }
+
+    /// Whether it is open at that instant.
+    #[must_use]
+    pub fn contains(&self, at: Timestamp) -> bool {
+        let local = self.tz.to_datetime(at.to_jiff());
+        let day = usize::from(local.weekday().to_monday_zero_offset().unsigned_abs());
+        let minute =
+            u16::from(local.hour().unsigned_abs()) * 60 + u16::from(local.minute().unsigned_abs());
+        self.days
+            .get(day)
+            .is_some_and(|spans| spans.iter().any(|(from, to)| (*from..*to).contains(&minute)))
+    }
+
+    /// The first instant after `at` from which [`contains`](Self::contains) gives the other answer;
+    /// `None` when it never does.
+    #[must_use]
+    pub fn next_change(&self, at: Timestamp) -> Option<Timestamp> {
+        let open = self.contains(at);
+        let mut candidates = self.boundaries(at);
+        // A clock change can open or close the door by itself.
+        candidates.extend(
+            self.tz
+                .following(at.to_jiff())
+                .take(2)
+                .map(|t| Timestamp::from_micros(t.timestamp().as_microsecond())),
+        );
+        candidates.sort_unstable();
+        candidates.into_iter().find(|c| *c > at && self.contains(*c) != open)
+    }
+
+    /// The local clock of an instant: `Sun 2015-07-26 04:00`.
+    #[must_use]
+    pub fn local(&self, at: Timestamp) -> String {
+        self.tz.to_datetime(at.to_jiff()).strftime("%a %Y-%m-%d %H:%M").to_string()
+    }
+
+    /// Every start and end within the next nine days, in instants.
+    fn boundaries(&self, at: Timestamp) -> Vec<Timestamp> {
+        let mut found = Vec::new();
+        let mut date = self.tz.to_datetime(at.to_jiff()).date();
+        for _ in 0..9 {
+            let day = usize::from(date.weekday().to_monday_zero_offset().unsigned_abs());
+            for (from, to) in self.days.get(day).into_iter().flatten() {
+                for minute in [*from, *to] {
+                    let hour = i8::try_from(minute / 60 % 24).unwrap_or(0);
+                    let min = i8::try_from(minute % 60).unwrap_or(0);
+                    let on = if minute == MINUTES_A_DAY { date.tomorrow() } else { Ok(date) };
+                    if let Ok(on) = on {
+                        found.extend(self.instants(on.at(hour, min, 0, 0)));
+                    }
+                }
+            }
+            match date.tomorrow() {
+                Ok(next) => date = next,
+                Err(_) => break,
+            }
+        }
+        found
+    }
+
+    /// The instants that a local time names: one, two in a fold, the shifted one in a gap.
+    fn instants(&self, local: DateTime) -> Vec<Timestamp> {
+        let offsets = match self.tz.to_ambiguous_timestamp(local).offset() {
+            AmbiguousOffset::Unambiguous { offset } => vec![offset],
+            AmbiguousOffset::Gap { before, after } | AmbiguousOffset::Fold { before, after } => {
+                vec![before, after]
+            }
+        };
+        offsets
+            .into_iter()
+            .filter_map(|offset| offset.to_timestamp(local).ok())
+            .map(|t| Timestamp::from_micros(t.as_microsecond()))
+            .collect()
+    }
+}
+
+fn parse_days(text: &str) -> Option<Vec<usize>> {
+    let index = |name: &str| DAYS.iter().position(|day| *day == name);
+    let mut days = Vec::new();
+    for part in text.split(',') {
+        match part.split_once('-') {
+            None => days.push(index(part)?),
+            Some((from, to)) => {
+                let (from, to) = (index(from)?, index(to)?);
+                let end = if to < from { to + 7 } else { to };
+                days.extend((from..=end).map(|day| day % 7));
+            }
+        }
+    }
+    Some(days)
+}
+
+fn parse_span(text: &str) -> Option<(u16, u16)> {
+    let (from, to) = text.split_once('-')?;
+    let (from, to) = (parse_minute(from)?, parse_minute(to)?);
+    (from != to && from < MINUTES_A_DAY).then_some((from, to))
+}
+
+fn parse_minute(text: &str) -> Option<u16> {
+    let (hour, minute) = text.split_once(':')?;
+    if hour.len() != 2 || minute.len() != 2 {
+        return None;
+    }
+    let (hour, minute) = (hour.parse::<u16>().ok()?, minute.parse::<u16>().ok()?);
+    let total = hour * 60 + minute;
+    (minute < 60 && total <= MINUTES_A_DAY).then_some(total)
+}
+
+fn add(days: &mut [Vec<(u16, u16)>; 7], day: usize, from: u16, to: u16) {
+    let mut put = |day: usize, from: u16, to: u16| {
+        if let Some(spans) = days.get_mut(day % 7)
+            && from < to
+        {
+            spans.push((from, to));
+        }
+    };
+    if from < to {
+        put(day, from, to);
+    } else {
+        put(day, from, MINUTES_A_DAY);
+        put(day + 1, 0, to);
+    }
+}
+
+/// Sorted, with touching and overlapping intervals joined: one form for one meaning.
+fn merged(mut spans: Vec<(u16, u16)>) -> Vec<(u16, u16)> {
+    spans.sort_unstable();
+    let mut out: Vec<(u16, u16)> = Vec::new();
+    for (from, to) in spans {
+        match out.last_mut() {
+            Some(last) if from <= last.1 => last.1 = last.1.max(to),
+            _ => out.push((from, to)),
+        }
+    }
+    out
+}
+
+impl fmt::Display for Schedule {
+    /// The canonical text: days with equal hours are joined, Monday first.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rules: Vec<(String, &Vec<(u16, u16)>)> = Vec::new();
+        let mut day = 0;
+        while let Some(spans) = self.days.get(day) {
+            let run = self.days.iter().skip(day).take_while(|next| *next == spans).count();
+            let name = |i: usize| DAYS.get(i).copied().unwrap_or_default();
+            if !spans.is_empty() {
+                let which = match run {
+                    1 => name(day).to_owned(),
+                    _ => format!("{}-{}", name(day), name(day + run - 1)),
+                };
+                rules.push((which, spans));
+            }
+            day += run.max(1);
+        }
+        let texts: Vec<String> = rules
+            .into_iter()
+            .map(|(which, spans)| {
+                let spans: Vec<String> = spans
+                    .iter()
+                    .map(|(a, b)| {
+                        format!("{:02}:{:02}-{:02}:{:02}", a / 60, a % 60, b / 60, b % 60)
+                    })
+                    .collect();
+                format!("{which} {}", spans.join(","))
+            })
+            .collect();
+        write!(f, "{} [{}]", texts.join("; "), self.zone)
+    }
+}
+
+impl TryFrom<String> for Schedule {
+    type Error = Problem;
+    fn try_from(text: String) -> Result<Self, Problem> {
+        Schedule::parse(&text)
+    }
+}
+
+impl From<Schedule> for String {
+    fn from(value: Schedule) -> String {
+        value.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Schedule;
+    use crate::time::Timestamp;
+
+    fn schedule(text: &str) -> Schedule {
+        Schedule::parse(text).unwrap()
+    }
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).unwrap()
+    }
+
+    #[test]
+    fn one_form_for_one_meaning() {
+        for (text, expect) in [
+            ("Mo-Fr 07:00-19:00 [Europe/Paris]", Some("Mo-Fr 07:00-19:00 [Europe/Paris]")),
+            (
+                "Mo,Tu,We,Th,Fr 07:00-12:00,12:00-19:00 [Europe/Paris]",
+                Some("Mo-Fr 07:00-19:00 [Europe/Paris]"),
+            ),
+            ("Fr-Mo 00:00-24:00 [UTC]", Some("Mo 00:00-24:00; Fr-Su 00:00-24:00 [UTC]")),
+            ("Sa 22:00-06:00 [UTC]", Some("Sa 22:00-24:00; Su 00:00-06:00 [UTC]")),
+            ("Mo-Fr 07:00-19:00", None),
+            ("Mo-Fr 07:00-19:00 [Europe/Pari]", None),
+            ("Mon-Fri 07:00-19:00 [UTC]", None),
+            ("Mo 7-19 [UTC]", None),
+            ("Mo 07:00-25:00 [UTC]", None),
+            ("Mo 07:60-08:00 [UTC]", None),
+            ("Mo 07:00-07:00 [UTC]", None),
+            ("[UTC]", None),
+        ] {
+            let got = Schedule::parse(text).ok().map(|s| s.to_string());
+            assert_eq!(got.as_deref(), expect, "{text}");
+        }
+    }
+
+    #[test]
+    fn weekdays_in_paris() {
+        let s = schedule("Mo-Fr 07:00-19:00 [Europe/Paris]");
+        for (time, open, change) in [
+            // Friday evening closes until Monday morning.
+            ("2015-07-24T18:59:59+02:00", true, "2015-07-24T19:00:00+02:00"),
+            ("2015-07-24T19:00:00+02:00", false, "2015-07-27T07:00:00+02:00"),
+            ("2015-07-26T12:10:00Z", false, "2015-07-27T07:00:00+02:00"),
+            ("2015-07-27T06:59:59.999999+02:00", false, "2015-07-27T07:00:00+02:00"),
+            // Over the clock change of March 29 the offset is the new one.
+            ("2015-03-27T19:00:00+01:00", false, "2015-03-30T07:00:00+02:00"),
+        ] {
+            assert_eq!(s.contains(at(time)), open, "{time}");
+            assert_eq!(s.next_change(at(time)), Some(at(change)), "{time}");
+        }
+    }
+
+    #[test]
+    fn clock_changes_open_and_close_by_themselves() {
+        // 02:00–03:00 does not exist on that Sunday: the door stays shut.
+        let s = schedule("Su 02:00-03:00 [Europe/Paris]");
+        assert!(!s.contains(at("2015-03-29T00:59:59Z")));
+        assert!(!s.contains(at("2015-03-29T01:00:00Z")));
+        assert_eq!(s.next_change(at("2015-03-28T12:00:00Z")), Some(at("2015-04-05T00:00:00Z")));
+        // In October the hour comes twice: open for two hours on end.
+        assert!(s.contains(at("2015-10-25T00:30:00Z")) && s.contains(at("2015-10-25T01:30:00Z")));
+        assert_eq!(s.next_change(at("2015-10-25T00:30:00Z")), Some(at("2015-10-25T02:00:00Z")));
+        // Closing at 02:30 in a fold: open, shut, open again, shut again.
+        let s = schedule("Su 02:00-02:30 [Europe/Paris]");
+        assert_eq!(s.next_change(at("2015-10-25T00:10:00Z")), Some(at("2015-10-25T00:30:00Z")));
+        assert_eq!(s.next_change(at("2015-10-25T00:40:00Z")), Some(at("2015-10-25T01:00:00Z")));
+    }
+
+    #[test]
+    fn always_open_never_changes() {
+        let s = schedule("Mo-Su 00:00-24:00 [Asia/Kathmandu]");
+        assert_eq!(s.next_change(at("2015-10-25T00:10:00Z")), None);
+    }
+}

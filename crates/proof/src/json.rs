@@ -1,0 +1,318 @@
+//! JSON for signed types: parsed strictly, written canonically (RFC 8785).
+//!
+//! Signed types have no fractions, and integers only within ±(2^53−1), because elsewhere two readers
+//! of the same bytes see two numbers. A key that stands twice, depth beyond [`MAX_DEPTH`] and text
+//! that is not UTF-8 are refused for the same reason.
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// How deep arrays and objects may nest.
+pub const MAX_DEPTH: usize = 32;
+/// The largest integer that every JSON reader sees alike: 2^53 − 1.
+pub const MAX_INT: i64 = 9_007_199_254_740_991;
+
+/// A JSON value of a signed type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Json {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// An integer within ±(2^53−1).
+    Int(i64),
+    /// A text.
+    Text(String),
+    /// An array.
+    Array(Vec<Json>),
+    /// An object; each key once.
+    Object(BTreeMap<String, Json>),
+}
+
+/// Why bytes are not such a JSON value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonError(pub String);
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for JsonError {}
+
+impl Json {
+    /// The value of these bytes.
+    ///
+    /// # Errors
+    /// When they are not JSON, or hold a fraction, an integer beyond ±(2^53−1), a key twice, or more
+    /// than [`MAX_DEPTH`] levels.
+    pub fn parse(bytes: &[u8]) -> Result<Json, JsonError> {
+        let json: Json = serde_json::from_slice(bytes).map_err(|e| JsonError(e.to_string()))?;
+        if json.depth() > MAX_DEPTH {
+            return Err(JsonError(format!("nested deeper than {MAX_DEPTH} levels")));
+        }
+        Ok(json)
+    }
+
+    /// The value of these bytes, which must be its canonical form to the byte.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse), and when the bytes are another form of the same value.
+    pub fn parse_canonical(bytes: &[u8]) -> Result<Json, JsonError> {
+        let json = Json::parse(bytes)?;
+        if json.canonical().as_bytes() == bytes {
+            Ok(json)
+        } else {
+            Err(JsonError("not in canonical form (RFC 8785)".to_owned()))
+        }
+    }
+
+    /// The canonical form: keys sorted by UTF-16 code units, no white space, shortest escapes.
+    #[must_use]
+    pub fn canonical(&self) -> String {
+        let mut out = String::new();
+        self.write(&mut out);
+        out
+    }
+
+    fn write(&self, out: &mut String) {
+        match self {
+            Json::Null => out.push_str("null"),
+            Json::Bool(true) => out.push_str("true"),
+            Json::Bool(false) => out.push_str("false"),
+            Json::Int(n) => out.push_str(&n.to_string()),
+            Json::Text(text) => write_text(text, out),
+            Json::Array(items) => {
+                out.push('[');
+                for (i, item) in items.iter().enumerate() {
+                    if i > 0 {
+                        out.push(',');
+                    }
+                    item.write(out);
+                }
+                out.push(']');
+            }
+            Json::Object(members) => {
+                let mut sorted: Vec<(&String, &Json)> = members.iter().collect();
+                sorted.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+                out.push('{');
+                for (i, (key, value)) in sorted.into_iter().enumerate() {
+                    if i > 0 {
+                        out.push(',');
+                    }
+                    write_text(key, out);
+                    out.push(':');
+                    value.write(out);
+                }
+                out.push('}');
+            }
+        }
+    }
+
+    fn depth(&self) -> usize {
+        match self {
+            Json::Array(items) => 1 + items.iter().map(Json::depth).max().unwrap_or(0),
+            Json::Object(members) => 1 + members.values().map(Json::depth).max().unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    /// An object of these members.
+    pub fn object<'a>(members: impl IntoIterator<Item = (&'a str, Json)>) -> Json {
+        Json::Object(members.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())
+    }
+
+    /// A text.
+    pub fn text(text: impl Into<String>) -> Json {
+        Json::Text(text.into())
+    }
+
+    /// An array of texts.
+    pub fn texts<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Json {
+        Json::Array(texts.into_iter().map(Json::text).collect())
+    }
+
+    /// The member of that name, of an object that has it.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Json> {
+        match self {
+            Json::Object(members) => members.get(key),
+            _ => None,
+        }
+    }
+
+    /// The text, when it is one.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Json::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The integer, when it is one.
+    #[must_use]
+    pub fn as_int(&self) -> Option<i64> {
+        match self {
+            Json::Int(n) => Some(*n),
+            _ => None,
+        }
+    }
+
+    /// The items, when it is an array.
+    #[must_use]
+    pub fn as_array(&self) -> Option<&[Json]> {
+        match self {
+            Json::Array(items) => Some(items),
+            _ => None,
+        }
+    }
+}
+
+fn write_text(text: &str, out: &mut String) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\u{8}' => out.push_str("\\b"),
+            '\t' => out.push_str("\\t"),
+            '\n' => out.push_str("\\n"),
+            '\u{c}' => out.push_str("\\f"),
+            '\r' => out.push_str("\\r"),
+            c if u32::from(c) < 0x20 => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(JsonVisitor)
+    }
+}
+
+struct JsonVisitor;
+
+impl<'de> Visitor<'de> for JsonVisitor {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON without fractions")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
+        Ok(Json::Bool(value))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Json, E> {
+        if (-MAX_INT..=MAX_INT).contains(&value) {
+            Ok(Json::Int(value))
+        } else {
+            Err(E::custom(format!("the integer {value} is beyond ±(2^53−1)")))
+        }
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Json, E> {
+        self.visit_i64(i64::try_from(value).unwrap_or(i64::MAX))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Json, E> {
+        Err(E::custom(format!("the number {value} is not an integer")))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Json, E> {
+        Ok(Json::Text(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Json, E> {
+        Ok(Json::Text(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
+        let mut out = Vec::new();
+        while let Some(item) = items.next_element()? {
+            out.push(item);
+        }
+        Ok(Json::Array(out))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Json, A::Error> {
+        let mut out = BTreeMap::new();
+        while let Some((key, value)) = members.next_entry::<String, Json>()? {
+            if out.insert(key.clone(), value).is_some() {
+                return Err(A::Error::custom(format!("the key {key:?} stands twice")));
+            }
+        }
+        Ok(Json::Object(out))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Json, MAX_DEPTH};
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_canonical_form() {
+        for (text, expect) in [
+            (r#"{ "b" : 1, "a" : [ true, null ] }"#, Some(r#"{"a":[true,null],"b":1}"#)),
+            // UTF-16 order: the surrogate pair of U+1F600 sorts before U+FB33.
+            ("{\"\u{fb33}\":1,\"\u{1f600}\":2}", Some("{\"\u{1f600}\":2,\"\u{fb33}\":1}")),
+            (r#""\u0041\/\u000a\u001f""#, Some("\"A/\\n\\u001f\"")),
+            ("9007199254740991", Some("9007199254740991")),
+            ("9007199254740992", None),
+            ("-9007199254740992", None),
+            ("1.0", None),
+            ("1e2", None),
+            (r#"{"a":1,"a":2}"#, None),
+            (r#"{"a":1,"\u0061":2}"#, None),
+            ("[1] x", None),
+            ("", None),
+            ("\"\\ud800\"", None),
+        ] {
+            let got = Json::parse(text.as_bytes()).ok().map(|j| j.canonical());
+            assert_eq!(got.as_deref(), expect, "{text}");
+        }
+        assert!(Json::parse(b"\"\xff\"").is_err());
+    }
+
+    #[test]
+    fn depth_has_a_bound() {
+        let nested = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
+        assert!(Json::parse(nested(MAX_DEPTH).as_bytes()).is_ok());
+        assert!(Json::parse(nested(MAX_DEPTH + 1).as_bytes()).is_err());
+        assert!(Json::parse(nested(100_000).as_bytes()).is_err());
+    }
+
+    fn any_json() -> impl Strategy<Value = Json> {
+        let leaf = prop_oneof![
+            Just(Json::Null),
+            any::<bool>().prop_map(Json::Bool),
+            (-super::MAX_INT..=super::MAX_INT).prop_map(Json::Int),
+            any::<String>().prop_map(Json::Text),
+        ];
+        leaf.prop_recursive(4, 32, 6, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..6).prop_map(Json::Array),
+                proptest::collection::btree_map(any::<String>(), inner, 0..6)
+                    .prop_map(Json::Object),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn canonical_bytes_read_back(json in any_json()) {
+            let bytes = json.canonical();
+            prop_assert_eq!(Json::parse_canonical(bytes.as_bytes()).ok(), Some(json));
+        }
+    }
+}
