@@ -4,7 +4,18 @@
 //! Ed25519, so that it can be published alone, compiled for a browser, or written again in another
 //! language from `docs/format.md`.
 
+pub mod anchor;
+pub mod cbor;
+pub mod commit;
 pub mod digest;
+pub mod dsse;
 pub mod json;
+pub mod keys;
+pub mod note;
+pub mod text64;
+pub mod tree;
 
-pub use digest::{Digest, sha256};
+pub use digest::{Digest, sha256, to_hex};
+pub use dsse::Envelope;
+pub use json::Json;
+pub use keys::{PublicKey, SecretKey};

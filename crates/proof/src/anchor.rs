@@ -1,0 +1,155 @@
+//! The anchor: one leaf a tick over the blinded heads of all trees, each in its fixed slot.
+//!
+//! The slot makes a second head of one tree impossible to hide; the blinding, fresh for each tick,
+//! keeps a partner from seeing in its path whether its neighbour was active (docs/format.md).
+
+use crate::cbor::Writer;
+use crate::digest::{Digest, sha256_parts};
+use crate::tree::{Tree, leaf_hash};
+use sha2::{Digest as _, Sha256};
+
+/// The fewest slots of an anchor leaf.
+pub const MIN_SLOTS: u64 = 64;
+/// The most slots of an anchor leaf, 2^24: a bound for what is hashed and how long a path is.
+pub const MAX_SLOTS: u64 = 1 << 24;
+
+/// The random id of a tree.
+pub type TreeId = [u8; 16];
+
+/// The slot of the tree of events.
+pub const SLOT_EVENTS: u64 = 0;
+/// The slot of the tree of decisions.
+pub const SLOT_DECISIONS: u64 = 1;
+/// The first slot of a ledger.
+pub const FIRST_LEDGER_SLOT: u64 = 2;
+
+/// The head of one tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// The tree.
+    pub tree: TreeId,
+    /// How many leaves it has.
+    pub size: u64,
+    /// The root over them.
+    pub root: Digest,
+}
+
+/// The leaf of an entry: all that is public of it.
+#[must_use]
+pub fn entry_leaf(tree: &TreeId, index: u64, pc: &Digest) -> Digest {
+    leaf_hash(&Writer::array(4).text("twinpact-e/1").bytes(tree).uint(index).bytes(pc).done())
+}
+
+/// HMAC-SHA-256 under the anchor key over `[slot, tick]`: what stands in an unused slot, and whose
+/// first 16 bytes blind a used one.
+#[must_use]
+pub fn blinding(anchor_key: &[u8; 32], slot: u64, tick: u64) -> Digest {
+    hmac(anchor_key, &Writer::array(2).uint(slot).uint(tick).done())
+}
+
+/// The first 16 bytes of a blinding.
+#[must_use]
+pub fn blind(blinding: &Digest) -> [u8; 16] {
+    blinding.first_chunk::<16>().copied().unwrap_or_default()
+}
+
+/// The hash of a used slot.
+#[must_use]
+pub fn head_leaf(tick: u64, slot: u64, head: &Head, blind: &[u8; 16]) -> Digest {
+    let bytes = Writer::array(7)
+        .text("twinpact-h/1")
+        .uint(tick)
+        .uint(slot)
+        .bytes(&head.tree)
+        .uint(head.size)
+        .bytes(&head.root)
+        .bytes(blind)
+        .done();
+    leaf_hash(&bytes)
+}
+
+/// The anchor leaf of a tick; `time` is in microseconds since 1970.
+#[must_use]
+pub fn anchor_leaf(tick: u64, time: u64, slots: u64, heads: &Digest) -> Digest {
+    let bytes =
+        Writer::array(5).text("twinpact-a/1").uint(tick).uint(time).uint(slots).bytes(heads).done();
+    leaf_hash(&bytes)
+}
+
+/// The tree over all slots at one tick: `heads[s]` is the head in slot `s`, if any is there.
+#[must_use]
+pub fn slots_tree(anchor_key: &[u8; 32], tick: u64, heads: &[Option<Head>]) -> Tree {
+    let count = slot_count(heads.len() as u64);
+    let mut tree = Tree::default();
+    for slot in 0..count {
+        let blinding = blinding(anchor_key, slot, tick);
+        let head = usize::try_from(slot).ok().and_then(|s| heads.get(s)).copied().flatten();
+        tree.append(match head {
+            Some(head) => head_leaf(tick, slot, &head, &blind(&blinding)),
+            None => blinding,
+        });
+    }
+    tree
+}
+
+/// How many slots an anchor leaf has when so many are used: the next power of two, at least
+/// [`MIN_SLOTS`].
+#[must_use]
+pub fn slot_count(used: u64) -> u64 {
+    used.max(MIN_SLOTS).next_power_of_two()
+}
+
+/// HMAC (RFC 2104) with SHA-256 and a key of 32 bytes.
+#[must_use]
+pub fn hmac(key: &[u8; 32], message: &[u8]) -> Digest {
+    let mut inner_pad = [0x36u8; 64];
+    let mut outer_pad = [0x5cu8; 64];
+    for ((inner, outer), byte) in inner_pad.iter_mut().zip(&mut outer_pad).zip(key) {
+        *inner ^= byte;
+        *outer ^= byte;
+    }
+    let inner = Sha256::new().chain_update(inner_pad).chain_update(message).finalize();
+    sha256_parts(&[&outer_pad, &inner])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Head, anchor_leaf, blind, blinding, head_leaf, hmac, slot_count, slots_tree};
+    use crate::digest::to_hex;
+    use crate::tree::root_from_inclusion;
+
+    #[test]
+    fn hmac_is_that_of_rfc_4231() {
+        // Test case 2 has a short key; padded with zeros it is the same key.
+        let mut key = [0u8; 32];
+        key[..4].copy_from_slice(b"Jefe");
+        assert_eq!(
+            to_hex(&hmac(&key, b"what do ya want for nothing?")),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
+    }
+
+    #[test]
+    fn a_head_is_found_in_its_slot_only() {
+        let key = [5; 32];
+        let head = Head { tree: [1; 16], size: 3, root: [2; 32] };
+        let tree = slots_tree(&key, 9, &[Some(head), None, Some(head)]);
+        assert_eq!(tree.size(), 64);
+        let path = tree.inclusion(2, 64).unwrap();
+        let blinding = blinding(&key, 2, 9);
+        let leaf = head_leaf(9, 2, &head, &blind(&blinding));
+        assert_eq!(root_from_inclusion(&leaf, 2, 64, &path), Some(tree.root()));
+        // The same head cannot be shown at another slot or another tick.
+        let leaf = head_leaf(9, 0, &head, &blind(&blinding));
+        assert_ne!(root_from_inclusion(&leaf, 2, 64, &path), Some(tree.root()));
+        assert_ne!(tree.root(), slots_tree(&key, 10, &[Some(head), None, Some(head)]).root());
+    }
+
+    #[test]
+    fn slots_grow_by_doubling() {
+        for (used, count) in [(0, 64), (64, 64), (65, 128), (1000, 1024)] {
+            assert_eq!(slot_count(used), count);
+        }
+        assert_ne!(anchor_leaf(0, 0, 64, &[0; 32]), anchor_leaf(0, 0, 128, &[0; 32]));
+    }
+}

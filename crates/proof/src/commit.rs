@@ -1,0 +1,231 @@
+//! Commitments to the attributes of an entry, and their disclosure one by one (docs/format.md).
+//!
+//! Every attribute gets a salt of its own from the entry's seed, so a withheld value cannot be
+//! guessed from its digest; sorting and padding hide how many there are and where. A full opening
+//! (the seed) explains every digest, so nothing can be smuggled in unseen.
+
+use crate::cbor::{Reader, Writer};
+use crate::digest::{Digest, sha256, sha256_parts};
+use crate::tree;
+
+/// The secret that all salts of one entry come from; it lives only inside the sealed payload.
+pub type Seed = [u8; 32];
+/// A salt.
+pub type Salt = [u8; 16];
+
+/// The most attributes under one commitment.
+pub const MAX_ATTRIBUTES: usize = 32;
+const ATTRIBUTE_SALTS: u8 = 0x53;
+const POINT_SALTS: u8 = 0x54;
+
+/// One attribute: path, datatype, lexical form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attr<'a> {
+    /// Its name.
+    pub path: &'a str,
+    /// How to read the lexical form.
+    pub datatype: &'a str,
+    /// The value as text.
+    pub lexical: &'a str,
+}
+
+/// A commitment with all that can be disclosed of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commitment {
+    /// The payload commitment that stands in the leaf.
+    pub pc: Digest,
+    /// The attribute bytes `a_i`, in the order of the attributes.
+    pub openings: Vec<Vec<u8>>,
+    /// All digests and dummies, sorted.
+    pub digests: Vec<Digest>,
+}
+
+/// What a reader is shown: some openings, and the other digests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disclosure {
+    /// The bytes `a_i` of the disclosed attributes.
+    pub disclosed: Vec<Vec<u8>>,
+    /// The digests of everything else, dummies included, sorted.
+    pub withheld: Vec<Digest>,
+}
+
+/// Commits to these attributes in their order; `None` for more than [`MAX_ATTRIBUTES`] or none.
+#[must_use]
+pub fn commit(seed: &Seed, attributes: &[Attr<'_>]) -> Option<Commitment> {
+    let count = attributes.len();
+    if count == 0 || count > MAX_ATTRIBUTES {
+        return None;
+    }
+    let padded = [8, 16, 32].into_iter().find(|n| *n >= count)?;
+    let openings: Vec<Vec<u8>> = attributes
+        .iter()
+        .enumerate()
+        .map(|(i, attribute)| attribute_bytes(&salt(seed, ATTRIBUTE_SALTS, i), attribute))
+        .collect();
+    let mut digests: Vec<Digest> = openings.iter().map(|a| sha256(a)).collect();
+    let used_blocks = count.div_ceil(2);
+    digests.extend((0..padded - count).map(|i| block(seed, ATTRIBUTE_SALTS, used_blocks + i)));
+    digests.sort_unstable();
+    Some(Commitment { pc: commitment_of(&digests), openings, digests })
+}
+
+impl Commitment {
+    /// Shows the attributes at these positions and withholds the rest.
+    #[must_use]
+    pub fn disclose(&self, positions: &[usize]) -> Disclosure {
+        let disclosed: Vec<Vec<u8>> =
+            positions.iter().filter_map(|i| self.openings.get(*i).cloned()).collect();
+        let shown: Vec<Digest> = disclosed.iter().map(|a| sha256(a)).collect();
+        let withheld = self.digests.iter().filter(|d| !shown.contains(d)).copied().collect();
+        Disclosure { disclosed, withheld }
+    }
+}
+
+impl Disclosure {
+    /// The commitment that these openings and digests make; `None` when their number is none that a
+    /// commitment can have, or one stands twice.
+    #[must_use]
+    pub fn commitment(&self) -> Option<Digest> {
+        let mut digests: Vec<Digest> = self.disclosed.iter().map(|a| sha256(a)).collect();
+        digests.extend_from_slice(&self.withheld);
+        digests.sort_unstable();
+        let once = digests.windows(2).all(|pair| pair.first() != pair.last());
+        (matches!(digests.len(), 8 | 16 | 32) && once).then(|| commitment_of(&digests))
+    }
+}
+
+fn commitment_of(sorted: &[Digest]) -> Digest {
+    let mut writer = Writer::array(2).text("twinpact-c/1").nested(sorted.len());
+    for digest in sorted {
+        writer = writer.bytes(digest);
+    }
+    sha256(&writer.done())
+}
+
+/// The bytes that an attribute's digest is over.
+#[must_use]
+pub fn attribute_bytes(salt: &Salt, attribute: &Attr<'_>) -> Vec<u8> {
+    Writer::array(5)
+        .text("twinpact-d/1")
+        .bytes(salt)
+        .text(attribute.path)
+        .text(attribute.datatype)
+        .text(attribute.lexical)
+        .done()
+}
+
+/// Reads disclosed attribute bytes; `None` when they are not exactly of that form.
+#[must_use]
+pub fn read_attribute(bytes: &[u8]) -> Option<Attr<'_>> {
+    let mut reader = Reader::new(bytes);
+    reader.array(5)?;
+    if reader.text()? != "twinpact-d/1" || reader.bytes()?.len() != 16 {
+        return None;
+    }
+    let attribute =
+        Attr { path: reader.text()?, datatype: reader.text()?, lexical: reader.text()? };
+    reader.end()?;
+    Some(attribute)
+}
+
+/// One point of a batch: time, datatype and lexical form as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Point<'a> {
+    /// When it was true.
+    pub time: &'a str,
+    /// How to read the lexical form.
+    pub datatype: &'a str,
+    /// The value as text.
+    pub lexical: &'a str,
+}
+
+/// The bytes of the `i`-th point of an entry with this seed, whose RFC 6962 leaf hash stands in the
+/// tree of points.
+#[must_use]
+pub fn point_bytes(seed: &Seed, i: usize, point: &Point<'_>) -> Vec<u8> {
+    Writer::array(5)
+        .text("twinpact-p/1")
+        .bytes(&salt(seed, POINT_SALTS, i))
+        .text(point.time)
+        .text(point.datatype)
+        .text(point.lexical)
+        .done()
+}
+
+/// The lexical form `COUNT:HEX(root)` of an attribute with datatype `points`.
+#[must_use]
+pub fn points_lexical<'a>(seed: &Seed, points: impl IntoIterator<Item = Point<'a>>) -> String {
+    let mut tree = tree::Tree::default();
+    for (i, point) in points.into_iter().enumerate() {
+        tree.append(tree::leaf_hash(&point_bytes(seed, i, &point)));
+    }
+    format!("{}:{}", tree.size(), crate::digest::to_hex(&tree.root()))
+}
+
+fn block(seed: &Seed, stream: u8, j: usize) -> Digest {
+    let number = u32::try_from(j).unwrap_or(u32::MAX);
+    sha256_parts(&[&[stream], seed, &number.to_be_bytes()])
+}
+
+/// 16 bytes each from the blocks, in order: two salts a block.
+fn salt(seed: &Seed, stream: u8, i: usize) -> Salt {
+    let block = block(seed, stream, i / 2);
+    let half =
+        if i.is_multiple_of(2) { block.first_chunk::<16>() } else { block.last_chunk::<16>() };
+    half.copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Attr, MAX_ATTRIBUTES, Point, commit, points_lexical, read_attribute};
+    use proptest::prelude::*;
+
+    fn attributes(n: usize) -> Vec<(String, String)> {
+        (0..n).map(|i| (format!("a{i}"), format!("{i}.5"))).collect()
+    }
+
+    fn attrs(owned: &[(String, String)]) -> Vec<Attr<'_>> {
+        owned.iter().map(|(p, l)| Attr { path: p, datatype: "double", lexical: l }).collect()
+    }
+
+    #[test]
+    fn numbers_are_padded() {
+        for (n, digests) in [(1, 8), (8, 8), (9, 16), (16, 16), (17, 32), (32, 32)] {
+            let owned = attributes(n);
+            assert_eq!(commit(&[7; 32], &attrs(&owned)).unwrap().digests.len(), digests);
+        }
+        assert!(commit(&[7; 32], &[]).is_none());
+        assert!(commit(&[7; 32], &attrs(&attributes(MAX_ATTRIBUTES + 1))).is_none());
+    }
+
+    #[test]
+    fn points_of_nothing_have_a_root_too() {
+        assert!(points_lexical(&[0; 32], []).starts_with("0:e3b0c44298fc1c14"));
+        let one = Point { time: "t", datatype: "row", lexical: "[]" };
+        assert_ne!(points_lexical(&[0; 32], [one]), points_lexical(&[1; 32], [one]));
+    }
+
+    proptest! {
+        #[test]
+        fn any_disclosure_opens_the_commitment(n in 1usize..=32, mask: u32, seed: [u8; 32]) {
+            let owned = attributes(n);
+            let commitment = commit(&seed, &attrs(&owned)).unwrap();
+            let positions: Vec<usize> = (0..n).filter(|i| mask >> i & 1 == 1).collect();
+            let disclosure = commitment.disclose(&positions);
+            prop_assert_eq!(disclosure.commitment(), Some(commitment.pc));
+            for (bytes, i) in disclosure.disclosed.iter().zip(&positions) {
+                prop_assert_eq!(read_attribute(bytes).unwrap().lexical, owned[*i].1.as_str());
+            }
+        }
+
+        #[test]
+        fn any_other_byte_does_not(position in 0usize..40, flip in 1u8..) {
+            let owned = attributes(5);
+            let commitment = commit(&[3; 32], &attrs(&owned)).unwrap();
+            let mut disclosure = commitment.disclose(&[0, 1]);
+            let byte = position % disclosure.disclosed[1].len();
+            disclosure.disclosed[1][byte] ^= flip;
+            prop_assert_ne!(disclosure.commitment(), Some(commitment.pc));
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! DSSE envelopes (Dead Simple Signing Envelope 1.0) around canonical JSON.
+//!
+//! The exact bytes are signed, so a verifier needs no canonicaliser; ours still refuses payloads that
+//! are not canonical, so that two documents never differ in spelling only. `keyid` is a hint for
+//! looking a key up, never a reason to trust it.
+
+use crate::digest::{Digest, sha256};
+use crate::json::Json;
+use crate::keys::{PublicKey, SecretKey};
+use crate::text64;
+
+/// The most signatures of one envelope.
+pub const MAX_SIGNATURES: usize = 16;
+
+/// A signed document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// The media type of the payload; part of what is signed.
+    pub payload_type: String,
+    /// The canonical JSON that is signed.
+    pub payload: Vec<u8>,
+    /// Who signed.
+    pub signatures: Vec<Signature>,
+}
+
+/// One signature of an envelope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    /// [`PublicKey::id`] of the signer's key.
+    pub key_id: String,
+    /// Over the pre-authentication encoding.
+    pub bytes: [u8; 64],
+}
+
+impl Envelope {
+    /// Signs the document.
+    #[must_use]
+    pub fn sign(payload_type: &str, payload: &Json, key: &SecretKey) -> Envelope {
+        let mut envelope = Envelope {
+            payload_type: payload_type.to_owned(),
+            payload: payload.canonical().into_bytes(),
+            signatures: Vec::new(),
+        };
+        envelope.add_signature(key);
+        envelope
+    }
+
+    /// Adds one more signature over the same bytes: a countersignature.
+    pub fn add_signature(&mut self, key: &SecretKey) {
+        let bytes = key.sign(&self.signed_bytes());
+        self.signatures.push(Signature { key_id: key.public().id(), bytes });
+    }
+
+    /// Whether this key signed it.
+    #[must_use]
+    pub fn signed_by(&self, key: &PublicKey) -> bool {
+        let message = self.signed_bytes();
+        let id = key.id();
+        self.signatures.iter().any(|s| s.key_id == id && key.verifies(&message, &s.bytes))
+    }
+
+    /// Whether every signature is by one of these keys and holds; with at least one signature.
+    #[must_use]
+    pub fn signed_only_by(&self, keys: &[PublicKey]) -> bool {
+        let message = self.signed_bytes();
+        let holds = |s: &Signature| {
+            keys.iter().any(|key| s.key_id == key.id() && key.verifies(&message, &s.bytes))
+        };
+        !self.signatures.is_empty() && self.signatures.iter().all(holds)
+    }
+
+    /// The payload as JSON.
+    #[must_use]
+    pub fn document(&self) -> Option<Json> {
+        Json::parse_canonical(&self.payload).ok()
+    }
+
+    /// SHA-256 of the payload: the fingerprint of the document, whoever signed it.
+    #[must_use]
+    pub fn fingerprint(&self) -> Digest {
+        sha256(&self.payload)
+    }
+
+    /// The envelope as JSON.
+    #[must_use]
+    pub fn to_json(&self) -> Json {
+        let signatures = self.signatures.iter().map(|s| {
+            Json::object([
+                ("keyid", Json::text(&s.key_id)),
+                ("sig", Json::text(text64::encode(&s.bytes))),
+            ])
+        });
+        Json::object([
+            ("payload", Json::text(text64::encode(&self.payload))),
+            ("payloadType", Json::text(&self.payload_type)),
+            ("signatures", Json::Array(signatures.collect())),
+        ])
+    }
+
+    /// The envelope of this JSON; `None` when it is not exactly of the form, or the payload is not
+    /// canonical JSON.
+    #[must_use]
+    pub fn from_json(json: &Json) -> Option<Envelope> {
+        let Json::Object(members) = json else { return None };
+        let items = json.get("signatures")?.as_array()?;
+        if members.len() != 3 || items.is_empty() || items.len() > MAX_SIGNATURES {
+            return None;
+        }
+        let envelope = Envelope {
+            payload_type: json.get("payloadType")?.as_text()?.to_owned(),
+            payload: text64::decode(json.get("payload")?.as_text()?)?,
+            signatures: items.iter().map(signature).collect::<Option<Vec<_>>>()?,
+        };
+        envelope.document().map(|_| envelope)
+    }
+
+    /// The pre-authentication encoding: type and payload with their lengths.
+    fn signed_bytes(&self) -> Vec<u8> {
+        let head = format!(
+            "DSSEv1 {} {} {} ",
+            self.payload_type.len(),
+            self.payload_type,
+            self.payload.len()
+        );
+        let mut bytes = head.into_bytes();
+        bytes.extend_from_slice(&self.payload);
+        bytes
+    }
+}
+
+fn signature(json: &Json) -> Option<Signature> {
+    let Json::Object(members) = json else { return None };
+    let key_id = json.get("keyid")?.as_text()?.to_owned();
+    let bytes = text64::decode_exact(json.get("sig")?.as_text()?)?;
+    (members.len() == 2).then_some(Signature { key_id, bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Envelope;
+    use crate::json::Json;
+    use crate::keys::SecretKey;
+
+    #[test]
+    fn envelopes_read_as_written_and_count_their_signers() {
+        let (ours, theirs) = (SecretKey::new(&[1; 32]), SecretKey::new(&[2; 32]));
+        let mut envelope = Envelope::sign("application/x", &Json::texts(["a"]), &ours);
+        envelope.add_signature(&theirs);
+        let read = Envelope::from_json(&envelope.to_json()).unwrap();
+        assert_eq!(read, envelope);
+        assert!(read.signed_by(&ours.public()) && read.signed_by(&theirs.public()));
+        assert!(!read.signed_only_by(&[ours.public()]));
+        assert!(read.signed_only_by(&[ours.public(), theirs.public()]));
+    }
+
+    #[test]
+    fn the_type_is_part_of_what_is_signed() {
+        let key = SecretKey::new(&[1; 32]);
+        let mut envelope = Envelope::sign("application/x", &Json::Null, &key);
+        envelope.payload_type = "application/y".into();
+        assert!(!envelope.signed_by(&key.public()));
+    }
+
+    #[test]
+    fn other_forms_are_refused() {
+        let key = SecretKey::new(&[1; 32]);
+        let good = Envelope::sign("application/x", &Json::Null, &key).to_json().canonical();
+        let check = |from: &str, to: &str| {
+            let json = Json::parse(good.replacen(from, to, 1).as_bytes()).unwrap();
+            assert_eq!(Envelope::from_json(&json), None, "{from} → {to}");
+        };
+        check("\"payload\":", "\"extra\":1,\"payload\":");
+        check("\"keyid\":", "\"extra\":1,\"keyid\":");
+        check("bnVsbA==", "IG51bGw=");
+        check("[{", "[],\"x\":[{");
+    }
+}

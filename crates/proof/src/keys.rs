@@ -1,0 +1,93 @@
+//! Ed25519 (RFC 8032) keys: the one signature for documents and checkpoints.
+//!
+//! Verification is strict: non-canonical points and small-order keys are refused, so that a signature
+//! has one form and proves one key.
+
+use crate::digest::{sha256, to_hex};
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use std::fmt;
+
+/// A public key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct PublicKey([u8; 32]);
+
+impl PublicKey {
+    /// The key of these bytes.
+    #[must_use]
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        PublicKey(bytes)
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub const fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// `ed25519:` and the first 8 bytes of its SHA-256 in hex: a name for people and look-ups, never
+    /// a reason to trust.
+    #[must_use]
+    pub fn id(&self) -> String {
+        let digest = sha256(&self.0);
+        format!("ed25519:{}", to_hex(digest.first_chunk::<8>().map_or(&[][..], |c| c)))
+    }
+
+    /// Whether the signature over the message is this key's.
+    #[must_use]
+    pub fn verifies(&self, message: &[u8], signature: &[u8; 64]) -> bool {
+        VerifyingKey::from_bytes(&self.0)
+            .and_then(|key| key.verify_strict(message, &Signature::from_bytes(signature)))
+            .is_ok()
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.id())
+    }
+}
+
+/// A signing key. It cannot be printed.
+pub struct SecretKey(SigningKey);
+
+impl SecretKey {
+    /// The key of 32 random bytes.
+    #[must_use]
+    pub fn new(bytes: &[u8; 32]) -> Self {
+        SecretKey(SigningKey::from_bytes(bytes))
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn public(&self) -> PublicKey {
+        PublicKey(self.0.verifying_key().to_bytes())
+    }
+
+    /// Signs; the same message always gives the same signature.
+    #[must_use]
+    pub fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.0.sign(message).to_bytes()
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretKey of {}", self.public().id())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PublicKey, SecretKey};
+
+    #[test]
+    fn signatures_hold_for_their_message_only() {
+        let key = SecretKey::new(&[1; 32]);
+        let signature = key.sign(b"message");
+        assert!(key.public().verifies(b"message", &signature));
+        assert!(!key.public().verifies(b"massage", &signature));
+        assert!(!SecretKey::new(&[2; 32]).public().verifies(b"message", &signature));
+        assert!(!PublicKey::new([0; 32]).verifies(b"message", &[0; 64]));
+        assert!(!format!("{key:?}").contains("01, 01"));
+    }
+}
