@@ -1,0 +1,355 @@
+//! The Merkle trees over the log, and the anchor over their heads. Values in memory, no I/O.
+//!
+//! Tree number `n` (from 1) has slot `n − 1`, which is never reused. A tick appends one anchor leaf,
+//! which is a function of the log up to that frame and of the anchor key, and of nothing else.
+
+use crate::frame::{Opens, Tick, TreeState};
+use crate::log::Place;
+use twinpact_model::codes;
+use twinpact_model::problem::Problem;
+use twinpact_proof::anchor::{self, Head, TreeId};
+use twinpact_proof::digest::Digest;
+use twinpact_proof::note::Checkpoint;
+use twinpact_proof::tree::Tree;
+
+/// The number of a tree in this log.
+pub type TreeNo = u32;
+
+/// Local records, which are in no tree.
+pub const LOCAL: TreeNo = 0;
+/// The tree of events.
+pub const EVENTS: TreeNo = 1;
+/// The tree of decisions.
+pub const DECISIONS: TreeNo = 2;
+/// The number under which the state of the anchor stands in a state frame.
+pub const ANCHOR: TreeNo = u32::MAX;
+
+/// One tree.
+#[derive(Debug, Default)]
+struct Growing {
+    id: TreeId,
+    tree: Tree,
+    /// (tick, size) for each tick at which the size was another than before.
+    sizes: Vec<(u64, u64)>,
+    /// Where each entry lies: its frame and its position there.
+    places: Vec<(Place, u32)>,
+}
+
+impl Growing {
+    fn head_at(&self, tick: u64) -> Option<Head> {
+        let size = self.sizes.iter().rev().find(|(at, _)| *at <= tick)?.1;
+        Some(Head { tree: self.id, size, root: self.tree.root_at(size)? })
+    }
+}
+
+/// One anchor leaf.
+#[derive(Debug, Clone, Copy)]
+struct AnchorLeaf {
+    time: u64,
+    slots: u64,
+    heads: Digest,
+}
+
+/// All trees and the anchor.
+#[derive(Default)]
+pub struct Forest {
+    anchor_key: [u8; 32],
+    trees: Vec<Growing>,
+    anchor: Tree,
+    leaves: Vec<AnchorLeaf>,
+}
+
+/// All that shows an entry under a checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    /// The tree and its head at the tick.
+    pub head: Head,
+    /// The position in the tree.
+    pub index: u64,
+    /// From the leaf to the head's root.
+    pub tree_path: Vec<Digest>,
+    /// The head's fixed slot.
+    pub slot: u64,
+    /// The number of slots.
+    pub slots: u64,
+    /// The blinding of the head.
+    pub blind: [u8; 16],
+    /// From the head to the root over all heads.
+    pub head_path: Vec<Digest>,
+    /// The root over all heads.
+    pub heads: Digest,
+    /// The tick.
+    pub tick: u64,
+    /// The tick's time in microseconds since 1970.
+    pub time: u64,
+    /// From the anchor leaf to the checkpoint's root.
+    pub anchor_path: Vec<Digest>,
+    /// The checkpoint's size.
+    pub anchor_size: u64,
+    /// The checkpoint's root.
+    pub anchor_root: Digest,
+}
+
+impl Forest {
+    /// An empty forest under that anchor key.
+    #[must_use]
+    pub fn new(anchor_key: [u8; 32]) -> Forest {
+        Forest { anchor_key, ..Forest::default() }
+    }
+
+    /// Opens a tree. Numbers come in order.
+    ///
+    /// # Errors
+    /// `store.damaged` when a number was left out.
+    pub fn open(&mut self, opens: Opens) -> Result<(), Problem> {
+        if opens.tree != self.next_tree() {
+            return Err(inconsistent("a tree was opened out of order"));
+        }
+        self.trees.push(Growing { id: opens.id, ..Growing::default() });
+        Ok(())
+    }
+
+    /// The number that the next tree will have.
+    #[must_use]
+    pub fn next_tree(&self) -> TreeNo {
+        u32::try_from(self.trees.len()).unwrap_or(u32::MAX - 2) + 1
+    }
+
+    /// Appends an entry and gives its index and leaf.
+    ///
+    /// # Errors
+    /// `store.damaged` when there is no such tree.
+    pub fn append(
+        &mut self,
+        tree: TreeNo,
+        pc: &Digest,
+        place: (Place, u32),
+    ) -> Result<(u64, Digest), Problem> {
+        let grown = self.tree_mut(tree)?;
+        let index = grown.tree.size();
+        let leaf = anchor::entry_leaf(&grown.id, index, pc);
+        grown.tree.append(leaf);
+        grown.places.push(place);
+        Ok((index, leaf))
+    }
+
+    /// Makes an anchor leaf over all heads as they stand.
+    ///
+    /// # Errors
+    /// `store.damaged` when a tick was left out.
+    pub fn tick(&mut self, tick: Tick) -> Result<(), Problem> {
+        if tick.number != self.ticks() {
+            return Err(inconsistent("a tick is missing"));
+        }
+        for grown in &mut self.trees {
+            let size = grown.tree.size();
+            if grown.sizes.last().is_none_or(|(_, last)| *last != size) {
+                grown.sizes.push((tick.number, size));
+            }
+        }
+        let slots = self.slots_tree(tick.number);
+        let (count, heads) = (slots.size(), slots.root());
+        self.anchor.append(anchor::anchor_leaf(tick.number, tick.time, count, &heads));
+        self.leaves.push(AnchorLeaf { time: tick.time, slots: count, heads });
+        Ok(())
+    }
+
+    /// How many ticks there were: the number that the next will have.
+    #[must_use]
+    pub fn ticks(&self) -> u64 {
+        self.anchor.size()
+    }
+
+    /// Whether anything was appended since the last tick.
+    #[must_use]
+    pub fn changed(&self) -> bool {
+        self.trees
+            .iter()
+            .any(|grown| grown.tree.size() != grown.sizes.last().map_or(0, |(_, size)| *size))
+    }
+
+    /// The tree's id.
+    #[must_use]
+    pub fn id(&self, tree: TreeNo) -> Option<TreeId> {
+        self.tree(tree).map(|grown| grown.id)
+    }
+
+    /// The tree's size now.
+    #[must_use]
+    pub fn size(&self, tree: TreeNo) -> u64 {
+        self.tree(tree).map_or(0, |grown| grown.tree.size())
+    }
+
+    /// The leaf hash of an entry.
+    #[must_use]
+    pub fn leaf(&self, tree: TreeNo, index: u64) -> Option<Digest> {
+        self.tree(tree)?.tree.leaf(index)
+    }
+
+    /// Where an entry lies.
+    #[must_use]
+    pub fn place(&self, tree: TreeNo, index: u64) -> Option<(Place, u32)> {
+        self.tree(tree)?.places.get(usize::try_from(index).ok()?).copied()
+    }
+
+    /// The head of a tree at a tick; `None` before its first entry or for a tick that was not.
+    #[must_use]
+    pub fn head_at(&self, tree: TreeNo, tick: u64) -> Option<Head> {
+        (tick < self.ticks()).then(|| self.tree(tree)?.head_at(tick)).flatten()
+    }
+
+    /// The first tick whose head covers that entry.
+    #[must_use]
+    pub fn tick_of(&self, tree: TreeNo, index: u64) -> Option<u64> {
+        let sizes = &self.tree(tree)?.sizes;
+        sizes.iter().find(|(_, size)| *size > index).map(|(tick, _)| *tick)
+    }
+
+    /// The proof of an entry under the checkpoint made at that tick.
+    #[must_use]
+    pub fn prove(&self, tree: TreeNo, index: u64, tick: u64) -> Option<Proof> {
+        let head = self.head_at(tree, tick)?;
+        let leaf = self.leaves.get(usize::try_from(tick).ok()?)?;
+        let slot = u64::from(tree.checked_sub(1)?);
+        let blinding = anchor::blinding(&self.anchor_key, slot, tick);
+        Some(Proof {
+            head,
+            index,
+            tree_path: self.tree(tree)?.tree.inclusion(index, head.size)?,
+            slot,
+            slots: leaf.slots,
+            blind: anchor::blind(&blinding),
+            head_path: self.slots_tree(tick).inclusion(slot, leaf.slots)?,
+            heads: leaf.heads,
+            tick,
+            time: leaf.time,
+            anchor_path: self.anchor.inclusion(tick, tick + 1)?,
+            anchor_size: tick + 1,
+            anchor_root: self.anchor.root_at(tick + 1)?,
+        })
+    }
+
+    /// That a tree at `new` leaves begins with its `old` leaves.
+    #[must_use]
+    pub fn consistency(&self, tree: TreeNo, old: u64, new: u64) -> Option<Vec<Digest>> {
+        self.tree(tree)?.tree.consistency(old, new)
+    }
+
+    /// That the anchor at `new` leaves begins with its `old` leaves.
+    #[must_use]
+    pub fn anchor_consistency(&self, old: u64, new: u64) -> Option<Vec<Digest>> {
+        self.anchor.consistency(old, new)
+    }
+
+    /// The checkpoint made at that tick, to be signed after the frame is durable.
+    #[must_use]
+    pub fn checkpoint(&self, origin: &str, tick: u64) -> Option<Checkpoint> {
+        let size = tick.checked_add(1)?;
+        let root = self.anchor.root_at(size)?;
+        Some(Checkpoint { origin: origin.to_owned(), size, root })
+    }
+
+    /// The state of all trees and of the anchor, for the first frame of a segment.
+    #[must_use]
+    pub fn state(&self) -> Vec<TreeState> {
+        let mut states: Vec<TreeState> = (1..)
+            .zip(&self.trees)
+            .map(|(tree, grown)| TreeState {
+                tree,
+                id: grown.id,
+                size: grown.tree.size(),
+                frontier: grown.tree.frontier(),
+            })
+            .collect();
+        states.push(TreeState {
+            tree: ANCHOR,
+            id: [0; 16],
+            size: self.anchor.size(),
+            frontier: self.anchor.frontier(),
+        });
+        states
+    }
+
+    fn slots_tree(&self, tick: u64) -> Tree {
+        let heads: Vec<_> = self.trees.iter().map(|grown| grown.head_at(tick)).collect();
+        anchor::slots_tree(&self.anchor_key, tick, &heads)
+    }
+
+    fn tree(&self, number: TreeNo) -> Option<&Growing> {
+        self.trees.get(usize::try_from(number.checked_sub(1)?).ok()?)
+    }
+
+    fn tree_mut(&mut self, number: TreeNo) -> Result<&mut Growing, Problem> {
+        let at = number.checked_sub(1).and_then(|n| usize::try_from(n).ok());
+        at.and_then(|at| self.trees.get_mut(at))
+            .ok_or_else(|| inconsistent("an entry names a tree that was not opened"))
+    }
+}
+
+/// The log contradicts itself.
+pub(crate) fn inconsistent(why: &str) -> Problem {
+    Problem::new(codes::STORE_DAMAGED, format!("the log contradicts itself: {why}"))
+        .hint("nothing was changed; restore the directory from a copy")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EVENTS, Forest};
+    use crate::frame::{Opens, Tick};
+    use crate::log::Place;
+    use twinpact_proof::anchor::{anchor_leaf, head_leaf};
+    use twinpact_proof::tree::root_from_inclusion;
+
+    const HERE: (Place, u32) = (Place { segment: 1, offset: 0, length: 0 }, 0);
+
+    fn forest() -> Forest {
+        let mut forest = Forest::new([7; 32]);
+        (1..=3).for_each(|tree| forest.open(Opens { tree, id: [tree as u8; 16] }).unwrap());
+        for tick in 0..5u64 {
+            for _ in 0..=tick {
+                forest.append(EVENTS, &[tick as u8; 32], HERE).unwrap();
+            }
+            forest.append(3, &[9; 32], HERE).unwrap();
+            assert!(forest.changed());
+            forest.tick(Tick { number: tick, time: tick * 1000 }).unwrap();
+            assert!(!forest.changed());
+        }
+        forest
+    }
+
+    #[test]
+    fn every_entry_is_proven_at_every_later_tick() {
+        let forest = forest();
+        for tree in [EVENTS, 3] {
+            for index in 0..forest.size(tree) {
+                let first = forest.tick_of(tree, index).unwrap();
+                for tick in first..forest.ticks() {
+                    let proof = forest.prove(tree, index, tick).unwrap();
+                    let leaf = forest.leaf(tree, index).unwrap();
+                    let root = root_from_inclusion(&leaf, index, proof.head.size, &proof.tree_path);
+                    assert_eq!(root, Some(proof.head.root));
+                    let head = head_leaf(tick, proof.slot, &proof.head, &proof.blind);
+                    let heads =
+                        root_from_inclusion(&head, proof.slot, proof.slots, &proof.head_path);
+                    assert_eq!(heads, Some(proof.heads));
+                    let anchor = anchor_leaf(tick, proof.time, proof.slots, &proof.heads);
+                    let root =
+                        root_from_inclusion(&anchor, tick, proof.anchor_size, &proof.anchor_path);
+                    assert_eq!(root, Some(proof.anchor_root));
+                }
+                assert!(first == 0 || forest.prove(tree, index, first - 1).is_none());
+            }
+        }
+        assert_eq!(forest.head_at(2, 4).map(|h| h.size), Some(0));
+        assert!(forest.prove(EVENTS, 0, 5).is_none());
+    }
+
+    #[test]
+    fn gaps_are_damage() {
+        let mut forest = forest();
+        assert!(forest.open(Opens { tree: 5, id: [0; 16] }).is_err());
+        assert!(forest.append(9, &[0; 32], HERE).is_err());
+        assert!(forest.append(0, &[0; 32], HERE).is_err());
+        assert!(forest.tick(Tick { number: 7, time: 0 }).is_err());
+    }
+}

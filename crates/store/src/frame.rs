@@ -1,0 +1,390 @@
+//! Frames and segment heads: bytes to values and back. No file is touched here.
+//!
+//! A frame is one group commit: atomic, and all its entries become durable with one `fdatasync`. Its
+//! check sum is CRC-32C over everything behind the check sum; the head of a segment carries its own.
+
+use crate::bytes::{Put, Take};
+use twinpact_proof::anchor::TreeId;
+use twinpact_proof::digest::Digest;
+
+/// The length of a segment's head in bytes.
+pub const SEGMENT_HEAD: usize = 4096;
+/// The format version that this release writes, and the newest that it reads.
+pub const VERSION: u16 = 1;
+/// The largest frame in bytes.
+pub const MAX_FRAME: usize = 32 << 20;
+
+const SEGMENT_MAGIC: &[u8; 8] = b"TWINLOG\n";
+/// What every frame begins with.
+pub const FRAME_MAGIC: [u8; 4] = *b"TwFr";
+const FRAME_HEAD: usize = 12;
+const FLAG_TICK: u16 = 1;
+const FLAG_OPENS: u16 = 2;
+const FLAG_STATE: u16 = 4;
+
+/// What stands at the start of a segment file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentHead {
+    /// SHA-256 of the organisation's DID: a segment of another node is refused.
+    pub organisation: Digest,
+    /// The partition.
+    pub partition: u32,
+    /// Its number, from 1.
+    pub segment: u64,
+    /// The sequence number of its first entry.
+    pub first_seq: u64,
+    /// Random for each start of the node.
+    pub boot: [u8; 16],
+}
+
+/// Why a segment head cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadHead {
+    /// Written by a newer release.
+    Newer(u16),
+    /// Not a head, or damaged.
+    Damaged,
+}
+
+impl SegmentHead {
+    /// The bytes, [`SEGMENT_HEAD`] long.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut put = Put::default();
+        put.raw(SEGMENT_MAGIC);
+        put.u16(VERSION);
+        put.raw(&self.organisation);
+        put.u32(self.partition);
+        put.u64(self.segment);
+        put.u64(self.first_seq);
+        put.raw(&self.boot);
+        put.0.resize(SEGMENT_HEAD - 4, 0);
+        put.u32(crc32c::crc32c(&put.0));
+        put.0
+    }
+
+    /// Reads them.
+    ///
+    /// # Errors
+    /// When a newer release wrote them, or they are not what was written.
+    pub fn decode(bytes: &[u8]) -> Result<SegmentHead, BadHead> {
+        let head = bytes.get(..SEGMENT_HEAD).ok_or(BadHead::Damaged)?;
+        let (body, sum) = head.split_last_chunk::<4>().ok_or(BadHead::Damaged)?;
+        if crc32c::crc32c(body) != u32::from_le_bytes(*sum) {
+            return Err(BadHead::Damaged);
+        }
+        let mut take = Take(body);
+        if take.array() != Some(*SEGMENT_MAGIC) {
+            return Err(BadHead::Damaged);
+        }
+        match take.u16() {
+            Some(VERSION) => {}
+            Some(version) if version > VERSION => return Err(BadHead::Newer(version)),
+            _ => return Err(BadHead::Damaged),
+        }
+        let mut read = || {
+            Some(SegmentHead {
+                organisation: take.array()?,
+                partition: take.u32()?,
+                segment: take.u64()?,
+                first_seq: take.u64()?,
+                boot: take.array()?,
+            })
+        };
+        read().ok_or(BadHead::Damaged)
+    }
+}
+
+/// One entry as it stands in a frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedEntry {
+    /// The tree that it belongs to; 0 for local records, which are in no tree.
+    pub tree: u32,
+    /// The number of the subject key.
+    pub subject: u64,
+    /// The number of the bucket key.
+    pub bucket: u32,
+    /// The payload commitment.
+    pub pc: Digest,
+    /// The sealed payload.
+    pub sealed: Vec<u8>,
+}
+
+/// An anchor leaf that a frame makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tick {
+    /// Its number, from 0 without gaps.
+    pub number: u64,
+    /// The wall clock in microseconds since 1970.
+    pub time: u64,
+}
+
+/// A tree that a frame opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opens {
+    /// Its number in this log; its slot is one less.
+    pub tree: u32,
+    /// Its random id.
+    pub id: TreeId,
+}
+
+/// The state of one tree, or of the anchor (tree number `u32::MAX`), at the start of a segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TreeState {
+    /// The tree's number.
+    pub tree: u32,
+    /// Its id.
+    pub id: TreeId,
+    /// Its size.
+    pub size: u64,
+    /// The roots of its full subtrees, largest first.
+    pub frontier: Vec<Digest>,
+}
+
+/// One group commit.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Frame {
+    /// The sequence number of its first entry.
+    pub first_seq: u64,
+    /// When it was committed, in microseconds since 1970.
+    pub time: i64,
+    /// The trees that it opens, before its entries.
+    pub opens: Vec<Opens>,
+    /// The entries.
+    pub entries: Vec<SealedEntry>,
+    /// The anchor leaf that it makes, after its entries.
+    pub tick: Option<Tick>,
+    /// In the first frame of a segment: all trees as they stood.
+    pub state: Option<Vec<TreeState>>,
+}
+
+impl Frame {
+    /// The bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut put = Put::default();
+        put.raw(&FRAME_MAGIC);
+        put.u32(0);
+        put.u32(0);
+        put.u16(VERSION);
+        put.u16(self.flags());
+        put.u64(self.first_seq);
+        put.u32(u32::try_from(self.entries.len()).unwrap_or(u32::MAX));
+        put.i64(self.time);
+        if let Some(tick) = self.tick {
+            put.u64(tick.number);
+            put.u64(tick.time);
+        }
+        if !self.opens.is_empty() {
+            put.u32(u32::try_from(self.opens.len()).unwrap_or(u32::MAX));
+            for opens in &self.opens {
+                put.u32(opens.tree);
+                put.raw(&opens.id);
+            }
+        }
+        if let Some(state) = &self.state {
+            encode_state(&mut put, state);
+        }
+        for entry in &self.entries {
+            put.u32(entry.tree);
+            put.u64(entry.subject);
+            put.u32(entry.bucket);
+            put.raw(&entry.pc);
+            put.block(&entry.sealed);
+        }
+        seal_head(put.0)
+    }
+
+    fn flags(&self) -> u16 {
+        let flag = |on: bool, flag: u16| if on { flag } else { 0 };
+        flag(self.tick.is_some(), FLAG_TICK)
+            | flag(!self.opens.is_empty(), FLAG_OPENS)
+            | flag(self.state.is_some(), FLAG_STATE)
+    }
+
+    /// The frame that begins at the front of these bytes, and its length; `None` when there is no
+    /// whole and unharmed one.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<(Frame, usize)> {
+        let mut take = Take(bytes);
+        if take.array()? != FRAME_MAGIC {
+            return None;
+        }
+        let length = usize::try_from(take.u32()?).ok()?;
+        let sum = take.u32()?;
+        if !(FRAME_HEAD..=MAX_FRAME).contains(&length) {
+            return None;
+        }
+        let body = bytes.get(FRAME_HEAD..length)?;
+        if crc32c::crc32c(body) != sum {
+            return None;
+        }
+        decode_body(body).map(|frame| (frame, length))
+    }
+}
+
+/// Fills in length and check sum.
+fn seal_head(mut bytes: Vec<u8>) -> Vec<u8> {
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    let sum = crc32c::crc32c(bytes.get(FRAME_HEAD..).unwrap_or_default());
+    let head = length.to_le_bytes().into_iter().chain(sum.to_le_bytes());
+    bytes.iter_mut().skip(4).zip(head).for_each(|(slot, byte)| *slot = byte);
+    bytes
+}
+
+fn encode_state(put: &mut Put, state: &[TreeState]) {
+    put.u32(u32::try_from(state.len()).unwrap_or(u32::MAX));
+    for tree in state {
+        put.u32(tree.tree);
+        put.raw(&tree.id);
+        put.u64(tree.size);
+        put.u32(u32::try_from(tree.frontier.len()).unwrap_or(u32::MAX));
+        tree.frontier.iter().for_each(|hash| put.raw(hash));
+    }
+}
+
+fn decode_body(body: &[u8]) -> Option<Frame> {
+    let mut take = Take(body);
+    if take.u16()? != VERSION {
+        return None;
+    }
+    let flags = take.u16()?;
+    let mut frame = Frame { first_seq: take.u64()?, ..Frame::default() };
+    let count = take.u32()?;
+    frame.time = take.i64()?;
+    if flags & FLAG_TICK != 0 {
+        frame.tick = Some(Tick { number: take.u64()?, time: take.u64()? });
+    }
+    if flags & FLAG_OPENS != 0 {
+        for _ in 0..take.u32()? {
+            frame.opens.push(Opens { tree: take.u32()?, id: take.array()? });
+        }
+    }
+    if flags & FLAG_STATE != 0 {
+        frame.state = Some(decode_state(&mut take)?);
+    }
+    for _ in 0..count {
+        frame.entries.push(SealedEntry {
+            tree: take.u32()?,
+            subject: take.u64()?,
+            bucket: take.u32()?,
+            pc: take.array()?,
+            sealed: take.block()?.to_vec(),
+        });
+    }
+    take.0.is_empty().then_some(frame)
+}
+
+fn decode_state(take: &mut Take<'_>) -> Option<Vec<TreeState>> {
+    let mut trees = Vec::new();
+    for _ in 0..take.u32()? {
+        let (tree, id, size, hashes) = (take.u32()?, take.array()?, take.u64()?, take.u32()?);
+        let frontier = (0..hashes).map(|_| take.array()).collect::<Option<Vec<_>>>()?;
+        trees.push(TreeState { tree, id, size, frontier });
+    }
+    Some(trees)
+}
+
+/// Whether a whole frame with a sequence number above `seq` begins anywhere in these bytes.
+#[must_use]
+pub fn later_frame(bytes: &[u8], seq: u64) -> bool {
+    (0..bytes.len()).any(|at| {
+        bytes.get(at..).is_some_and(|rest| {
+            rest.starts_with(&FRAME_MAGIC)
+                && Frame::decode(rest).is_some_and(|(frame, _)| frame.first_seq > seq)
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BadHead, Frame, Opens, SealedEntry, SegmentHead, Tick, TreeState, later_frame};
+    use proptest::prelude::*;
+
+    fn frame() -> Frame {
+        Frame {
+            first_seq: 41,
+            time: 5,
+            opens: vec![Opens { tree: 3, id: [4; 16] }],
+            entries: vec![SealedEntry {
+                tree: 1,
+                subject: 2,
+                bucket: 3,
+                pc: [7; 32],
+                sealed: vec![1, 2, 3],
+            }],
+            tick: Some(Tick { number: 9, time: 10 }),
+            state: Some(vec![TreeState {
+                tree: 1,
+                id: [1; 16],
+                size: 3,
+                frontier: vec![[1; 32], [2; 32]],
+            }]),
+        }
+    }
+
+    #[test]
+    fn frames_read_as_written() {
+        for change in 0..4 {
+            let mut frame = frame();
+            match change {
+                1 => frame.tick = None,
+                2 => frame.opens.clear(),
+                3 => frame.state = None,
+                _ => {}
+            }
+            let mut bytes = frame.encode();
+            let length = bytes.len();
+            bytes.extend_from_slice(b"more");
+            assert_eq!(Frame::decode(&bytes), Some((frame, length)));
+        }
+    }
+
+    #[test]
+    fn heads_read_as_written() {
+        let head = SegmentHead {
+            organisation: [1; 32],
+            partition: 0,
+            segment: 2,
+            first_seq: 3,
+            boot: [4; 16],
+        };
+        let bytes = head.encode();
+        assert_eq!(SegmentHead::decode(&bytes), Ok(head));
+        for at in 0..bytes.len() {
+            let mut bad = bytes.clone();
+            bad[at] ^= 1;
+            assert_eq!(SegmentHead::decode(&bad), Err(BadHead::Damaged), "{at}");
+        }
+        let mut newer = bytes[..bytes.len() - 4].to_vec();
+        newer[8] = 2;
+        newer.extend_from_slice(&crc32c::crc32c(&newer).to_le_bytes());
+        assert_eq!(SegmentHead::decode(&newer), Err(BadHead::Newer(2)));
+    }
+
+    #[test]
+    fn a_later_frame_is_found_behind_damage() {
+        let mut bytes = vec![0; 100];
+        bytes.extend(frame().encode());
+        assert!(later_frame(&bytes, 40));
+        assert!(!later_frame(&bytes, 41));
+        assert!(!later_frame(&bytes[..bytes.len() - 1], 40));
+    }
+
+    proptest! {
+        #[test]
+        fn no_changed_byte_goes_unseen(at: prop::sample::Index, flip in 1u8..) {
+            let mut bytes = frame().encode();
+            let i = at.index(bytes.len());
+            bytes[i] ^= flip;
+            prop_assert_eq!(Frame::decode(&bytes), None);
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes: Vec<u8>) {
+            let mut framed = super::FRAME_MAGIC.to_vec();
+            framed.extend(bytes);
+            prop_assert_eq!(Frame::decode(&super::seal_head(framed)).is_some(), false);
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! The write-ahead log: segment files of frames, appended by one owner.
+//!
+//! One frame is in flight at most, and one `fdatasync` makes it durable. A *torn tail* is a bad frame
+//! in the last segment behind which nothing parses as a frame with a greater sequence number: it is
+//! cut and reported. Anything else is *damage*: it is named with file and offset, and nothing on
+//! disk is changed. After a failed write or sync the log stops for good; it never retries, because
+//! what the kernel holds is unknown then.
+
+use crate::directory::Directory;
+use crate::frame::{BadHead, Frame, MAX_FRAME, SEGMENT_HEAD, SegmentHead, later_frame};
+use crate::keystore::{damaged, newer, refused};
+use crate::vfs::{VfsFile, read_all};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use twinpact_model::codes;
+use twinpact_model::problem::Problem;
+use twinpact_proof::digest::Digest;
+
+/// A segment is closed when it has grown to this many bytes.
+pub const SEGMENT_BYTES: u64 = 64 << 20;
+
+/// Where an entry's frame lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The segment.
+    pub segment: u64,
+    /// The offset of the frame in it.
+    pub offset: u64,
+    /// The length of the frame.
+    pub length: u32,
+}
+
+/// What was cut at the end of the log when it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    /// The segment.
+    pub segment: u64,
+    /// From where.
+    pub offset: u64,
+    /// How many bytes.
+    pub bytes: u64,
+}
+
+/// The log of one partition.
+pub struct Log {
+    dir: PathBuf,
+    vfs: std::sync::Arc<dyn crate::vfs::Vfs>,
+    organisation: Digest,
+    boot: [u8; 16],
+    files: BTreeMap<u64, Box<dyn VfsFile>>,
+    segment: u64,
+    length: u64,
+    next_seq: u64,
+    stopped: bool,
+    segment_bytes: u64,
+}
+
+impl Log {
+    /// Makes the first segment of a new directory.
+    ///
+    /// # Errors
+    /// `store.io`.
+    pub fn create(
+        directory: &Directory,
+        organisation: Digest,
+        boot: [u8; 16],
+    ) -> Result<Log, Problem> {
+        let dir = directory.log();
+        directory.vfs().create_dir(&dir).map_err(|e| refused(&dir, &e))?;
+        let mut log = Log::empty(directory, organisation, boot);
+        log.open_segment(1)?;
+        Ok(log)
+    }
+
+    /// Opens the log and hands every frame, in order, to `replay`.
+    ///
+    /// # Errors
+    /// `store.damaged` or `store.version` or `store.foreign` with file and offset; `store.io`; what
+    /// `replay` refuses.
+    pub fn open(
+        directory: &Directory,
+        organisation: Digest,
+        boot: [u8; 16],
+        mut replay: impl FnMut(Frame, Place) -> Result<(), Problem>,
+    ) -> Result<(Log, Option<Cut>), Problem> {
+        let mut log = Log::empty(directory, organisation, boot);
+        let numbers = log.segment_numbers()?;
+        let last = numbers.last().copied().unwrap_or(0);
+        let mut cut = None;
+        for (expected, number) in (1..).zip(numbers) {
+            if number != expected {
+                return Err(damaged(&segment_name(expected), 0));
+            }
+            cut = log.read_segment(number, number == last, &mut replay)?;
+        }
+        if log.files.is_empty() {
+            return Err(damaged(&segment_name(1), 0));
+        }
+        Ok((log, cut))
+    }
+
+    fn empty(directory: &Directory, organisation: Digest, boot: [u8; 16]) -> Log {
+        Log {
+            dir: directory.log(),
+            vfs: directory.vfs().clone(),
+            organisation,
+            boot,
+            files: BTreeMap::new(),
+            segment: 0,
+            length: 0,
+            next_seq: 1,
+            stopped: false,
+            segment_bytes: SEGMENT_BYTES,
+        }
+    }
+
+    /// The sequence number of the next entry.
+    #[must_use]
+    pub fn next_seq(&self) -> u64 {
+        self.next_seq
+    }
+
+    /// Whether the next frame begins a new segment and must carry the state of all trees.
+    #[must_use]
+    pub fn wants_state(&self) -> bool {
+        self.length == SEGMENT_HEAD as u64 || self.length >= self.segment_bytes
+    }
+
+    /// Stops the log for good: something that a frame depends on could not be made durable.
+    pub fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    /// Closes segments at this size instead of [`SEGMENT_BYTES`].
+    pub fn close_segments_at(&mut self, bytes: u64) {
+        self.segment_bytes = bytes;
+    }
+
+    /// Appends one frame and makes it durable.
+    ///
+    /// # Errors
+    /// `store.stopped` after an earlier failure; `store.io` on this one, and the log has stopped;
+    /// `input.too_large` for a frame beyond the bound, and nothing has changed.
+    pub fn append(&mut self, frame: &Frame) -> Result<Place, Problem> {
+        if self.stopped {
+            return Err(Problem::new(
+                codes::STORE_STOPPED,
+                "the log has stopped after a failed write",
+            )
+            .hint("mend the disk and start the node again: it recovers by itself"));
+        }
+        let bytes = frame.encode();
+        if bytes.len() > MAX_FRAME {
+            return Err(Problem::new(
+                codes::INPUT_TOO_LARGE,
+                format!("one commit of {} bytes is beyond the bound of {MAX_FRAME}", bytes.len()),
+            )
+            .hint("send smaller batches"));
+        }
+        self.write(frame, &bytes).inspect_err(|_| self.stopped = true)
+    }
+
+    fn write(&mut self, frame: &Frame, bytes: &[u8]) -> Result<Place, Problem> {
+        if self.length >= self.segment_bytes {
+            self.open_segment(self.segment + 1)?;
+        }
+        let place = Place {
+            segment: self.segment,
+            offset: self.length,
+            length: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+        };
+        let path = self.segment_path(self.segment);
+        let file = self.files.get_mut(&self.segment).ok_or_else(|| damaged("log", 0))?;
+        file.append(bytes).and_then(|()| file.sync()).map_err(|e| refused(&path, &e))?;
+        self.length += bytes.len() as u64;
+        self.next_seq = frame.first_seq + frame.entries.len() as u64;
+        Ok(place)
+    }
+
+    /// The frame at that place.
+    ///
+    /// # Errors
+    /// `store.io`, or `store.damaged` when it is not what was written.
+    pub fn read(&self, place: Place) -> Result<Frame, Problem> {
+        let name = segment_name(place.segment);
+        let file = self.files.get(&place.segment).ok_or_else(|| damaged(&name, place.offset))?;
+        let bytes = file
+            .read_at(place.offset, usize::try_from(place.length).unwrap_or(0))
+            .map_err(|e| refused(&self.segment_path(place.segment), &e))?;
+        Frame::decode(&bytes).map(|(frame, _)| frame).ok_or_else(|| damaged(&name, place.offset))
+    }
+
+    fn open_segment(&mut self, number: u64) -> Result<(), Problem> {
+        let path = self.segment_path(number);
+        let io = |e| refused(&path, &e);
+        let head = SegmentHead {
+            organisation: self.organisation,
+            partition: 0,
+            segment: number,
+            first_seq: self.next_seq,
+            boot: self.boot,
+        };
+        // A crash between creating and writing leaves a short file; it is replaced as a whole.
+        self.vfs.replace(&path, &head.encode()).map_err(io)?;
+        self.files.insert(number, self.vfs.open(&path).map_err(io)?);
+        self.segment = number;
+        self.length = SEGMENT_HEAD as u64;
+        Ok(())
+    }
+
+    fn read_segment(
+        &mut self,
+        number: u64,
+        last: bool,
+        replay: &mut impl FnMut(Frame, Place) -> Result<(), Problem>,
+    ) -> Result<Option<Cut>, Problem> {
+        let (path, name) = (self.segment_path(number), segment_name(number));
+        let io = |e| refused(&path, &e);
+        let file = self.vfs.open(&path).map_err(io)?;
+        let bytes = read_all(file.as_ref()).map_err(io)?;
+        self.check_head(number, &bytes)?;
+        let mut at = SEGMENT_HEAD;
+        while let Some((frame, length)) = bytes.get(at..).and_then(Frame::decode) {
+            if frame.first_seq != self.next_seq {
+                return Err(damaged(&name, at as u64));
+            }
+            self.next_seq += frame.entries.len() as u64;
+            let length32 = u32::try_from(length).unwrap_or(u32::MAX);
+            replay(frame, Place { segment: number, offset: at as u64, length: length32 })?;
+            at += length;
+        }
+        let rest = bytes.get(at..).unwrap_or_default();
+        if !rest.is_empty() && (!last || later_frame(rest, self.next_seq.saturating_sub(1))) {
+            return Err(damaged(&name, at as u64));
+        }
+        self.files.insert(number, file);
+        self.segment = number;
+        self.length = at as u64;
+        if rest.is_empty() {
+            return Ok(None);
+        }
+        self.cut_tail(at as u64, rest.len() as u64).map(Some)
+    }
+
+    fn cut_tail(&mut self, offset: u64, bytes: u64) -> Result<Cut, Problem> {
+        let path = self.segment_path(self.segment);
+        let file = self.files.get_mut(&self.segment).ok_or_else(|| damaged("log", 0))?;
+        file.truncate(offset).and_then(|()| file.sync()).map_err(|e| refused(&path, &e))?;
+        Ok(Cut { segment: self.segment, offset, bytes })
+    }
+
+    fn check_head(&self, number: u64, bytes: &[u8]) -> Result<(), Problem> {
+        let name = segment_name(number);
+        match SegmentHead::decode(bytes) {
+            Err(BadHead::Newer(_)) => Err(newer(&name)),
+            Err(BadHead::Damaged) => Err(damaged(&name, 0)),
+            Ok(head) if head.organisation != self.organisation || head.partition != 0 => {
+                Err(Problem::new(
+                    codes::STORE_FOREIGN,
+                    format!("{name} belongs to another organisation's node"),
+                )
+                .hint("nothing was changed; put back the segments of this node"))
+            }
+            Ok(head) if head.segment != number || head.first_seq != self.next_seq => {
+                Err(damaged(&name, 0))
+            }
+            Ok(_) => Ok(()),
+        }
+    }
+
+    fn segment_numbers(&self) -> Result<Vec<u64>, Problem> {
+        let names = self.vfs.list(&self.dir).map_err(|e| refused(&self.dir, &e))?;
+        let mut numbers: Vec<u64> =
+            names.iter().filter_map(|name| name.strip_suffix(".seg")?.parse().ok()).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    fn segment_path(&self, number: u64) -> PathBuf {
+        self.dir.join(format!("{number:010}.seg"))
+    }
+}
+
+fn segment_name(number: u64) -> String {
+    format!("log/{number:010}.seg")
+}

@@ -1,0 +1,544 @@
+//! Log, keys, sealing and trees as one: drafts go in, one durable frame comes out.
+
+use crate::directory::Directory;
+use crate::forest::{DECISIONS, EVENTS, Forest, LOCAL, TreeNo, inconsistent};
+use crate::frame::{Frame, Opens, SealedEntry, Tick};
+use crate::keystore::{Keystore, Meaning};
+use crate::log::{Log, Place};
+use crate::payload;
+use crate::seal::{KeyPair, Sealer, random};
+use std::sync::Mutex;
+use twinpact_model::entry::{Attribute, Entry};
+use twinpact_model::problem::Problem;
+use twinpact_model::time::Timestamp;
+use twinpact_model::{Did, codes};
+use twinpact_proof::commit::{Point, Seed, commit, points_lexical};
+use twinpact_proof::digest::{Digest, sha256};
+
+pub use crate::log::Cut;
+
+/// Whose key seals an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// The twin's own key: erasing the twin makes the entry unreadable.
+    Twin(String),
+    /// The node's key, for what is about no twin.
+    Node,
+}
+
+/// One point of the `items` attribute of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemPoint {
+    /// When it was true.
+    pub time: String,
+    /// How to read the lexical form.
+    pub datatype: String,
+    /// The delivered item as text.
+    pub lexical: String,
+}
+
+/// An entry to append.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// The tree; [`LOCAL`] for a local record.
+    pub tree: TreeNo,
+    /// Whose key seals it.
+    pub subject: Subject,
+    /// Its retention class.
+    pub class: String,
+    /// The day of the policy clock, in days since 1970.
+    pub day: i64,
+    /// What happened.
+    pub entry: Entry,
+    /// When given, an attribute `items` of datatype `points` over them is added.
+    pub items: Option<Vec<ItemPoint>>,
+}
+
+/// An entry that is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// The tree.
+    pub tree: TreeNo,
+    /// Its index there; the sequence number for a local record.
+    pub index: u64,
+    /// Its leaf hash; the commitment for a local record.
+    pub leaf: Digest,
+    /// Its payload commitment.
+    pub pc: Digest,
+    /// The seed of its salts.
+    pub seed: Seed,
+    /// What happened, with the `items` attribute when there is one.
+    pub entry: Entry,
+}
+
+/// An entry read back, with its commitment checked.
+pub type Opened = Committed;
+
+/// What one frame made durable.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    /// The entries, in the order of the drafts.
+    pub entries: Vec<Committed>,
+    /// The numbers of the trees that it opened.
+    pub opened: Vec<TreeNo>,
+    /// The tick that it made.
+    pub tick: Option<u64>,
+}
+
+/// The store of one partition. One owner appends; anybody reads.
+pub struct Store {
+    directory: Directory,
+    log: Log,
+    keys: Keystore,
+    sealer: Mutex<Sealer>,
+    forest: Forest,
+}
+
+const ANCHOR_KEY: &str = "anchor";
+const IDEMPOTENCY_KEY: &str = "idempotency";
+
+impl Store {
+    /// Makes the log and the keys of a new directory, with the trees of events and decisions open.
+    ///
+    /// # Errors
+    /// `store.io`, `internal`.
+    pub fn create(directory: Directory, org: &Did, now: Timestamp) -> Result<Store, Problem> {
+        let organisation = sha256(org.as_str().as_bytes());
+        Keystore::create(directory.vfs().as_ref(), &directory.keys(), &organisation)?;
+        let mut keys = Keystore::open(directory.vfs().as_ref(), &directory.keys(), &organisation)?;
+        let anchor = keys.ensure(&Meaning::Node(ANCHOR_KEY.to_owned()))?;
+        keys.ensure(&Meaning::Node(IDEMPOTENCY_KEY.to_owned()))?;
+        keys.ensure(&Meaning::Subject(String::new()))?;
+        keys.flush()?;
+        let log = Log::create(&directory, organisation, random_array()?)?;
+        let forest = Forest::new(key_bytes(&keys, anchor)?);
+        let mut store =
+            Store { directory, log, keys, sealer: Mutex::new(Sealer::default()), forest };
+        let opened = store.append(Vec::new(), 2, None, now)?.opened;
+        debug_assert_eq!(opened, [EVENTS, DECISIONS]);
+        Ok(store)
+    }
+
+    /// Opens a directory and hands every entry, in order, to `replay`.
+    ///
+    /// # Errors
+    /// `store.damaged`, `store.version`, `store.foreign`, `store.io`; what `replay` refuses.
+    pub fn open(
+        directory: Directory,
+        org: &Did,
+        mut replay: impl FnMut(Opened) -> Result<(), Problem>,
+    ) -> Result<(Store, Option<Cut>), Problem> {
+        let organisation = sha256(org.as_str().as_bytes());
+        let keys = Keystore::open(directory.vfs().as_ref(), &directory.keys(), &organisation)?;
+        let anchor = keys
+            .find(&Meaning::Node(ANCHOR_KEY.to_owned()))
+            .ok_or_else(|| foreign("the keystore has no anchor key"))?;
+        let mut forest = Forest::new(key_bytes(&keys, anchor)?);
+        let mut sealer = Sealer::default();
+        let (log, cut) = Log::open(&directory, organisation, random_array()?, |frame, place| {
+            let plain: Vec<_> = frame
+                .entries
+                .iter()
+                .map(|entry| open_entry(&keys, &mut sealer, entry))
+                .collect::<Result<_, _>>()?;
+            let placed = grow(&mut forest, &frame, place)?;
+            for ((seed, entry), (sealed, (index, leaf))) in
+                plain.into_iter().zip(frame.entries.iter().zip(placed))
+            {
+                replay(Opened { tree: sealed.tree, index, leaf, pc: sealed.pc, seed, entry })?;
+            }
+            Ok(())
+        })?;
+        Ok((Store { directory, log, keys, sealer: Mutex::new(sealer), forest }, cut))
+    }
+
+    /// Appends the drafts as one frame, opens so many new trees, makes a tick when a time for it is
+    /// given, and returns when all of it is durable.
+    ///
+    /// # Errors
+    /// `input.too_large` when an entry or the frame is beyond its bound, and nothing has changed;
+    /// `store.io` and from then on `store.stopped`.
+    pub fn append(
+        &mut self,
+        drafts: Vec<Draft>,
+        opens: u32,
+        tick: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Commit, Problem> {
+        let mut frame = Frame {
+            first_seq: self.log.next_seq(),
+            time: now.micros(),
+            state: self.log.wants_state().then(|| self.forest.state()),
+            ..Frame::default()
+        };
+        for more in 0..opens {
+            frame.opens.push(Opens { tree: self.forest.next_tree() + more, id: random_array()? });
+        }
+        frame.tick = tick.map(|time| Tick {
+            number: self.forest.ticks(),
+            time: u64::try_from(time.micros()).unwrap_or(0),
+        });
+        let mut plain = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            plain.push(self.seal_draft(draft, &mut frame)?);
+        }
+        self.keys.flush().inspect_err(|_| self.log.stop())?;
+        let place = self.log.append(&frame)?;
+        let placed = grow(&mut self.forest, &frame, place)?;
+        let entries = plain
+            .into_iter()
+            .zip(frame.entries.iter().zip(placed))
+            .map(|((seed, entry), (sealed, (index, leaf)))| Committed {
+                tree: sealed.tree,
+                index,
+                leaf,
+                pc: sealed.pc,
+                seed,
+                entry,
+            })
+            .collect();
+        Ok(Commit {
+            entries,
+            opened: frame.opens.iter().map(|o| o.tree).collect(),
+            tick: frame.tick.map(|t| t.number),
+        })
+    }
+
+    /// Reads an entry of a tree back from the log.
+    ///
+    /// # Errors
+    /// `store.damaged` when it is not there or not what was committed to; `store.io`.
+    pub fn entry(&self, tree: TreeNo, index: u64) -> Result<Opened, Problem> {
+        let (place, at) = self
+            .forest
+            .place(tree, index)
+            .ok_or_else(|| inconsistent("an entry that should be there is not"))?;
+        let frame = self.log.read(place)?;
+        let sealed = usize::try_from(at)
+            .ok()
+            .and_then(|at| frame.entries.get(at))
+            .ok_or_else(|| inconsistent("an entry is not where it was written"))?;
+        let mut sealer = self.sealer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (seed, entry) = open_entry(&self.keys, &mut sealer, sealed)?;
+        let leaf = self.forest.leaf(tree, index).unwrap_or_default();
+        Ok(Opened { tree, index, leaf, pc: sealed.pc, seed, entry })
+    }
+
+    /// The trees and the anchor.
+    #[must_use]
+    pub fn forest(&self) -> &Forest {
+        &self.forest
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// The key under which idempotency keys are made.
+    ///
+    /// # Errors
+    /// `store.foreign` when the keystore does not have it.
+    pub fn idempotency_key(&self) -> Result<[u8; 32], Problem> {
+        let number = self.keys.find(&Meaning::Node(IDEMPOTENCY_KEY.to_owned()));
+        number
+            .and_then(|number| self.keys.get(number))
+            .map(|(key, _)| *key)
+            .ok_or_else(|| foreign("the keystore has no idempotency key"))
+    }
+
+    /// Closes segments at this size: for tests and small disks.
+    pub fn close_segments_at(&mut self, bytes: u64) {
+        self.log.close_segments_at(bytes);
+    }
+
+    fn seal_draft(&mut self, draft: Draft, frame: &mut Frame) -> Result<(Seed, Entry), Problem> {
+        let seed: Seed = random_array()?;
+        let mut entry = draft.entry;
+        if let Some(items) = &draft.items {
+            let points = items.iter().map(|item| Point {
+                time: &item.time,
+                datatype: &item.datatype,
+                lexical: &item.lexical,
+            });
+            entry.what.push(Attribute::new("items", "points", points_lexical(&seed, points)));
+        }
+        let attributes = entry.attributes();
+        let plain = payload::encode(&seed, &attributes);
+        let pc = commitment(draft.tree, &seed, &attributes, &plain)?;
+        let subject = match draft.subject {
+            Subject::Twin(twin) => Meaning::Subject(twin),
+            Subject::Node => Meaning::Subject(String::new()),
+        };
+        let bucket = Meaning::Bucket { class: draft.class.clone(), day: draft.day, epoch: 0 };
+        let (subject, bucket) = (self.keys.ensure(&subject)?, self.keys.ensure(&bucket)?);
+        let bucket = u32::try_from(bucket).map_err(|_| internal("too many keys"))?;
+        let keys = KeyPair {
+            subject: (subject, key_ref(&self.keys, subject)?),
+            bucket: (bucket, key_ref(&self.keys, u64::from(bucket))?),
+            class: &draft.class,
+            epoch: 0,
+        };
+        let sealer = self.sealer.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let sealed =
+            sealer.seal(keys, &pc, plain).ok_or_else(|| internal("a payload was not sealed"))?;
+        frame.entries.push(SealedEntry { tree: draft.tree, subject, bucket, pc, sealed });
+        Ok((seed, entry))
+    }
+}
+
+/// What a leaf commits to; for a local record, which is in no tree, the digest of its bytes.
+fn commitment(
+    tree: TreeNo,
+    seed: &Seed,
+    attributes: &[Attribute],
+    plain: &[u8],
+) -> Result<Digest, Problem> {
+    if tree == LOCAL {
+        return Ok(sha256(plain));
+    }
+    commit(seed, &payload::attrs(attributes)).map(|c| c.pc).ok_or_else(|| {
+        Problem::new(
+            codes::INPUT_TOO_LARGE,
+            format!("an entry of {} attributes is beyond the bound of 32", attributes.len()),
+        )
+    })
+}
+
+/// Puts a frame's trees, entries and tick into the forest: the same at commit and at replay.
+fn grow(forest: &mut Forest, frame: &Frame, place: Place) -> Result<Vec<(u64, Digest)>, Problem> {
+    if frame.state.as_ref().is_some_and(|state| *state != forest.state()) {
+        return Err(inconsistent("a segment begins with another state than the one before ended"));
+    }
+    for opens in &frame.opens {
+        forest.open(*opens)?;
+    }
+    let mut placed = Vec::with_capacity(frame.entries.len());
+    for (at, entry) in (0u32..).zip(&frame.entries) {
+        placed.push(if entry.tree == LOCAL {
+            (frame.first_seq + u64::from(at), entry.pc)
+        } else {
+            forest.append(entry.tree, &entry.pc, (place, at))?
+        });
+    }
+    frame.tick.map_or(Ok(()), |tick| forest.tick(tick))?;
+    Ok(placed)
+}
+
+fn open_entry(
+    keys: &Keystore,
+    sealer: &mut Sealer,
+    sealed: &SealedEntry,
+) -> Result<(Seed, Entry), Problem> {
+    let bucket = keys.get(u64::from(sealed.bucket));
+    let (Some((subject, _)), Some((bucket, meaning))) = (keys.get(sealed.subject), bucket) else {
+        return Err(foreign("the log needs a key that the keystore does not have"));
+    };
+    let Meaning::Bucket { class, epoch, .. } = meaning else {
+        return Err(inconsistent("an entry's bucket key is no bucket key"));
+    };
+    let pair = KeyPair {
+        subject: (sealed.subject, subject),
+        bucket: (sealed.bucket, bucket),
+        class,
+        epoch: *epoch,
+    };
+    let plain = sealer
+        .open(pair, &sealed.pc, &sealed.sealed)
+        .ok_or_else(|| foreign("an entry does not open under its keys"))?;
+    let (seed, attributes) =
+        payload::decode(&plain).ok_or_else(|| inconsistent("an entry is not of its form"))?;
+    if commitment(sealed.tree, &seed, &attributes, &plain)? != sealed.pc {
+        return Err(inconsistent("an entry does not open its commitment"));
+    }
+    Ok((seed, Entry::from_attributes(attributes)?))
+}
+
+fn key_ref(keys: &Keystore, number: u64) -> Result<&[u8; 32], Problem> {
+    keys.get(number).map(|(key, _)| key).ok_or_else(|| internal("a key that was made is gone"))
+}
+
+fn key_bytes(keys: &Keystore, number: u64) -> Result<[u8; 32], Problem> {
+    key_ref(keys, number).copied()
+}
+
+fn random_array<const N: usize>() -> Result<[u8; N], Problem> {
+    let mut bytes = [0u8; N];
+    if random(&mut bytes) { Ok(bytes) } else { Err(internal("no randomness")) }
+}
+
+fn internal(why: &str) -> Problem {
+    Problem::new(codes::INTERNAL, why)
+}
+
+fn foreign(why: &str) -> Problem {
+    Problem::new(codes::STORE_FOREIGN, why)
+        .hint("restore log/ and keys/ together, from the same moment")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Draft, ItemPoint, Opened, Store, Subject};
+    use crate::directory::{CONFIG_FILE, Directory};
+    use crate::forest::{EVENTS, LOCAL};
+    use crate::vfs::RealDisk;
+    use std::path::Path;
+    use std::sync::Arc;
+    use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
+    use twinpact_model::problem::Problem;
+    use twinpact_model::{Did, Timestamp};
+
+    const SECRET: &str = "canary-0123456789-abcdef";
+
+    fn did() -> Did {
+        Did::new("did:web:operator.example").unwrap()
+    }
+
+    fn draft(tree: u32, n: u64) -> Draft {
+        Draft {
+            tree,
+            subject: Subject::Twin("urn:turbine:R80711".into()),
+            class: "operational".into(),
+            day: 3,
+            entry: Entry {
+                who: Who {
+                    kind: Kind::FactsSet,
+                    twin: "urn:turbine:R80711".into(),
+                    twin_seq: n,
+                    actor: "local".into(),
+                },
+                when: When::default(),
+                why: Why::default(),
+                what: vec![Attribute::new("note", "string", SECRET)],
+            },
+            items: None,
+        }
+    }
+
+    fn now() -> Timestamp {
+        Timestamp::from_seconds(1_000)
+    }
+
+    fn create(path: &Path) -> Store {
+        let directory = Directory::create(Arc::new(RealDisk), path).unwrap();
+        std::fs::write(path.join(CONFIG_FILE), "").unwrap();
+        Store::create(directory, &did(), now()).unwrap()
+    }
+
+    fn reopen(path: &Path) -> Result<(Store, Vec<Opened>, bool), Problem> {
+        let directory = Directory::open(Arc::new(RealDisk), path)?;
+        let mut entries = Vec::new();
+        let (store, cut) = Store::open(directory, &did(), |e| {
+            entries.push(e);
+            Ok(())
+        })?;
+        Ok((store, entries, cut.is_some()))
+    }
+
+    #[test]
+    fn what_was_committed_comes_back_equal() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = create(dir.path());
+        store.close_segments_at(6_000);
+        let mut committed = Vec::new();
+        for n in 0..40 {
+            let mut second = draft(EVENTS, n);
+            second.items = Some(vec![ItemPoint {
+                time: "t".into(),
+                datatype: "row".into(),
+                lexical: format!("{n}"),
+            }]);
+            let drafts = vec![draft(LOCAL, n), second];
+            committed.extend(store.append(drafts, 0, Some(now()), now()).unwrap().entries);
+        }
+        let state = store.forest().state();
+        drop(store);
+        let (store, replayed, cut) = reopen(dir.path()).unwrap();
+        assert!(!cut && store.directory().log().join("0000000003.seg").exists());
+        assert_eq!(replayed, committed);
+        assert_eq!(store.forest().state(), state);
+        assert_eq!(store.entry(EVENTS, 7).unwrap(), committed[15]);
+        assert!(store.entry(EVENTS, 40).is_err());
+        assert!(replayed[1].entry.get("items").unwrap().starts_with("1:"));
+    }
+
+    #[test]
+    fn nothing_ingested_is_readable_in_any_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = create(dir.path());
+        store.append(vec![draft(EVENTS, 1), draft(LOCAL, 2)], 0, None, now()).unwrap();
+        for part in ["log", "keys"] {
+            for file in std::fs::read_dir(dir.path().join(part)).unwrap() {
+                let bytes = std::fs::read(file.unwrap().path()).unwrap();
+                for canary in [SECRET.as_bytes(), b"R80711", b"operational"] {
+                    assert!(!bytes.windows(canary.len()).any(|w| w == canary));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn too_large_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = create(dir.path());
+        let mut big = draft(EVENTS, 1);
+        big.entry.what = (0..30).map(|i| Attribute::new(format!("a{i}"), "x", "1")).collect();
+        let refused = store.append(vec![big], 0, None, now()).unwrap_err();
+        assert_eq!(refused.code.name, "input.too_large");
+        store.append(vec![draft(EVENTS, 1)], 0, None, now()).unwrap();
+        drop(store);
+        assert_eq!(reopen(dir.path()).unwrap().1.len(), 1);
+    }
+
+    /// Every way to harm the last segment ends in a cut that loses only what was never whole, or in
+    /// a code that names the damage.
+    #[test]
+    fn a_torn_tail_is_cut_and_damage_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = create(dir.path());
+        for n in 0..3 {
+            store.append(vec![draft(EVENTS, n)], 0, Some(now()), now()).unwrap();
+        }
+        drop(store);
+        let path = dir.path().join("log/0000000001.seg");
+        let good = std::fs::read(&path).unwrap();
+        let starts: Vec<usize> =
+            (4096..good.len()).filter(|at| good[*at..].starts_with(b"TwFr")).collect();
+        let [.., second, third] = starts[..] else { panic!("{starts:?}") };
+        for length in third..good.len() {
+            std::fs::write(&path, &good[..length]).unwrap();
+            let (_, entries, cut) = reopen(dir.path()).unwrap();
+            assert_eq!((entries.len(), cut), (2, length > third), "cut at {length}");
+        }
+        for at in (0..good.len()).step_by(7) {
+            let mut bad = good.clone();
+            bad[at] ^= 0x10;
+            std::fs::write(&path, &bad).unwrap();
+            match reopen(dir.path()) {
+                Ok((_, entries, cut)) => {
+                    assert!(at >= third && cut && entries.len() == 2, "flip at {at}");
+                }
+                Err(problem) => {
+                    assert!(at < third, "flip at {at}: {problem}");
+                    assert_eq!(problem.code.name, "store.damaged", "flip at {at}");
+                    assert_eq!(std::fs::read(&path).unwrap(), bad, "damage changed the disk");
+                }
+            }
+        }
+        std::fs::write(&path, &good[..second]).unwrap();
+        assert_eq!(reopen(dir.path()).unwrap().1.len(), 1);
+    }
+
+    #[test]
+    fn another_nodes_log_or_keys_are_refused() {
+        let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for dir in [&a, &b] {
+            create(dir.path()).append(vec![draft(EVENTS, 1)], 0, None, now()).unwrap();
+        }
+        for file in ["keys/keystore", "keys/kek"] {
+            std::fs::copy(b.path().join(file), a.path().join(file)).unwrap();
+        }
+        assert_eq!(reopen(a.path()).err().map(|p| p.code.name), Some("store.foreign"));
+    }
+}
