@@ -1,0 +1,475 @@
+//! Commands become events. Nothing changes here: what is refused has left no trace, and what is
+//! accepted counts only once it is durable and applied.
+//!
+//! Rows of one batch that share source and id are a multiset: matched with what is known by value
+//! first, and only what is left over is a correction. So a re-sorted export changes nothing.
+
+use crate::fold::{IdempotencyKey, Twins};
+use std::collections::{BTreeMap, HashSet};
+use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
+use twinpact_model::problem::Problem;
+use twinpact_model::time::Timestamp;
+use twinpact_model::type_model::{ModelRef, TypeModel};
+use twinpact_model::{Iri, codes};
+
+/// Who says it and under which model it is checked.
+#[derive(Debug, Clone)]
+pub struct Source<'a> {
+    /// The IRI of the source.
+    pub source: &'a str,
+    /// The model version.
+    pub model: &'a ModelRef,
+    /// The DID, SPIFFE id or `local` that sent it.
+    pub actor: &'a str,
+}
+
+/// Values of one twin that were true together, as a source said them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// The id at the source.
+    pub id: String,
+    /// The twin's IRI.
+    pub twin: String,
+    /// From when it was true in the world.
+    pub phen_start: Timestamp,
+    /// (attribute, lexical form).
+    pub values: Vec<(String, String)>,
+}
+
+/// What became of one observation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowOutcome {
+    /// It was not known.
+    New,
+    /// It was known, value for value.
+    Duplicate,
+    /// Its id was known with other values.
+    Corrected,
+    /// It was refused.
+    Refused(Problem),
+}
+
+/// How many rows had which outcome.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Not known before.
+    pub new: u64,
+    /// Known, value for value.
+    pub duplicate: u64,
+    /// Known with other values.
+    pub corrected: u64,
+    /// Refused.
+    pub refused: u64,
+}
+
+/// Events to make durable, and what became of each observation.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// In order; `recorded` is filled in when they are logged.
+    pub events: Vec<Entry>,
+    /// In the order of the observations.
+    pub rows: Vec<RowOutcome>,
+}
+
+impl Outcome {
+    /// The rows counted.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let mut report = Report::default();
+        for row in &self.rows {
+            match row {
+                RowOutcome::New => report.new += 1,
+                RowOutcome::Duplicate => report.duplicate += 1,
+                RowOutcome::Corrected => report.corrected += 1,
+                RowOutcome::Refused(_) => report.refused += 1,
+            }
+        }
+        report
+    }
+}
+
+impl Twins {
+    /// The event that puts a model version; `None` when exactly this model is there already.
+    ///
+    /// # Errors
+    /// `model.invalid`; `model.version` when the version is there with another content, or is not
+    /// the next one.
+    pub fn put_model(&self, model: &TypeModel, actor: &str) -> Result<Option<Entry>, Problem> {
+        model.check()?;
+        let reference = model.reference();
+        if let Some(known) = self.models.get(&reference) {
+            if known.model == *model {
+                return Ok(None);
+            }
+            return Err(Problem::new(
+                codes::MODEL_VERSION,
+                format!("{reference} is there with another content, and a version never changes"),
+            )
+            .hint(format!("put it as version {}", model.version + 1)));
+        }
+        let last = self.models.keys().filter(|m| m.name == model.model).map(|m| m.version).max();
+        let next = last.unwrap_or(0) + 1;
+        if model.version != next {
+            return Err(Problem::new(
+                codes::MODEL_VERSION,
+                format!("{reference} is not the next version of {}", model.model),
+            )
+            .hint(format!("the next version is {next}")));
+        }
+        let document = serde_json::to_string(model)
+            .map_err(|e| Problem::new(codes::INTERNAL, format!("the model: {e}")))?;
+        Ok(Some(Entry {
+            who: Who {
+                kind: Kind::ModelPut,
+                twin: String::new(),
+                twin_seq: 0,
+                actor: actor.to_owned(),
+            },
+            when: When::default(),
+            why: Why { model: reference.to_string(), ..Why::default() },
+            what: vec![Attribute::new("document", "json", document)],
+        }))
+    }
+
+    /// The events of these observations, and what became of each.
+    ///
+    /// # Errors
+    /// `model.unknown` or `input.iri` when the batch as a whole cannot be checked; a single bad row
+    /// is an outcome, not an error.
+    pub fn observe(
+        &self,
+        source: &Source<'_>,
+        observations: &[Observation],
+    ) -> Result<Outcome, Problem> {
+        Iri::new(source.source)?;
+        let model = self.model(source.model)?;
+        let mut batch = Batch {
+            twins: self,
+            source,
+            model,
+            seqs: BTreeMap::new(),
+            matched: HashSet::new(),
+            events: Vec::new(),
+        };
+        let known: Vec<Option<RowOutcome>> =
+            observations.iter().map(|row| batch.match_by_value(row)).collect();
+        let rows = known
+            .into_iter()
+            .zip(observations)
+            .map(|(known, row)| known.unwrap_or_else(|| batch.new_or_correction(row)))
+            .collect();
+        Ok(Outcome { events: batch.events, rows })
+    }
+}
+
+/// A batch while it is decided: what earlier rows of it have used up.
+struct Batch<'a> {
+    twins: &'a Twins,
+    source: &'a Source<'a>,
+    model: &'a TypeModel,
+    /// The next sequence number of each twin that this batch touches.
+    seqs: BTreeMap<String, u64>,
+    /// Known facts that a row of this batch stands for.
+    matched: HashSet<(IdempotencyKey, usize)>,
+    events: Vec<Entry>,
+}
+
+impl Batch<'_> {
+    /// Refused rows, and rows that are known value for value.
+    fn match_by_value(&mut self, row: &Observation) -> Option<RowOutcome> {
+        if let Err(problem) = self.check(row) {
+            return Some(RowOutcome::Refused(problem));
+        }
+        let key = self.key(row);
+        let seen = self.twins.seen.get(&key)?;
+        let found = (0..seen.len())
+            .filter(|n| !self.matched.contains(&(key, *n)))
+            .find(|n| seen.get(*n).is_some_and(|(twin, at)| self.same(row, twin, *at)))?;
+        self.matched.insert((key, found));
+        Some(RowOutcome::Duplicate)
+    }
+
+    /// What is left over: a correction of a known fact that no row stands for, or new.
+    fn new_or_correction(&mut self, row: &Observation) -> RowOutcome {
+        let key = self.key(row);
+        let seen = self.twins.seen.get(&key).map_or(&[][..], Vec::as_slice);
+        let open = (0..seen.len()).filter(|n| !self.matched.contains(&(key, *n))).find_map(|n| {
+            let (twin, at) = seen.get(n)?;
+            let fact = self.twins.nodes.get(twin)?.facts.get(*at)?;
+            (twin == &row.twin && fact.corrected_by.is_none()).then_some((n, fact.index))
+        });
+        match open {
+            Some((n, index)) => {
+                self.matched.insert((key, n));
+                self.push(row, Kind::Correction, format!("events:{index}"));
+                RowOutcome::Corrected
+            }
+            None => {
+                self.push(row, Kind::FactsSet, String::new());
+                RowOutcome::New
+            }
+        }
+    }
+
+    fn check(&self, row: &Observation) -> Result<(), Problem> {
+        Iri::new(row.twin.as_str())?;
+        if let Some(node) = self.twins.nodes.get(&row.twin)
+            && node.model.name != self.model.model
+        {
+            return Err(Problem::new(
+                codes::TWIN_MODEL,
+                format!("{} is a {}, not a {}", row.twin, node.model.name, self.model.model),
+            ));
+        }
+        if row.values.is_empty() {
+            return Err(Problem::new(codes::TWIN_VALUE, "the row has no value"));
+        }
+        for (i, (name, lexical)) in row.values.iter().enumerate() {
+            self.model.check_value(name, lexical)?;
+            if row.values.iter().take(i).any(|(other, _)| other == name) {
+                return Err(Problem::new(
+                    codes::TWIN_ATTRIBUTE,
+                    format!("the row has {name:?} twice"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn same(&self, row: &Observation, twin: &str, at: usize) -> bool {
+        let Some(node) = self.twins.nodes.get(twin) else { return false };
+        let Some(fact) = node.facts.get(at) else { return false };
+        let equal = |(name, lexical): &(String, String)| {
+            node.attribute_number(name).and_then(|n| node.value(fact, n)) == Some(lexical)
+        };
+        twin == row.twin
+            && fact.corrected_by.is_none()
+            && fact.phen_start == row.phen_start
+            && fact.values.len() == row.values.len()
+            && row.values.iter().all(equal)
+    }
+
+    fn key(&self, row: &Observation) -> IdempotencyKey {
+        self.twins.idempotency(&src(self.source.source, &row.id))
+    }
+
+    fn push(&mut self, row: &Observation, kind: Kind, cause: String) {
+        if !self.seqs.contains_key(&row.twin) {
+            let known = self.twins.nodes.get(&row.twin).map(|node| node.seq);
+            if known.is_none() {
+                let created = self.entry(row, Kind::NodeCreated, 1, String::new());
+                self.events.push(created);
+            }
+            self.seqs.insert(row.twin.clone(), known.unwrap_or(1) + 1);
+        }
+        let seq = self.seqs.get_mut(&row.twin).map_or(1, |next| {
+            *next += 1;
+            *next - 1
+        });
+        let entry = self.entry(row, kind, seq, cause);
+        self.events.push(entry);
+    }
+
+    fn entry(&self, row: &Observation, kind: Kind, twin_seq: u64, cause: String) -> Entry {
+        let created = kind == Kind::NodeCreated;
+        let phen = (!created).then_some(row.phen_start);
+        let value = |(name, lexical): &(String, String)| {
+            let datatype = self.model.attribute(name).map_or("string", |a| a.datatype.name());
+            Attribute::new(name, datatype, lexical)
+        };
+        Entry {
+            who: Who {
+                kind,
+                twin: row.twin.clone(),
+                twin_seq,
+                actor: self.source.actor.to_owned(),
+            },
+            when: When { phen_start: phen, phen_end: phen, ..When::default() },
+            why: Why {
+                src: if created { String::new() } else { src(self.source.source, &row.id) },
+                model: self.source.model.to_string(),
+                class: self.model.retention_class.clone(),
+                cause,
+                code: String::new(),
+            },
+            what: if created { Vec::new() } else { row.values.iter().map(value).collect() },
+        }
+    }
+}
+
+/// Source and id as one text that can be read back: a JSON array.
+fn src(source: &str, id: &str) -> String {
+    serde_json::Value::from(vec![source, id]).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Observation, Outcome, Report, Source};
+    use crate::fold::Twins;
+    use proptest::prelude::*;
+    use twinpact_model::Timestamp;
+    use twinpact_model::type_model::{AttributeModel, Datatype, Merge, ModelRef, TypeModel};
+
+    fn model(version: u32) -> TypeModel {
+        let attribute = |name: &str| AttributeModel {
+            name: name.into(),
+            datatype: Datatype::Double,
+            unit: None,
+            min: None,
+            max: Some("5000".into()),
+            merge: Merge::default(),
+            description: None,
+        };
+        TypeModel {
+            model: "wind-turbine".into(),
+            version,
+            description: None,
+            retention_class: "operational".into(),
+            attributes: vec![attribute("power"), attribute("pitch")],
+        }
+    }
+
+    struct World {
+        twins: Twins,
+        next: u64,
+    }
+
+    impl World {
+        fn new() -> World {
+            let mut world = World { twins: Twins::new([1; 32]), next: 0 };
+            let put = world.twins.put_model(&model(1), "local").unwrap().unwrap();
+            world.commit(&[put]);
+            world
+        }
+
+        fn commit(&mut self, events: &[twinpact_model::Entry]) {
+            for event in events {
+                let mut event = event.clone();
+                event.when.recorded = Timestamp::from_seconds(1000 + self.next as i64);
+                self.twins.apply(&event, self.next).unwrap();
+                self.next += 1;
+            }
+        }
+
+        fn decide(&self, rows: &[Observation]) -> Outcome {
+            let model = ModelRef { name: "wind-turbine".into(), version: 1 };
+            let source = Source { source: "urn:source:x", model: &model, actor: "local" };
+            self.twins.observe(&source, rows).unwrap()
+        }
+
+        fn ingest(&mut self, rows: &[Observation]) -> Report {
+            let outcome = self.decide(rows);
+            self.commit(&outcome.events);
+            outcome.report()
+        }
+    }
+
+    fn row(id: &str, second: i64, power: &str) -> Observation {
+        Observation {
+            id: id.into(),
+            twin: "urn:turbine:R80711".into(),
+            phen_start: Timestamp::from_seconds(second),
+            values: vec![("power".into(), power.into())],
+        }
+    }
+
+    fn counts(new: u64, duplicate: u64, corrected: u64, refused: u64) -> Report {
+        Report { new, duplicate, corrected, refused }
+    }
+
+    #[test]
+    fn new_duplicate_corrected_refused() {
+        let mut world = World::new();
+        let check = |world: &mut World, rows: &[Observation], expect: Report| {
+            assert_eq!(world.ingest(rows), expect, "{rows:?}");
+        };
+        check(&mut world, &[row("a", 10, "1.0"), row("b", 20, "2.0")], counts(2, 0, 0, 0));
+        check(&mut world, &[row("b", 20, "2.0"), row("a", 10, "1.0")], counts(0, 2, 0, 0));
+        check(&mut world, &[row("a", 10, "1.00")], counts(0, 0, 1, 0));
+        check(&mut world, &[row("a", 10, "1.00")], counts(0, 1, 0, 0));
+        // The old value again is a correction back, not a duplicate of what was corrected.
+        check(&mut world, &[row("a", 10, "1.0")], counts(0, 0, 1, 0));
+        check(&mut world, &[row("c", 30, "6000"), row("d", 30, "x")], counts(0, 0, 0, 2));
+        check(&mut world, &[row("c", 30, "5")], counts(1, 0, 0, 0));
+    }
+
+    #[test]
+    fn rows_that_share_an_id_are_a_multiset() {
+        let mut world = World::new();
+        let (one, two, three) = (row("k", 10, "1"), row("k", 10, "2"), row("k", 10, "3"));
+        assert_eq!(world.ingest(&[one.clone(), two.clone()]), counts(2, 0, 0, 0));
+        assert_eq!(world.ingest(&[two.clone(), one.clone()]), counts(0, 2, 0, 0));
+        assert_eq!(world.ingest(&[three.clone(), one.clone()]), counts(0, 1, 1, 0));
+        assert_eq!(world.ingest(&[one, three]), counts(0, 2, 0, 0));
+    }
+
+    #[test]
+    fn two_heads_differ_when_data_is_late() {
+        let mut world = World::new();
+        world.ingest(&[row("a", 20, "20"), row("b", 10, "10")]);
+        let node = world.twins.node("urn:turbine:R80711").unwrap();
+        let heads = node.heads[0].unwrap();
+        let value = |at: usize| node.value(&node.facts[at], 0);
+        assert_eq!((value(heads.recorded), value(heads.phenomenon)), (Some("10"), Some("20")));
+    }
+
+    #[test]
+    fn a_corrected_fact_is_no_head() {
+        let mut world = World::new();
+        world.ingest(&[row("a", 10, "1"), row("b", 20, "2")]);
+        let mut other = row("b", 20, "2");
+        other.values = vec![("pitch".into(), "9".into())];
+        world.ingest(&[other]);
+        let node = world.twins.node("urn:turbine:R80711").unwrap();
+        let power = node.attribute_number("power").unwrap();
+        let heads = node.heads[usize::from(power)].unwrap();
+        assert_eq!(node.value(&node.facts[heads.phenomenon], power), Some("1"));
+    }
+
+    #[test]
+    fn model_versions_never_change() {
+        let world = World::new();
+        assert_eq!(world.twins.put_model(&model(1), "local").unwrap(), None);
+        let mut other = model(1);
+        other.attributes.pop();
+        let code = |m: &TypeModel| world.twins.put_model(m, "local").err().map(|p| p.code.name);
+        assert_eq!(code(&other), Some("model.version"));
+        assert_eq!(code(&model(3)), Some("model.version"));
+        assert_eq!(code(&model(2)), None);
+    }
+
+    #[test]
+    fn a_batch_without_model_is_refused_whole() {
+        let world = World::new();
+        let model = ModelRef { name: "other".into(), version: 1 };
+        let source = Source { source: "urn:source:x", model: &model, actor: "local" };
+        assert!(world.twins.observe(&source, &[]).is_err());
+        let source = Source { source: "not an iri", ..source };
+        assert!(world.twins.observe(&source, &[]).is_err());
+    }
+
+    fn any_rows() -> impl Strategy<Value = Vec<Observation>> {
+        let any = (0u8..6, 0i64..4, 0u8..3).prop_map(|(id, second, value)| Observation {
+            twin: format!("urn:turbine:{}", id % 2),
+            ..row(&format!("id{id}"), second, &value.to_string())
+        });
+        proptest::collection::vec(any, 0..20)
+    }
+
+    proptest! {
+        /// Sending the same batch again in any order changes nothing.
+        #[test]
+        fn ingest_is_idempotent(rows in any_rows(), more in any_rows()) {
+            let mut world = World::new();
+            world.ingest(&more);
+            world.ingest(&rows);
+            let mut again = rows.clone();
+            again.reverse();
+            let before = world.twins.clone();
+            let outcome = world.decide(&again);
+            prop_assert_eq!(outcome.report().duplicate, rows.len() as u64);
+            prop_assert!(outcome.events.is_empty());
+            prop_assert_eq!(before, world.twins);
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! State of all twins: a fold over the events.
+//!
+//! Each attribute has two heads. `recorded` is the value we learned last, `phenomenon` the one that was
+//! true last; they differ exactly when data arrives late.
+
+use std::collections::{BTreeMap, HashMap};
+use twinpact_model::codes;
+use twinpact_model::entry::{Entry, Kind};
+use twinpact_model::problem::Problem;
+use twinpact_model::time::Timestamp;
+use twinpact_model::type_model::{ModelRef, TypeModel};
+use twinpact_proof::anchor::hmac;
+
+/// 128 bits that stand for (source, id at the source), under a key of the node.
+pub(crate) type IdempotencyKey = [u8; 16];
+
+/// The values of one twin that were true together, as they were recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// Its index in the tree of events.
+    pub index: u64,
+    /// When we learned it.
+    pub recorded: Timestamp,
+    /// From when it was true in the world; `recorded` when the source did not say.
+    pub phen_start: Timestamp,
+    /// (number of the attribute in [`Node::attributes`], lexical form), rising.
+    pub values: Vec<(u16, Box<str>)>,
+    /// The index of the event that corrects it.
+    pub corrected_by: Option<u64>,
+    /// The index of the event that it corrects.
+    pub corrects: Option<u64>,
+}
+
+/// The positions in [`Node::facts`] of an attribute's two heads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heads {
+    /// The fact that was recorded last.
+    pub recorded: usize,
+    /// The fact that was true last.
+    pub phenomenon: usize,
+}
+
+/// One twin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// The model that it was made with.
+    pub model: ModelRef,
+    /// When we learned of it.
+    pub created: Timestamp,
+    /// The index of the event that made it.
+    pub created_index: u64,
+    /// How many entries there are about it.
+    pub seq: u64,
+    /// The names of its attributes, numbered by their first appearance.
+    pub attributes: Vec<String>,
+    /// Everything that was recorded about it, in order.
+    pub facts: Vec<Fact>,
+    /// Per attribute, its heads.
+    pub heads: Vec<Option<Heads>>,
+}
+
+/// All models and twins of an organisation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Twins {
+    idempotency_key: [u8; 32],
+    pub(crate) models: BTreeMap<ModelRef, ModelEntry>,
+    pub(crate) nodes: BTreeMap<String, Node>,
+    /// Per source and id: the facts that came under it, as (twin, position).
+    pub(crate) seen: HashMap<IdempotencyKey, Vec<(String, usize)>>,
+}
+
+/// A model with the event that put it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ModelEntry {
+    pub(crate) model: TypeModel,
+    pub(crate) index: u64,
+}
+
+impl Eq for ModelEntry {}
+
+impl Twins {
+    /// No twins yet; ids at sources are remembered under this key.
+    #[must_use]
+    pub fn new(idempotency_key: [u8; 32]) -> Twins {
+        Twins {
+            idempotency_key,
+            models: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            seen: HashMap::new(),
+        }
+    }
+
+    /// The model of that version.
+    ///
+    /// # Errors
+    /// `model.unknown` with the versions that there are.
+    pub fn model(&self, reference: &ModelRef) -> Result<&TypeModel, Problem> {
+        self.models.get(reference).map(|entry| &entry.model).ok_or_else(|| {
+            let known: Vec<String> = self.models.keys().map(ToString::to_string).collect();
+            let hint = if known.is_empty() {
+                "put one with: twinpact model apply FILE.toml".to_owned()
+            } else {
+                format!("known are {}", known.join(", "))
+            };
+            Problem::new(codes::MODEL_UNKNOWN, format!("there is no model {reference}")).hint(hint)
+        })
+    }
+
+    /// All models with the index of the event that put each.
+    pub fn models(&self) -> impl Iterator<Item = (&TypeModel, u64)> {
+        self.models.values().map(|entry| (&entry.model, entry.index))
+    }
+
+    /// All twins by their id.
+    pub fn nodes(&self) -> impl Iterator<Item = (&str, &Node)> {
+        self.nodes.iter().map(|(id, node)| (id.as_str(), node))
+    }
+
+    /// The twin of that id.
+    ///
+    /// # Errors
+    /// `twin.unknown`, with the nearest known id.
+    pub fn node(&self, id: &str) -> Result<&Node, Problem> {
+        self.nodes.get(id).ok_or_else(|| {
+            let problem = Problem::new(codes::TWIN_UNKNOWN, format!("there is no twin {id:?}"));
+            match twinpact_model::suggest::nearest(id, self.nodes.keys().map(String::as_str)) {
+                Some(near) => problem.hint(format!("did you mean {near}?")),
+                None => problem.hint("list them with: twinpact twin list"),
+            }
+        })
+    }
+
+    /// Takes an event of the tree of events into the state; kinds that are not about twins change
+    /// nothing.
+    ///
+    /// # Errors
+    /// `internal` when the event contradicts the state, which only a bug or foreign bytes can make.
+    pub fn apply(&mut self, entry: &Entry, index: u64) -> Result<(), Problem> {
+        match entry.who.kind {
+            Kind::ModelPut => self.apply_model(entry, index),
+            Kind::NodeCreated => self.apply_node(entry, index),
+            Kind::FactsSet | Kind::Correction => self.apply_fact(entry, index),
+            _ => Ok(()),
+        }
+    }
+
+    fn apply_model(&mut self, entry: &Entry, index: u64) -> Result<(), Problem> {
+        let model: TypeModel = entry
+            .get("document")
+            .and_then(|text| serde_json::from_str(text).ok())
+            .ok_or_else(|| contradiction("a model cannot be read"))?;
+        self.models.insert(model.reference(), ModelEntry { model, index });
+        Ok(())
+    }
+
+    fn apply_node(&mut self, entry: &Entry, index: u64) -> Result<(), Problem> {
+        let node = Node {
+            model: ModelRef::try_from(entry.why.model.clone())?,
+            created: entry.when.recorded,
+            created_index: index,
+            seq: entry.who.twin_seq,
+            attributes: Vec::new(),
+            facts: Vec::new(),
+            heads: Vec::new(),
+        };
+        match self.nodes.insert(entry.who.twin.clone(), node) {
+            None => Ok(()),
+            Some(_) => Err(contradiction("a twin was made twice")),
+        }
+    }
+
+    fn apply_fact(&mut self, entry: &Entry, index: u64) -> Result<(), Problem> {
+        let twin = &entry.who.twin;
+        let node =
+            self.nodes.get_mut(twin).ok_or_else(|| contradiction("a fact without a twin"))?;
+        if entry.who.twin_seq != node.seq + 1 {
+            return Err(contradiction("an entry about a twin is missing"));
+        }
+        node.seq += 1;
+        let corrects = corrected_index(&entry.why.cause);
+        let position = node.facts.len();
+        node.push(
+            Fact {
+                index,
+                recorded: entry.when.recorded,
+                phen_start: entry.when.phen_start.unwrap_or(entry.when.recorded),
+                values: Vec::new(),
+                corrected_by: None,
+                corrects,
+            },
+            entry,
+        );
+        if !entry.why.src.is_empty() {
+            let key = self.idempotency(&entry.why.src);
+            self.seen.entry(key).or_default().push((twin.clone(), position));
+        }
+        Ok(())
+    }
+
+    /// The key of a source and an id, written as one JSON array.
+    pub(crate) fn idempotency(&self, src: &str) -> IdempotencyKey {
+        let digest = hmac(&self.idempotency_key, src.as_bytes());
+        digest.first_chunk::<16>().copied().unwrap_or_default()
+    }
+}
+
+impl Node {
+    /// The number of an attribute, if any value of it was ever recorded.
+    #[must_use]
+    pub fn attribute_number(&self, name: &str) -> Option<u16> {
+        let at = self.attributes.iter().position(|known| known == name)?;
+        u16::try_from(at).ok()
+    }
+
+    /// The lexical form of an attribute in a fact.
+    #[must_use]
+    pub fn value<'a>(&self, fact: &'a Fact, attribute: u16) -> Option<&'a str> {
+        let at = fact.values.binary_search_by_key(&attribute, |(number, _)| *number).ok()?;
+        fact.values.get(at).map(|(_, lexical)| lexical.as_ref())
+    }
+
+    fn push(&mut self, mut fact: Fact, entry: &Entry) {
+        for attribute in &entry.what {
+            let number = self.number(&attribute.path);
+            fact.values.push((number, attribute.lexical.as_str().into()));
+        }
+        fact.values.sort_unstable_by_key(|(number, _)| *number);
+        let position = self.facts.len();
+        let (corrects, index) = (fact.corrects, fact.index);
+        self.facts.push(fact);
+        match corrects.and_then(|old| self.facts.iter().rposition(|f| f.index == old)) {
+            Some(old) => {
+                if let Some(old) = self.facts.get_mut(old) {
+                    old.corrected_by = Some(index);
+                }
+                self.recompute_heads();
+            }
+            None => self.advance_heads(position),
+        }
+    }
+
+    fn number(&mut self, name: &str) -> u16 {
+        if let Some(number) = self.attribute_number(name) {
+            return number;
+        }
+        self.attributes.push(name.to_owned());
+        self.heads.push(None);
+        u16::try_from(self.attributes.len() - 1).unwrap_or(u16::MAX)
+    }
+
+    /// The new fact is recorded last; it is true last unless a head is later.
+    fn advance_heads(&mut self, position: usize) {
+        let Some(fact) = self.facts.get(position) else { return };
+        for (number, _) in &fact.values {
+            let Some(slot) = self.heads.get_mut(usize::from(*number)) else { continue };
+            let later = slot.and_then(|heads| self.facts.get(heads.phenomenon));
+            let phenomenon = match (later, *slot) {
+                (Some(head), Some(heads)) if head.phen_start > fact.phen_start => heads.phenomenon,
+                _ => position,
+            };
+            *slot = Some(Heads { recorded: position, phenomenon });
+        }
+    }
+
+    /// After a correction, whose old fact may have been a head.
+    fn recompute_heads(&mut self) {
+        self.heads.iter_mut().for_each(|slot| *slot = None);
+        let live: Vec<usize> = (0..self.facts.len())
+            .filter(|i| self.facts.get(*i).is_some_and(|f| f.corrected_by.is_none()))
+            .collect();
+        live.into_iter().for_each(|position| self.advance_heads(position));
+    }
+}
+
+/// The index in `events:INDEX`, the way a correction names what it corrects.
+fn corrected_index(cause: &str) -> Option<u64> {
+    cause.strip_prefix("events:")?.parse().ok()
+}
+
+fn contradiction(why: &str) -> Problem {
+    Problem::new(codes::INTERNAL, format!("the events contradict themselves: {why}"))
+}
