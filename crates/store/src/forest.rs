@@ -300,7 +300,7 @@ mod tests {
     use twinpact_proof::anchor::{anchor_leaf, head_leaf};
     use twinpact_proof::tree::root_from_inclusion;
 
-    const HERE: (Place, u32) = (Place { segment: 1, offset: 0, length: 0 }, 0);
+    const HERE: (Place, u32) = (Place { segment: 1, offset: 0 }, 0);
 
     fn forest() -> Forest {
         let mut forest = Forest::new([7; 32]);

@@ -17,7 +17,8 @@ pub const MAX_FRAME: usize = 32 << 20;
 const SEGMENT_MAGIC: &[u8; 8] = b"TWINLOG\n";
 /// What every frame begins with.
 pub const FRAME_MAGIC: [u8; 4] = *b"TwFr";
-const FRAME_HEAD: usize = 12;
+/// How many bytes say how long a frame is.
+pub const FRAME_HEAD: usize = 12;
 const FLAG_TICK: u16 = 1;
 const FLAG_OPENS: u16 = 2;
 const FLAG_STATE: u16 = 4;
@@ -206,21 +207,23 @@ impl Frame {
     /// whole and unharmed one.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<(Frame, usize)> {
-        let mut take = Take(bytes);
-        if take.array()? != FRAME_MAGIC {
-            return None;
-        }
-        let length = usize::try_from(take.u32()?).ok()?;
-        let sum = take.u32()?;
-        if !(FRAME_HEAD..=MAX_FRAME).contains(&length) {
-            return None;
-        }
+        let length = frame_length(bytes)?;
+        let sum = Take(bytes.get(8..FRAME_HEAD)?).u32()?;
         let body = bytes.get(FRAME_HEAD..length)?;
         if crc32c::crc32c(body) != sum {
             return None;
         }
         decode_body(body).map(|frame| (frame, length))
     }
+}
+
+/// How long the frame is that begins at the front of these bytes, by its head.
+#[must_use]
+pub fn frame_length(bytes: &[u8]) -> Option<usize> {
+    let mut take = Take(bytes);
+    let magic: [u8; 4] = take.array()?;
+    let length = usize::try_from(take.u32()?).ok()?;
+    (magic == FRAME_MAGIC && (FRAME_HEAD..=MAX_FRAME).contains(&length)).then_some(length)
 }
 
 /// Fills in length and check sum.

@@ -18,4 +18,4 @@ pub mod vfs;
 
 pub use directory::Directory;
 pub use forest::{Forest, Proof, TreeNo};
-pub use store::{Commit, Committed, Cut, Draft, ItemPoint, Opened, Store, Subject};
+pub use store::{Committed, Cut, Draft, ItemPoint, Opened, Store, Subject};

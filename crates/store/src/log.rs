@@ -7,7 +7,9 @@
 //! what the kernel holds is unknown then.
 
 use crate::directory::Directory;
-use crate::frame::{BadHead, Frame, MAX_FRAME, SEGMENT_HEAD, SegmentHead, later_frame};
+use crate::frame::{
+    BadHead, FRAME_HEAD, Frame, SEGMENT_HEAD, SegmentHead, frame_length, later_frame,
+};
 use crate::keystore::{damaged, newer, refused};
 use crate::vfs::{VfsFile, read_all};
 use std::collections::BTreeMap;
@@ -26,8 +28,6 @@ pub struct Place {
     pub segment: u64,
     /// The offset of the frame in it.
     pub offset: u64,
-    /// The length of the frame.
-    pub length: u32,
 }
 
 /// What was cut at the end of the log when it was opened.
@@ -136,45 +136,48 @@ impl Log {
         self.segment_bytes = bytes;
     }
 
-    /// Appends one frame and makes it durable.
+    /// Whether the log goes on; an error once it has stopped.
     ///
     /// # Errors
-    /// `store.stopped` after an earlier failure; `store.io` on this one, and the log has stopped;
-    /// `input.too_large` for a frame beyond the bound, and nothing has changed.
-    pub fn append(&mut self, frame: &Frame) -> Result<Place, Problem> {
-        if self.stopped {
-            return Err(Problem::new(
-                codes::STORE_STOPPED,
-                "the log has stopped after a failed write",
-            )
-            .hint("mend the disk and start the node again: it recovers by itself"));
+    /// `store.stopped`.
+    pub fn check(&self) -> Result<(), Problem> {
+        if !self.stopped {
+            return Ok(());
         }
-        let bytes = frame.encode();
-        if bytes.len() > MAX_FRAME {
-            return Err(Problem::new(
-                codes::INPUT_TOO_LARGE,
-                format!("one commit of {} bytes is beyond the bound of {MAX_FRAME}", bytes.len()),
-            )
-            .hint("send smaller batches"));
-        }
-        self.write(frame, &bytes).inspect_err(|_| self.stopped = true)
+        Err(Problem::new(codes::STORE_STOPPED, "the log has stopped after a failed write")
+            .hint("mend the disk and start the node again: it recovers by itself"))
     }
 
-    fn write(&mut self, frame: &Frame, bytes: &[u8]) -> Result<Place, Problem> {
+    /// Where the next frame will lie.
+    #[must_use]
+    pub fn next_place(&self) -> Place {
+        if self.length >= self.segment_bytes {
+            Place { segment: self.segment + 1, offset: SEGMENT_HEAD as u64 }
+        } else {
+            Place { segment: self.segment, offset: self.length }
+        }
+    }
+
+    /// Appends one frame at [`next_place`](Self::next_place) and makes it durable.
+    ///
+    /// # Errors
+    /// `store.stopped` after an earlier failure; `store.io` on this one, and the log has stopped.
+    pub fn append(&mut self, frame: &Frame) -> Result<(), Problem> {
+        self.check()?;
+        self.write(frame).inspect_err(|_| self.stopped = true)
+    }
+
+    fn write(&mut self, frame: &Frame) -> Result<(), Problem> {
         if self.length >= self.segment_bytes {
             self.open_segment(self.segment + 1)?;
         }
-        let place = Place {
-            segment: self.segment,
-            offset: self.length,
-            length: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
-        };
+        let bytes = frame.encode();
         let path = self.segment_path(self.segment);
         let file = self.files.get_mut(&self.segment).ok_or_else(|| damaged("log", 0))?;
-        file.append(bytes).and_then(|()| file.sync()).map_err(|e| refused(&path, &e))?;
+        file.append(&bytes).and_then(|()| file.sync()).map_err(|e| refused(&path, &e))?;
         self.length += bytes.len() as u64;
         self.next_seq = frame.first_seq + frame.entries.len() as u64;
-        Ok(place)
+        Ok(())
     }
 
     /// The frame at that place.
@@ -183,11 +186,13 @@ impl Log {
     /// `store.io`, or `store.damaged` when it is not what was written.
     pub fn read(&self, place: Place) -> Result<Frame, Problem> {
         let name = segment_name(place.segment);
-        let file = self.files.get(&place.segment).ok_or_else(|| damaged(&name, place.offset))?;
-        let bytes = file
-            .read_at(place.offset, usize::try_from(place.length).unwrap_or(0))
-            .map_err(|e| refused(&self.segment_path(place.segment), &e))?;
-        Frame::decode(&bytes).map(|(frame, _)| frame).ok_or_else(|| damaged(&name, place.offset))
+        let path = self.segment_path(place.segment);
+        let bad = || damaged(&name, place.offset);
+        let file = self.files.get(&place.segment).ok_or_else(bad)?;
+        let head = file.read_at(place.offset, FRAME_HEAD).map_err(|e| refused(&path, &e))?;
+        let length = frame_length(&head).ok_or_else(bad)?;
+        let bytes = file.read_at(place.offset, length).map_err(|e| refused(&path, &e))?;
+        Frame::decode(&bytes).map(|(frame, _)| frame).ok_or_else(bad)
     }
 
     fn open_segment(&mut self, number: u64) -> Result<(), Problem> {
@@ -225,8 +230,7 @@ impl Log {
                 return Err(damaged(&name, at as u64));
             }
             self.next_seq += frame.entries.len() as u64;
-            let length32 = u32::try_from(length).unwrap_or(u32::MAX);
-            replay(frame, Place { segment: number, offset: at as u64, length: length32 })?;
+            replay(frame, Place { segment: number, offset: at as u64 })?;
             at += length;
         }
         let rest = bytes.get(at..).unwrap_or_default();

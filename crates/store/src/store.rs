@@ -2,7 +2,7 @@
 
 use crate::directory::Directory;
 use crate::forest::{DECISIONS, EVENTS, Forest, LOCAL, TreeNo, inconsistent};
-use crate::frame::{Frame, Opens, SealedEntry, Tick};
+use crate::frame::{Frame, MAX_FRAME, Opens, SealedEntry, Tick};
 use crate::keystore::{Keystore, Meaning};
 use crate::log::{Log, Place};
 use crate::payload;
@@ -12,6 +12,7 @@ use twinpact_model::entry::{Attribute, Entry};
 use twinpact_model::problem::Problem;
 use twinpact_model::time::Timestamp;
 use twinpact_model::{Did, codes};
+use twinpact_proof::anchor::{MAX_SLOTS, TreeId};
 use twinpact_proof::commit::{Point, Seed, commit, points_lexical};
 use twinpact_proof::digest::{Digest, sha256};
 
@@ -74,17 +75,6 @@ pub struct Committed {
 /// An entry read back, with its commitment checked.
 pub type Opened = Committed;
 
-/// What one frame made durable.
-#[derive(Debug, Clone)]
-pub struct Commit {
-    /// The entries, in the order of the drafts.
-    pub entries: Vec<Committed>,
-    /// The numbers of the trees that it opened.
-    pub opened: Vec<TreeNo>,
-    /// The tick that it made.
-    pub tick: Option<u64>,
-}
-
 /// The store of one partition. One owner appends; anybody reads.
 pub struct Store {
     directory: Directory,
@@ -92,8 +82,12 @@ pub struct Store {
     keys: Keystore,
     sealer: Mutex<Sealer>,
     forest: Forest,
+    staged: Frame,
+    staged_bytes: usize,
 }
 
+/// What an entry takes in a frame besides its sealed payload.
+const ENTRY_BYTES: usize = 52;
 const ANCHOR_KEY: &str = "anchor";
 const IDEMPOTENCY_KEY: &str = "idempotency";
 
@@ -112,10 +106,10 @@ impl Store {
         keys.flush()?;
         let log = Log::create(&directory, organisation, random_array()?)?;
         let forest = Forest::new(key_bytes(&keys, anchor)?);
-        let mut store =
-            Store { directory, log, keys, sealer: Mutex::new(Sealer::default()), forest };
-        let opened = store.append(Vec::new(), 2, None, now)?.opened;
+        let mut store = Store::assemble(directory, log, keys, Sealer::default(), forest);
+        let opened = [store.open_tree()?.0, store.open_tree()?.0];
         debug_assert_eq!(opened, [EVENTS, DECISIONS]);
+        store.commit(None, now)?;
         Ok(store)
     }
 
@@ -149,59 +143,115 @@ impl Store {
             }
             Ok(())
         })?;
-        Ok((Store { directory, log, keys, sealer: Mutex::new(sealer), forest }, cut))
+        Ok((Store::assemble(directory, log, keys, sealer, forest), cut))
     }
 
-    /// Appends the drafts as one frame, opens so many new trees, makes a tick when a time for it is
-    /// given, and returns when all of it is durable.
+    fn assemble(
+        directory: Directory,
+        log: Log,
+        keys: Keystore,
+        sealer: Sealer,
+        forest: Forest,
+    ) -> Store {
+        let (staged, staged_bytes) = (Frame::default(), 0);
+        let sealer = Mutex::new(sealer);
+        Store { directory, log, keys, sealer, forest, staged, staged_bytes }
+    }
+
+    /// Puts drafts into the frame that the next [`commit`](Self::commit) makes durable, all of them
+    /// or none. Until then nothing that was staged may be shown to anybody.
     ///
     /// # Errors
-    /// `input.too_large` when an entry or the frame is beyond its bound, and nothing has changed;
-    /// `store.io` and from then on `store.stopped`.
-    pub fn append(
-        &mut self,
-        drafts: Vec<Draft>,
-        opens: u32,
-        tick: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Result<Commit, Problem> {
-        let mut frame = Frame {
-            first_seq: self.log.next_seq(),
-            time: now.micros(),
-            state: self.log.wants_state().then(|| self.forest.state()),
-            ..Frame::default()
-        };
-        for more in 0..opens {
-            frame.opens.push(Opens { tree: self.forest.next_tree() + more, id: random_array()? });
-        }
-        frame.tick = tick.map(|time| Tick {
-            number: self.forest.ticks(),
-            time: u64::try_from(time.micros()).unwrap_or(0),
-        });
+    /// `input.too_large` when an entry or the frame is beyond its bound, `store.stopped`; nothing
+    /// has changed.
+    pub fn stage(&mut self, drafts: Vec<Draft>) -> Result<Vec<Committed>, Problem> {
+        self.log.check()?;
+        let mut frame = Frame::default();
         let mut plain = Vec::with_capacity(drafts.len());
         for draft in drafts {
             plain.push(self.seal_draft(draft, &mut frame)?);
         }
+        let size: usize = frame.entries.iter().map(|e| e.sealed.len() + ENTRY_BYTES).sum();
+        if self.staged_bytes + size > MAX_FRAME / 2 {
+            return Err(Problem::new(
+                codes::INPUT_TOO_LARGE,
+                format!("one commit of {size} bytes is beyond the bound of {}", MAX_FRAME / 2),
+            )
+            .hint("send smaller batches"));
+        }
+        self.begin_frame();
+        let first = self.staged.entries.len();
+        self.staged_bytes += size;
+        let (place, seq) = (self.log.next_place(), self.staged.first_seq);
+        let mut committed = Vec::with_capacity(plain.len());
+        for (at, ((seed, entry), sealed)) in (first..).zip(plain.into_iter().zip(frame.entries)) {
+            let (index, leaf) = grow_entry(&mut self.forest, &sealed, seq, place, at)?;
+            let (tree, pc) = (sealed.tree, sealed.pc);
+            committed.push(Committed { tree, index, leaf, pc, seed, entry });
+            self.staged.entries.push(sealed);
+        }
+        Ok(committed)
+    }
+
+    /// Opens a new tree with the next [`commit`](Self::commit) and gives its number and id.
+    ///
+    /// # Errors
+    /// `input.too_large` when there are too many trees.
+    pub fn open_tree(&mut self) -> Result<(TreeNo, TreeId), Problem> {
+        let opens = Opens { tree: self.forest.next_tree(), id: random_array()? };
+        if u64::from(opens.tree) > MAX_SLOTS {
+            return Err(Problem::new(codes::INPUT_TOO_LARGE, "there are too many trees"));
+        }
+        self.begin_frame();
+        self.forest.open(opens)?;
+        self.staged.opens.push(opens);
+        Ok((opens.tree, opens.id))
+    }
+
+    /// Whether anything waits to be made durable.
+    #[must_use]
+    pub fn has_staged(&self) -> bool {
+        !self.staged.entries.is_empty() || !self.staged.opens.is_empty()
+    }
+
+    /// How many bytes wait to be made durable, about.
+    #[must_use]
+    pub fn staged_bytes(&self) -> usize {
+        self.staged_bytes
+    }
+
+    /// Makes what was staged durable as one frame, with an anchor leaf when a time for it is given,
+    /// and gives the number of that tick. When it fails, memory is ahead of the disk: the log has
+    /// stopped and nothing may be shown any more.
+    ///
+    /// # Errors
+    /// `store.io` and from then on `store.stopped`.
+    pub fn commit(
+        &mut self,
+        tick: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Option<u64>, Problem> {
+        self.begin_frame();
+        let mut frame = std::mem::take(&mut self.staged);
+        self.staged_bytes = 0;
+        frame.time = now.micros();
+        frame.tick = tick.map(|time| Tick {
+            number: self.forest.ticks(),
+            time: u64::try_from(time.micros()).unwrap_or(0),
+        });
+        frame.tick.map_or(Ok(()), |tick| self.forest.tick(tick))?;
         self.keys.flush().inspect_err(|_| self.log.stop())?;
-        let place = self.log.append(&frame)?;
-        let placed = grow(&mut self.forest, &frame, place)?;
-        let entries = plain
-            .into_iter()
-            .zip(frame.entries.iter().zip(placed))
-            .map(|((seed, entry), (sealed, (index, leaf)))| Committed {
-                tree: sealed.tree,
-                index,
-                leaf,
-                pc: sealed.pc,
-                seed,
-                entry,
-            })
-            .collect();
-        Ok(Commit {
-            entries,
-            opened: frame.opens.iter().map(|o| o.tree).collect(),
-            tick: frame.tick.map(|t| t.number),
-        })
+        self.log.append(&frame)?;
+        Ok(frame.tick.map(|tick| tick.number))
+    }
+
+    /// The head of the frame under way: the state of all trees is taken before the first of them
+    /// grows.
+    fn begin_frame(&mut self) {
+        if !self.has_staged() {
+            self.staged.first_seq = self.log.next_seq();
+            self.staged.state = self.log.wants_state().then(|| self.forest.state());
+        }
     }
 
     /// Reads an entry of a tree back from the log.
@@ -306,7 +356,7 @@ fn commitment(
     })
 }
 
-/// Puts a frame's trees, entries and tick into the forest: the same at commit and at replay.
+/// Puts a frame that was read into the forest, the way it grew when it was made.
 fn grow(forest: &mut Forest, frame: &Frame, place: Place) -> Result<Vec<(u64, Digest)>, Problem> {
     if frame.state.as_ref().is_some_and(|state| *state != forest.state()) {
         return Err(inconsistent("a segment begins with another state than the one before ended"));
@@ -315,15 +365,25 @@ fn grow(forest: &mut Forest, frame: &Frame, place: Place) -> Result<Vec<(u64, Di
         forest.open(*opens)?;
     }
     let mut placed = Vec::with_capacity(frame.entries.len());
-    for (at, entry) in (0u32..).zip(&frame.entries) {
-        placed.push(if entry.tree == LOCAL {
-            (frame.first_seq + u64::from(at), entry.pc)
-        } else {
-            forest.append(entry.tree, &entry.pc, (place, at))?
-        });
+    for (at, entry) in frame.entries.iter().enumerate() {
+        placed.push(grow_entry(forest, entry, frame.first_seq, place, at)?);
     }
     frame.tick.map_or(Ok(()), |tick| forest.tick(tick))?;
     Ok(placed)
+}
+
+/// Index and leaf of the entry at position `at` of its frame.
+fn grow_entry(
+    forest: &mut Forest,
+    entry: &SealedEntry,
+    first_seq: u64,
+    place: Place,
+    at: usize,
+) -> Result<(u64, Digest), Problem> {
+    if entry.tree == LOCAL {
+        return Ok((first_seq + at as u64, entry.pc));
+    }
+    forest.append(entry.tree, &entry.pc, (place, u32::try_from(at).unwrap_or(u32::MAX)))
 }
 
 fn open_entry(
@@ -416,6 +476,12 @@ mod tests {
         }
     }
 
+    fn append(store: &mut Store, drafts: Vec<Draft>) -> Result<Vec<Opened>, Problem> {
+        let committed = store.stage(drafts)?;
+        store.commit(Some(now()), now())?;
+        Ok(committed)
+    }
+
     fn now() -> Timestamp {
         Timestamp::from_seconds(1_000)
     }
@@ -450,7 +516,7 @@ mod tests {
                 lexical: format!("{n}"),
             }]);
             let drafts = vec![draft(LOCAL, n), second];
-            committed.extend(store.append(drafts, 0, Some(now()), now()).unwrap().entries);
+            committed.extend(append(&mut store, drafts).unwrap());
         }
         let state = store.forest().state();
         drop(store);
@@ -467,7 +533,7 @@ mod tests {
     fn nothing_ingested_is_readable_in_any_file() {
         let dir = tempfile::tempdir().unwrap();
         let mut store = create(dir.path());
-        store.append(vec![draft(EVENTS, 1), draft(LOCAL, 2)], 0, None, now()).unwrap();
+        append(&mut store, vec![draft(EVENTS, 1), draft(LOCAL, 2)]).unwrap();
         for part in ["log", "keys"] {
             for file in std::fs::read_dir(dir.path().join(part)).unwrap() {
                 let bytes = std::fs::read(file.unwrap().path()).unwrap();
@@ -484,9 +550,9 @@ mod tests {
         let mut store = create(dir.path());
         let mut big = draft(EVENTS, 1);
         big.entry.what = (0..30).map(|i| Attribute::new(format!("a{i}"), "x", "1")).collect();
-        let refused = store.append(vec![big], 0, None, now()).unwrap_err();
+        let refused = append(&mut store, vec![draft(EVENTS, 1), big]).unwrap_err();
         assert_eq!(refused.code.name, "input.too_large");
-        store.append(vec![draft(EVENTS, 1)], 0, None, now()).unwrap();
+        append(&mut store, vec![draft(EVENTS, 1)]).unwrap();
         drop(store);
         assert_eq!(reopen(dir.path()).unwrap().1.len(), 1);
     }
@@ -498,7 +564,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut store = create(dir.path());
         for n in 0..3 {
-            store.append(vec![draft(EVENTS, n)], 0, Some(now()), now()).unwrap();
+            append(&mut store, vec![draft(EVENTS, n)]).unwrap();
         }
         drop(store);
         let path = dir.path().join("log/0000000001.seg");
@@ -534,7 +600,7 @@ mod tests {
     fn another_nodes_log_or_keys_are_refused() {
         let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         for dir in [&a, &b] {
-            create(dir.path()).append(vec![draft(EVENTS, 1)], 0, None, now()).unwrap();
+            append(&mut create(dir.path()), vec![draft(EVENTS, 1)]).unwrap();
         }
         for file in ["keys/keystore", "keys/kek"] {
             std::fs::copy(b.path().join(file), a.path().join(file)).unwrap();
