@@ -5,7 +5,10 @@
 use crate::problem::{Class, Code, Fault};
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $ident:ident = $name:literal, $fault:ident, $class:ident, $title:literal;)*) => {
+    ($(
+        $(#[$doc:meta])*
+        $ident:ident = $name:literal, $fault:ident, $class:ident, $title:literal;
+    )*) => {
         $(
             $(#[$doc])*
             #[doc = $title]

@@ -1,9 +1,10 @@
 //! What the log holds: an [`Entry`] is one thing that happened.
 //!
 //! One row of a file, one write through the API, one protocol step, one decision, one delivery.
-//! Everything in it is text, as `(path, datatype, lexical form)`, so that it can be committed to and
-//! disclosed attribute by attribute. The reserved groups `@who`, `@when` and `@why` are disclosed as
-//! wholes; their datatype is `group` and their lexical form a JSON array (docs/format.md).
+//! Everything in it is text, as `(path, datatype, lexical form)`, so that it can be committed to
+//! and disclosed attribute by attribute. The reserved groups `@who`, `@when` and `@why` are
+//! disclosed as wholes; their datatype is `group` and their lexical form a JSON array
+//! (docs/format.md).
 
 use crate::codes;
 use crate::problem::Problem;

@@ -5,8 +5,8 @@ use crate::time::Timestamp;
 use crate::type_model::ModelRef;
 use serde::{Deserialize, Serialize};
 
-/// Which rows and columns a view has. A schedule *filters rows* here; a schedule in a policy *limits
-/// use*. Both are written out in the contract.
+/// Which rows and columns a view has. A schedule *filters rows* here; a schedule in a policy
+/// *limits use*. Both are written out in the contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selection {
     /// The pinned version of the type model.

@@ -1,8 +1,8 @@
 //! DSSE envelopes (Dead Simple Signing Envelope 1.0) around canonical JSON.
 //!
-//! The exact bytes are signed, so a verifier needs no canonicaliser; ours still refuses payloads that
-//! are not canonical, so that two documents never differ in spelling only. `keyid` is a hint for
-//! looking a key up, never a reason to trust it.
+//! The exact bytes are signed, so a verifier needs no canonicaliser; ours still refuses payloads
+//! that are not canonical, so that two documents never differ in spelling only. `keyid` is a hint
+//! for looking a key up, never a reason to trust it.
 
 use crate::digest::{Digest, sha256};
 use crate::json::Json;

@@ -1,8 +1,8 @@
 //! JSON for signed types: parsed strictly, written canonically (RFC 8785).
 //!
-//! Signed types have no fractions, and integers only within ±(2^53−1), because elsewhere two readers
-//! of the same bytes see two numbers. A key that stands twice, depth beyond [`MAX_DEPTH`] and text
-//! that is not UTF-8 are refused for the same reason.
+//! Signed types have no fractions, and integers only within ±(2^53−1), because elsewhere two
+//! readers of the same bytes see two numbers. A key that stands twice, depth beyond [`MAX_DEPTH`]
+//! and text that is not UTF-8 are refused for the same reason.
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use std::collections::BTreeMap;
@@ -46,8 +46,8 @@ impl Json {
     /// The value of these bytes.
     ///
     /// # Errors
-    /// When they are not JSON, or hold a fraction, an integer beyond ±(2^53−1), a key twice, or more
-    /// than [`MAX_DEPTH`] levels.
+    /// When they are not JSON, or hold a fraction, an integer beyond ±(2^53−1), a key twice, or
+    /// more than [`MAX_DEPTH`] levels.
     pub fn parse(bytes: &[u8]) -> Result<Json, JsonError> {
         let json: Json = serde_json::from_slice(bytes).map_err(|e| JsonError(e.to_string()))?;
         if json.depth() > MAX_DEPTH {

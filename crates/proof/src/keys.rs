@@ -1,7 +1,7 @@
 //! Ed25519 (RFC 8032) keys: the one signature for documents and checkpoints.
 //!
-//! Verification is strict: non-canonical points and small-order keys are refused, so that a signature
-//! has one form and proves one key.
+//! Verification is strict: non-canonical points and small-order keys are refused, so that a
+//! signature has one form and proves one key.
 
 use crate::digest::{sha256, to_hex};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
@@ -24,8 +24,8 @@ impl PublicKey {
         &self.0
     }
 
-    /// `ed25519:` and the first 8 bytes of its SHA-256 in hex: a name for people and look-ups, never
-    /// a reason to trust.
+    /// `ed25519:` and the first 8 bytes of its SHA-256 in hex: a name for people and look-ups,
+    /// never a reason to trust.
     #[must_use]
     pub fn id(&self) -> String {
         let digest = sha256(&self.0);

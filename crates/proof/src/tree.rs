@@ -1,7 +1,7 @@
 //! Merkle trees (RFC 6962 §2.1, RFC 9162 §2.1): append-only, with inclusion and consistency proofs.
 //!
-//! [`Tree`] keeps the hash of every full subtree, 64 bytes a leaf, so that the root and any proof of
-//! any earlier size cost a logarithm. The verifying half takes values only.
+//! [`Tree`] keeps the hash of every full subtree, 64 bytes a leaf, so that the root and any proof
+//! of any earlier size cost a logarithm. The verifying half takes values only.
 
 use crate::digest::{Digest, sha256, sha256_parts};
 
