@@ -65,8 +65,8 @@ fn tidy() -> Result<(String, bool), String> {
     Ok((lines + &summary, findings.is_empty()))
 }
 
-/// The text files of the repository, and the paths of all its files: what is tracked, and what would
-/// be if everything were added now.
+/// The text files of the repository, and the paths of all its files: what is tracked, and what
+/// would be if everything were added now.
 fn repository(root: &Path) -> Result<(Vec<File>, BTreeSet<String>), String> {
     let listed = output(
         Command::new("git")

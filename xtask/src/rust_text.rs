@@ -1,8 +1,8 @@
 //! Rust source as lines of code: comments and the insides of literals taken out, test code marked.
 //!
-//! A lexer of a hundred lines, not a parser: it knows comments (nested), strings (escaped, raw, byte,
-//! C), characters and lifetimes, and follows braces from `#[cfg(test)]`. That is all a text rule needs
-//! so that a word in a sentence is never taken for code.
+//! A lexer of a hundred lines, not a parser: it knows comments (nested), strings (escaped, raw,
+//! byte, C), characters and lifetimes, and follows braces from `#[cfg(test)]`. That is all a text
+//! rule needs so that a word in a sentence is never taken for code.
 
 /// One line of a source file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
