@@ -1,0 +1,47 @@
+# Thin on purpose: every target is one or two commands of Cargo. There is one profile (dev), so that
+# `make demo` and `make test` share what they build.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench ci announce oracle deny-tool
+
+CARGO ?= cargo
+COLD := $(if $(wildcard $(or $(CARGO_TARGET_DIR),target)/debug/.fingerprint),,yes)
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+
+demo: CRATES = -p twinpact -e normal,build
+demo: announce ## Run the main job: two organisations, one contract, one proof.
+	@$(CARGO) build -p twinpact
+	@$(CARGO) run -q -p twinpact -- demo
+
+test: CRATES = --workspace
+test: announce oracle ## Run all tests.
+	$(CARGO) test --workspace
+
+lint: deny-tool ## Hold the house rules: format, clippy, tidy, licences and bans.
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) run -q -p xtask -- tidy
+	$(CARGO) deny --log-level error check bans licenses sources
+
+bench: ## Measure (docs/performance.md).
+	$(if $(wildcard crates/*/benches/*.rs),$(CARGO) bench --workspace --bench '*',@echo "no benches yet")
+
+ci: ## What has to hold before a merge: lint and test, strictly.
+	@.ci/run
+
+# On a cold target only: how much there is to build.
+announce:
+	@if [ -n "$(COLD)" ]; then \
+	    count=$$($(CARGO) tree $(CRATES) --prefix none | sed 's/ (\*)$$//' | sort -u | grep -c .); \
+	    echo "First build: about $$count crates. This happens once; later only what changed is built."; \
+	fi
+
+# The JSON-LD oracle that some tests ask for a second opinion.
+oracle:
+	@.ci/oracle
+
+# An advisory database is not needed (deny.toml).
+deny-tool:
+	@$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deny --version '^0.20'
