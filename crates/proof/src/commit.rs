@@ -152,6 +152,28 @@ pub fn point_bytes(seed: &Seed, i: usize, point: &Point<'_>) -> Vec<u8> {
         .done()
 }
 
+/// Reads the bytes of a point; `None` when they are not exactly of that form.
+#[must_use]
+pub fn read_point(bytes: &[u8]) -> Option<Point<'_>> {
+    let mut reader = Reader::new(bytes);
+    reader.array(5)?;
+    if reader.text()? != "twinpact-p/1" || reader.bytes()?.len() != 16 {
+        return None;
+    }
+    let point = Point { time: reader.text()?, datatype: reader.text()?, lexical: reader.text()? };
+    reader.end()?;
+    Some(point)
+}
+
+/// Reads the lexical form of an attribute with datatype `points`: how many there are, and the root
+/// over them.
+#[must_use]
+pub fn read_points(lexical: &str) -> Option<(u64, Digest)> {
+    let (count, root) = lexical.split_once(':')?;
+    let number: u64 = count.parse().ok()?;
+    (number.to_string() == count).then_some((number, crate::digest::from_hex(root)?))
+}
+
 /// The lexical form `COUNT:HEX(root)` of an attribute with datatype `points`.
 #[must_use]
 pub fn points_lexical<'a>(seed: &Seed, points: impl IntoIterator<Item = Point<'a>>) -> String {
@@ -177,7 +199,10 @@ fn salt(seed: &Seed, stream: u8, i: usize) -> Salt {
 
 #[cfg(test)]
 mod tests {
-    use super::{Attr, MAX_ATTRIBUTES, Point, commit, points_lexical, read_attribute};
+    use super::{
+        Attr, MAX_ATTRIBUTES, Point, commit, point_bytes, points_lexical, read_attribute,
+        read_point, read_points,
+    };
     use proptest::prelude::*;
 
     fn attributes(n: usize) -> Vec<(String, String)> {
@@ -202,6 +227,14 @@ mod tests {
     fn points_of_nothing_have_a_root_too() {
         assert!(points_lexical(&[0; 32], []).starts_with("0:e3b0c44298fc1c14"));
         let one = Point { time: "t", datatype: "row", lexical: "[]" };
+        let bytes = point_bytes(&[0; 32], 0, &one);
+        assert_eq!(read_point(&bytes), Some(one));
+        assert_eq!(read_point(&bytes[..bytes.len() - 1]), None);
+        let lexical = points_lexical(&[0; 32], [one]);
+        assert_eq!(read_points(&lexical).map(|(count, _)| count), Some(1));
+        for other in ["", "1:", &lexical.replace("1:", "01:"), &lexical.to_uppercase()] {
+            assert_eq!(read_points(other), None, "{other}");
+        }
         assert_ne!(points_lexical(&[0; 32], [one]), points_lexical(&[1; 32], [one]));
     }
 

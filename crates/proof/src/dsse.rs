@@ -62,11 +62,20 @@ impl Envelope {
     /// Whether every signature is by one of these keys and holds; with at least one signature.
     #[must_use]
     pub fn signed_only_by(&self, keys: &[PublicKey]) -> bool {
+        self.signers(keys).is_some()
+    }
+
+    /// The keys that signed, each of which is one of these; `None` when there is no signature, or one
+    /// that is by none of these keys or does not hold.
+    #[must_use]
+    pub fn signers(&self, keys: &[PublicKey]) -> Option<Vec<PublicKey>> {
         let message = self.signed_bytes();
-        let holds = |s: &Signature| {
-            keys.iter().any(|key| s.key_id == key.id() && key.verifies(&message, &s.bytes))
+        let signer = |s: &Signature| {
+            let holds = |key: &&PublicKey| s.key_id == key.id() && key.verifies(&message, &s.bytes);
+            keys.iter().find(holds).copied()
         };
-        !self.signatures.is_empty() && self.signatures.iter().all(holds)
+        let signers = self.signatures.iter().map(signer).collect::<Option<Vec<_>>>()?;
+        (!signers.is_empty()).then_some(signers)
     }
 
     /// The payload as JSON.

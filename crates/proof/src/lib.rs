@@ -5,17 +5,34 @@
 //! language from `docs/format.md`.
 
 pub mod anchor;
+pub mod broken;
+pub mod build;
+pub mod bundle;
 pub mod cbor;
+mod chain;
 pub mod commit;
 pub mod digest;
+pub mod documents;
 pub mod dsse;
+pub mod fields;
+pub mod fork;
 pub mod json;
 pub mod keys;
 pub mod note;
+pub mod record;
 pub mod text64;
 pub mod tree;
+pub mod trust;
+pub mod verdict;
+pub mod verify;
 
+pub use broken::{Broken, Link};
+pub use bundle::Bundle;
 pub use digest::{Digest, sha256, to_hex};
 pub use dsse::Envelope;
 pub use json::Json;
 pub use keys::{PublicKey, SecretKey};
+pub use record::Record;
+pub use trust::Trust;
+pub use verdict::{Level, Verdict};
+pub use verify::verify;

@@ -9,6 +9,9 @@ use crate::text64;
 
 const LOG_SIGNATURE: u8 = 0x01;
 const COSIGNATURE: u8 = 0x04;
+/// Time and signature. A witness may have keys of other algorithms under the same name; their lines
+/// are longer.
+const COSIGNATURE_BYTES: usize = 8 + 64;
 /// The most bytes of a note.
 pub const MAX_NOTE_BYTES: usize = 65_536;
 /// The most signature lines of a note.
@@ -97,6 +100,30 @@ impl Note {
             && line.hash == key_hash(&line.name, LOG_SIGNATURE, key)
             && <&[u8; 64]>::try_from(line.bytes.as_slice())
                 .is_ok_and(|signature| key.verifies(self.body.as_bytes(), signature))
+    }
+
+    /// Whether the line names this key as the log's, be it under another name: its signature must
+    /// then hold.
+    #[must_use]
+    pub fn names_log_key(&self, line: &NoteSignature, key: &PublicKey) -> bool {
+        line.name == self.checkpoint.origin
+            || line.hash == key_hash(&self.checkpoint.origin, LOG_SIGNATURE, key)
+    }
+
+    /// Whether the line names the key of this witness, or has its name and the form of a
+    /// cosignature: it must then hold.
+    #[must_use]
+    pub fn names_witness(&self, line: &NoteSignature, name: &str, key: &PublicKey) -> bool {
+        line.hash == key_hash(name, COSIGNATURE, key)
+            || (line.name == name && line.bytes.len() == COSIGNATURE_BYTES)
+    }
+
+    /// Whether the line names this key under the name that it bears, as a log's or as a witness's.
+    #[must_use]
+    pub fn names_key(&self, line: &NoteSignature, key: &PublicKey) -> bool {
+        [LOG_SIGNATURE, COSIGNATURE]
+            .iter()
+            .any(|kind| line.hash == key_hash(&line.name, *kind, key))
     }
 
     /// When the witness with this name and key says that it saw the checkpoint, in seconds since

@@ -1,0 +1,354 @@
+//! What a verifier has pinned: organisations with their keys and logs, and witnesses.
+//!
+//! A proof is worth what its reader pinned and no more. The structs are plain so that a program can
+//! keep them as a file (`trust.toml`); unknown keys in it are refused, and hex and base64 have one
+//! form. A pinned organisation changes only by a record that one of its pinned keys has signed.
+
+use crate::digest::{from_hex, to_hex};
+use crate::dsse::Envelope;
+use crate::fields::{Malformed, is_did, shown};
+use crate::keys::PublicKey;
+use crate::record::{NamedTree, Record, RecordKey};
+use crate::text64;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The most organisations, witnesses or seen anchors of one trust file.
+pub const MAX_PINS: usize = 10_000;
+
+/// Bytes as lower-case hex.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Hex<const N: usize>(pub [u8; N]);
+
+impl<const N: usize> TryFrom<String> for Hex<N> {
+    type Error = Malformed;
+    fn try_from(text: String) -> Result<Self, Malformed> {
+        let wrong = || Malformed(format!("{} is not lower-case hex of {N} bytes", shown(&text)));
+        from_hex(&text).map(Hex).ok_or_else(wrong)
+    }
+}
+
+impl<const N: usize> From<Hex<N>> for String {
+    fn from(value: Hex<N>) -> String {
+        to_hex(&value.0)
+    }
+}
+
+/// A public key as base64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct KeyText(pub PublicKey);
+
+impl TryFrom<String> for KeyText {
+    type Error = Malformed;
+    fn try_from(text: String) -> Result<Self, Malformed> {
+        let wrong = || Malformed(format!("{} is not base64 of a key of 32 bytes", shown(&text)));
+        text64::decode_exact(&text).map(|bytes| KeyText(PublicKey::new(bytes))).ok_or_else(wrong)
+    }
+}
+
+impl From<KeyText> for String {
+    fn from(value: KeyText) -> String {
+        text64::encode(value.0.bytes())
+    }
+}
+
+/// A pinned key with its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PinnedKey {
+    /// The key.
+    pub key: KeyText,
+    /// From when it signs, in microseconds since 1970.
+    pub from: i64,
+    /// Until when, exclusive; absent while its end is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<i64>,
+}
+
+impl PinnedKey {
+    /// The same as in a record.
+    #[must_use]
+    pub fn of_record(&self) -> RecordKey {
+        RecordKey { key: self.key.0, from: self.from, until: self.until }
+    }
+}
+
+/// A tree with its slot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PinnedSlot {
+    /// `events`, `decisions` …
+    pub name: String,
+    /// The slot.
+    pub slot: u64,
+    /// The tree.
+    pub tree: Hex<16>,
+}
+
+/// A log of an organisation and the trees in it that have a slot by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PinnedLog {
+    /// Its origin.
+    pub origin: String,
+    /// Its named trees.
+    pub slots: Vec<PinnedSlot>,
+}
+
+/// An organisation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PinnedOrganisation {
+    /// Its DID.
+    pub did: String,
+    /// Its name for people.
+    pub name: String,
+    /// The fingerprint of the record that was pinned last.
+    pub record: Hex<32>,
+    /// When that record was issued, in microseconds since 1970.
+    pub issued: i64,
+    /// Every key that it ever had here.
+    pub keys: Vec<PinnedKey>,
+    /// Every log that it ever had here, the present one last.
+    pub logs: Vec<PinnedLog>,
+}
+
+/// A checkpoint that was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeenAnchor {
+    /// The log.
+    pub origin: String,
+    /// How many anchor leaves it had.
+    pub size: u64,
+    /// The root over them.
+    pub root: Hex<32>,
+}
+
+/// A witness of checkpoints.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PinnedWitness {
+    /// The name of its key.
+    pub name: String,
+    /// The key.
+    pub key: KeyText,
+    /// The DID of the organisation that runs it, when that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub party: Option<String>,
+}
+
+/// All that a verifier has pinned.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trust {
+    /// How many witnesses must have seen a checkpoint for the level `witnessed`. At least one of
+    /// them must be no party, so 0 asks for as much as 1.
+    #[serde(default)]
+    pub quorum: u32,
+    /// The organisations.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub organisations: Vec<PinnedOrganisation>,
+    /// The checkpoints that were seen last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub anchors: Vec<SeenAnchor>,
+    /// The witnesses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub witnesses: Vec<PinnedWitness>,
+}
+
+/// What pinning a record did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pinned {
+    /// The organisation is pinned now, or its pin has become the newer record.
+    Added,
+    /// This very record was pinned before.
+    AlreadyThere,
+}
+
+/// Why a record was not pinned. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// It is not a signed organisation record.
+    Record(Malformed),
+    /// It contradicts what is pinned: one sentence.
+    Conflict(String),
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::Record(why) => write!(f, "{why}"),
+            Refused::Conflict(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl Trust {
+    /// The pin of that organisation.
+    #[must_use]
+    pub fn organisation(&self, did: &str) -> Option<&PinnedOrganisation> {
+        self.organisations.iter().find(|pin| pin.did == did)
+    }
+
+    /// Pins the organisation of this record. Whoever calls has decided to believe the first record;
+    /// a later one is taken only if it is newer and a pinned key of the organisation has signed it.
+    ///
+    /// # Errors
+    /// [`Refused::Record`] when it is not a signed record, [`Refused::Conflict`] when it contradicts
+    /// what is pinned.
+    pub fn add(&mut self, envelope: &Envelope) -> Result<Pinned, Refused> {
+        let record = Record::from_envelope(envelope).map_err(Refused::Record)?;
+        let conflict = |why: String| Err(Refused::Conflict(why));
+        let taken = self.organisations.iter().find(|pin| {
+            pin.did != record.did && pin.logs.iter().any(|log| log.origin == record.origin)
+        });
+        if let Some(other) = taken {
+            let (origin, did) = (&record.origin, &other.did);
+            return conflict(format!("the log {origin} is pinned for {did}"));
+        }
+        let full = self.organisations.len() >= MAX_PINS;
+        match self.organisations.iter_mut().find(|pin| pin.did == record.did) {
+            Some(pin) => pin.renew(envelope, &record),
+            None if full => {
+                conflict(format!("the trust file already pins {MAX_PINS} organisations"))
+            }
+            None => {
+                self.organisations.push(PinnedOrganisation::new(envelope, &record));
+                Ok(Pinned::Added)
+            }
+        }
+    }
+
+    /// The rules that a trust file keeps beyond its form.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn check(&self) -> Result<(), Malformed> {
+        let counts = [self.organisations.len(), self.witnesses.len(), self.anchors.len()];
+        if counts.iter().any(|n| *n > MAX_PINS) {
+            return Err(Malformed(format!(
+                "the trust file has more than {MAX_PINS} pins of a kind"
+            )));
+        }
+        let mut origins = std::collections::BTreeMap::new();
+        for (i, pin) in self.organisations.iter().enumerate() {
+            let twice = self.organisations.iter().take(i).any(|other| other.did == pin.did);
+            if twice || !is_did(&pin.did) {
+                let did = shown(&pin.did);
+                return Err(Malformed(format!("the trust file pins {did} twice, or it is no DID")));
+            }
+            if let Some(log) = pin
+                .logs
+                .iter()
+                .find(|log| origins.insert(log.origin.as_str(), pin.did.as_str()).is_some())
+            {
+                let origin = shown(&log.origin);
+                return Err(Malformed(format!("the trust file pins the log {origin} twice")));
+            }
+        }
+        for (i, pin) in self.witnesses.iter().enumerate() {
+            if self.witnesses.iter().take(i).any(|other| other.key == pin.key) {
+                let name = shown(&pin.name);
+                return Err(Malformed(format!("the trust file pins the key of {name} twice")));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl PinnedOrganisation {
+    fn new(envelope: &Envelope, record: &Record) -> Self {
+        PinnedOrganisation {
+            did: record.did.clone(),
+            name: record.name.clone(),
+            record: Hex(envelope.fingerprint()),
+            issued: record.issued,
+            keys: record.keys.iter().map(pinned_key).collect(),
+            logs: vec![pinned_log(record)],
+        }
+    }
+
+    /// The log of that origin.
+    #[must_use]
+    pub fn log(&self, origin: &str) -> Option<&PinnedLog> {
+        self.logs.iter().find(|log| log.origin == origin)
+    }
+
+    /// The pinned key that is this one.
+    #[must_use]
+    pub fn key(&self, key: &PublicKey) -> Option<RecordKey> {
+        self.keys.iter().map(PinnedKey::of_record).find(|pinned| pinned.key == *key)
+    }
+
+    fn renew(&mut self, envelope: &Envelope, record: &Record) -> Result<Pinned, Refused> {
+        if self.record.0 == envelope.fingerprint() {
+            return Ok(Pinned::AlreadyThere);
+        }
+        let did = &self.did;
+        let conflict = |why: String| Err(Refused::Conflict(why));
+        let signed = self
+            .keys
+            .iter()
+            .map(PinnedKey::of_record)
+            .any(|pinned| pinned.valid_at(record.issued) && envelope.signed_by(&pinned.key));
+        if !signed {
+            return conflict(format!("no pinned key of {did} has signed this other record"));
+        }
+        if record.issued <= self.issued {
+            return conflict(format!("the pinned record of {did} is newer than this one"));
+        }
+        let log = pinned_log(record);
+        match self.logs.iter().position(|known| known.origin == log.origin) {
+            Some(i) if self.logs.get(i) != Some(&log) => {
+                return conflict(format!(
+                    "the record moves the trees of {} to other slots",
+                    log.origin
+                ));
+            }
+            Some(i) => {
+                let present = self.logs.remove(i);
+                self.logs.push(present);
+            }
+            None => self.logs.push(log),
+        }
+        self.renew_keys(record);
+        self.name.clone_from(&record.name);
+        self.record = Hex(envelope.fingerprint());
+        self.issued = record.issued;
+        Ok(Pinned::Added)
+    }
+
+    /// A key keeps its pin for ever; one that the new record no longer lists ends when that was
+    /// issued.
+    fn renew_keys(&mut self, record: &Record) {
+        for pin in &mut self.keys {
+            match record.keys.iter().find(|key| key.key == pin.key.0) {
+                Some(key) => *pin = pinned_key(key),
+                None => pin.until = Some(pin.until.unwrap_or(i64::MAX).min(record.issued)),
+            }
+        }
+        let known: Vec<PublicKey> = self.keys.iter().map(|pin| pin.key.0).collect();
+        let new = record.keys.iter().filter(|key| !known.contains(&key.key));
+        self.keys.extend(new.map(pinned_key));
+    }
+}
+
+fn pinned_key(key: &RecordKey) -> PinnedKey {
+    PinnedKey { key: KeyText(key.key), from: key.from, until: key.until }
+}
+
+/// The log that a record names, as it is pinned.
+#[must_use]
+pub fn pinned_log(record: &Record) -> PinnedLog {
+    let slot = |named: &NamedTree| PinnedSlot {
+        name: named.name.clone(),
+        slot: named.slot,
+        tree: Hex(named.tree),
+    };
+    PinnedLog { origin: record.origin.clone(), slots: record.slots.iter().map(slot).collect() }
+}
