@@ -61,6 +61,21 @@ codes! {
     ADMIN_TOKEN = "admin.token", Caller, Unauthenticated, "the admin token is missing or wrong";
     NODE_UNREACHABLE = "node.unreachable", Us, Unavailable, "the node does not answer";
     ROUTE_UNKNOWN = "route.unknown", Caller, NotFound, "there is no such route";
+    // Identity: names, keys and certificates, TLS, tokens, outgoing connections.
+    IDENTITY_NAME = "identity.name", Caller, Invalid, "a name of an organisation or a node cannot be used";
+    IDENTITY_CERTIFICATE = "identity.certificate", Caller, Invalid, "this is not the certificate of an organisation's root";
+    IDENTITY_EXISTS = "identity.exists", Caller, Conflict, "there are keys here already";
+    IDENTITY_MISSING = "identity.missing", Us, Config, "a key or certificate file is missing";
+    IDENTITY_FILE = "identity.file", Us, Damaged, "a key or certificate file cannot be used";
+    IDENTITY_EXPOSED = "identity.exposed", Us, Config, "a key file can be read by others";
+    IDENTITY_MISMATCH = "identity.mismatch", Us, Config, "a key and a certificate do not belong together";
+    IDENTITY_EXPIRED = "identity.expired", Us, Unavailable, "our certificate has run out";
+    TLS_REFUSED = "tls.refused", Peer, Peer, "no trusted connection to the partner";
+    TOKEN_INVALID = "token.invalid", Caller, Unauthenticated, "the access token is not valid for this";
+    TOKEN_EXPIRED = "token.expired", Caller, Unauthenticated, "the access token has expired";
+    OUTGOING_URL = "outgoing.url", Caller, Invalid, "the address cannot be used";
+    OUTGOING_ENDPOINT = "outgoing.endpoint", Peer, Denied, "the address is in no pinned record and no list";
+    OUTGOING_ADDRESS = "outgoing.address", Us, Denied, "the address leads into a private network";
     INTERNAL = "internal", Us, Internal, "a bug of ours";
 }
 
