@@ -1,0 +1,397 @@
+//! Our keys and certificates on the disk: the directory `identity/`.
+//!
+//! | file | what | mode |
+//! |---|---|---|
+//! | `root.crt` | the root's certificate (PEM) | 0644 |
+//! | `root.key` | the root's key (PKCS#8, PEM); may be taken away | 0600 |
+//! | `issuing.pem` | certificate and key of the issuing CA (PEM) | 0600 |
+//! | `document.key` | the seed of the document key, 64 hex digits | 0600 |
+//!
+//! Each file is written under another name, synced and renamed, so that it is there as a whole or not
+//! at all; certificate and key of the issuing CA stand in one file because they change as one.
+//! `root.crt` is written last: without it there is no identity yet. Keys of nodes never reach the
+//! disk. A key file that others can read is refused.
+
+use crate::ca::{IssuingCa, Root};
+use crate::certificate::RootCertificate;
+use crate::signer::Signer;
+use crate::spiffe::TrustDomain;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use twinpact_model::time::WallTime;
+use twinpact_model::{Problem, codes};
+use twinpact_proof::digest::{from_hex, to_hex};
+use twinpact_proof::text64;
+
+/// The largest file that we read here, in bytes.
+pub const MAX_FILE_BYTES: u64 = 65_536;
+
+const ROOT_CERTIFICATE: &str = "root.crt";
+const ROOT_KEY: &str = "root.key";
+const ISSUING: &str = "issuing.pem";
+const DOCUMENT_KEY: &str = "document.key";
+const PUBLIC: u32 = 0o644;
+const SECRET: u32 = 0o600;
+
+/// What a node needs of its organisation's identity; the root's key is not among it.
+#[derive(Debug)]
+pub struct Identity {
+    /// The root's certificate, for the organisation record.
+    pub root: RootCertificate,
+    /// Issues this node's certificates.
+    pub issuing: IssuingCa,
+    /// Signs documents.
+    pub signer: Signer,
+}
+
+/// The directory `identity/`. One process at a time has it (the store's lock).
+#[derive(Debug, Clone)]
+pub struct IdentityFiles(PathBuf);
+
+impl IdentityFiles {
+    /// In that directory.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        IdentityFiles(directory.into())
+    }
+
+    /// Makes root, issuing CA and document key, and writes them. What an interrupted attempt left is
+    /// written over.
+    ///
+    /// # Errors
+    /// `identity.exists` when there is an identity already, `store.io` when the disk refuses,
+    /// `internal` when the system gives no randomness.
+    pub fn create(&self, trust_domain: &TrustDomain, now: WallTime) -> Result<Identity, Problem> {
+        if self.path(ROOT_CERTIFICATE).exists() {
+            let why = format!("{} has an identity already", self.0.display());
+            return Err(Problem::new(codes::IDENTITY_EXISTS, why));
+        }
+        let builder = DirBuilder::new().recursive(true).mode(0o700).create(&self.0);
+        builder.map_err(|e| io(&self.0, &e))?;
+        let root = Root::create(trust_domain, now)?;
+        let issuing = root.issue(now)?;
+        let mut seed = [0; 32];
+        aws_lc_rs::rand::fill(&mut seed)
+            .map_err(|_| Problem::new(codes::INTERNAL, "the system gives no randomness"))?;
+        self.write(ROOT_KEY, &pem("PRIVATE KEY", root.key()), SECRET)?;
+        self.write_issuing(&issuing)?;
+        self.write(DOCUMENT_KEY, &format!("{}\n", to_hex(&seed)), SECRET)?;
+        let certificate = root.certificate();
+        self.write(ROOT_CERTIFICATE, &pem("CERTIFICATE", certificate.der()), PUBLIC)?;
+        Ok(Identity { root: certificate.clone(), issuing, signer: Signer::new(&seed) })
+    }
+
+    /// Reads what [`create`](Self::create) wrote, without the root's key.
+    ///
+    /// # Errors
+    /// `identity.missing`, `identity.exposed`, `identity.file` or `identity.mismatch` with the file
+    /// that is wrong; the last also when the root is of another trust domain.
+    pub fn load(&self, trust_domain: &TrustDomain) -> Result<Identity, Problem> {
+        let root = self.root()?;
+        if root.trust_domain() != trust_domain {
+            let why = format!("the {root:?} is not one of {trust_domain}");
+            return Err(Problem::new(codes::IDENTITY_MISMATCH, why)
+                .hint("the organisation's DID was changed after its keys were made"));
+        }
+        let path = self.path(ISSUING);
+        let text = read_secret(&path)?;
+        let issuing =
+            IssuingCa::from_parts(&root, &certificate(&path, &text)?, &key(&path, &text)?)?;
+        let path = self.path(DOCUMENT_KEY);
+        let text = read_secret(&path)?;
+        let seed = text.strip_suffix('\n').and_then(from_hex::<32>);
+        let seed = seed.ok_or_else(|| unusable(&path, "it does not hold 64 hex digits"))?;
+        Ok(Identity { root, issuing, signer: Signer::new(&seed) })
+    }
+
+    /// Makes a new issuing CA and writes it in place of the old one. `root_key` may lie anywhere,
+    /// also on a medium that knows no file modes.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); `identity.expired` when the root has run out, `store.io` when the
+    /// disk refuses.
+    pub fn renew_issuing(&self, root_key: &Path, now: WallTime) -> Result<IssuingCa, Problem> {
+        let text = read(root_key)?;
+        let root = Root::from_parts(self.root()?, &key(root_key, &text)?)?;
+        let issuing = root.issue(now)?;
+        self.write_issuing(&issuing)?;
+        Ok(issuing)
+    }
+
+    /// The root's certificate.
+    ///
+    /// # Errors
+    /// `identity.missing` or `identity.file`.
+    pub fn root(&self) -> Result<RootCertificate, Problem> {
+        let path = self.path(ROOT_CERTIFICATE);
+        let der = certificate(&path, &read(&path)?)?;
+        RootCertificate::from_der(&der).map_err(|problem| unusable(&path, &problem.message))
+    }
+
+    /// Where the root's key is written; the file may be gone.
+    #[must_use]
+    pub fn root_key_path(&self) -> PathBuf {
+        self.path(ROOT_KEY)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    fn write_issuing(&self, issuing: &IssuingCa) -> Result<(), Problem> {
+        let certificate = pem("CERTIFICATE", issuing.certificate());
+        let key = pem("PRIVATE KEY", issuing.key());
+        self.write(ISSUING, &format!("{certificate}{key}"), SECRET)
+    }
+
+    fn write(&self, name: &str, text: &str, mode: u32) -> Result<(), Problem> {
+        let (path, draft) = (self.path(name), self.path(&format!("{name}.new")));
+        let written = || -> std::io::Result<()> {
+            match std::fs::remove_file(&draft) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            std::fs::rename(&draft, &path)?;
+            File::open(&self.0)?.sync_all()
+        };
+        written().map_err(|e| io(&path, &e))
+    }
+}
+
+fn read(path: &Path) -> Result<String, Problem> {
+    let file = File::open(path).map_err(|e| not_read(path, &e))?;
+    let mut text = String::new();
+    let limit = MAX_FILE_BYTES + 1;
+    file.take(limit).read_to_string(&mut text).map_err(|e| not_read(path, &e))?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(unusable(path, "it is larger than 64 KiB"));
+    }
+    Ok(text)
+}
+
+fn read_secret(path: &Path) -> Result<String, Problem> {
+    let meta = std::fs::metadata(path).map_err(|e| not_read(path, &e))?;
+    let mode = meta.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        let why = format!("{} has mode {mode:04o}", path.display());
+        return Err(Problem::new(codes::IDENTITY_EXPOSED, why)
+            .hint(format!("run chmod 600 {}", path.display())));
+    }
+    read(path)
+}
+
+fn certificate(path: &Path, text: &str) -> Result<CertificateDer<'static>, Problem> {
+    CertificateDer::from_pem_slice(text.as_bytes())
+        .map_err(|_| unusable(path, "there is no certificate (PEM) in it"))
+}
+
+fn key(path: &Path, text: &str) -> Result<Vec<u8>, Problem> {
+    PrivatePkcs8KeyDer::from_pem_slice(text.as_bytes())
+        .map(|key| key.secret_pkcs8_der().to_vec())
+        .map_err(|_| unusable(path, "there is no private key (PKCS#8, PEM) in it"))
+}
+
+/// RFC 7468 §2: base64 in lines of 64 characters.
+fn pem(label: &str, der: &[u8]) -> String {
+    let text = text64::encode(der);
+    let mut out = format!("-----BEGIN {label}-----\n");
+    let mut rest = text.as_str();
+    while let Some((line, after)) = rest.split_at_checked(64) {
+        out.push_str(line);
+        out.push('\n');
+        rest = after;
+    }
+    if !rest.is_empty() {
+        out.push_str(rest);
+        out.push('\n');
+    }
+    out.push_str(&format!("-----END {label}-----\n"));
+    out
+}
+
+fn not_read(path: &Path, error: &std::io::Error) -> Problem {
+    if error.kind() == ErrorKind::NotFound {
+        Problem::new(codes::IDENTITY_MISSING, format!("there is no {}", path.display()))
+    } else {
+        unusable(path, &error.to_string())
+    }
+}
+
+fn unusable(path: &Path, why: &str) -> Problem {
+    Problem::new(codes::IDENTITY_FILE, format!("{} cannot be used: {why}", path.display()))
+}
+
+fn io(path: &Path, error: &std::io::Error) -> Problem {
+    Problem::new(codes::STORE_IO, format!("{} cannot be written: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{IdentityFiles, MAX_FILE_BYTES, pem};
+    use crate::ca::{ISSUING_SECONDS, Root};
+    use crate::spiffe::TrustDomain;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+    use tempfile::TempDir;
+    use twinpact_model::time::{Timestamp, WallTime};
+
+    const NOW: i64 = 1_790_000_000;
+
+    fn at(seconds: i64) -> WallTime {
+        WallTime(Timestamp::from_seconds(NOW + seconds))
+    }
+
+    fn domain() -> TrustDomain {
+        TrustDomain::new("operator.example").unwrap()
+    }
+
+    fn created() -> (TempDir, IdentityFiles) {
+        let temp = tempfile::tempdir().unwrap();
+        let files = IdentityFiles::new(temp.path().join("identity"));
+        files.create(&domain(), at(0)).unwrap();
+        (temp, files)
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let temp = tempfile::tempdir().unwrap();
+        let files = IdentityFiles::new(temp.path().join("identity"));
+        let made = files.create(&domain(), at(0)).unwrap();
+        // The root's key is taken away.
+        fs::remove_file(files.root_key_path()).unwrap();
+        let read = files.load(&domain()).unwrap();
+        assert_eq!(read.root, made.root);
+        assert_eq!(read.issuing.certificate(), made.issuing.certificate());
+        assert_eq!(read.issuing.key(), made.issuing.key());
+        assert_eq!(read.signer.public(), made.signer.public());
+        let again = files.create(&domain(), at(0)).unwrap_err();
+        assert_eq!(again.code.name, "identity.exists");
+        let foreign = files.load(&TrustDomain::new("other.example").unwrap()).unwrap_err();
+        assert_eq!(foreign.code.name, "identity.mismatch");
+    }
+
+    #[test]
+    fn two_identities_share_no_key() {
+        let ((_a, one), (_b, two)) = (created(), created());
+        let (one, two) = (one.load(&domain()).unwrap(), two.load(&domain()).unwrap());
+        assert_ne!(one.signer.public(), two.signer.public());
+        assert_ne!(one.issuing.key(), two.issuing.key());
+        assert_ne!(one.root.sha256(), two.root.sha256());
+    }
+
+    #[test]
+    fn keys_are_for_the_owner_only_and_no_draft_stays() {
+        let (temp, files) = created();
+        let directory = temp.path().join("identity");
+        let mode = |name: &str| {
+            fs::metadata(directory.join(name)).unwrap().permissions().mode() & 0o777
+        };
+        for (name, expect) in [
+            ("", 0o700),
+            ("root.key", 0o600),
+            ("issuing.pem", 0o600),
+            ("document.key", 0o600),
+        ] {
+            assert_eq!(mode(name), expect, "{name}");
+        }
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 4);
+        for name in ["issuing.pem", "document.key"] {
+            for open in [0o640, 0o604] {
+                let path = directory.join(name);
+                fs::set_permissions(&path, fs::Permissions::from_mode(open)).unwrap();
+                let problem = files.load(&domain()).unwrap_err();
+                assert_eq!(problem.code.name, "identity.exposed", "{name} {open:o}");
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+            }
+        }
+        assert!(files.load(&domain()).is_ok(), "a file that is only readable is fine");
+    }
+
+    #[test]
+    fn damaged_files_are_named_and_no_secret_is_printed() {
+        let (temp, files) = created();
+        let directory = temp.path().join("identity");
+        let check = |name: &str, text: Option<&str>, code: &str| {
+            let path = directory.join(name);
+            let good = fs::read_to_string(&path).unwrap();
+            match text {
+                Some(text) => fs::write(&path, text).unwrap(),
+                None => fs::remove_file(&path).unwrap(),
+            }
+            let problem = files.load(&domain()).unwrap_err();
+            assert_eq!(problem.code.name, code, "{name}");
+            assert!(code == "identity.mismatch" || problem.message.contains(name), "{problem}");
+            fs::write(&path, good).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        };
+        let issuing = fs::read_to_string(directory.join("issuing.pem")).unwrap();
+        let (certificate, key) = issuing.split_once("-----BEGIN PRIVATE").unwrap();
+        let (_other, others) = created();
+        let foreign = others.load(&domain()).unwrap();
+        let large = "x".repeat(usize::try_from(MAX_FILE_BYTES).unwrap() + 1);
+        for name in ["root.crt", "issuing.pem", "document.key"] {
+            check(name, None, "identity.missing");
+            check(name, Some(""), "identity.file");
+            check(name, Some(&large), "identity.file");
+        }
+        check("issuing.pem", Some(certificate), "identity.file");
+        check("issuing.pem", Some(&format!("-----BEGIN PRIVATE{key}")), "identity.file");
+        let mixed = format!("{certificate}{}", pem("PRIVATE KEY", foreign.issuing.key()));
+        check("issuing.pem", Some(&mixed), "identity.mismatch");
+        let whole = format!(
+            "{}{}",
+            pem("CERTIFICATE", foreign.issuing.certificate()),
+            pem("PRIVATE KEY", foreign.issuing.key())
+        );
+        check("issuing.pem", Some(&whole), "identity.mismatch");
+        check("root.crt", Some(certificate), "identity.mismatch");
+        check("document.key", Some(&"A".repeat(64)), "identity.file");
+        check("document.key", Some(&format!("{}\n", "0".repeat(62))), "identity.file");
+        let printed = format!("{:?}", files.load(&domain()).unwrap());
+        let seed = fs::read_to_string(directory.join("document.key")).unwrap();
+        assert!(!printed.contains(seed.trim()) && !printed.contains("PRIVATE"));
+    }
+
+    #[test]
+    fn an_interrupted_attempt_is_written_over() {
+        let (temp, files) = created();
+        let directory = temp.path().join("identity");
+        fs::remove_file(directory.join("root.crt")).unwrap();
+        fs::write(directory.join("root.crt.new"), "torn").unwrap();
+        assert_eq!(files.load(&domain()).unwrap_err().code.name, "identity.missing");
+        files.create(&domain(), at(0)).unwrap();
+        assert!(files.load(&domain()).is_ok());
+        assert!(!directory.join("root.crt.new").exists());
+    }
+
+    #[test]
+    fn the_issuing_ca_is_renewed_with_the_root_key_from_anywhere() {
+        let (temp, files) = created();
+        let old = files.load(&domain()).unwrap();
+        let stick = temp.path().join("stick.key");
+        fs::rename(files.root_key_path(), &stick).unwrap();
+        fs::set_permissions(&stick, fs::Permissions::from_mode(0o644)).unwrap();
+        let later = at(ISSUING_SECONDS + 5);
+        files.renew_issuing(&stick, later).unwrap();
+        let new = files.load(&domain()).unwrap();
+        assert_eq!(new.root, old.root);
+        assert_ne!(new.issuing.key(), old.issuing.key());
+        assert!(!old.issuing.validity(later).federates() && new.issuing.validity(later).federates());
+
+        let foreign = Root::create(&domain(), at(0)).unwrap();
+        fs::write(&stick, pem("PRIVATE KEY", foreign.key())).unwrap();
+        let before = fs::read(temp.path().join("identity/issuing.pem")).unwrap();
+        let problem = files.renew_issuing(&stick, later).unwrap_err();
+        assert_eq!(problem.code.name, "identity.mismatch");
+        fs::remove_file(&stick).unwrap();
+        let problem = files.renew_issuing(&stick, later).unwrap_err();
+        assert_eq!(problem.code.name, "identity.missing");
+        assert_eq!(fs::read(temp.path().join("identity/issuing.pem")).unwrap(), before);
+    }
+}

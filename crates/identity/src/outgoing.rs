@@ -170,7 +170,7 @@ pub fn listed(target: &Target, pinned: &[Endpoint], extra: &[Endpoint]) -> Resul
         return Ok(());
     }
     if target.scheme == Scheme::Http {
-        return Err(bad_url("the address is not one of https", &target.to_string()));
+        return Err(bad_url("an address without TLS must be in our list", &target.to_string()));
     }
     if pinned.iter().any(|endpoint| endpoint.covers(target)) {
         return Ok(());
