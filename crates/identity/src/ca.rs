@@ -249,11 +249,7 @@ impl fmt::Display for Validity {
                 write!(f, "the issuing CA runs out at {}; {RENEW}", not_after.0)
             }
             Validity::Expired { not_after } => {
-                write!(
-                    f,
-                    "federation refused: the issuing CA ran out at {}; {RENEW}",
-                    not_after.0
-                )
+                write!(f, "federation refused: the issuing CA ran out at {}; {RENEW}", not_after.0)
             }
         }
     }
@@ -383,3 +379,6 @@ fn file(why: &str) -> Problem {
 fn internal(error: &rcgen::Error) -> Problem {
     Problem::new(codes::INTERNAL, format!("a certificate cannot be made: {error}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,7 +58,8 @@ impl Facts {
             uris: uris(&certificate)?,
             is_ca: constraints.is_some_and(|extension| extension.value.ca),
             signs_handshakes: usage.is_some_and(|usage| usage.digital_signature()),
-            signs_certificates: usage.is_some_and(|usage| usage.key_cert_sign() || usage.crl_sign()),
+            signs_certificates: usage
+                .is_some_and(|usage| usage.key_cert_sign() || usage.crl_sign()),
             public_key: certificate.public_key().raw.to_vec(),
             key_id,
             issuer_key_id,

@@ -154,7 +154,8 @@ impl IdentityFiles {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft)?;
+            let mut file =
+                OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft)?;
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
             std::fs::rename(&draft, &path)?;
@@ -289,15 +290,11 @@ mod tests {
     fn keys_are_for_the_owner_only_and_no_draft_stays() {
         let (temp, files) = created();
         let directory = temp.path().join("identity");
-        let mode = |name: &str| {
-            fs::metadata(directory.join(name)).unwrap().permissions().mode() & 0o777
-        };
-        for (name, expect) in [
-            ("", 0o700),
-            ("root.key", 0o600),
-            ("issuing.pem", 0o600),
-            ("document.key", 0o600),
-        ] {
+        let mode =
+            |name: &str| fs::metadata(directory.join(name)).unwrap().permissions().mode() & 0o777;
+        for (name, expect) in
+            [("", 0o700), ("root.key", 0o600), ("issuing.pem", 0o600), ("document.key", 0o600)]
+        {
             assert_eq!(mode(name), expect, "{name}");
         }
         assert_eq!(fs::read_dir(&directory).unwrap().count(), 4);
@@ -382,7 +379,9 @@ mod tests {
         let new = files.load(&domain()).unwrap();
         assert_eq!(new.root, old.root);
         assert_ne!(new.issuing.key(), old.issuing.key());
-        assert!(!old.issuing.validity(later).federates() && new.issuing.validity(later).federates());
+        assert!(
+            !old.issuing.validity(later).federates() && new.issuing.validity(later).federates()
+        );
 
         let foreign = Root::create(&domain(), at(0)).unwrap();
         fs::write(&stick, pem("PRIVATE KEY", foreign.key())).unwrap();

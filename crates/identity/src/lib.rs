@@ -8,6 +8,8 @@
 pub mod ca;
 pub mod certificate;
 pub mod files;
+#[cfg(test)]
+mod forge;
 pub mod outgoing;
 pub mod partners;
 pub mod refusal;

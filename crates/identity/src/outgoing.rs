@@ -244,7 +244,9 @@ impl Network {
     const fn of_v4(address: Ipv4Addr) -> Network {
         match address.octets() {
             [127, ..] => Network::Loopback,
-            [10, ..] | [192, 168, ..] | [172, 16..=31, ..] | [100, 64..=127, ..] => Network::Private,
+            [10, ..] | [192, 168, ..] | [172, 16..=31, ..] | [100, 64..=127, ..] => {
+                Network::Private
+            }
             [169, 254, ..] => Network::LinkLocal,
             [224..=239, ..] => Network::Multicast,
             [0, ..]

@@ -255,3 +255,6 @@ impl fmt::Debug for Partners {
         write!(f, "{} partners", self.snapshot().0.len())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -328,3 +328,6 @@ impl ClientCertVerifier for Verifier {
 fn internal(error: &Error) -> Problem {
     Problem::new(codes::INTERNAL, format!("TLS cannot be set up: {error}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -234,12 +234,8 @@ mod tests {
     ) -> Result<Tokens, &'static str> {
         let (mut facts, mut now) = (facts(0), 0);
         change(&mut facts, &mut now);
-        let wanted = TokenUse {
-            view: &facts.view,
-            caller: &facts.caller,
-            epoch: facts.epoch,
-            now: at(now),
-        };
+        let wanted =
+            TokenUse { view: &facts.view, caller: &facts.caller, epoch: facts.epoch, now: at(now) };
         let digest = TokenDigest::of(token.secret()).unwrap();
         tokens.present(&digest, &wanted).map_err(|problem| problem.code.name)
     }
