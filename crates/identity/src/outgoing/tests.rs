@@ -170,10 +170,16 @@ fn the_dialled_address_decides() {
     }
 }
 
+fn check_networks(rows: &[(&str, Network)]) {
+    for (ip, expect) in rows {
+        assert_eq!(Network::of(ip.parse().unwrap()), *expect, "{ip}");
+    }
+}
+
 #[test]
-fn networks_end_where_they_end() {
-    use Network::{Embedded, LinkLocal, Loopback, Multicast, Private, Public, Reserved};
-    for (ip, expect) in [
+fn networks_of_ipv4_end_where_they_end() {
+    use Network::{LinkLocal, Loopback, Multicast, Private, Public, Reserved};
+    check_networks(&[
         ("0.0.0.0", Reserved),
         ("0.255.255.255", Reserved),
         ("1.0.0.0", Public),
@@ -215,6 +221,13 @@ fn networks_end_where_they_end() {
         ("239.255.255.255", Multicast),
         ("240.0.0.0", Reserved),
         ("255.255.255.255", Reserved),
+    ]);
+}
+
+#[test]
+fn networks_of_ipv6_end_where_they_end() {
+    use Network::{Embedded, LinkLocal, Loopback, Multicast, Private, Public, Reserved};
+    check_networks(&[
         ("::", Reserved),
         ("::1", Loopback),
         ("::2", Embedded),
@@ -248,9 +261,7 @@ fn networks_end_where_they_end() {
         ("fec0::1", Private),
         ("ff00::1", Multicast),
         ("ff02::1", Multicast),
-    ] {
-        assert_eq!(Network::of(ip.parse().unwrap()), expect, "{ip}");
-    }
+    ]);
 }
 
 #[test]
