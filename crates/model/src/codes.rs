@@ -35,6 +35,7 @@ codes! {
     TWIN_UNKNOWN = "twin.unknown", Caller, NotFound, "there is no such twin";
     TWIN_MODEL = "twin.model", Caller, Conflict, "the twin has another type model";
     TWIN_ATTRIBUTE = "twin.attribute", Caller, Invalid, "the type model has no such attribute";
+    TWIN_EVENT = "twin.event", Caller, NotFound, "there is no such event";
     TWIN_VALUE = "twin.value", Caller, Invalid, "a value does not fit its attribute";
     // Ingest.
     INGEST_MAP = "ingest.map", Caller, Invalid, "the map does not fit the file";
@@ -55,6 +56,8 @@ codes! {
     PROOF_LEVEL = "proof.level", Caller, Unproven, "the proof holds, but at a lower level than required";
     TRUST_RECORD = "trust.record", Caller, Invalid, "this is not a signed organisation record";
     TRUST_CONFLICT = "trust.conflict", Caller, Conflict, "another record is pinned for this organisation";
+    // Clocks.
+    CLOCK_NOT_DRIVEN = "clock.not_driven", Caller, Conflict, "the policy clock is the system's";
     // Configuration, node, doors.
     CONFIG_INVALID = "config.invalid", Caller, Config, "the configuration is wrong";
     CONFIG_PORT = "config.port", Us, Config, "a port cannot be bound";

@@ -113,20 +113,22 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens a directory and hands every entry, in order, to `replay`.
+    /// Opens a directory and hands every entry, in order, to `replay`, each with the key under which
+    /// idempotency keys are made.
     ///
     /// # Errors
     /// `store.damaged`, `store.version`, `store.foreign`, `store.io`; what `replay` refuses.
     pub fn open(
         directory: Directory,
         org: &Did,
-        mut replay: impl FnMut(Opened) -> Result<(), Problem>,
+        mut replay: impl FnMut(&[u8; 32], Opened) -> Result<(), Problem>,
     ) -> Result<(Store, Option<Cut>), Problem> {
         let organisation = sha256(org.as_str().as_bytes());
         let keys = Keystore::open(directory.vfs().as_ref(), &directory.keys(), &organisation)?;
         let anchor = keys
             .find(&Meaning::Node(ANCHOR_KEY.to_owned()))
             .ok_or_else(|| foreign("the keystore has no anchor key"))?;
+        let idempotency = idempotency_key(&keys)?;
         let mut forest = Forest::new(key_bytes(&keys, anchor)?);
         let mut sealer = Sealer::default();
         let (log, cut) = Log::open(&directory, organisation, random_array()?, |frame, place| {
@@ -139,7 +141,8 @@ impl Store {
             for ((seed, entry), (sealed, (index, leaf))) in
                 plain.into_iter().zip(frame.entries.iter().zip(placed))
             {
-                replay(Opened { tree: sealed.tree, index, leaf, pc: sealed.pc, seed, entry })?;
+                let (tree, pc) = (sealed.tree, sealed.pc);
+                replay(&idempotency, Opened { tree, index, leaf, pc, seed, entry })?;
             }
             Ok(())
         })?;
@@ -291,11 +294,7 @@ impl Store {
     /// # Errors
     /// `store.foreign` when the keystore does not have it.
     pub fn idempotency_key(&self) -> Result<[u8; 32], Problem> {
-        let number = self.keys.find(&Meaning::Node(IDEMPOTENCY_KEY.to_owned()));
-        number
-            .and_then(|number| self.keys.get(number))
-            .map(|(key, _)| *key)
-            .ok_or_else(|| foreign("the keystore has no idempotency key"))
+        idempotency_key(&self.keys)
     }
 
     /// Closes segments at this size: for tests and small disks.
@@ -415,6 +414,13 @@ fn open_entry(
     Ok((seed, Entry::from_attributes(attributes)?))
 }
 
+fn idempotency_key(keys: &Keystore) -> Result<[u8; 32], Problem> {
+    keys.find(&Meaning::Node(IDEMPOTENCY_KEY.to_owned()))
+        .and_then(|number| keys.get(number))
+        .map(|(key, _)| *key)
+        .ok_or_else(|| foreign("the keystore has no idempotency key"))
+}
+
 fn key_ref(keys: &Keystore, number: u64) -> Result<&[u8; 32], Problem> {
     keys.get(number).map(|(key, _)| key).ok_or_else(|| internal("a key that was made is gone"))
 }
@@ -495,7 +501,7 @@ mod tests {
     fn reopen(path: &Path) -> Result<(Store, Vec<Opened>, bool), Problem> {
         let directory = Directory::open(Arc::new(RealDisk), path)?;
         let mut entries = Vec::new();
-        let (store, cut) = Store::open(directory, &did(), |e| {
+        let (store, cut) = Store::open(directory, &did(), |_, e| {
             entries.push(e);
             Ok(())
         })?;

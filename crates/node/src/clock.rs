@@ -1,0 +1,98 @@
+//! The two clocks of a node. Nothing else in the project reads the time.
+//!
+//! The wall clock is the system's. The policy clock is the system's too, unless the node was started
+//! with `--policy-clock=driven`: then it stands where it was put last, and every decision says so.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+use twinpact_model::codes;
+use twinpact_model::problem::Problem;
+use twinpact_model::{PolicyTime, Timestamp, WallTime};
+
+/// Where the policy clock comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PolicyClock {
+    /// The system's clock.
+    #[default]
+    System,
+    /// It stands until somebody sets it: tests and the demo.
+    Driven,
+}
+
+/// Both clocks.
+#[derive(Debug, Clone)]
+pub struct Clocks {
+    /// Microseconds of the driven policy clock; `None` when it is the system's.
+    driven: Option<Arc<AtomicI64>>,
+}
+
+impl Clocks {
+    /// The clocks of a node. A driven policy clock starts at the system's time.
+    #[must_use]
+    pub fn new(policy: PolicyClock) -> Clocks {
+        let driven = match policy {
+            PolicyClock::System => None,
+            PolicyClock::Driven => Some(Arc::new(AtomicI64::new(system().micros()))),
+        };
+        Clocks { driven }
+    }
+
+    /// What the wall clock says.
+    #[must_use]
+    pub fn wall(&self) -> WallTime {
+        WallTime(system())
+    }
+
+    /// What the policy clock says.
+    #[must_use]
+    pub fn policy(&self) -> PolicyTime {
+        PolicyTime(match &self.driven {
+            Some(micros) => Timestamp::from_micros(micros.load(Ordering::SeqCst)),
+            None => system(),
+        })
+    }
+
+    /// Whether the policy clock is driven, so that its decisions are no evidence.
+    #[must_use]
+    pub fn is_driven(&self) -> bool {
+        self.driven.is_some()
+    }
+
+    /// Sets a driven policy clock.
+    ///
+    /// # Errors
+    /// `clock.not_driven` when it is the system's.
+    pub fn set_policy(&self, time: Timestamp) -> Result<(), Problem> {
+        match &self.driven {
+            Some(micros) => {
+                micros.store(time.micros(), Ordering::SeqCst);
+                Ok(())
+            }
+            None => Err(Problem::new(codes::CLOCK_NOT_DRIVEN, "the policy clock is the system's")
+                .hint("start the node with --policy-clock=driven; its decisions are no evidence")),
+        }
+    }
+}
+
+fn system() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Clocks, PolicyClock};
+    use twinpact_model::Timestamp;
+
+    #[test]
+    fn only_a_driven_clock_is_set() {
+        let noon = Timestamp::from_seconds(1_437_904_800);
+        let driven = Clocks::new(PolicyClock::Driven);
+        driven.set_policy(noon).unwrap();
+        assert_eq!(driven.policy().0, noon);
+        assert_ne!(driven.wall().0, noon);
+        let system = Clocks::new(PolicyClock::System);
+        assert_eq!(system.set_policy(noon).unwrap_err().code.name, "clock.not_driven");
+    }
+}

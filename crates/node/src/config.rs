@@ -1,0 +1,175 @@
+//! The one configuration file, `twinpact.toml`. Unknown keys are errors with "did you mean".
+
+use crate::organisation;
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::Path;
+use twinpact_edge::toml_file::TomlFile;
+use twinpact_model::problem::Problem;
+use twinpact_model::{Did, codes};
+
+/// The configuration of a node.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Config {
+    /// The organisation's DID.
+    pub organisation: Did,
+    /// Its name for people.
+    pub name: String,
+    /// The listener for the organisation's own people and programs.
+    #[serde(default)]
+    pub admin: Admin,
+    /// The listener for partners.
+    #[serde(default)]
+    pub federation: Federation,
+    /// What our own requests say when the command does not.
+    #[serde(default)]
+    pub assertions: Assertions,
+}
+
+/// The admin listener: loopback only, guarded by a token in `admin.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Admin {
+    /// Its address.
+    pub listen: SocketAddr,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Admin { listen: SocketAddr::from(([127, 0, 0, 1], 0)) }
+    }
+}
+
+/// The federation listener: mutual TLS 1.3.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub struct Federation {
+    /// Its address; without one partners cannot reach the node.
+    pub listen: Option<SocketAddr>,
+    /// The base URL that partners use; the listener's address when it is not given.
+    pub endpoint: Option<String>,
+    /// Addresses in private ranges, as `https://HOST:PORT`, that we may connect to although they
+    /// are; those in a pinned record are private no less.
+    #[serde(default)]
+    pub allow_private: Vec<String>,
+}
+
+/// Purpose and place that our requests assert.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub struct Assertions {
+    /// The IRI of the purpose.
+    pub purpose: Option<String>,
+    /// The IRI of the region, or a country code.
+    pub place: Option<String>,
+}
+
+const ROOT: &[&str] = &["organisation", "name", "admin", "federation", "assertions"];
+const TABLES: &[(&str, &[&str])] = &[
+    ("admin", &["listen"]),
+    ("federation", &["listen", "endpoint", "allow_private"]),
+    ("assertions", &["purpose", "place"]),
+];
+
+impl Config {
+    /// The configuration of this text.
+    ///
+    /// # Errors
+    /// `config.invalid` with line, column and, for an unknown key, the nearest known one.
+    pub fn parse(text: &str) -> Result<Config, Problem> {
+        read(text).map_err(|problem| Problem {
+            code: codes::CONFIG_INVALID,
+            message: format!("twinpact.toml: {}", problem.message),
+            hint: problem.hint,
+        })
+    }
+
+    /// The base URL at which partners reach the node: the configured endpoint, else the address that
+    /// the listener has, else the organisation's host.
+    #[must_use]
+    pub fn dsp_url(&self, bound: Option<SocketAddr>) -> String {
+        match (&self.federation.endpoint, bound) {
+            (Some(endpoint), _) => format!("{}/dsp", endpoint.trim_end_matches('/')),
+            (None, Some(address)) => format!("https://{address}/dsp"),
+            (None, None) => format!("https://{}/dsp", organisation::host(&self.organisation)),
+        }
+    }
+
+    /// The configuration that `init` writes.
+    #[must_use]
+    pub fn text_of_new(organisation: &Did, name: &str) -> String {
+        format!(
+            "# A Twinpact node. Unknown keys are errors.\n\
+             organisation = {:?}\n\
+             name = {:?}\n\n\
+             [admin]\n\
+             # For your own people and programs: loopback only; the token is in admin.json.\n\
+             listen = \"127.0.0.1:0\"\n\n\
+             [federation]\n\
+             # For partners: mutual TLS 1.3. `endpoint` is the URL that they use.\n\
+             listen = \"127.0.0.1:0\"\n\
+             # endpoint = \"https://twin.example:8443\"\n\n\
+             [assertions]\n\
+             # What your own requests say when a command does not.\n\
+             # purpose = \"https://w3id.org/twinpact/purpose/PredictiveMaintenance\"\n\
+             # place = \"DE\"\n",
+            organisation.as_str(),
+            name
+        )
+    }
+}
+
+fn read(text: &str) -> Result<Config, Problem> {
+    let file = TomlFile::parse(text)?;
+    file.known_keys(file.root(), ROOT)?;
+    for (name, keys) in TABLES {
+        let table = file.root().get(*name).and_then(|value| value.get_ref().as_table());
+        table.map_or(Ok(()), |table| file.known_keys(table, keys))?;
+    }
+    let config: Config = file.read()?;
+    if !config.admin.listen.ip().is_loopback() {
+        return Err(Problem::new(
+            codes::CONFIG_INVALID,
+            format!("admin.listen is {}, which is not loopback", config.admin.listen),
+        )
+        .hint("the admin listener has no TLS; reach it over SSH or a local proxy"));
+    }
+    Ok(config)
+}
+
+/// Where the configuration lies in a directory.
+#[must_use]
+pub fn path(directory: &Path) -> std::path::PathBuf {
+    directory.join(twinpact_store::directory::CONFIG_FILE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+    use twinpact_model::Did;
+
+    #[test]
+    fn what_init_writes_is_read() {
+        let did = Did::new("did:web:operator.example").unwrap();
+        let config = Config::parse(&Config::text_of_new(&did, "Wind \"farm\"")).unwrap();
+        assert_eq!((config.organisation, config.name.as_str()), (did, "Wind \"farm\""));
+    }
+
+    #[test]
+    fn unknown_keys_and_wrong_values_are_errors() {
+        let good = "organisation = \"did:web:a.example\"\nname = \"a\"\n";
+        assert!(Config::parse(good).is_ok());
+        for (more, hint) in [
+            ("[admin]\nlistn = \"127.0.0.1:0\"", Some("listen")),
+            ("[federatoin]\n", Some("federation")),
+            ("[admin]\nlisten = \"0.0.0.0:80\"", Some("SSH")),
+            ("[admin]\nlisten = \"here\"", None),
+            ("name = \"b\"", None),
+        ] {
+            let problem = Config::parse(&format!("{good}{more}")).unwrap_err();
+            assert_eq!(problem.code.name, "config.invalid", "{more}");
+            if let Some(hint) = hint {
+                assert!(problem.hint.unwrap_or_default().contains(hint), "{more}");
+            }
+        }
+        assert!(Config::parse("name = \"a\"").is_err());
+        assert!(Config::parse("organisation = \"a\"\nname = \"a\"").is_err());
+    }
+}

@@ -1,0 +1,142 @@
+//! Making and opening a node: the boot sequence, in the order in which things can go wrong.
+
+use crate::clock::{Clocks, PolicyClock};
+use crate::config::{self, Config};
+use crate::fold::Fold;
+use crate::organisation;
+use crate::partition::{NewEntry, Partition};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use twinpact_identity::files::{Identity, IdentityFiles};
+use twinpact_identity::signer::Signer;
+use twinpact_identity::spiffe::TrustDomain;
+use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
+use twinpact_model::problem::Problem;
+use twinpact_model::{Did, codes};
+use twinpact_store::directory::Directory;
+use twinpact_store::forest::LOCAL;
+use twinpact_store::vfs::{RealDisk, Vfs};
+use twinpact_store::{Cut, Store};
+
+/// The handles of a running node. Clones share everything; no logic lives here.
+#[derive(Clone)]
+pub struct Node {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The two clocks.
+    pub clocks: Clocks,
+    /// The log and the state folded from it.
+    pub partition: Partition,
+    /// Our certificates, and the key that signs our documents.
+    pub identity: Arc<Identity>,
+}
+
+impl Node {
+    /// Signs our documents.
+    #[must_use]
+    pub fn signer(&self) -> &Signer {
+        &self.identity.signer
+    }
+}
+
+/// A node that was opened, with what its owner needs besides.
+pub struct NodeParts {
+    /// The handles.
+    pub node: Node,
+    /// What was cut at the end of the log.
+    pub cut: Option<Cut>,
+    writer: JoinHandle<()>,
+}
+
+impl NodeParts {
+    /// Lets the writer finish what waits and waits for it: a clean stop.
+    pub fn stop(self) {
+        self.node.partition.stop();
+        // A writer that panicked has left nothing half done: the log decides at the next start.
+        let _ = self.writer.join();
+    }
+}
+
+/// Makes a node's directory: configuration, keys, certificates, log.
+///
+/// # Errors
+/// `store.exists`, `store.locked`, `store.io`; `config.invalid` for an organisation that cannot have
+/// a node.
+pub fn init(path: &Path, organisation: &Did, name: &str) -> Result<(), Problem> {
+    let trust_domain = TrustDomain::of_did(organisation)?;
+    let text = Config::text_of_new(organisation, name);
+    Config::parse(&text)?;
+    let disk: Arc<dyn Vfs> = Arc::new(RealDisk);
+    let clocks = Clocks::new(PolicyClock::System);
+    let directory = Directory::create(disk.clone(), path)?;
+    IdentityFiles::new(path.join("identity")).create(&trust_domain, clocks.wall())?;
+    Store::create(directory, organisation, clocks.wall().0)?;
+    // Last: a directory with a configuration is a whole node.
+    disk.replace(&config::path(path), text.as_bytes())
+        .map_err(|e| Problem::new(codes::STORE_IO, format!("{}: {e}", path.display())))
+}
+
+/// Opens a node's directory, folds its log and starts the writer.
+///
+/// # Errors
+/// `store.*` with what is wrong and what to do; `config.invalid`.
+pub async fn open(path: &Path, policy: PolicyClock) -> Result<NodeParts, Problem> {
+    let disk: Arc<dyn Vfs> = Arc::new(RealDisk);
+    let directory = Directory::open(disk.clone(), path)?;
+    let config = read_config(disk.as_ref(), path)?;
+    let trust_domain = TrustDomain::of_did(&config.organisation)?;
+    let identity = IdentityFiles::new(path.join("identity")).load(&trust_domain)?;
+    let clocks = Clocks::new(policy);
+    let (store, fold, cut) = replay(directory, &config.organisation)?;
+    let (partition, writer) = Partition::start(store, fold, clocks.clone());
+    let (config, identity) = (Arc::new(config), Arc::new(identity));
+    let node = Node { config, clocks, partition, identity };
+    report_cut(&node, cut).await?;
+    organisation::issue(&node, node.config.dsp_url(None)).await?;
+    Ok(NodeParts { node, cut, writer })
+}
+
+fn read_config(disk: &dyn Vfs, path: &Path) -> Result<Config, Problem> {
+    let bytes = disk
+        .read(&config::path(path))
+        .map_err(|e| Problem::new(codes::STORE_IO, format!("twinpact.toml: {e}")))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Problem::new(codes::CONFIG_INVALID, "twinpact.toml is not UTF-8"))?;
+    Config::parse(&text)
+}
+
+/// Folds the log. The idempotency key is needed before the first entry, so it is read first.
+fn replay(directory: Directory, org: &Did) -> Result<(Store, Fold, Option<Cut>), Problem> {
+    let mut fold: Option<Fold> = None;
+    let (store, cut) = Store::open(directory, org, |key, entry| {
+        fold.get_or_insert_with(|| Fold::new(*key)).apply(&entry)
+    })?;
+    let fold = match fold {
+        Some(fold) => fold,
+        None => Fold::new(store.idempotency_key()?),
+    };
+    Ok((store, fold, cut))
+}
+
+/// The cut of a torn tail is itself on record.
+async fn report_cut(node: &Node, cut: Option<Cut>) -> Result<(), Problem> {
+    let Some(cut) = cut else { return Ok(()) };
+    let entry = Entry {
+        who: Who {
+            kind: Kind::TailCut,
+            twin: String::new(),
+            twin_seq: 0,
+            actor: node.config.organisation.to_string(),
+        },
+        when: When::default(),
+        why: Why::default(),
+        what: vec![
+            Attribute::new("segment", "integer", cut.segment.to_string()),
+            Attribute::new("offset", "integer", cut.offset.to_string()),
+            Attribute::new("bytes", "integer", cut.bytes.to_string()),
+        ],
+    };
+    let entries = vec![NewEntry::of(LOCAL, entry)];
+    node.partition.turn(move |turn| turn.log(entries).map(|_| ())).await
+}

@@ -1,0 +1,314 @@
+//! The one writer: a thread that owns the log and takes turns.
+//!
+//! Turns that wait at the same moment share a frame and its one `fdatasync`; nobody is answered, and
+//! nobody can read, before it is durable. A turn decides on the state that the turns before it left.
+//! At most one tick per [`TICK_GAP`] while somebody waits for a proof, else one a second if anything
+//! changed, none when idle.
+
+use crate::clock::Clocks;
+use crate::fold::Fold;
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+use twinpact_model::entry::Entry;
+use twinpact_model::problem::Problem;
+use twinpact_model::{Timestamp, codes};
+use twinpact_proof::anchor::TreeId;
+use twinpact_store::forest::{EVENTS, TreeNo};
+use twinpact_store::{Committed, Draft, ItemPoint, Store, Subject};
+
+/// The least time between two ticks while somebody waits for a proof.
+pub const TICK_GAP: Duration = Duration::from_millis(50);
+/// The time between ticks when nobody waits.
+pub const IDLE_TICK: Duration = Duration::from_secs(1);
+/// The most turns that share a frame.
+const MAX_TURNS: usize = 256;
+/// A frame is closed when it has grown to this many bytes.
+const FRAME_BYTES: usize = 4 << 20;
+/// The retention class of what is about no twin.
+pub const CONTROL_CLASS: &str = "control";
+
+/// An entry that a turn wants logged. `recorded` is filled in.
+#[derive(Debug, Clone)]
+pub struct NewEntry {
+    /// The tree.
+    pub tree: TreeNo,
+    /// What happened.
+    pub entry: Entry,
+    /// The delivered items, for a ledger.
+    pub items: Option<Vec<ItemPoint>>,
+}
+
+impl NewEntry {
+    /// An entry of the tree of events.
+    #[must_use]
+    pub fn event(entry: Entry) -> NewEntry {
+        NewEntry { tree: EVENTS, entry, items: None }
+    }
+
+    /// An entry of another tree, or a local record.
+    #[must_use]
+    pub fn of(tree: TreeNo, entry: Entry) -> NewEntry {
+        NewEntry { tree, entry, items: None }
+    }
+}
+
+struct Shared {
+    store: Store,
+    fold: Fold,
+    /// The largest `recorded` so far: the hybrid clock rises strictly.
+    recorded: i64,
+}
+
+/// One turn of the writer. It reads the state, decides, and logs at most once.
+pub struct Turn<'a> {
+    shared: &'a mut Shared,
+    clocks: &'a Clocks,
+}
+
+impl Turn<'_> {
+    /// The state as the turns before left it.
+    #[must_use]
+    pub fn fold(&self) -> &Fold {
+        &self.shared.fold
+    }
+
+    /// The log and its trees.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
+    /// Opens a new tree together with what is logged next.
+    ///
+    /// # Errors
+    /// `input.too_large` when there are too many trees.
+    pub fn open_tree(&mut self) -> Result<(TreeNo, TreeId), Problem> {
+        self.shared.store.open_tree()
+    }
+
+    /// Logs these entries, all or none, and takes them into the state. It ends the turn, so that a
+    /// refusal after something was logged cannot be written.
+    ///
+    /// # Errors
+    /// `input.too_large`, `store.stopped`; nothing has changed.
+    pub fn log(self, entries: Vec<NewEntry>) -> Result<Vec<Committed>, Problem> {
+        let day = self.clocks.policy().0.day();
+        let wall = self.clocks.wall().0.micros();
+        let mut recorded = self.shared.recorded;
+        let drafts = entries
+            .into_iter()
+            .map(|new| {
+                recorded = wall.max(recorded + 1);
+                draft(new, Timestamp::from_micros(recorded), day)
+            })
+            .collect();
+        let committed = self.shared.store.stage(drafts)?;
+        self.shared.recorded = recorded;
+        for one in &committed {
+            self.shared.fold.apply(one)?;
+        }
+        Ok(committed)
+    }
+}
+
+fn draft(new: NewEntry, recorded: Timestamp, day: i64) -> Draft {
+    let mut entry = new.entry;
+    entry.when.recorded = recorded;
+    let subject = match entry.who.twin.as_str() {
+        "" => Subject::Node,
+        twin => Subject::Twin(twin.to_owned()),
+    };
+    let class = match entry.why.class.as_str() {
+        "" => CONTROL_CLASS.to_owned(),
+        class => class.to_owned(),
+    };
+    Draft { tree: new.tree, subject, class, day, entry, items: new.items }
+}
+
+type Answer = Box<dyn FnOnce(Result<Option<u64>, Problem>) + Send>;
+type Job = Box<dyn FnOnce(Turn<'_>) -> Answer + Send>;
+
+enum Message {
+    Job { job: Job, prove: bool },
+    Stop,
+}
+
+/// A handle on the writer; clones share it.
+#[derive(Clone)]
+pub struct Partition {
+    shared: Arc<RwLock<Result<Shared, Problem>>>,
+    sender: Sender<Message>,
+}
+
+impl Partition {
+    /// Starts the writer over an open store and the state folded from it. The thread ends after
+    /// [`stop`](Self::stop).
+    #[must_use]
+    pub fn start(store: Store, fold: Fold, clocks: Clocks) -> (Partition, JoinHandle<()>) {
+        let recorded = fold.last_recorded();
+        let shared = Arc::new(RwLock::new(Ok(Shared { store, fold, recorded })));
+        let (sender, receiver) = channel();
+        let mut writer = Writer {
+            shared: shared.clone(),
+            clocks,
+            waiting: VecDeque::new(),
+            last_tick: Instant::now(),
+        };
+        let thread = std::thread::spawn(move || writer.run(&receiver));
+        (Partition { shared, sender }, thread)
+    }
+
+    /// Reads the state and the log.
+    ///
+    /// # Errors
+    /// `store.stopped` after a failed write.
+    pub fn read<T>(&self, look: impl FnOnce(&Fold, &Store) -> T) -> Result<T, Problem> {
+        let shared = self.shared.read().unwrap_or_else(PoisonError::into_inner);
+        match shared.as_ref() {
+            Ok(shared) => Ok(look(&shared.fold, &shared.store)),
+            Err(problem) => Err(problem.clone()),
+        }
+    }
+
+    /// Takes a turn and returns when what it logged is durable.
+    ///
+    /// # Errors
+    /// What the turn refuses; `store.io` or `store.stopped` when the disk does.
+    pub async fn turn<T: Send + 'static>(
+        &self,
+        decide: impl FnOnce(Turn<'_>) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        self.send(decide, false).await.map(|(value, _)| value)
+    }
+
+    /// The same, and what it logged is under the tick that is returned.
+    ///
+    /// # Errors
+    /// As [`turn`](Self::turn).
+    pub async fn turn_and_prove<T: Send + 'static>(
+        &self,
+        decide: impl FnOnce(Turn<'_>) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<(T, u64), Problem> {
+        let (value, tick) = self.send(decide, true).await?;
+        let tick = tick.ok_or_else(|| Problem::new(codes::INTERNAL, "no tick was made"))?;
+        Ok((value, tick))
+    }
+
+    async fn send<T: Send + 'static>(
+        &self,
+        decide: impl FnOnce(Turn<'_>) -> Result<T, Problem> + Send + 'static,
+        prove: bool,
+    ) -> Result<(T, Option<u64>), Problem> {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |turn| {
+            let decided = decide(turn);
+            Box::new(move |durable| {
+                // Nobody may be waiting any more: what was decided stands all the same.
+                let _ = answer.send(decided.and_then(|value| durable.map(|tick| (value, tick))));
+            })
+        });
+        let gone = || Problem::new(codes::STORE_STOPPED, "the node is stopping");
+        self.sender.send(Message::Job { job, prove }).map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+
+    /// Lets the writer finish what waits and end.
+    pub fn stop(&self) {
+        // It has ended already when nobody receives.
+        let _ = self.sender.send(Message::Stop);
+    }
+}
+
+struct Writer {
+    shared: Arc<RwLock<Result<Shared, Problem>>>,
+    clocks: Clocks,
+    /// Turns that want a proof and wait for the next tick to be due.
+    waiting: VecDeque<Job>,
+    last_tick: Instant,
+}
+
+impl Writer {
+    fn run(&mut self, receiver: &Receiver<Message>) {
+        loop {
+            let first = match receiver.recv_timeout(self.patience()) {
+                Ok(message) => Some(message),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => Some(Message::Stop),
+            };
+            let mut stop = false;
+            let mut ready = Vec::new();
+            let more = std::iter::from_fn(|| receiver.try_recv().ok()).take(MAX_TURNS);
+            for message in first.into_iter().chain(more) {
+                match message {
+                    Message::Job { job, prove: false } => ready.push(job),
+                    Message::Job { job, prove: true } => self.waiting.push_back(job),
+                    Message::Stop => stop = true,
+                }
+            }
+            self.frames(ready, stop);
+            if stop {
+                return;
+            }
+        }
+    }
+
+    /// How long to wait for the next turn: until the next tick is due.
+    fn patience(&self) -> Duration {
+        let gap = if self.waiting.is_empty() { IDLE_TICK } else { TICK_GAP };
+        gap.saturating_sub(self.last_tick.elapsed()).max(Duration::from_millis(1))
+    }
+
+    fn frames(&mut self, ready: Vec<Job>, stop: bool) {
+        let shared = self.shared.clone();
+        let mut guard = shared.write().unwrap_or_else(PoisonError::into_inner);
+        let proving = stop || self.last_tick.elapsed() >= TICK_GAP;
+        let waiting = if proving { self.waiting.drain(..).collect() } else { VecDeque::new() };
+        let wanted = !waiting.is_empty();
+        let mut jobs: VecDeque<Job> = ready.into_iter().chain(waiting).collect();
+        let idle_due = stop || self.last_tick.elapsed() >= IDLE_TICK;
+        loop {
+            let Ok(state) = guard.as_mut() else {
+                // Stopped: every turn is told so, and none is run.
+                return jobs.into_iter().for_each(drop);
+            };
+            let mut answers: Vec<Answer> = Vec::new();
+            while state.store.staged_bytes() < FRAME_BYTES
+                && let Some(job) = jobs.pop_front()
+            {
+                answers.push(job(Turn { shared: state, clocks: &self.clocks }));
+            }
+            let last = jobs.is_empty();
+            let tick = last && (wanted || idle_due) && state.store.forest().changed();
+            let durable = self.make_durable(state, tick, wanted && last);
+            if let Err(problem) = &durable {
+                *guard = Err(problem.clone());
+            }
+            answers.into_iter().for_each(|answer| answer(durable.clone()));
+            if last {
+                return;
+            }
+        }
+    }
+
+    fn make_durable(
+        &mut self,
+        state: &mut Shared,
+        tick: bool,
+        wanted: bool,
+    ) -> Result<Option<u64>, Problem> {
+        let now = self.clocks.wall().0;
+        if tick || state.store.has_staged() {
+            state.store.commit(tick.then_some(now), now)?;
+        }
+        if tick {
+            self.last_tick = Instant::now();
+        } else if self.last_tick.elapsed() >= IDLE_TICK {
+            self.last_tick = Instant::now();
+        }
+        Ok(wanted.then(|| state.store.forest().ticks().checked_sub(1)).flatten())
+    }
+}
