@@ -89,8 +89,8 @@ impl IngestBatch {
     /// The batch of that body.
     ///
     /// # Errors
-    /// `input.too_large` beyond a bound; `input.unknown_key`; `input.malformed` when it is not of the
-    /// form, with line and column.
+    /// `input.too_large` beyond a bound; `input.unknown_key`; `input.malformed` when it is not of
+    /// the form, with line and column.
     pub fn parse(body: &[u8]) -> Result<Self, Problem> {
         if body.len() > MAX_BATCH_BYTES {
             return Err(Problem::new(
@@ -365,7 +365,8 @@ mod tests {
             micros in any::<i64>(),
         ) {
             let phen_start = Timestamp::from_micros(micros);
-            let row = Observation { phen_start, values: values.into_iter().collect(), ..row(1, &id) };
+            let values = values.into_iter().collect();
+            let row = Observation { phen_start, values, ..row(1, &id) };
             let bytes = wire_bytes(&row);
             let written = serde_json::to_vec(&IngestObservation::from(row)).unwrap();
             prop_assert_eq!(bytes, written.len());

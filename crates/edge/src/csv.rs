@@ -47,8 +47,8 @@ pub struct RefusedRow {
     pub code: Code,
     /// One sentence about what is wrong with it.
     pub reason: String,
-    /// Its cells, in full as far as they were read; bytes that are not UTF-8 as U+FFFD. None of a row
-    /// that passes a bound.
+    /// Its cells, in full as far as they were read; bytes that are not UTF-8 as U+FFFD. None of a
+    /// row that passes a bound.
     pub cells: Vec<String>,
 }
 

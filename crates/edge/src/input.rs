@@ -1,7 +1,7 @@
 //! Bytes of a file: counted as they are read, unpacked when they are gzip (RFC 1952), without BOM.
 //!
-//! Gzip is known by its magic bytes, not by a name; several members are one file. A stream that ends
-//! before its trailer is an error and never a shorter file.
+//! Gzip is known by its magic bytes, not by a name; several members are one file. A stream that
+//! ends before its trailer is an error and never a shorter file.
 
 use flate2::bufread::MultiGzDecoder;
 use std::io::{self, BufRead, BufReader, Cursor, Read};

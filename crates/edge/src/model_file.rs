@@ -1,7 +1,7 @@
 //! Type models in TOML, the way an owner writes them.
 //!
-//! The keys are those of `model::TypeModel`'s serde form; numbers of a range stand in quotes because
-//! values are lexical. What comes out keeps all rules of `TypeModel::check`.
+//! The keys are those of `model::TypeModel`'s serde form; numbers of a range stand in quotes
+//! because values are lexical. What comes out keeps all rules of `TypeModel::check`.
 
 use crate::toml_file::TomlFile;
 use toml::de::DeTable;

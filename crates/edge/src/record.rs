@@ -1,9 +1,9 @@
 //! CSV records (RFC 4180), byte by byte, within bounds.
 //!
 //! Strict where leniency would hide a loss: a quote inside an unquoted cell, text after a closing
-//! quote and a quote that is never closed spoil their record, and the next one is read on. Lines end
-//! with LF or CR LF; blank lines are no records. A record beyond a bound is read past, not kept, so
-//! that memory stays bounded whatever comes.
+//! quote and a quote that is never closed spoil their record, and the next one is read on. Lines
+//! end with LF or CR LF; blank lines are no records. A record beyond a bound is read past, not
+//! kept, so that memory stays bounded whatever comes.
 
 use std::io::{self, BufRead, ErrorKind};
 
@@ -293,7 +293,7 @@ mod tests {
             prop_assert_eq!(got, rows);
         }
 
-        /// Whatever the bytes, every line end outside quotes ends a record and nothing panics.
+        /// Whatever the bytes, where a buffer ends makes no difference.
         #[test]
         fn any_bytes_are_read(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             prop_assert_eq!(read(&bytes, 1), read(&bytes, 4096));

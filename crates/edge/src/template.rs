@@ -1,7 +1,7 @@
 //! The name of a twin as a template over columns: `urn:turbine:{Wind_turbine_name}`.
 //!
-//! A brace may not stand in an IRI (RFC 3987 §2.2), so none needs escaping. Cells are put in as they
-//! are; a row whose result is not an absolute IRI is refused, never repaired.
+//! A brace may not stand in an IRI (RFC 3987 §2.2), so none needs escaping. Cells are put in as
+//! they are; a row whose result is not an absolute IRI is refused, never repaired.
 
 use twinpact_model::Iri;
 

@@ -99,7 +99,8 @@ fn rows_that_are_refused() {
     row(&format!(",{T},1,2"), "2 ingest.row: column \"Name\" names the twin and is empty");
     row(
         &format!("R 1,{T},1,2"),
-        "2 input.iri: the identifier has a character that an IRI may not have: urn:turbine:R 1",
+        "2 input.iri: the identifier has a character that an IRI may not have: \
+             urn:turbine:R 1",
     );
     row(
         "R1,2015-02-30T00:00:00Z,1,2",
@@ -162,9 +163,8 @@ fn separators_and_decimal_commas() {
     check(
         &comma,
         format!("{HEADER}R1,{T},1.500,2\n").as_bytes(),
-        &[
-            "2 ingest.row: column \"P\": \"1.500\" has a decimal point, and the map says decimal = \",\"",
-        ],
+        &["2 ingest.row: column \"P\": \"1.500\" has a decimal point, \
+             and the map says decimal = \",\""],
     );
     check(
         &plain(),
@@ -243,9 +243,8 @@ fn files_without_rows() {
     check(
         &plain(),
         b"\xff\xfeN\0a\0",
-        &[
-            "ingest.file: the file cannot be read, before its header was read: it is UTF-16, not UTF-8",
-        ],
+        &["ingest.file: the file cannot be read, before its header was read: \
+             it is UTF-16, not UTF-8"],
     );
     check(
         &plain(),
@@ -264,8 +263,7 @@ fn columns_that_are_missing() {
         assert_eq!(problem.message, message);
         assert_eq!(problem.hint.as_deref(), Some(hint));
     };
-    let one = "did you mean \"date\"?";
-    missing("Name,date,P,V\n", "the file has no column \"Date\"", one);
+    missing("Name,date,P,V\n", "the file has no column \"Date\"", "did you mean \"date\"?");
     missing(
         "name,date,P,V\n",
         "the file has no column \"Name\", \"Date\"",
@@ -298,6 +296,13 @@ fn a_cut_gzip_file_says_where() {
     }
     // Without its trailer everything is there, and it still cannot be known to be whole.
     assert_eq!(read(&plain(), &packed[..packed.len() - 1]).unwrap().len(), 51);
+    // The end of a member is no end of the file when another one has begun.
+    let two = [packed.clone(), gzip(b"R9,2015-07-26T04:00:00Z,1,2\n")].concat();
+    assert_eq!(read(&plain(), &two).unwrap().len(), 51);
+    for cut in packed.len() + 1..two.len() {
+        let end = read(&plain(), &two[..cut]).unwrap().pop().unwrap();
+        assert_eq!(end.unwrap_err().code.name, "ingest.file", "{cut}");
+    }
     let mut bent = packed.clone();
     let last = bent.len() - 5;
     bent[last] ^= 1;
@@ -350,7 +355,9 @@ fn progress_is_in_bytes_of_the_file() {
 
 proptest! {
     #[test]
-    fn values_are_lossless(values in proptest::collection::vec(("\\PC{0,20}", "\\PC{1,20}"), 1..9)) {
+    fn values_are_lossless(
+        values in proptest::collection::vec(("\\PC{0,20}", "\\PC{1,20}"), 1..9),
+    ) {
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(["Name", "Date", "P", "V"]).unwrap();
         for (power, wind) in &values {

@@ -1,4 +1,6 @@
 //! The crate from outside: files through maps, and the wind farm that is shipped as an example.
 
+#[cfg(test)]
 mod files;
+#[cfg(test)]
 mod wind;
