@@ -1,8 +1,10 @@
 //! CSV files (RFC 4180), plain or gzip, row by row: each row is an observation or is refused.
 //!
-//! A refused row stops nothing; a file that cannot be read on is an error after the rows before it.
-//! Values pass through to the letter (but see `number`); only the time is read as an instant, and
-//! the id at the source keeps its text. Memory is bounded by the longest row.
+//! A refused row stops nothing; a file that cannot be read on is an error after the rows before
+//! it. The checksum of gzip stands at its end: until the rows end without an error, what came of a
+//! packed file is not known to be whole. Values pass through to the letter (but see `number`); only
+//! the time is read as an instant, and the id at the source keeps its text. Memory is bounded by
+//! the longest row.
 
 use crate::input;
 use crate::map::Map;

@@ -215,7 +215,8 @@ fn bytes_around_the_text() {
         &plain(),
         newline.as_bytes(),
         &[
-            "2 input.iri: the identifier has a character that an IRI may not have: urn:turbine:R\\n1",
+            "2 input.iri: the identifier has a character that an IRI may not have: \
+             urn:turbine:R\\n1",
             "4 urn:turbine:R2 2015-07-26T02:00:00Z power=1 wind=2",
         ],
     );
