@@ -1,0 +1,18 @@
+//! The proof crate from outside: a small world of two organisations whose bundles are verified,
+//! forged, flipped and cut.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub,
+    reason = "test code, helpers included"
+)]
+
+mod flips;
+mod forgeries;
+mod levels;
+mod pins;
+mod vectors;
+mod world;
