@@ -1,11 +1,11 @@
 //! Bundles that a dishonest party could make: each breaks at the link that lies.
 
 use crate::world::{
-    ANCHOR_KEY, DECISIONS, DELIVERY, EVENTS, FACT, LAST_TICK, LEDGER, MAKER, OPERATOR, ORIGIN,
-    WITNESS, World, agreement, cosigned, decision, delivery, event, maker, maker_record, opened,
-    operator, operator_record, record_of, seed, shown, trust, witness,
+    ANCHOR_KEY, DECISIONS, DELIVERY, EVENTS, FACT, LEDGER, MAKER, OPERATOR, ORIGIN, TICK, TICKS,
+    VIEW, WITNESS, World, agreement, cosigned, decision, delivery, event, maker, maker_record,
+    opened, operator, operator_record, record_of, seed, shown, trust, witness,
 };
-use twinpact_proof::anchor::{Head, blind, blinding, entry_leaf, head_leaf};
+use twinpact_proof::anchor::{Head, blind, blinding, entry_leaf, head_leaf, slots_tree};
 use twinpact_proof::build::{self, Papers};
 use twinpact_proof::bundle::{
     Bundle, ClaimKind, Exactness, MAX_BUNDLE_BYTES, MAX_SHOWN_ITEMS, contain,
@@ -115,7 +115,7 @@ fn fact_of(attributes: &[(&str, &str, &str)]) -> Bundle {
     });
     let root = world.events.root();
     let world = World::with(|tick, leaves| {
-        if tick == LAST_TICK {
+        if tick == TICK {
             let head = Head { tree: EVENTS, size: 100, root };
             leaves[0] = head_leaf(tick, 0, &head, &blind(&blinding(&ANCHOR_KEY, 0, tick)));
         }
@@ -216,7 +216,7 @@ fn second_ledger() -> Tree {
 
 fn ledger_head(slot: u64, tree: &Tree) -> Digest {
     let head = Head { tree: LEDGER, size: 5, root: tree.root_at(5).unwrap() };
-    head_leaf(LAST_TICK, slot, &head, &blind(&blinding(&ANCHOR_KEY, slot, LAST_TICK)))
+    head_leaf(TICK, slot, &head, &blind(&blinding(&ANCHOR_KEY, slot, TICK)))
 }
 
 /// A delivery shown from that ledger in that slot, under an agreement that names `named`.
@@ -239,7 +239,7 @@ fn shown_in(world: &World, slot: u64, named: u64) -> Bundle {
 fn two_heads_of_one_ledger_under_one_anchor_are_refused() {
     // The operator keeps a second history of the ledger in slot 3 of the same tick.
     let world = World::with(|tick, leaves| {
-        if tick == LAST_TICK {
+        if tick == TICK {
             leaves[3] = ledger_head(3, &second_ledger());
         }
     });
@@ -262,7 +262,7 @@ fn two_heads_of_one_ledger_under_one_anchor_are_refused() {
 #[test]
 fn a_head_stands_at_the_position_of_its_slot() {
     let world = World::with(|_, leaves| leaves[5] = leaves[2]);
-    let slots = &world.slots[LAST_TICK as usize];
+    let slots = &world.slots[TICK as usize];
     let mut bundle = world.delivery(true);
     bundle.head.path = slots.inclusion(5, 64).unwrap();
     breaks(&bundle, Link::Head);
@@ -295,8 +295,8 @@ fn facts_stand_in_the_slots_of_the_record() {
     breaks(&ledger, Link::Slot);
     let mut moved = world.fact();
     moved.head.slot = 7;
-    moved.head.blind = blind(&blinding(&ANCHOR_KEY, 7, LAST_TICK));
-    let slots = &world.slots[LAST_TICK as usize];
+    moved.head.blind = blind(&blinding(&ANCHOR_KEY, 7, TICK));
+    let slots = &world.slots[TICK as usize];
     moved.head.path = slots.inclusion(7, 64).unwrap();
     moved.head.leaf = slots.leaf(7).unwrap();
     breaks(&moved, Link::Slot);
@@ -305,7 +305,7 @@ fn facts_stand_in_the_slots_of_the_record() {
 #[test]
 fn old_checkpoints_do_not_sign_new_leaves() {
     let world = World::new();
-    // Five leaves were signed; the proof is of seven.
+    // Five leaves were signed; the proof is of thirteen.
     fact_with(Link::Anchor, |b| b.checkpoint = world.checkpoint(5).sign(&operator()));
     // The proof of five leaves does not contain tick 6.
     fact_with(Link::Anchor, |b| {
@@ -313,16 +313,32 @@ fn old_checkpoints_do_not_sign_new_leaves() {
         (b.anchor.size, b.anchor.root) = (5, world.anchor.root_at(5).unwrap());
     });
     fact_with(Link::Anchor, |b| b.anchor.tick = 5);
-    fact_with(Link::Anchor, |b| b.anchor.size = 8);
+    // A path of the same shape, a root of the same value: the size is still another.
+    fact_with(Link::Anchor, |b| b.anchor.size = 12);
     fact_with(Link::Anchor, |b| b.anchor.time += 1);
     fact_with(Link::Head, |b| b.head.tick = 5);
 }
 
 #[test]
+fn heads_of_one_tick_do_not_stand_under_another() {
+    // The operator puts the heads of tick 5 under the anchor leaf of tick 6.
+    let honest = World::new();
+    let heads = honest.heads(TICK);
+    let of_five = slots_tree(&ANCHOR_KEY, TICK - 1, &heads);
+    let world = World::with(|tick, leaves| {
+        if tick == TICK {
+            *leaves = (0..64).map(|slot| of_five.leaf(slot).unwrap()).collect();
+        }
+    });
+    let mut bundle = world.fact();
+    bundle.head = build::prove_head(&ANCHOR_KEY, TICK - 1, 0, &heads).unwrap();
+    breaks(&bundle, Link::Anchor);
+}
+
+#[test]
 fn the_checkpoint_is_signed_by_the_log_of_the_issuer() {
     let world = World::new();
-    let (note, size) = (|| world.checkpoint(7), world.anchor.size());
-    assert_eq!(size, 7);
+    let note = || world.checkpoint(TICKS);
     let with = |checkpoint: String| {
         fact_with(Link::Checkpoint, |b| b.checkpoint.clone_from(&checkpoint));
     };
@@ -438,7 +454,7 @@ fn every_word_of_the_receipt_is_proven() {
     with(&|r| r.count += 1);
     with(&|r| r.bytes -= 1);
     with(&|r| r.origin = "maker.example/twinpact/1".into());
-    with(&|r| r.tick = LAST_TICK + 1);
+    with(&|r| r.tick = TICK + 1);
     let receipt = || world.receipt(&place);
     delivery_with(Link::Receipt, |b| b.receipt = Some(receipt().sign(&maker())));
     delivery_with(Link::Decision, |b| std::mem::swap(&mut b.receipt, &mut b.decision));
@@ -471,6 +487,39 @@ fn envelopes_of_one_bundle_do_not_serve_another() {
     let mut both = reversed.sign(&operator());
     both.add_signature(&maker());
     delivery_with(Link::Agreement, |b| b.agreement = Some(both.clone()));
+}
+
+#[test]
+fn a_delivery_counts_the_items_that_it_commits_to() {
+    for (count, expect) in [(5, None), (4, Some(Link::Items))] {
+        let decided = decision().sign(&operator()).fingerprint();
+        let said =
+            build::delivery_lexical(&agreement().agreement, &decided, VIEW, count, 200 + DELIVERY);
+        let items = build::claim(ClaimKind::Delivery, &opened(&["items"]).disclosure);
+        let attr = |path, datatype, lexical| Attr { path, datatype, lexical };
+        let attributes =
+            [attr("delivery", "json", &said), attr("items", "points", &items.values["items"])];
+        let commitment = commit(&seed("forged"), &attributes).unwrap();
+        let mut ledger = Tree::default();
+        (0..5).for_each(|i| ledger.append(entry_leaf(&LEDGER, i, &commitment.pc)));
+        let world = World::with(|tick, leaves| {
+            if tick == TICK {
+                leaves[2] = ledger_head(2, &ledger);
+            }
+        });
+        let place = world.place_in(2, LEDGER, &ledger, DELIVERY, &commitment.pc);
+        let papers = Papers {
+            agreement: agreement().sign(&operator()),
+            decision: None,
+            receipt: None,
+            audience: None,
+        };
+        let opened = build::open(&commitment, &["delivery", "items"]);
+        let bundle =
+            build::delivery(opened, Exactness::Exact, place, operator_record(), papers, None);
+        let got = verify(&bundle.to_bytes(), None).err().map(|broken| broken.link);
+        assert_eq!(got, expect, "{count}");
+    }
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! What valid bundles are worth to readers who pinned this or that, and what an impostor's is.
 
 use crate::world::{
-    MAKER, OPERATOR, WITNESS, World, cosigned, maker_record, operator_record, pinned_witness,
-    record_of, trust, witness,
+    MAKER, OPERATOR, TICKS, WITNESS, World, cosigned, maker_record, operator_record,
+    pinned_witness, record_of, trust, witness,
 };
 use twinpact_proof::documents::Clock;
 use twinpact_proof::note::Checkpoint;
@@ -208,7 +208,7 @@ fn the_log_and_its_slots_are_the_pinned_ones() {
     let mut record = record_of(OPERATOR, &crate::world::operator());
     record.origin = "operator.example/twinpact/other".into();
     fact.records = vec![record.sign(&crate::world::operator()).unwrap()];
-    let other = Checkpoint { origin: record.origin, ..world.checkpoint(7) };
+    let other = Checkpoint { origin: record.origin, ..world.checkpoint(TICKS) };
     fact.checkpoint = other.sign(&crate::world::operator());
     check(&fact, None, Ok(Level::Unanchored));
     check(&fact, Some(&trust()), Err(Link::Trust));

@@ -83,7 +83,12 @@ fn keys_rotate_and_logs_succeed() {
     let stolen = world.fact();
     let broken = verify(&stolen.to_bytes(), Some(&trust)).unwrap_err();
     assert!(broken.link == Link::Trust && broken.sentence.contains("ended"), "{broken}");
-    // The old key cannot bring in a later record, and a successor log is taken from the new one.
+    // The old key cannot bring in a later record, be it one in which it never ended; and a successor
+    // log is taken from the new key.
+    let mut risen = record_of(OPERATOR, &operator());
+    risen.issued = end + 1;
+    let got = trust.add(&risen.sign(&operator()).unwrap());
+    assert!(matches!(&got, Err(Refused::Conflict(why)) if why.contains("no pinned")), "{got:?}");
     let mut successor = rotated.clone();
     successor.issued = end + 1;
     successor.origin = "operator.example/twinpact/second".into();

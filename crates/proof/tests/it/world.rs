@@ -1,5 +1,5 @@
 //! A small world: an operator with 100 events and a ledger in slot 2, a maker that reads from it,
-//! and seven ticks. Everything in it is derived from fixed bytes.
+//! and thirteen ticks. Everything in it is derived from fixed bytes.
 #![allow(dead_code, reason = "the bench uses a part of it")]
 
 use twinpact_proof::anchor::{Head, TreeId, anchor_leaf, blind, blinding, entry_leaf, slots_tree};
@@ -23,7 +23,9 @@ pub const LEDGER: TreeId = [0x1e; 16];
 pub const ANCHOR_KEY: [u8; 32] = [0xa0; 32];
 /// 2026-11-24T00:00:00Z.
 pub const START: i64 = 1_795_478_400_000_000;
-pub const LAST_TICK: u64 = 6;
+/// The tick that bundles are shown at, and how many ticks there are.
+pub const TICK: u64 = 6;
+pub const TICKS: u64 = 13;
 /// The event that the fact is about, and the delivery.
 pub const FACT: u64 = 42;
 pub const DELIVERY: u64 = 3;
@@ -172,7 +174,7 @@ impl World {
         (0..100).for_each(|i| events.append(entry_leaf(&EVENTS, i, &event(i).pc)));
         (0..6).for_each(|i| ledger.append(entry_leaf(&LEDGER, i, &delivery(i).pc)));
         let mut world = World { events, ledger, slots: Vec::new(), anchor: Tree::default() };
-        for tick in 0..=LAST_TICK {
+        for tick in 0..TICKS {
             let honest = slots_tree(&ANCHOR_KEY, tick, &world.heads(tick));
             let mut leaves: Vec<Digest> = (0..64).map(|slot| honest.leaf(slot).unwrap()).collect();
             change(tick, &mut leaves);
@@ -197,7 +199,7 @@ impl World {
         Checkpoint { origin: ORIGIN.into(), size, root: self.anchor.root_at(size).unwrap() }
     }
 
-    /// Where the entry at `index` of the tree in `slot` stands at the last tick.
+    /// Where the entry at `index` of the tree in `slot` stands at tick 6.
     pub fn place(&self, slot: u64, index: u64) -> Place {
         let (id, tree, pc) = match slot {
             0 => (EVENTS, &self.events, event(index).pc),
@@ -207,7 +209,7 @@ impl World {
     }
 
     pub fn place_in(&self, slot: u64, id: TreeId, of: &Tree, index: u64, pc: &Digest) -> Place {
-        let tick = LAST_TICK;
+        let tick = TICK;
         let slots = &self.slots[tick as usize];
         let size = if slot == 0 { size_at(tick) } else { tick.min(5) };
         let tree = build::prove_tree(of, index, size).unwrap();
@@ -252,7 +254,7 @@ impl World {
             clock: Clock::System,
             delete_by: Some(START + 1_209_600_000_000),
             origin: ORIGIN.into(),
-            tick: LAST_TICK,
+            tick: TICK,
         }
     }
 
@@ -295,7 +297,7 @@ pub fn opened(paths: &[&str]) -> Opened {
 
 /// How many events there are at that tick.
 fn size_at(tick: u64) -> u64 {
-    100 - (LAST_TICK - tick) * 10
+    100 - TICK.saturating_sub(tick) * 10
 }
 
 pub fn time(tick: u64) -> u64 {
