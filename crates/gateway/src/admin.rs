@@ -1,0 +1,203 @@
+//! The admin door: loopback, plain HTTP, every request with the token from `admin.json` but the three
+//! that say whether the node lives. `POST /ingest` and `POST /models` are the only ways in which the
+//! organisation's own data enters.
+
+use crate::refusal::Refusal;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use twinpact_edge::batch::{IngestBatch, IngestReport, MAX_BATCH_BYTES};
+use twinpact_edge::model_file;
+use twinpact_model::problem::Problem;
+use twinpact_model::type_model::TypeModel;
+use twinpact_model::{Timestamp, codes};
+use twinpact_node::api::{History, ModelApplied, TwinLine, TwinState, Version};
+use twinpact_node::{Node, prove, read, record};
+use twinpact_proof::digest::sha256;
+
+/// Who the admin door's callers are in the log.
+const LOCAL: &str = "local";
+/// The default length of a history page.
+const HISTORY_ROWS: usize = 100;
+
+/// The admin listener, answering until it is stopped.
+pub struct AdminListener {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The token that every request bears.
+    pub token: String,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+}
+
+impl AdminListener {
+    /// Binds and answers.
+    ///
+    /// # Errors
+    /// `config.port` when the address cannot be bound; `internal` without randomness.
+    pub async fn start(node: Node) -> Result<AdminListener, Problem> {
+        let wanted = node.config.admin.listen;
+        let listener = TcpListener::bind(wanted).await.map_err(|e| cannot_bind(wanted, &e))?;
+        let address = listener.local_addr().map_err(|e| cannot_bind(wanted, &e))?;
+        let token = random_token()?;
+        let (stop, mut stopped) = watch::channel(false);
+        let app = router(node, &token);
+        let serving = tokio::spawn(async move {
+            let until = async move {
+                // The sender is dropped or says stop: both mean stop.
+                let _ = stopped.wait_for(|stop| *stop).await;
+            };
+            let server = axum::serve(listener, app).with_graceful_shutdown(until);
+            if let Err(error) = server.await {
+                debug_assert!(false, "the admin listener failed: {error}");
+            }
+        });
+        Ok(AdminListener { address, token, stop, serving })
+    }
+
+    /// Finishes what is being answered and ends.
+    pub async fn stop(self) {
+        let _ = self.stop.send(true);
+        let _ = self.serving.await;
+    }
+}
+
+/// A listener could not be bound.
+pub(crate) fn cannot_bind(address: SocketAddr, error: &std::io::Error) -> Problem {
+    Problem::new(codes::CONFIG_PORT, format!("{address} cannot be bound: {error}"))
+        .hint("choose another port in twinpact.toml, or 0 for any free one")
+}
+
+fn random_token() -> Result<String, Problem> {
+    let mut bytes = [0u8; 32];
+    aws_lc_rs::rand::fill(&mut bytes)
+        .map_err(|_| Problem::new(codes::INTERNAL, "the operating system gives no randomness"))?;
+    Ok(twinpact_proof::to_hex(&bytes))
+}
+
+fn router(node: Node, token: &str) -> Router {
+    let expected = sha256(format!("Bearer {token}").as_bytes());
+    let guarded = Router::new()
+        .route("/models", get(models).post(apply_model))
+        .route("/ingest", post(ingest))
+        .route("/twins", get(twins))
+        .route("/twins/{id}", get(twin))
+        .route("/twins/{id}/history", get(history))
+        .route("/events/{index}/proof", get(proof))
+        .route("/organisation", get(organisation))
+        .layer(middleware::from_fn(move |request: Request, next: Next| {
+            guard(expected, request, next)
+        }));
+    Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/version", get(version))
+        .merge(guarded)
+        .fallback(unknown)
+        .layer(DefaultBodyLimit::max(MAX_BATCH_BYTES))
+        .with_state(node)
+}
+
+/// Digests are compared, so the time it takes says nothing about the token.
+async fn guard(expected: [u8; 32], request: Request, next: Next) -> Result<Response, Refusal> {
+    let given = request.headers().get(AUTHORIZATION).map(|value| sha256(value.as_bytes()));
+    if given != Some(expected) {
+        let problem = Problem::new(codes::ADMIN_TOKEN, "the admin token is missing or wrong");
+        return Err(Refusal(problem.hint("it stands in admin.json in the node's directory")));
+    }
+    Ok(next.run(request).await)
+}
+
+async fn livez() -> Json<Value> {
+    Json(json!({ "live": true }))
+}
+
+async fn readyz(State(node): State<Node>) -> Result<Json<Value>, Refusal> {
+    let ticks = node.partition.read(|_, store| store.forest().ticks())?;
+    Ok(Json(json!({ "ready": true, "log": { "ticks": ticks } })))
+}
+
+async fn version() -> Json<Version> {
+    let (name, version) = ("twinpact".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+    Json(Version { name, version })
+}
+
+async fn unknown(request: Request) -> Refusal {
+    let what = format!("{} {}", request.method(), request.uri().path());
+    Refusal(Problem::new(codes::ROUTE_UNKNOWN, format!("there is no route {what}")))
+}
+
+async fn models(State(node): State<Node>) -> Result<Json<Vec<TypeModel>>, Refusal> {
+    Ok(Json(read::models(&node)?))
+}
+
+async fn apply_model(State(node): State<Node>, body: Bytes) -> Result<Json<ModelApplied>, Refusal> {
+    let text = std::str::from_utf8(&body)
+        .map_err(|_| Problem::new(codes::INPUT_MALFORMED, "the model is not UTF-8"))?;
+    let model = model_file::parse(text)?;
+    Ok(Json(record::apply_model(&node, model, LOCAL).await?))
+}
+
+async fn ingest(State(node): State<Node>, body: Bytes) -> Result<Json<IngestReport>, Refusal> {
+    let batch = IngestBatch::parse(&body)?;
+    Ok(Json(record::record(&node, batch, LOCAL).await?))
+}
+
+async fn twins(State(node): State<Node>) -> Result<Json<Vec<TwinLine>>, Refusal> {
+    Ok(Json(read::twins(&node)?))
+}
+
+async fn twin(
+    State(node): State<Node>,
+    Path(id): Path<String>,
+) -> Result<Json<TwinState>, Refusal> {
+    Ok(Json(read::twin(&node, &id)?))
+}
+
+#[derive(Deserialize)]
+struct Span {
+    since: Option<String>,
+    until: Option<String>,
+    limit: Option<usize>,
+}
+
+async fn history(
+    State(node): State<Node>,
+    Path(id): Path<String>,
+    Query(span): Query<Span>,
+) -> Result<Json<History>, Refusal> {
+    let time = |text: Option<String>| text.map(|t| Timestamp::parse(&t)).transpose();
+    let (since, until) = (time(span.since)?, time(span.until)?);
+    let limit = span.limit.unwrap_or(HISTORY_ROWS);
+    Ok(Json(read::history(&node, &id, since, until, limit)?))
+}
+
+#[derive(Deserialize)]
+struct Shown {
+    #[serde(default)]
+    attributes: String,
+}
+
+async fn proof(
+    State(node): State<Node>,
+    Path(index): Path<u64>,
+    Query(shown): Query<Shown>,
+) -> Result<Vec<u8>, Refusal> {
+    let attributes: Vec<String> =
+        shown.attributes.split(',').filter(|a| !a.is_empty()).map(str::to_owned).collect();
+    Ok(prove::fact(&node, index, &attributes).await?.to_bytes())
+}
+
+async fn organisation(State(node): State<Node>) -> Result<Vec<u8>, Refusal> {
+    Ok(prove::own_record(&node)?.to_json().canonical().into_bytes())
+}

@@ -1,0 +1,199 @@
+//! The command line's grammar: `twinpact <noun> <verb>`, everyday verbs on top.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// One binary that lets an organisation take part in a federation of digital twins.
+#[derive(Debug, Parser)]
+#[command(name = "twinpact", version, propagate_version = true, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// Print one JSON document to stdout instead of text.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make the directory of a new node.
+    Init(Init),
+    /// Run the node of a directory until it is told to stop (SIGTERM, Ctrl-C).
+    Serve(Serve),
+    /// Type models: what your twins look like.
+    #[command(subcommand)]
+    Model(Model),
+    /// Record the rows of a CSV file, plain or gzip.
+    Ingest(Ingest),
+    /// Your twins.
+    #[command(subcommand)]
+    Twin(Twin),
+    /// Proofs that a stranger can check without you.
+    #[command(subcommand)]
+    Proof(Proof),
+    /// Whom a verifier trusts.
+    #[command(subcommand)]
+    Trust(Trust),
+    /// Check a proof, offline.
+    Verify(Verify),
+    /// Print the page of an error code.
+    Explain(Explain),
+    /// Show the main job on real recordings, from empty directories to a verified proof.
+    Demo(Demo),
+}
+
+/// The directory of a node.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Dir {
+    /// The node's directory.
+    #[arg(long, short, env = "TWINPACT_DIR", default_value = ".twinpact")]
+    pub(crate) dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    #[command(flatten)]
+    pub(crate) dir: Dir,
+    /// The organisation, as did:web:HOST.
+    #[arg(long, required_unless_present = "local", conflicts_with = "local")]
+    pub(crate) org: Option<String>,
+    /// A name, for trying things out: stands for did:web:NAME.localhost.
+    #[arg(long)]
+    pub(crate) local: Option<String>,
+    /// The organisation's name for people.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) dir: Dir,
+    /// Where the policy clock comes from; decisions by a driven one are no evidence.
+    #[arg(long, value_parser = ["system", "driven"], default_value = "system")]
+    pub(crate) policy_clock: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Model {
+    /// Put a version of a type model from a TOML file.
+    Apply {
+        #[command(flatten)]
+        dir: Dir,
+        /// The file.
+        file: PathBuf,
+    },
+    /// List all versions.
+    List {
+        #[command(flatten)]
+        dir: Dir,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ingest {
+    #[command(flatten)]
+    pub(crate) dir: Dir,
+    /// The CSV file, plain or gzip.
+    pub(crate) file: PathBuf,
+    /// How its columns become attributes, as a TOML file.
+    #[arg(long)]
+    pub(crate) map: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Twin {
+    /// List all twins.
+    List {
+        #[command(flatten)]
+        dir: Dir,
+    },
+    /// Show both heads of every attribute: what is true now, and what was learned last.
+    Show {
+        #[command(flatten)]
+        dir: Dir,
+        /// The twin's IRI.
+        twin: String,
+    },
+    /// Show what was recorded about a twin, by the time at which it was true.
+    History {
+        #[command(flatten)]
+        dir: Dir,
+        /// The twin's IRI.
+        twin: String,
+        /// From this time on, RFC 3339 with offset.
+        #[arg(long)]
+        since: Option<String>,
+        /// Before this time.
+        #[arg(long)]
+        until: Option<String>,
+        /// At most so many facts.
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Proof {
+    /// Write the proof of an event; event numbers stand in `twin history`.
+    Export {
+        #[command(flatten)]
+        dir: Dir,
+        /// The number of the event.
+        event: u64,
+        /// Disclose only these attributes, separated by commas.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+        /// Where to write it.
+        #[arg(long, short)]
+        out: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Trust {
+    /// Print our own signed organisation record.
+    Export {
+        #[command(flatten)]
+        dir: Dir,
+    },
+    /// Pin the organisation of a record, or of the record inside a proof.
+    Add {
+        /// The record or the proof.
+        file: PathBuf,
+        /// The trust file.
+        #[arg(long, default_value = "trust.toml")]
+        trust: PathBuf,
+    },
+    /// Show whom a trust file pins.
+    Show {
+        /// The trust file.
+        #[arg(long, default_value = "trust.toml")]
+        trust: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The proof.
+    pub(crate) file: PathBuf,
+    /// Whom you trust; made with `trust add`.
+    #[arg(long)]
+    pub(crate) trust: Option<PathBuf>,
+    /// The lowest level that is enough.
+    #[arg(long, value_parser = ["unanchored", "signed", "countersigned", "witnessed"])]
+    pub(crate) require: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The code, for example store.damaged.
+    pub(crate) code: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Leave everything in this directory.
+    #[arg(long)]
+    pub(crate) keep: Option<PathBuf>,
+}

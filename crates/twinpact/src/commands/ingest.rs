@@ -1,0 +1,123 @@
+//! `ingest`: a CSV file through its map, batch by batch, into `POST /ingest`.
+
+use crate::cli::Ingest;
+use crate::output::{Output, count, internal};
+use crate::session::{Session, read_text};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use std::process::ExitCode;
+use twinpact_edge::batch::{IngestBatch, IngestReport, MAX_BATCH_OBSERVATIONS, Refused};
+use twinpact_edge::group::{Grouped, Grouper};
+use twinpact_edge::{Map, Reading, Rows};
+use twinpact_gateway::AdminClient;
+use twinpact_model::problem::Problem;
+use twinpact_model::type_model::TypeModel;
+
+/// How many refused rows are shown; all of them are counted, and `--json` has them all.
+const SHOWN: usize = 10;
+
+#[derive(Debug, Default, Serialize)]
+struct Summary {
+    rows: u64,
+    new: u64,
+    duplicate: u64,
+    corrected: u64,
+    refused: Vec<Refused>,
+}
+
+pub(crate) async fn ingest(arguments: &Ingest, out: Output) -> Result<ExitCode, Problem> {
+    let map = Map::parse(&read_text(&arguments.map)?)?;
+    let session = Session::open(&arguments.dir.dir).await?;
+    let summary = send_file(arguments, &map, &session.client).await;
+    session.close().await;
+    let summary = summary?;
+    out.result(&summary, text);
+    for refused in summary.refused.iter().take(SHOWN).filter(|_| !out.is_json()) {
+        let line = refused.line.map_or(String::new(), |line| format!("line {line}: "));
+        out.say(&format!("  refused[{}]: {line}{}", refused.code, refused.reason));
+    }
+    if summary.refused.len() > SHOWN && !out.is_json() {
+        out.say(&format!("  … and {} more", count((summary.refused.len() - SHOWN) as u64)));
+    }
+    out.next("twinpact twin list");
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn send_file(
+    arguments: &Ingest,
+    map: &Map,
+    client: &AdminClient,
+) -> Result<Summary, Problem> {
+    let models: Vec<TypeModel> = client.get("/models").await?;
+    if let Some(model) = models.iter().find(|model| model.reference() == map.model) {
+        map.check_model(model)?;
+    }
+    let mut summary = Summary::default();
+    let grouped = read_rows(arguments, map, &mut summary)?;
+    let bar = bar(grouped.batches.remaining() as u64, "rows");
+    for key in &grouped.refused {
+        summary.refused.push(Refused {
+            line: Some(key.line),
+            id: key.id.clone(),
+            code: key.code.name.to_owned(),
+            reason: key.reason.clone(),
+        });
+    }
+    for batch in grouped.batches {
+        let rows = batch?;
+        let sent = IngestBatch::new(map.source.clone(), map.model.clone(), rows.clone());
+        let body = serde_json::to_vec(&sent).map_err(|e| internal(&format!("a batch: {e}")))?;
+        let report: IngestReport = client.post("/ingest", "application/json", body).await?;
+        let report = report.with_lines(&rows);
+        summary.new += report.new;
+        summary.duplicate += report.duplicate;
+        summary.corrected += report.corrected;
+        summary.refused.extend(report.refused);
+        bar.inc(rows.len() as u64);
+    }
+    bar.finish_and_clear();
+    summary.refused.sort_by_key(|refused| refused.line);
+    Ok(summary)
+}
+
+/// Reads the whole file before anything is sent: a file that ends in the middle changes nothing.
+fn read_rows(arguments: &Ingest, map: &Map, summary: &mut Summary) -> Result<Grouped, Problem> {
+    let size = std::fs::metadata(&arguments.file).map_or(0, |m| m.len());
+    let bar = bar(size, "bytes");
+    let mut grouper = Grouper::new(MAX_BATCH_OBSERVATIONS);
+    for reading in Rows::open(&arguments.file, map, |bytes| bar.set_position(bytes))? {
+        summary.rows += 1;
+        match reading? {
+            Reading::Observation(row) => grouper.push(&row)?,
+            Reading::Refused(row) => summary.refused.push(Refused {
+                line: Some(row.line),
+                id: String::new(),
+                code: row.code.name.to_owned(),
+                reason: row.reason,
+            }),
+        }
+    }
+    bar.finish_and_clear();
+    grouper.finish()
+}
+
+/// A progress bar on stderr; hidden when stderr is no terminal.
+fn bar(length: u64, unit: &str) -> ProgressBar {
+    let bar = ProgressBar::new(length);
+    let style = format!("{{bar:40}} {{human_pos}} of {{human_len}} {unit} {{eta}}");
+    if let Ok(style) = ProgressStyle::with_template(&style) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn text(summary: &Summary) -> String {
+    format!(
+        "{} rows: {} new, {} duplicate, {} corrected, {} refused",
+        count(summary.rows),
+        count(summary.new),
+        count(summary.duplicate),
+        count(summary.corrected),
+        count(summary.refused.len() as u64)
+    )
+}

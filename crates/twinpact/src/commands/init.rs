@@ -1,0 +1,27 @@
+//! `init`: the directory of a new node.
+
+use crate::cli::Init;
+use crate::output::Output;
+use serde_json::json;
+use std::process::ExitCode;
+use twinpact_model::Did;
+use twinpact_model::problem::Problem;
+use twinpact_node::open;
+
+pub(crate) fn init(arguments: &Init, out: Output) -> Result<ExitCode, Problem> {
+    let organisation = match (&arguments.org, &arguments.local) {
+        (Some(org), _) => Did::new(org.as_str())?,
+        (None, local) => {
+            Did::new(format!("did:web:{}.localhost", local.as_deref().unwrap_or("node")))?
+        }
+    };
+    let host = organisation.web_host().unwrap_or_else(|| organisation.to_string());
+    let name = arguments.name.clone().unwrap_or(host);
+    let dir = &arguments.dir.dir;
+    open::init(dir, &organisation, &name)?;
+    let made = json!({ "directory": dir, "organisation": organisation.as_str() });
+    out.result(&made, |_| format!("{organisation} has its node in {}", dir.display()));
+    out.say("keep identity/root.key offline; it is needed once a year");
+    out.next(&format!("twinpact model apply MODEL.toml --dir {}", dir.display()));
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,33 @@
+//! One module a noun; each command is a function from its arguments to an exit code.
+
+mod explain;
+mod ingest;
+mod init;
+mod model;
+mod proof;
+mod serve;
+mod trust;
+mod twin;
+mod verify;
+
+use crate::cli::Command;
+use crate::demo;
+use crate::output::Output;
+use std::process::ExitCode;
+use twinpact_model::problem::Problem;
+
+/// Runs a command.
+pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Problem> {
+    match command {
+        Command::Init(arguments) => init::init(&arguments, *out),
+        Command::Serve(arguments) => serve::serve(&arguments, *out).await,
+        Command::Model(command) => model::run(command, *out).await,
+        Command::Ingest(arguments) => ingest::ingest(&arguments, *out).await,
+        Command::Twin(command) => twin::run(command, *out).await,
+        Command::Proof(command) => proof::run(command, *out).await,
+        Command::Trust(command) => trust::run(command, *out).await,
+        Command::Verify(arguments) => verify::verify(&arguments, *out),
+        Command::Explain(arguments) => explain::explain(&arguments, *out),
+        Command::Demo(arguments) => demo::demo(&arguments, *out),
+    }
+}

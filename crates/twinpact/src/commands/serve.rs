@@ -1,0 +1,72 @@
+//! `serve`: a node until it is told to stop. Every port is bound before it says that it is ready.
+
+use crate::cli::Serve;
+use crate::output::{Output, internal};
+use crate::session::{ADMIN_FILE, url};
+use std::path::Path;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+use twinpact_gateway::AdminListener;
+use twinpact_model::codes;
+use twinpact_model::problem::Problem;
+use twinpact_node::api::AdminFile;
+use twinpact_node::{PolicyClock, open};
+
+pub(crate) async fn serve(arguments: &Serve, out: Output) -> Result<ExitCode, Problem> {
+    let policy = match arguments.policy_clock.as_str() {
+        "driven" => PolicyClock::Driven,
+        _ => PolicyClock::System,
+    };
+    let dir = &arguments.dir.dir;
+    let parts = open::open(dir, policy).await?;
+    if let Some(cut) = parts.cut {
+        out.say(&format!(
+            "a torn tail of {} bytes was cut at offset {} of segment {}",
+            cut.bytes, cut.offset, cut.segment
+        ));
+    }
+    let listener = AdminListener::start(parts.node.clone()).await?;
+    let file =
+        AdminFile { url: url(&listener), token: listener.token.clone(), pid: std::process::id() };
+    write_admin_file(dir, &file)?;
+    out.result(&file_without_token(&file), |_| format!("admin       {}", file.url));
+    if policy == PolicyClock::Driven {
+        out.say("the policy clock is driven: decisions of this node are no evidence");
+    }
+    wait_for_stop().await?;
+    let _ = std::fs::remove_file(dir.join(ADMIN_FILE));
+    listener.stop().await;
+    parts.stop();
+    out.say("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn file_without_token(file: &AdminFile) -> serde_json::Value {
+    serde_json::json!({ "admin": file.url, "pid": file.pid })
+}
+
+/// For its owner alone: who can read it can do everything that the admin door allows.
+fn write_admin_file(dir: &Path, file: &AdminFile) -> Result<(), Problem> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let path = dir.join(ADMIN_FILE);
+    // What a killed node left may have another mode or owner.
+    let _ = std::fs::remove_file(&path);
+    let write = || {
+        let mut options = std::fs::OpenOptions::new();
+        let mut open = options.write(true).create_new(true).mode(0o600).open(&path)?;
+        open.write_all(&serde_json::to_vec_pretty(file)?)
+    };
+    write().map_err(|e| Problem::new(codes::STORE_IO, format!("{}: {e}", path.display())))
+}
+
+async fn wait_for_stop() -> Result<(), Problem> {
+    let no_signals = |e| internal(&format!("signals cannot be received: {e}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! `trust export|add|show`: whom a verifier trusts. Trust files are made by these commands, never by
+//! a node: what a node says of itself is no reason to believe it.
+
+use crate::cli::Trust as Verb;
+use crate::output::{Output, internal, table};
+use crate::session::{Session, read_file, read_text, write_file};
+use serde_json::json;
+use std::path::Path;
+use std::process::ExitCode;
+use twinpact_model::codes;
+use twinpact_model::problem::Problem;
+use twinpact_proof::trust::{Pinned, Refused};
+use twinpact_proof::{Bundle, Envelope, Json, Record, Trust, to_hex};
+
+pub(crate) async fn run(command: Verb, out: Output) -> Result<ExitCode, Problem> {
+    match command {
+        Verb::Export { dir } => {
+            let session = Session::open(&dir.dir).await?;
+            let record = session.client.get_bytes("/organisation").await;
+            session.close().await;
+            out.data(&record?);
+            out.data(b"\n");
+            out.say(
+                "give this record to whoever is to trust you, and its fingerprint by another way",
+            );
+        }
+        Verb::Add { file, trust } => add(&file, &trust, out)?,
+        Verb::Show { trust } => show(&read_trust(&trust)?, out),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The trust file at that path.
+pub(crate) fn read_trust(path: &Path) -> Result<Trust, Problem> {
+    let bad = |why: &str| {
+        Problem::new(codes::TRUST_RECORD, format!("{} is no trust file: {why}", path.display()))
+            .hint("trust files are made with: twinpact trust add RECORD --trust FILE")
+    };
+    let trust: Trust = toml::from_str(&read_text(path)?).map_err(|e| bad(e.message()))?;
+    trust.check().map_err(|e| bad(&e.to_string()))?;
+    Ok(trust)
+}
+
+fn add(file: &Path, path: &Path, out: Output) -> Result<(), Problem> {
+    let envelope = record_in(&read_file(file)?)?;
+    let mut trust = if path.exists() { read_trust(path)? } else { Trust::default() };
+    let pinned = trust.add(&envelope).map_err(|refused| match refused {
+        Refused::Record(why) => Problem::new(codes::TRUST_RECORD, why.to_string()),
+        Refused::Conflict(why) => Problem::new(codes::TRUST_CONFLICT, why)
+            .hint("if the organisation really lost its keys, start a new trust file"),
+    })?;
+    let text = toml::to_string(&trust).map_err(|e| internal(&format!("the trust file: {e}")))?;
+    write_file(path, text.as_bytes())?;
+    let did = Record::from_envelope(&envelope).map_or(String::new(), |record| record.did);
+    let fingerprint = to_hex(&envelope.fingerprint());
+    let made = json!({ "organisation": did, "fingerprint": fingerprint, "trust": path });
+    out.result(&made, |_| match pinned {
+        Pinned::Added => format!("{did} is pinned in {}", path.display()),
+        Pinned::AlreadyThere => format!("{did} was pinned in {} before", path.display()),
+    });
+    out.say(&format!("its record's fingerprint is {fingerprint}"));
+    out.say("compare it with what the organisation tells you by another way than this file came");
+    out.next(&format!("twinpact verify PROOF --trust {}", path.display()));
+    Ok(())
+}
+
+/// The record that a file holds: by itself, or as the issuer's inside a proof.
+fn record_in(bytes: &[u8]) -> Result<Envelope, Problem> {
+    if let Ok(bundle) = Bundle::parse(bytes)
+        && let Some(record) = bundle.records.first()
+    {
+        return Ok(record.clone());
+    }
+    Json::parse(bytes).ok().and_then(|json| Envelope::from_json(&json)).ok_or_else(|| {
+        Problem::new(codes::TRUST_RECORD, "the file is neither a signed record nor a proof")
+            .hint("the organisation prints its record with: twinpact trust export")
+    })
+}
+
+fn show(trust: &Trust, out: Output) {
+    out.result(trust, |trust| {
+        let organisation = |pinned: &twinpact_proof::trust::PinnedOrganisation| {
+            let origin = pinned.logs.last().map_or(String::new(), |log| log.origin.clone());
+            vec![
+                pinned.did.clone(),
+                pinned.name.clone(),
+                pinned.keys.len().to_string(),
+                origin,
+                to_hex(&pinned.record.0),
+            ]
+        };
+        let rows: Vec<_> = trust.organisations.iter().map(organisation).collect();
+        let mut text = table(&["organisation", "name", "keys", "log", "record"], &rows);
+        for witness in &trust.witnesses {
+            text.push_str(&format!("\nwitness {}", witness.name));
+        }
+        text
+    });
+}

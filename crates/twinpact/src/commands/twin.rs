@@ -1,0 +1,108 @@
+//! `twin list|show|history`.
+
+use crate::cli::Twin;
+use crate::output::{Output, count, table};
+use crate::session::Session;
+use serde::de::DeserializeOwned;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use twinpact_gateway::client::segment;
+use twinpact_model::Timestamp;
+use twinpact_model::problem::Problem;
+use twinpact_node::api::{History, TwinLine, TwinState};
+
+pub(crate) async fn run(command: Twin, out: Output) -> Result<ExitCode, Problem> {
+    match command {
+        Twin::List { dir } => {
+            let twins: Vec<TwinLine> = get(&dir.dir, "/twins").await?;
+            out.result(&twins, |twins| list(twins));
+            out.next("twinpact twin show TWIN");
+        }
+        Twin::Show { dir, twin } => {
+            let state: TwinState = get(&dir.dir, &format!("/twins/{}", segment(&twin))).await?;
+            out.result(&state, show);
+            out.next(&format!("twinpact twin history {twin}"));
+        }
+        Twin::History { dir, twin, since, until, limit } => {
+            let mut path = format!("/twins/{}/history?limit={limit}", segment(&twin));
+            for (name, time) in [("since", since), ("until", until)] {
+                if let Some(time) = time {
+                    let time = Timestamp::parse(&time)?;
+                    let _ = write!(path, "&{name}={}", segment(&time.to_string()));
+                }
+            }
+            let history: History = get(&dir.dir, &path).await?;
+            out.result(&history, text);
+            if let Some(row) = history.rows.last() {
+                out.next(&format!("twinpact proof export {} --out fact.twinproof", row.event));
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn get<T: DeserializeOwned>(dir: &Path, path: &str) -> Result<T, Problem> {
+    let session = Session::open(dir).await?;
+    let got = session.client.get(path).await;
+    session.close().await;
+    got
+}
+
+fn list(twins: &[TwinLine]) -> String {
+    let row = |twin: &TwinLine| {
+        let last = twin.last.map_or(String::new(), |t| t.to_string());
+        vec![twin.id.clone(), twin.model.to_string(), count(twin.facts as u64), last]
+    };
+    table(&["twin", "model", "facts", "last"], &twins.iter().map(row).collect::<Vec<_>>())
+}
+
+fn show(state: &TwinState) -> String {
+    let mut rows = Vec::new();
+    for (name, attribute) in &state.attributes {
+        let unit = attribute.unit.clone().unwrap_or_default();
+        let now = &attribute.now;
+        let learned = match attribute.learned == *now {
+            true => String::new(),
+            false => format!("{} ({})", attribute.learned.value, attribute.learned.time),
+        };
+        let event = now.event.to_string();
+        rows.push(vec![
+            name.clone(),
+            now.value.clone(),
+            unit,
+            now.time.to_string(),
+            event,
+            learned,
+        ]);
+    }
+    let head = ["attribute", "now", "unit", "since", "event", "learned last"];
+    format!(
+        "{} is a {}, known since {}, {} facts\n{}",
+        state.id,
+        state.model,
+        state.created,
+        count(state.facts as u64),
+        table(&head, &rows)
+    )
+}
+
+fn text(history: &History) -> String {
+    let names: std::collections::BTreeSet<&String> =
+        history.rows.iter().flat_map(|row| row.values.keys()).collect();
+    let mut head = vec!["time", "event"];
+    head.extend(names.iter().map(|name| name.as_str()));
+    let rows: Vec<Vec<String>> = history
+        .rows
+        .iter()
+        .map(|row| {
+            let mark = if row.corrected_by.is_some() { " (corrected)" } else { "" };
+            let mut cells = vec![row.time.to_string(), format!("{}{mark}", row.event)];
+            cells.extend(names.iter().map(|n| row.values.get(*n).cloned().unwrap_or_default()));
+            cells
+        })
+        .collect();
+    let shown = history.rows.len();
+    let total = count(history.total as u64);
+    format!("{}\n{shown} of {total} facts of {}", table(&head, &rows), history.twin)
+}

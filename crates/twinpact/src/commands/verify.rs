@@ -1,0 +1,87 @@
+//! `verify`: a proof against what was pinned, offline. Exit codes: 0 it holds at a level that is
+//! enough, 22 a link is broken, 23 it is consistent but signed by nobody whom you named, or holds at
+//! a lower level than required.
+
+use super::trust::read_trust;
+use crate::cli::Verify;
+use crate::output::Output;
+use crate::session::read_file;
+use serde_json::json;
+use std::process::ExitCode;
+use twinpact_model::codes;
+use twinpact_model::problem::Problem;
+use twinpact_proof::{Broken, Level, Verdict, to_hex, verify as check};
+
+/// The proof holds, but for somebody else than was named, or less than was asked for.
+const NOT_ENOUGH: u8 = 23;
+
+pub(crate) fn verify(arguments: &Verify, out: Output) -> Result<ExitCode, Problem> {
+    let bytes = read_file(&arguments.file)?;
+    let trust = arguments.trust.as_deref().map(read_trust).transpose()?;
+    let required = arguments.require.as_deref().and_then(Level::parse);
+    match check(&bytes, trust.as_ref()) {
+        Err(broken) => Ok(report_broken(&broken, out)),
+        Ok(verdict) => Ok(report(arguments, &verdict, required, out)),
+    }
+}
+
+fn report_broken(broken: &Broken, out: Output) -> ExitCode {
+    let document =
+        json!({ "holds": false, "link": broken.link.name(), "sentence": broken.sentence });
+    if out.is_json() {
+        out.result(&document, |_| String::new());
+    }
+    let message = format!("{} (link: {})", broken.sentence, broken.link.name());
+    out.fail(&Problem::new(codes::PROOF_BROKEN, message))
+}
+
+fn report(arguments: &Verify, verdict: &Verdict, required: Option<Level>, out: Output) -> ExitCode {
+    let document = json!({
+        "holds": true,
+        "level": verdict.level.name(),
+        "issuer": verdict.issuer,
+        "audience": verdict.audience,
+        "statement": verdict.statement,
+        "notes": verdict.notes,
+        "witnesses": verdict.witnesses,
+    });
+    out.result(&document, |_| {
+        let level = format!("level: {}", verdict.level.name());
+        let lines = verdict.statement.iter().cloned();
+        lines.chain([level]).collect::<Vec<_>>().join("\n")
+    });
+    verdict.notes.iter().for_each(|note| out.say(&format!("note: {note}")));
+    let enough = required.unwrap_or(Level::Signed);
+    if verdict.level >= enough || required == Some(Level::Unanchored) {
+        return ExitCode::SUCCESS;
+    }
+    let problem = match verdict.level {
+        Level::Unanchored => unanchored(arguments, verdict),
+        level => Problem::new(
+            codes::PROOF_LEVEL,
+            format!("the proof is {}, and {} is required", level.name(), enough.name()),
+        ),
+    };
+    let _ = out.fail(&problem);
+    ExitCode::from(NOT_ENOUGH)
+}
+
+/// Not broken: nobody whom the reader named stands behind it.
+fn unanchored(arguments: &Verify, verdict: &Verdict) -> Problem {
+    let file = arguments.file.display();
+    let trust = arguments.trust.as_deref().map_or("trust.toml".into(), |t| t.to_string_lossy());
+    let fingerprint = verdict
+        .unpinned
+        .iter()
+        .find(|unpinned| unpinned.did == verdict.issuer)
+        .map_or(String::new(), |unpinned| to_hex(&unpinned.record));
+    Problem::new(
+        codes::PROOF_UNANCHORED,
+        format!("the proof is consistent, but {} is nobody whom you named", verdict.issuer),
+    )
+    .hint(format!(
+        "if {} confirms the fingerprint {fingerprint}, pin it with: \
+         twinpact trust add {file} --trust {trust}",
+        verdict.issuer
+    ))
+}

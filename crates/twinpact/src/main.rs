@@ -1,0 +1,27 @@
+//! Floor 7: the command line. Data goes to stdout, everything else to stderr.
+//!
+//! Every command but `init`, `verify`, `trust add|show`, `explain` and `demo` is a client of a node's
+//! admin API, found through `admin.json`; when no node runs there, the command starts one in its own
+//! process for its own duration ([`session`]).
+
+mod cli;
+mod commands;
+mod demo;
+mod output;
+mod session;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = cli::Cli::parse();
+    let out = output::Output::new(arguments.json);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return out.fail(&output::internal(&format!("no async runtime: {error}"))),
+    };
+    match runtime.block_on(commands::run(arguments.command, &out)) {
+        Ok(code) => code,
+        Err(problem) => out.fail(&problem),
+    }
+}
