@@ -1,9 +1,9 @@
 //! Our own certificates: organisation root → issuing CA → node (X.509-SVID, RFC 5280).
 //!
-//! The root lives ten years and signs issuing CAs only, so its key may lie in a safe. The issuing CA
-//! lives one year, the node's certificate one hour. Nobody outlives its issuer. Keys are P-256, since
-//! SPIFFE and JOSE want that; new keys come from the system's randomness inside the key generator, and
-//! each certificate has a key of its own.
+//! The root lives ten years and signs issuing CAs only, so its key may lie in a safe. The issuing
+//! CA lives one year, the node's certificate one hour. Nobody outlives its issuer. Keys are P-256,
+//! since SPIFFE and JOSE want that; new keys come from the system's randomness inside the key
+//! generator, and each certificate has a key of its own.
 
 use crate::certificate::{Facts, RootCertificate};
 use crate::spiffe::{SpiffeId, TrustDomain};
@@ -105,8 +105,8 @@ impl IssuingCa {
     /// The issuing CA of a stored certificate (DER) and key (PKCS#8, DER), under that root.
     ///
     /// # Errors
-    /// `identity.file` when one of them cannot be read, `identity.mismatch` when the key is another's
-    /// or the certificate is not of this root.
+    /// `identity.file` when one of them cannot be read, `identity.mismatch` when the key is
+    /// another's or the certificate is not of this root.
     pub fn from_parts(root: &RootCertificate, der: &[u8], key: &[u8]) -> Result<Self, Problem> {
         IssuingCa::new(root, der, read_key(key)?)
     }
@@ -163,8 +163,8 @@ impl IssuingCa {
         })
     }
 
-    /// Whether a new node certificate is due: two thirds of the life of this one are over, and a new
-    /// one would live longer.
+    /// Whether a new node certificate is due: two thirds of the life of this one are over, and a
+    /// new one would live longer.
     #[must_use]
     pub fn needs_renewal(&self, node: &NodeCertificate, now: WallTime) -> bool {
         let (from, until) = (node.life.from.0.seconds(), node.life.until.0.seconds());

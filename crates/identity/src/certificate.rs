@@ -38,8 +38,8 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// Reads one certificate; `None` when it is not one, is followed by other bytes, has an extension
-    /// twice, or is longer than [`MAX_CERTIFICATE_BYTES`].
+    /// Reads one certificate; `None` when it is not one, is followed by other bytes, has an
+    /// extension twice, or is longer than [`MAX_CERTIFICATE_BYTES`].
     pub(crate) fn read(der: &[u8]) -> Option<Facts> {
         if der.len() > MAX_CERTIFICATE_BYTES {
             return None;
@@ -125,8 +125,8 @@ impl RootCertificate {
     /// nothing to gain from it.
     ///
     /// # Errors
-    /// `identity.certificate` when it is not a certificate of at most [`MAX_CERTIFICATE_BYTES`] that
-    /// may sign others and carries the id of one trust domain as its only URI name.
+    /// `identity.certificate` when it is not a certificate of at most [`MAX_CERTIFICATE_BYTES`]
+    /// that may sign others and carries the id of one trust domain as its only URI name.
     pub fn from_der(der: &[u8]) -> Result<Self, Problem> {
         let bad = |why: &str| Problem::new(codes::IDENTITY_CERTIFICATE, why.to_owned());
         let facts = Facts::read(der).ok_or_else(|| bad("these bytes are not a certificate"))?;

@@ -7,8 +7,8 @@
 //! | `issuing.pem` | certificate and key of the issuing CA (PEM) | 0600 |
 //! | `document.key` | the seed of the document key, 64 hex digits | 0600 |
 //!
-//! Each file is written under another name, synced and renamed, so that it is there as a whole or not
-//! at all; certificate and key of the issuing CA stand in one file because they change as one.
+//! Each file is written under another name, synced and renamed, so that it is there as a whole or
+//! not at all; certificate and key of the issuing CA stand in one file because they change as one.
 //! `root.crt` is written last: without it there is no identity yet. Keys of nodes never reach the
 //! disk. A key file that others can read is refused.
 
@@ -58,8 +58,8 @@ impl IdentityFiles {
         IdentityFiles(directory.into())
     }
 
-    /// Makes root, issuing CA and document key, and writes them. What an interrupted attempt left is
-    /// written over.
+    /// Makes root, issuing CA and document key, and writes them. What an interrupted attempt left
+    /// is written over.
     ///
     /// # Errors
     /// `identity.exists` when there is an identity already, `store.io` when the disk refuses,

@@ -1,9 +1,10 @@
 //! Floor 4: who we are, who a partner is, and where we may connect to.
 //!
-//! Certificates are X.509-SVIDs (SPIFFE) under one root per organisation; a partner's root is pinned
-//! and valid for that partner's trust domain alone ([`partners`]). The TLS configurations ([`tls`])
-//! trust nothing else: no public authority, no host name, no default provider. This crate opens no
-//! socket; it touches the disk in [`files`] only, and reads a clock in [`tls::system_clock`] only.
+//! Certificates are X.509-SVIDs (SPIFFE) under one root per organisation; a partner's root is
+//! pinned and valid for that partner's trust domain alone ([`partners`]). The TLS configurations
+//! ([`tls`]) trust nothing else: no public authority, no host name, no default provider. This crate
+//! opens no socket; it touches the disk in [`files`] only, and reads a clock in
+//! [`tls::system_clock`] only.
 
 pub mod ca;
 pub mod certificate;

@@ -2,10 +2,10 @@
 //!
 //! An address is used only when an endpoint in a partner's pinned record or in the operator's list
 //! covers it, and only when the IP address that is then dialled is public; an endpoint that the
-//! operator wrote down may be private. The caller parses once ([`Target`]), asks
-//! [`listed`] before it resolves the name, asks [`allowed`] with the resolved address, and dials that
-//! address and no other. Redirects are not followed. URLs are read more strictly than RFC 3986 and
-//! WHATWG do, since whatever two parsers read differently is a way round the rule.
+//! operator wrote down may be private. The caller parses once ([`Target`]), asks [`listed`] before
+//! it resolves the name, asks [`allowed`] with the resolved address, and dials that address and no
+//! other. Redirects are not followed. URLs are read more strictly than RFC 3986 and WHATWG do,
+//! since whatever two parsers read differently is a way round the rule.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -74,8 +74,8 @@ impl Target {
     /// Reads a URL.
     ///
     /// # Errors
-    /// `outgoing.url` when it is not `http` or `https`, carries a user, a fragment, a dot segment or
-    /// an encoded `.`, `/` or `\`, writes its host in any but the plain form, or is longer than
+    /// `outgoing.url` when it is not `http` or `https`, carries a user, a fragment, a dot segment
+    /// or an encoded `.`, `/` or `\`, writes its host in any but the plain form, or is longer than
     /// [`MAX_URL_BYTES`].
     pub fn parse(url: &str) -> Result<Self, Problem> {
         let bad = |why: &str| bad_url(why, url);
@@ -184,9 +184,9 @@ pub fn listed(target: &Target, pinned: &[Endpoint], extra: &[Endpoint]) -> Resul
 /// partner's record, `extra` those that the operator wrote down, `resolved` is what is dialled.
 ///
 /// # Errors
-/// As [`listed`]; `outgoing.address` when the resolved address is not public and the operator did not
-/// list the endpoint, when `http` does not stay on the loopback interface, or when the URL named
-/// another address.
+/// As [`listed`]; `outgoing.address` when the resolved address is not public and the operator did
+/// not list the endpoint, when `http` does not stay on the loopback interface, or when the URL
+/// named another address.
 pub fn allowed(
     target: &Target,
     pinned: &[Endpoint],

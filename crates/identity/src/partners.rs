@@ -1,9 +1,9 @@
 //! The partners whose certificates we accept, and the one function that accepts them.
 //!
-//! Each pinned root is valid for its own trust domain only: the leaf's SPIFFE id picks the root that
-//! its chain is checked against, so no root can vouch for another organisation. There are no public
-//! authorities and no revocation lists; certificates live an hour, and taking a partner out of the
-//! set ends its trust at the next handshake and for live connections through
+//! Each pinned root is valid for its own trust domain only: the leaf's SPIFFE id picks the root
+//! that its chain is checked against, so no root can vouch for another organisation. There are no
+//! public authorities and no revocation lists; certificates live an hour, and taking a partner out
+//! of the set ends its trust at the next handshake and for live connections through
 //! [`PartnerSet::still_holds`].
 
 use crate::certificate::{Facts, RootCertificate};
@@ -68,8 +68,8 @@ impl PartnerSet {
     /// The set of these partners.
     ///
     /// # Errors
-    /// `identity.certificate` when a root is not of the trust domain of its DID, `identity.name` when
-    /// a DID has none, `trust.conflict` when two share one, `input.too_large` beyond
+    /// `identity.certificate` when a root is not of the trust domain of its DID, `identity.name`
+    /// when a DID has none, `trust.conflict` when two share one, `input.too_large` beyond
     /// [`MAX_PARTNERS`].
     pub fn new(partners: impl IntoIterator<Item = Partner>) -> Result<Self, Problem> {
         let mut set = BTreeMap::new();
@@ -153,8 +153,8 @@ fn read_chain(chain: &[CertificateDer<'_>]) -> Result<Vec<Facts>, Refusal> {
     chain.iter().map(|der| Facts::read(der).ok_or(Refusal::Malformed)).collect()
 }
 
-/// What a chain must say of itself, before we look whether anybody vouches for it. It depends on the
-/// certificates alone and not on who our partners are.
+/// What a chain must say of itself, before we look whether anybody vouches for it. It depends on
+/// the certificates alone and not on who our partners are.
 fn own_claims(facts: &[Facts], now: WallTime) -> Result<SpiffeId, Refusal> {
     let (leaf, issuers) = facts.split_first().ok_or(Refusal::Malformed)?;
     if !leaf.is_leaf() {

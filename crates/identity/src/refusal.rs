@@ -1,8 +1,8 @@
 //! Why a connection was refused: a closed set, so that it can be counted.
 //!
-//! A peer learns little: an alert that says "expired" or "certificate unknown". That its certificate
-//! is out of its life depends on its certificate alone; all else looks alike, so that nobody finds
-//! out by trying who our partners are.
+//! A peer learns little: an alert that says "expired" or "certificate unknown". That its
+//! certificate is out of its life depends on its certificate alone; all else looks alike, so that
+//! nobody finds out by trying who our partners are.
 
 use rustls::{CertificateError, Error, OtherError, PeerIncompatible};
 use std::fmt;

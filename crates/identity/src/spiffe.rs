@@ -1,8 +1,8 @@
 //! SPIFFE identifiers (SPIFFE-ID §2): `spiffe://<trust domain>/<path>`.
 //!
 //! One organisation is one trust domain, named by the host of its DID. The forms are read strictly:
-//! no port, user, query, fragment, percent-encoding, upper case or dot segment, so that two different
-//! texts are never one identity.
+//! no port, user, query, fragment, percent-encoding, upper case or dot segment, so that two
+//! different texts are never one identity.
 
 use std::fmt;
 use twinpact_model::{Did, Problem, codes};

@@ -1,10 +1,10 @@
 //! TLS between organisations: rustls on aws-lc-rs, TLS 1.3 (RFC 8446) only.
 //!
-//! Both sides present their node certificate and verify the other by pinned root and SPIFFE id, never
-//! by host name ([`crate::partners`]). A client certificate is optional in the handshake: a route asks
-//! for [`peer_identity`]. Sessions are never resumed, because a resumed session skips the
-//! verifier and would outlive a partner that was taken out. The provider is named here and never the
-//! process default.
+//! Both sides present their node certificate and verify the other by pinned root and SPIFFE id,
+//! never by host name ([`crate::partners`]). A client certificate is optional in the handshake: a
+//! route asks for [`peer_identity`]. Sessions are never resumed, because a resumed session skips
+//! the verifier and would outlive a partner that was taken out. The provider is named here and
+//! never the process default.
 
 use crate::ca::NodeCertificate;
 use crate::partners::{Partners, PeerIdentity, Side};
@@ -99,8 +99,8 @@ impl ResolvesClientCert for Presented {
     }
 }
 
-/// For a listener: presents our certificate, accepts a client without one, refuses a client with one
-/// that is no partner's.
+/// For a listener: presents our certificate, accepts a client without one, refuses a client with
+/// one that is no partner's.
 ///
 /// # Errors
 /// `internal` when the provider does not speak TLS 1.3.
@@ -122,8 +122,8 @@ pub fn server_config(
     Ok(Arc::new(config))
 }
 
-/// For calls to one partner: presents our certificate, and accepts a server of that trust domain under
-/// that partner's pinned root, whatever host it runs on.
+/// For calls to one partner: presents our certificate, and accepts a server of that trust domain
+/// under that partner's pinned root, whatever host it runs on.
 ///
 /// # Errors
 /// `internal` when the provider does not speak TLS 1.3.
@@ -147,8 +147,8 @@ pub fn client_config(
 }
 
 /// Who the peer of a finished handshake is: `None` when it presented no certificate. It is verified
-/// once more against the partners of this moment, so that what was checked in the handshake and what
-/// is said here cannot differ.
+/// once more against the partners of this moment, so that what was checked in the handshake and
+/// what is said here cannot differ.
 ///
 /// # Errors
 /// The reason, when it is no partner any more.

@@ -2,8 +2,8 @@
 //!
 //! A token is bound to agreement, transfer, view, caller (a SPIFFE id, not a certificate) and
 //! revocation epoch, and lives at most ten minutes. It says nothing by itself: all facts stand with
-//! its digest. A token that is refreshed stays good until the new one is first used, so that an answer
-//! lost on the way does not cut a partner off.
+//! its digest. A token that is refreshed stays good until the new one is first used, so that an
+//! answer lost on the way does not cut a partner off.
 
 use crate::spiffe::SpiffeId;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -118,8 +118,8 @@ impl StoredToken {
     /// Whether the token may be used so.
     ///
     /// # Errors
-    /// `token.expired` for the right caller of a token that has run out, `token.invalid` for anything
-    /// else that does not fit. Neither says what would have fitted.
+    /// `token.expired` for the right caller of a token that has run out, `token.invalid` for
+    /// anything else that does not fit. Neither says what would have fitted.
     pub fn check(&self, wanted: &TokenUse<'_>) -> Result<(), Problem> {
         let facts = &self.facts;
         if &facts.caller != wanted.caller {

@@ -291,7 +291,9 @@ fn lengths_have_bounds() {
 
 proptest! {
     #[test]
-    fn what_is_dialled_reads_back_as_what_was_checked(url in "https?://[a-z0-9.:@\\[\\]-]{1,16}(/[a-z.%0-9/?#]{0,12})?") {
+    fn what_is_dialled_reads_back_as_what_was_checked(
+        url in "https?://[a-z0-9.:@\\[\\]-]{1,16}(/[a-z.%0-9/?#]{0,12})?",
+    ) {
         if let Ok(target) = Target::parse(&url) {
             prop_assert_eq!(Target::parse(&target.to_string()).unwrap(), target);
         }
