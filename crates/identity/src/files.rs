@@ -331,11 +331,9 @@ mod tests {
         let (certificate, key) = issuing.split_once("-----BEGIN PRIVATE").unwrap();
         let (_other, others) = created();
         let foreign = others.load(&domain()).unwrap();
-        let large = "x".repeat(usize::try_from(MAX_FILE_BYTES).unwrap() + 1);
         for name in ["root.crt", "issuing.pem", "document.key"] {
             check(name, None, "identity.missing");
             check(name, Some(""), "identity.file");
-            check(name, Some(&large), "identity.file");
         }
         check("issuing.pem", Some(certificate), "identity.file");
         check("issuing.pem", Some(&format!("-----BEGIN PRIVATE{key}")), "identity.file");
@@ -353,6 +351,20 @@ mod tests {
         let printed = format!("{:?}", files.load(&domain()).unwrap());
         let seed = fs::read_to_string(directory.join("document.key")).unwrap();
         assert!(!printed.contains(seed.trim()) && !printed.contains("PRIVATE"));
+    }
+
+    #[test]
+    fn a_file_has_a_largest_size() {
+        let (temp, files) = created();
+        let path = temp.path().join("identity/issuing.pem");
+        let mut text = fs::read_to_string(&path).unwrap();
+        // Empty lines after the blocks change nothing but the size.
+        text.extend((text.len()..usize::try_from(MAX_FILE_BYTES).unwrap()).map(|_| '\n'));
+        fs::write(&path, &text).unwrap();
+        assert!(files.load(&domain()).is_ok());
+        text.push('\n');
+        fs::write(&path, &text).unwrap();
+        assert_eq!(files.load(&domain()).unwrap_err().code.name, "identity.file");
     }
 
     #[test]

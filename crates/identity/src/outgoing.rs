@@ -110,8 +110,13 @@ impl Target {
             query: query.map(str::to_owned),
         })
     }
+
+    fn shown(&self) -> String {
+        shown(&self.to_string())
+    }
 }
 
+/// The URL as it is asked for, with its query: not for errors and logs.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.scheme == Scheme::Https { "https" } else { "http" };
@@ -175,7 +180,7 @@ pub fn listed(target: &Target, pinned: &[Endpoint], extra: &[Endpoint]) -> Resul
     if pinned.iter().any(|endpoint| endpoint.covers(target)) {
         return Ok(());
     }
-    let why = format!("{target} is in no pinned record and not in our list");
+    let why = format!("{} is in no pinned record and not in our list", target.shown());
     Err(Problem::new(codes::OUTGOING_ENDPOINT, why)
         .hint("pin the record that names it, or write the endpoint into the configuration"))
 }
@@ -194,20 +199,21 @@ pub fn allowed(
     resolved: IpAddr,
 ) -> Result<(), Problem> {
     listed(target, pinned, extra)?;
+    let url = target.shown();
     let refuse = |why: String| Err(Problem::new(codes::OUTGOING_ADDRESS, why));
     if matches!(&target.host, Host::Address(named) if *named != resolved) {
-        return refuse(format!("{target} names another address than {resolved}"));
+        return refuse(format!("{url} names another address than {resolved}"));
     }
     let network = Network::of(resolved);
     if target.scheme == Scheme::Http && network != Network::Loopback {
-        return refuse(format!("{target} is without TLS and leads to {resolved}"));
+        return refuse(format!("{url} is without TLS and leads to {resolved}"));
     }
     if network == Network::Public || extra.iter().any(|endpoint| endpoint.covers(target)) {
         return Ok(());
     }
     Err(Problem::new(
         codes::OUTGOING_ADDRESS,
-        format!("{target} leads to {resolved}, which is {network}"),
+        format!("{url} leads to {resolved}, which is {network}"),
     )
     .hint("if this is meant, write the endpoint into the configuration"))
 }
@@ -368,9 +374,15 @@ fn is_visible(hex: &str) -> bool {
     digits && u8::from_str_radix(hex, 16).is_ok_and(|byte| byte >= 0x20 && byte != 0x7f)
 }
 
+/// What of a URL may stand in an error: neither user nor query, where secrets lie.
+fn shown(url: &str) -> String {
+    let public = url.split(['?', '#']).next().unwrap_or_default();
+    let public = public.rsplit('@').next().unwrap_or_default();
+    public.chars().take(120).collect()
+}
+
 fn bad_url(why: &str, url: &str) -> Problem {
-    let shown: String = url.chars().take(120).collect();
-    Problem::new(codes::OUTGOING_URL, format!("{why}: {shown:?}"))
+    Problem::new(codes::OUTGOING_URL, format!("{why}: {:?}", shown(url)))
         .hint("write it like https://operator.example:8443/dsp")
 }
 

@@ -160,15 +160,21 @@ impl Tokens {
     /// The same with a successor; one that was issued before and never used is dropped.
     ///
     /// # Errors
-    /// `internal` when it would live longer than [`MAX_TOKEN_SECONDS`].
+    /// `internal` when it would live longer than [`MAX_TOKEN_SECONDS`], or is for anything else than
+    /// the token in use: only epoch and expiry may be new.
     pub fn refresh(
         &self,
         token: &AccessToken,
         facts: TokenFacts,
         now: WallTime,
     ) -> Result<Self, Problem> {
-        let next = Some(stored(token, facts, now)?);
-        Ok(Tokens { current: self.current.clone(), next })
+        let next = stored(token, facts, now)?;
+        let (epoch, expires) = (next.facts.epoch, next.facts.expires);
+        if next.facts != (TokenFacts { epoch, expires, ..self.current.facts.clone() }) {
+            let why = "a refreshed access token would be for something else";
+            return Err(Problem::new(codes::INTERNAL, why));
+        }
+        Ok(Tokens { current: self.current.clone(), next: Some(next) })
     }
 
     /// What the tokens are after this one was presented: the same, or the successor in place of the
@@ -284,6 +290,24 @@ mod tests {
         // A new token that is refused does not retire the old one.
         let refused = present(&tokens, &new, |f, _| f.epoch = 9);
         assert_eq!(refused, Err("token.invalid"));
+    }
+
+    #[test]
+    fn a_refreshed_token_is_for_the_same() {
+        let (old, new) = (AccessToken::new(&[1; 32]), AccessToken::new(&[2; 32]));
+        let tokens = Tokens::first(&old, facts(300), at(0)).unwrap();
+        let check = |change: &dyn Fn(&mut TokenFacts), ok: bool| {
+            let mut facts = facts(600);
+            change(&mut facts);
+            assert_eq!(tokens.refresh(&new, facts.clone(), at(0)).is_ok(), ok, "{facts:?}");
+        };
+        let other = Iri::new("urn:other:1").unwrap();
+        check(&|_| {}, true);
+        check(&|f| f.epoch = 4, true);
+        check(&|f| f.agreement = other.clone(), false);
+        check(&|f| f.transfer = other.clone(), false);
+        check(&|f| f.view = other.clone(), false);
+        check(&|f| f.caller = SpiffeId::parse("spiffe://c.example/n").unwrap(), false);
     }
 
     #[test]

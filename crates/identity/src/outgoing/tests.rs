@@ -277,6 +277,28 @@ fn a_stranger_is_refused_before_its_name_is_resolved_and_learns_no_address() {
 }
 
 #[test]
+fn no_user_and_no_query_stands_in_an_error() {
+    let pinned = endpoints(&["https://op.example/dsp"]);
+    for (url, ip) in [
+        ("https://user:secret@op.example/dsp", PUBLIC),
+        ("https://us@er:secret@op.example/dsp", PUBLIC),
+        ("ftp://user:secret@op.example/dsp", PUBLIC),
+        ("https://user:secret@op.example/dsp?token=secret@x", PUBLIC),
+        ("https://op.example/dsp/..?token=secret", PUBLIC),
+        ("https://op.example/dsp#secret", PUBLIC),
+        ("http://op.example/dsp?token=secret", PUBLIC),
+        ("https://other.example/dsp?token=secret", PUBLIC),
+        ("https://op.example/dsp?token=secret", "10.0.0.5"),
+    ] {
+        let verdict = Target::parse(url)
+            .and_then(|target| allowed(&target, &pinned, &[], ip.parse().unwrap()));
+        let message = verdict.unwrap_err().message;
+        assert!(!message.contains("secret") && message.contains(".example/dsp"), "{message}");
+    }
+    assert!(!Endpoint::parse("https://op.example/?secret").unwrap_err().message.contains("secret"));
+}
+
+#[test]
 fn lengths_have_bounds() {
     let url = |n: usize| Target::parse(&format!("https://a.example/{}", "x".repeat(n - 18)));
     assert!(url(MAX_URL_BYTES).is_ok() && url(MAX_URL_BYTES + 1).is_err());

@@ -6,6 +6,7 @@ use crate::partners::{PartnerSet, Partners, PeerIdentity, Side};
 use crate::refusal::Refusal;
 use crate::spiffe::TrustDomain;
 use rcgen::KeyPair;
+use rustls::client::Resumption;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::sign::CertifiedKey;
 use rustls::{
@@ -147,13 +148,10 @@ async fn partners_know_each_other() {
     assert_ne!(seen_client.leaf_sha256, seen_server.leaf_sha256);
 }
 
-#[tokio::test]
-async fn what_is_negotiated_is_ours_and_never_resumed() {
-    let (a, b) = (Org::new("a.example"), Org::new("b.example"));
-    let client = Party::new(honest(&a), &[&b]);
-    let server = Party::new(honest(&b), &[&a]);
-    // The very same configurations for both connections, so that a session could be resumed.
-    let (accept, connect) = (server.server(), client.client(&b.domain));
+/// Two connections with the very same configurations; the second tells whether it was resumed.
+async fn twice(accept: ServerConfig, connect: ClientConfig) -> HandshakeKind {
+    let (accept, connect) = (Arc::new(accept), Arc::new(connect));
+    let mut last = HandshakeKind::Full;
     for _ in 0..2 {
         let (near, far) = tokio::io::duplex(65_536);
         let host = ServerName::try_from("same.host.example").unwrap();
@@ -171,15 +169,38 @@ async fn what_is_negotiated_is_ours_and_never_resumed() {
             stream
         };
         let (served, called) = tokio::join!(serving, calling);
-        let (ours, theirs) = (served.get_ref().1, called.get_ref().1);
-        for tls in [ours as &CommonState, theirs] {
+        for tls in [served.get_ref().1 as &CommonState, called.get_ref().1] {
             assert_eq!(tls.protocol_version(), Some(ProtocolVersion::TLSv1_3));
             assert_eq!(tls.alpn_protocol(), Some(ALPN));
-            assert_eq!(tls.handshake_kind(), Some(HandshakeKind::Full));
             let group = tls.negotiated_key_exchange_group().unwrap().name();
             assert_eq!(group, NamedGroup::X25519MLKEM768);
         }
-        assert_eq!(theirs.tls13_tickets_received(), 0);
+        last = called.get_ref().1.handshake_kind().unwrap();
+    }
+    last
+}
+
+#[tokio::test]
+async fn what_is_negotiated_is_ours_and_never_resumed() {
+    let (a, b) = (Org::new("a.example"), Org::new("b.example"));
+    let client = Party::new(honest(&a), &[&b]);
+    let server = Party::new(honest(&b), &[&a]);
+    let ours = || ((*server.server()).clone(), (*client.client(&b.domain)).clone());
+    for (tickets, memory, expect) in [
+        (false, false, HandshakeKind::Full),
+        // Neither side can talk the other into it; only if both wanted to, they would.
+        (true, false, HandshakeKind::Full),
+        (false, true, HandshakeKind::Full),
+        (true, true, HandshakeKind::Resumed),
+    ] {
+        let (mut accept, mut connect) = ours();
+        if tickets {
+            accept.send_tls13_tickets = 2;
+        }
+        if memory {
+            connect.resumption = Resumption::in_memory_sessions(8);
+        }
+        assert_eq!(twice(accept, connect).await, expect, "{tickets} {memory}");
     }
 }
 
