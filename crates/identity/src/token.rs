@@ -160,8 +160,8 @@ impl Tokens {
     /// The same with a successor; one that was issued before and never used is dropped.
     ///
     /// # Errors
-    /// `internal` when it would live longer than [`MAX_TOKEN_SECONDS`], or is for anything else than
-    /// the token in use: only epoch and expiry may be new.
+    /// `internal` when it would live longer than [`MAX_TOKEN_SECONDS`], or is for anything else
+    /// than the token in use: only epoch and expiry may be new.
     pub fn refresh(
         &self,
         token: &AccessToken,
