@@ -367,6 +367,22 @@ mod tests {
     }
 
     #[test]
+    fn names_and_trees_have_a_bound() {
+        let sized = |name: usize, trees: u8| {
+            let mut record = record();
+            record.name = "x".repeat(name);
+            record.slots.extend((2..trees).map(|i| NamedTree {
+                name: "x".repeat(usize::from(i)),
+                slot: u64::from(i),
+                tree: [i + 1; 16],
+            }));
+            record.sign(&key()).is_ok()
+        };
+        assert!(sized(super::MAX_NAME_BYTES, 16) && super::MAX_NAMED_TREES == 16);
+        assert!(!sized(super::MAX_NAME_BYTES + 1, 16) && !sized(1, 17));
+    }
+
+    #[test]
     fn other_forms_are_refused() {
         let good = record().to_json().canonical();
         let check = |from: &str, to: &str| {

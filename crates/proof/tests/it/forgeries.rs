@@ -8,7 +8,7 @@ use crate::world::{
 use twinpact_proof::anchor::{Head, blind, blinding, entry_leaf, head_leaf, slots_tree};
 use twinpact_proof::build::{self, Papers};
 use twinpact_proof::bundle::{
-    Bundle, ClaimKind, Exactness, MAX_BUNDLE_BYTES, MAX_SHOWN_ITEMS, contain,
+    Bundle, ClaimKind, Exactness, MAX_BUNDLE_BYTES, MAX_OPENING_BYTES, MAX_SHOWN_ITEMS, contain,
 };
 use twinpact_proof::commit::{Attr, commit};
 use twinpact_proof::documents::{Agreement, Decision, Receipt};
@@ -152,6 +152,17 @@ fn attributes_are_of_their_form() {
     check(&[("@who", "group", r#"["FactsSet", "urn:x",1,"local"]"#)], Some(Link::Claim));
     check(&[("@why", "group", "[]")], Some(Link::Claim));
     check(&[("items", "points", "five")], Some(Link::Items));
+}
+
+#[test]
+fn openings_have_a_bound() {
+    let of_size = |n: usize| {
+        let mut bundle = World::new().fact();
+        bundle.commitment.disclosure.disclosed[0] = vec![0; n];
+        verify(&bundle.to_bytes(), None).unwrap_err()
+    };
+    assert!(of_size(MAX_OPENING_BYTES).sentence.contains("does not open"));
+    assert!(of_size(MAX_OPENING_BYTES + 1).sentence.contains("base64"));
 }
 
 #[test]
