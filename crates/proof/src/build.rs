@@ -80,7 +80,8 @@ pub fn place_head(
     HeadProof { tick, slot, slots, size: head.size, blind, leaf, path, heads }
 }
 
-/// The same from all heads of the tick, as [`slots_tree`] takes them; `None` when the slot is empty.
+/// The same from all heads of the tick, as [`slots_tree`] takes them; `None` when the slot is
+/// empty.
 #[must_use]
 pub fn prove_head(
     anchor_key: &[u8; 32],

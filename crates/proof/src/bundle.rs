@@ -215,9 +215,9 @@ impl Bundle {
     /// The bundle in these bytes.
     ///
     /// # Errors
-    /// With the link `container` when they are more than [`MAX_BUNDLE_BYTES`] or the first line does
-    /// not fit, `document` when the rest is not the canonical JSON document, and the link of the
-    /// first section that is not of its form.
+    /// With the link `container` when they are more than [`MAX_BUNDLE_BYTES`] or the first line
+    /// does not fit, `document` when the rest is not the canonical JSON document, and the link of
+    /// the first section that is not of its form.
     pub fn parse(bytes: &[u8]) -> Result<Bundle, Broken> {
         let document = document(bytes)?;
         let json = Json::parse_canonical(document)

@@ -1,7 +1,8 @@
 //! The signed documents that bundles carry: agreement, decision and receipt. Each is canonical JSON
 //! in DSSE, names its type, issuer, audience, agreement and tree, and is read strictly.
 //!
-//! Reading checks the form only; who signed is checked where the keys are known ([`crate::verify`]).
+//! Reading checks the form only; who signed is checked where the keys are known
+//! ([`crate::verify`]).
 
 use crate::anchor::TreeId;
 use crate::digest::Digest;

@@ -65,8 +65,8 @@ impl Envelope {
         self.signers(keys).is_some()
     }
 
-    /// The keys that signed, each of which is one of these; `None` when there is no signature, or one
-    /// that is by none of these keys or does not hold.
+    /// The keys that signed, each of which is one of these; `None` when there is no signature, or
+    /// one that is by none of these keys or does not hold.
     #[must_use]
     pub fn signers(&self, keys: &[PublicKey]) -> Option<Vec<PublicKey>> {
         let message = self.signed_bytes();

@@ -1,5 +1,5 @@
-//! Evidence that a log has shown two histories. Each of two proofs may hold by itself; together they
-//! convict the key that signed both.
+//! Evidence that a log has shown two histories. Each of two proofs may hold by itself; together
+//! they convict the key that signed both.
 
 use crate::anchor::TreeId;
 use crate::bundle::Bundle;

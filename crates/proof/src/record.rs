@@ -126,8 +126,8 @@ impl Record {
     /// The record in this envelope.
     ///
     /// # Errors
-    /// When it is not exactly of the form, breaks a rule of its own, or bears a signature that is not
-    /// by one of its own keys that is valid at `issued`.
+    /// When it is not exactly of the form, breaks a rule of its own, or bears a signature that is
+    /// not by one of its own keys that is valid at `issued`.
     pub fn from_envelope(envelope: &Envelope) -> Result<Record, Malformed> {
         if envelope.payload_type != PAYLOAD_TYPE {
             return Err(Malformed("the payload type is not that of a record".to_owned()));

@@ -199,8 +199,8 @@ impl Trust {
     /// a later one is taken only if it is newer and a pinned key of the organisation has signed it.
     ///
     /// # Errors
-    /// [`Refused::Record`] when it is not a signed record, [`Refused::Conflict`] when it contradicts
-    /// what is pinned.
+    /// [`Refused::Record`] when it is not a signed record, [`Refused::Conflict`] when it
+    /// contradicts what is pinned.
     pub fn add(&mut self, envelope: &Envelope) -> Result<Pinned, Refused> {
         let record = Record::from_envelope(envelope).map_err(Refused::Record)?;
         let conflict = |why: String| Err(Refused::Conflict(why));

@@ -2,8 +2,8 @@
 //! what it says, in sentences.
 //!
 //! The levels are ordered so that each includes the ones below it. A delivery has two parties: it
-//! goes from `signed` over `countersigned` to `witnessed`, and a quorum of witnesses does not make up
-//! for a missing countersignature. A fact has one party: it goes from `signed` to `witnessed`.
+//! goes from `signed` over `countersigned` to `witnessed`, and a quorum of witnesses does not make
+//! up for a missing countersignature. A fact has one party: it goes from `signed` to `witnessed`.
 
 use crate::broken::{Broken, Link};
 use crate::bundle::{Bundle, ClaimKind, Exactness};
@@ -29,8 +29,8 @@ pub enum Level {
     Signed,
     /// Issuer and audience are pinned, and both have signed the agreement and the receipt.
     Countersigned,
-    /// A quorum of pinned witnesses, one of them no party, has seen the checkpoint; and the delivery
-    /// is countersigned.
+    /// A quorum of pinned witnesses, one of them no party, has seen the checkpoint; and a
+    /// delivery is countersigned.
     Witnessed,
 }
 
@@ -154,8 +154,8 @@ fn document_signers(documents: &Documents, record: &Record) -> Vec<PublicKey> {
     agreement.chain(decision).chain(receipt).filter(|key| keys.contains(key)).copied().collect()
 }
 
-/// The pin of the issuer, when there is one; all that it signed must then be by pinned keys, and its
-/// log must be the pinned one.
+/// The pin of the issuer, when there is one; all that it signed must then be by pinned keys, and
+/// its log must be the pinned one.
 fn pinned<'a>(
     bundle: &Bundle,
     parties: &Parties,
@@ -185,8 +185,8 @@ fn pinned<'a>(
     Ok(Some(pin))
 }
 
-/// The pin of an organisation, when there is one; the record and everything else must then be signed
-/// by pinned keys.
+/// The pin of an organisation, when there is one; the record and everything else must then be
+/// signed by pinned keys.
 fn check_keys<'a>(
     trust: &'a Trust,
     record: &Record,

@@ -124,9 +124,7 @@ fn one_witness_under_two_names_is_one() {
 fn an_impostor_is_nobody_without_trust_and_broken_with_it() {
     let impostor = SecretKey::new(&[66; 32]);
     let world = World::new();
-    let mut fact = world.fact();
-    fact.records = vec![record_of(OPERATOR, &impostor).sign(&impostor).unwrap()];
-    fact.checkpoint = world.checkpoint(world.anchor.size()).sign(&impostor);
+    let mut fact = crate::world::impostor(&world, &impostor);
     check(&fact, None, Ok(Level::Unanchored));
     check(&fact, Some(&only(&[maker_record()])), Ok(Level::Unanchored));
     check(&fact, Some(&trust()), Err(Link::Trust));

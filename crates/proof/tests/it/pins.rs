@@ -83,8 +83,8 @@ fn keys_rotate_and_logs_succeed() {
     let stolen = world.fact();
     let broken = verify(&stolen.to_bytes(), Some(&trust)).unwrap_err();
     assert!(broken.link == Link::Trust && broken.sentence.contains("ended"), "{broken}");
-    // The old key cannot bring in a later record, be it one in which it never ended; and a successor
-    // log is taken from the new key.
+    // The old key cannot bring in a later record, be it one in which it never ended; and a
+    // successor log is taken from the new key.
     let mut risen = record_of(OPERATOR, &operator());
     risen.issued = end + 1;
     let got = trust.add(&risen.sign(&operator()).unwrap());

@@ -2,7 +2,9 @@
 //! here; `UPDATE_GOLDEN=1` writes it anew.
 
 use crate::flips::sections;
-use crate::world::{ANCHOR_KEY, EVENTS, LEDGER, ORIGIN, START, World, seed, trust, witness};
+use crate::world::{
+    ANCHOR_KEY, EVENTS, LEDGER, ORIGIN, START, World, impostor, seed, trust, witness,
+};
 use serde_json::{Value, json};
 use std::path::Path;
 use twinpact_proof::anchor::{
@@ -165,21 +167,25 @@ fn flips(bundle: &Bundle) -> Vec<Value> {
     out
 }
 
-fn bundle(name: &str, bundle: &Bundle) -> Value {
+fn bundle(name: &str, bundle: &Bundle, flips: &[Value]) -> Value {
     let bytes = bundle.to_bytes();
-    let level = |trust: Option<&Trust>| verify(&bytes, trust).unwrap().level.name();
+    let outcome = |trust: Option<&Trust>| match verify(&bytes, trust) {
+        Ok(verdict) => json!({ "level": verdict.level.name() }),
+        Err(broken) => json!({ "broken": broken.link.name() }),
+    };
     json!({
         "name": name,
         "bundle": twinpact_proof::text64::encode(&bytes),
-        "level": level(Some(&trust())),
-        "levelWithoutTrust": level(None),
-        "broken": flips(bundle),
+        "withTrust": outcome(Some(&trust())),
+        "withoutTrust": outcome(None),
+        "flips": flips,
     })
 }
 
 #[test]
 fn the_vectors_are_those_of_the_file() {
     let world = World::new();
+    let (fact, delivery) = (world.fact(), world.delivery(true));
     let vectors = json!({
         "about": "Vectors for docs/format.md; made by crates/proof/tests/it/vectors.rs",
         "canonicalJson": canonical_json(),
@@ -190,8 +196,9 @@ fn the_vectors_are_those_of_the_file() {
         "checkpoint": checkpoint(),
         "trust": serde_json::to_value(trust()).unwrap(),
         "bundles": [
-            bundle("fact", &world.fact()),
-            bundle("delivery", &world.delivery(true)),
+            bundle("fact", &fact, &flips(&fact)),
+            bundle("delivery", &delivery, &flips(&delivery)),
+            bundle("impostor", &impostor(&world, &SecretKey::new(&[66; 32])), &[]),
         ],
     });
     let text = serde_json::to_string_pretty(&vectors).unwrap() + "\n";

@@ -285,6 +285,14 @@ impl World {
     }
 }
 
+/// The fact as somebody would show it who has another key and the operator's name.
+pub fn impostor(world: &World, key: &SecretKey) -> Bundle {
+    let mut fact = world.fact();
+    fact.records = vec![record_of(OPERATOR, key).sign(key).unwrap()];
+    fact.checkpoint = world.checkpoint(world.anchor.size()).sign(key);
+    fact
+}
+
 /// Items of the delivery.
 pub fn shown(positions: &[u64]) -> Items {
     let (points, tree) = rows(DELIVERY);
