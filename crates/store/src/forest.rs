@@ -1,7 +1,8 @@
 //! The Merkle trees over the log, and the anchor over their heads. Values in memory, no I/O.
 //!
-//! Tree number `n` (from 1) has slot `n − 1`, which is never reused. A tick appends one anchor leaf,
-//! which is a function of the log up to that frame and of the anchor key, and of nothing else.
+//! Tree number `n` (from 1) has slot `n − 1`, which is never reused. A tick appends one anchor
+//! leaf, which is a function of the log up to that frame and of the anchor key, and of nothing
+//! else.
 
 use crate::frame::{Opens, Tick, TreeState};
 use crate::log::Place;

@@ -1,7 +1,8 @@
 //! Frames and segment heads: bytes to values and back. No file is touched here.
 //!
-//! A frame is one group commit: atomic, and all its entries become durable with one `fdatasync`. Its
-//! check sum is CRC-32C over everything behind the check sum; the head of a segment carries its own.
+//! A frame is one group commit: atomic, and all its entries become durable with one `fdatasync`.
+//! Its check sum is CRC-32C over everything behind the check sum; the head of a segment carries its
+//! own.
 
 use crate::bytes::{Put, Take};
 use twinpact_proof::anchor::TreeId;

@@ -1,9 +1,9 @@
 //! Floor 4: the one durable thing of a node.
 //!
-//! An append-only log of frames ([`log`]), each one group commit and one `fdatasync`; payloads sealed
-//! under keys that erasure and expiry destroy ([`seal`], [`keystore`]); and in memory the Merkle
-//! trees over what the log holds ([`forest`]). [`Store`] puts them together. All file access goes
-//! through [`vfs::Vfs`]. Bytes: docs/format.md, "Log and keys".
+//! An append-only log of frames ([`log`]), each one group commit and one `fdatasync`; payloads
+//! sealed under keys that erasure and expiry destroy ([`seal`], [`keystore`]); and in memory the
+//! Merkle trees over what the log holds ([`forest`]). [`Store`] puts them together. All file access
+//! goes through [`vfs::Vfs`]. Bytes: docs/format.md, "Log and keys".
 
 pub mod bytes;
 pub mod directory;

@@ -1,10 +1,10 @@
 //! The write-ahead log: segment files of frames, appended by one owner.
 //!
-//! One frame is in flight at most, and one `fdatasync` makes it durable. A *torn tail* is a bad frame
-//! in the last segment behind which nothing parses as a frame with a greater sequence number: it is
-//! cut and reported. Anything else is *damage*: it is named with file and offset, and nothing on
-//! disk is changed. After a failed write or sync the log stops for good; it never retries, because
-//! what the kernel holds is unknown then.
+//! One frame is in flight at most, and one `fdatasync` makes it durable. A *torn tail* is a bad
+//! frame in the last segment behind which nothing parses as a frame with a greater sequence number:
+//! it is cut and reported. Anything else is *damage*: it is named with file and offset, and nothing
+//! on disk is changed. After a failed write or sync the log stops for good; it never retries,
+//! because what the kernel holds is unknown then.
 
 use crate::directory::Directory;
 use crate::frame::{

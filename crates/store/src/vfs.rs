@@ -1,7 +1,7 @@
 //! All file access of the store, behind one trait, so that a simulated disk can stand under it.
 //!
-//! Two implementations: the real disk here, the simulated one with the crash tests. Writes that must
-//! be whole go to a temporary name, are synced and renamed, and the directory is synced after.
+//! Two implementations: the real disk here, the simulated one with the crash tests. Writes that
+//! must be whole go to a temporary name, are synced and renamed, and the directory is synced after.
 //! Unix only for now: file modes and positional reads have no portable form.
 
 use std::fs::{File, OpenOptions};

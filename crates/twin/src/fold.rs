@@ -1,7 +1,7 @@
 //! State of all twins: a fold over the events.
 //!
-//! Each attribute has two heads. `recorded` is the value we learned last, `phenomenon` the one that was
-//! true last; they differ exactly when data arrives late.
+//! Each attribute has two heads. `recorded` is the value we learned last, `phenomenon` the one that
+//! was true last; they differ exactly when data arrives late.
 
 use std::collections::{BTreeMap, HashMap};
 use twinpact_model::codes;
