@@ -207,6 +207,9 @@ pub(crate) fn check(package: &Package) -> Vec<Finding> {
         find_at(1, format!("{name} has no floor; give it one in xtask/src/floors.rs"));
         return findings;
     };
+    if path != format!("crates/{name}/Cargo.toml") {
+        find_at(1, format!("{name} lives in crates/{name}, where the rules about its floor look"));
+    }
     for dependency in &package.dependencies {
         let reason = if dependency.ours {
             own_edge(room, dependency)
@@ -443,6 +446,13 @@ mod tests {
             let found = check(&package(name, manifest, Vec::new()));
             assert_eq!(found.len(), reasons, "{name}: {manifest}: {found:?}");
         }
+    }
+
+    #[test]
+    fn a_crate_lives_where_its_floor_is_looked_up() {
+        let mut moved = package("dsp", LINTS, Vec::new());
+        moved.manifest.path = "crates/protocol/Cargo.toml".to_owned();
+        assert_eq!(check(&moved).len(), 1);
     }
 
     #[test]

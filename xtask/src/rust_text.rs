@@ -192,9 +192,9 @@ fn mark_tests(lines: &mut [Line]) {
         for c in rest.chars() {
             let depth = inside.unwrap_or(0);
             match c {
-                '{' => inside = Some(depth + 1),
+                '{' | '(' | '[' => inside = Some(depth + 1),
                 '}' if depth <= 1 => inside = None,
-                '}' => inside = Some(depth - 1),
+                '}' | ')' | ']' => inside = Some(depth.saturating_sub(1)),
                 ';' if depth == 0 => inside = None,
                 _ => {}
             }
@@ -250,10 +250,18 @@ mod tests {
 
     #[test]
     fn test_code_is_marked() {
-        let text = "a\n#[cfg(test)]\nmod tests {\n fn f() { }\n}\nb\n#[cfg(test)]\nuse x;\nc\n\
-                    #[cfg(test)] mod y;\nd\n#[cfg(not(test))]\nmod e {\n}";
-        let marked: Vec<usize> =
-            read(text).iter().enumerate().filter(|(_, l)| l.in_test).map(|(i, _)| i + 1).collect();
-        assert_eq!(marked, [2, 3, 4, 5, 7, 8, 10]);
+        for (text, expect) in [
+            ("a\n#[cfg(test)]\nmod tests {\n fn f() { }\n}\nb", &[2, 3, 4, 5][..]),
+            ("#[cfg(test)]\nuse x;\nb", &[1, 2]),
+            ("#[cfg(test)] mod y;\nb", &[1]),
+            ("#[cfg(test)]\n#[allow(x)]\nfn f(a: [u8; 4]) -> [u8; 4] {\n}\nb", &[1, 2, 3, 4]),
+            ("#[cfg(all(test, unix))]\nmod y {\n}\nb", &[1, 2, 3]),
+            ("#[cfg(not(test))]\nmod y {\n}", &[]),
+        ] {
+            let lines = read(text);
+            let marked = lines.iter().enumerate().filter(|(_, line)| line.in_test);
+            let marked: Vec<usize> = marked.map(|(i, _)| i + 1).collect();
+            assert_eq!(marked, expect, "{text}");
+        }
     }
 }
