@@ -1,8 +1,8 @@
 //! Floor 4: sources. What an organisation measures, on its way to becoming observations.
 //!
 //! A [`map::Map`] says how the columns of a file become attributes; [`csv::Rows`] reads the file
-//! row by row; [`group`] keeps the rows of one key together; [`batch`] is the body that `POST
-//! /ingest` takes and answers with. Nothing here knows of the store: a source ends with an
+//! row by row; [`group`] keeps the rows of one key together; [`batch`] is the body that
+//! `POST /ingest` takes and answers with. Nothing here knows of the store: a source ends with an
 //! [`batch::IngestBatch`], and whether its values fit is decided where they are recorded.
 
 pub mod batch;

@@ -1,7 +1,8 @@
 //! The two clocks of a node. Nothing else in the project reads the time.
 //!
-//! The wall clock is the system's. The policy clock is the system's too, unless the node was started
-//! with `--policy-clock=driven`: then it stands where it was put last, and every decision says so.
+//! The wall clock is the system's. The policy clock is the system's too, unless the node was
+//! started with `--policy-clock=driven`: then it stands where it was put last, and every decision
+//! says so.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

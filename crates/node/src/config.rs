@@ -81,8 +81,8 @@ impl Config {
         })
     }
 
-    /// The base URL at which partners reach the node: the configured endpoint, else the address that
-    /// the listener has, else the organisation's host.
+    /// The base URL at which partners reach the node: the configured endpoint, else the address
+    /// that the listener has, else the organisation's host.
     #[must_use]
     pub fn dsp_url(&self, bound: Option<SocketAddr>) -> String {
         match (&self.federation.endpoint, bound) {

@@ -61,8 +61,8 @@ impl NodeParts {
 /// Makes a node's directory: configuration, keys, certificates, log.
 ///
 /// # Errors
-/// `store.exists`, `store.locked`, `store.io`; `config.invalid` for an organisation that cannot have
-/// a node.
+/// `store.exists`, `store.locked`, `store.io`; `config.invalid` for an organisation that cannot
+/// have a node.
 pub fn init(path: &Path, organisation: &Did, name: &str) -> Result<(), Problem> {
     let trust_domain = TrustDomain::of_did(organisation)?;
     let text = Config::text_of_new(organisation, name);

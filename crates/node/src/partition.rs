@@ -1,9 +1,9 @@
 //! The one writer: a thread that owns the log and takes turns.
 //!
-//! Turns that wait at the same moment share a frame and its one `fdatasync`; nobody is answered, and
-//! nobody can read, before it is durable. A turn decides on the state that the turns before it left.
-//! At most one tick per [`TICK_GAP`] while somebody waits for a proof, else one a second if anything
-//! changed, none when idle.
+//! Turns that wait at the same moment share a frame and its one `fdatasync`; nobody is answered,
+//! and nobody can read, before it is durable. A turn decides on the state that the turns before it
+//! left. At most one tick per [`TICK_GAP`] while somebody waits for a proof, else one a second if
+//! anything changed, none when idle.
 
 use crate::clock::Clocks;
 use crate::fold::Fold;

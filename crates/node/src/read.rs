@@ -1,5 +1,5 @@
-//! What the organisation's own people may ask of its twins. No decision is needed: it is theirs, and
-//! the admin listener is the only door that leads here.
+//! What the organisation's own people may ask of its twins. No decision is needed: it is theirs,
+//! and the admin listener is the only door that leads here.
 
 use crate::api::{AttributeState, FactValue, History, HistoryLine, TwinLine, TwinState};
 use crate::fold::Fold;

@@ -113,8 +113,8 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens a directory and hands every entry, in order, to `replay`, each with the key under which
-    /// idempotency keys are made.
+    /// Opens a directory and hands every entry, in order, to `replay`, each with the key under
+    /// which idempotency keys are made.
     ///
     /// # Errors
     /// `store.damaged`, `store.version`, `store.foreign`, `store.io`; what `replay` refuses.
