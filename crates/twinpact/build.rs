@@ -1,4 +1,5 @@
-//! Puts the pages of `docs/errors/` into the binary, so that `twinpact explain CODE` needs no files.
+//! Puts the pages of `docs/errors/` into the binary, so that `twinpact explain CODE` needs no
+//! files.
 
 use std::fmt::Write as _;
 use std::path::Path;

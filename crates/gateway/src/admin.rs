@@ -1,6 +1,6 @@
-//! The admin door: loopback, plain HTTP, every request with the token from `admin.json` but the three
-//! that say whether the node lives. `POST /ingest` and `POST /models` are the only ways in which the
-//! organisation's own data enters.
+//! The admin door: loopback, plain HTTP, every request with the token from `admin.json` but the
+//! three that say whether the node lives. `POST /ingest` and `POST /models` are the only ways in
+//! which the organisation's own data enters.
 
 use crate::refusal::Refusal;
 use axum::body::Bytes;

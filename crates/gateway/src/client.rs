@@ -36,7 +36,8 @@ impl AdminClient {
     /// `GET`, read as JSON.
     ///
     /// # Errors
-    /// What the node refuses; `node.unreachable`; `internal` when the answer is not what it must be.
+    /// What the node refuses; `node.unreachable`; `internal` when the answer is not what it must
+    /// be.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Problem> {
         read(&self.get_bytes(path).await?)
     }

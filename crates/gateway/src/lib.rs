@@ -1,8 +1,8 @@
 //! Floor 6: the doors. Every listener and every outgoing HTTP call of the project is here, and no
 //! other crate names an HTTP library.
 //!
-//! [`admin`] is the loopback door of the organisation's own people; [`client`] is how the command line
-//! reaches it. Refusals are RFC 9457 problem documents ([`refusal`]).
+//! [`admin`] is the loopback door of the organisation's own people; [`client`] is how the command
+//! line reaches it. Refusals are RFC 9457 problem documents ([`refusal`]).
 
 pub mod admin;
 pub mod client;

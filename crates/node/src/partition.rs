@@ -304,9 +304,8 @@ impl Writer {
         if tick || state.store.has_staged() {
             state.store.commit(tick.then_some(now), now)?;
         }
-        if tick {
-            self.last_tick = Instant::now();
-        } else if self.last_tick.elapsed() >= IDLE_TICK {
+        // When nothing has changed the next look is as far away as after a tick.
+        if tick || self.last_tick.elapsed() >= IDLE_TICK {
             self.last_tick = Instant::now();
         }
         Ok(wanted.then(|| state.store.forest().ticks().checked_sub(1)).flatten())

@@ -121,7 +121,7 @@ impl Stage {
         let start = Instant::now();
         let output = self.command(line).output().map_err(|e| internal(&format!("{line}: {e}")))?;
         let ms = start.elapsed().as_millis();
-        let long = output.stdout.len() > 2000;
+        let long = output.stdout.len() > 1500;
         let stdout = String::from_utf8_lossy(&output.stdout);
         let shown = if long { format!("({} bytes)", output.stdout.len()) } else { stdout.into() };
         let stderr = String::from_utf8_lossy(&output.stderr);

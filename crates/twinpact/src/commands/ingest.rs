@@ -14,7 +14,7 @@ use twinpact_model::problem::Problem;
 use twinpact_model::type_model::TypeModel;
 
 /// How many refused rows are shown; all of them are counted, and `--json` has them all.
-const SHOWN: usize = 10;
+const SHOWN: usize = 3;
 
 #[derive(Debug, Default, Serialize)]
 struct Summary {

@@ -1,5 +1,5 @@
-//! `trust export|add|show`: whom a verifier trusts. Trust files are made by these commands, never by
-//! a node: what a node says of itself is no reason to believe it.
+//! `trust export|add|show`: whom a verifier trusts. Trust files are made by these commands, never
+//! by a node: what a node says of itself is no reason to believe it.
 
 use crate::cli::Trust as Verb;
 use crate::output::{Output, internal, table};

@@ -1,6 +1,6 @@
 //! `verify`: a proof against what was pinned, offline. Exit codes: 0 it holds at a level that is
-//! enough, 22 a link is broken, 23 it is consistent but signed by nobody whom you named, or holds at
-//! a lower level than required.
+//! enough, 22 a link is broken, 23 it is consistent but signed by nobody whom you named, or holds
+//! at a lower level than required.
 
 use super::trust::read_trust;
 use crate::cli::Verify;
