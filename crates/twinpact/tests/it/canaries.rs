@@ -1,0 +1,50 @@
+//! Canaries: what was ingested is readable in no file of the directory, while a node runs and
+//! after.
+
+use crate::world::World;
+
+const TEXT: &str = "canary-4f1c9e7730a2b8d6e";
+const NUMBER: &str = "7.123456789012345";
+const TWIN: &str = "canary-turbine-5150";
+
+fn needles() -> Vec<Vec<u8>> {
+    let number: f64 = NUMBER.parse().unwrap();
+    vec![
+        TEXT.as_bytes().to_vec(),
+        NUMBER.as_bytes().to_vec(),
+        number.to_le_bytes().to_vec(),
+        number.to_be_bytes().to_vec(),
+        TWIN.as_bytes().to_vec(),
+    ]
+}
+
+fn search(world: &World, when: &str) {
+    let needles = needles();
+    let files = world.files("node");
+    assert!(files.len() >= 6, "{files:?}");
+    for file in files {
+        let bytes = std::fs::read(&file).unwrap();
+        for needle in &needles {
+            let found = bytes.windows(needle.len()).any(|window| window == needle);
+            assert!(!found, "{when}: {needle:?} in {}", file.display());
+        }
+    }
+}
+
+#[test]
+fn nothing_ingested_is_readable_in_any_file() {
+    let world = World::with_node();
+    let csv = format!("name,time,power,note\n{TWIN},2015-05-01T00:00:00Z,{NUMBER},{TEXT}\n");
+    world.write("rows.csv", csv.as_bytes());
+    let serving = world.serve();
+    let report = world.json("ingest rows.csv --map map.toml --dir node");
+    assert_eq!(report["new"], 1);
+    // It is there, and only the door shows it.
+    let shown = world.run(&format!("twin history urn:turbine:{TWIN} --dir node"));
+    assert!(shown.stdout.contains(TEXT) && shown.stdout.contains(NUMBER), "{}", shown.stdout);
+    search(&world, "while the node runs");
+    serving.kill();
+    search(&world, "after a kill");
+    world.run("twin list --dir node");
+    search(&world, "after the next start");
+}

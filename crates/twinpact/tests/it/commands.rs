@@ -1,0 +1,173 @@
+//! The path of step one, and what bad input gets.
+
+use crate::world::World;
+use serde_json::Value;
+
+const ROWS: &str = "name,time,power,note\n\
+    a,2015-05-01T00:00:00Z,1.50,x\n\
+    a,2015-05-01T00:10:00Z,2,y\n\
+    b,2015-05-01T00:00:00Z,much,z\n";
+
+#[test]
+fn the_demo_runs_as_it_says() {
+    let world = World::empty();
+    let report = world.json("demo --keep kept");
+    let names: Vec<&str> =
+        report["steps"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
+    assert!(names.ends_with(&["verify", "verify flipped"]), "{names:?}");
+    assert_eq!(report["proof"]["level"], "signed");
+    let verified = world.run("verify kept/fact.twinproof --trust kept/trust.toml");
+    assert_eq!(verified.code, 0, "{}", verified.stderr);
+}
+
+#[test]
+fn rows_are_new_then_duplicate_then_corrected() {
+    let world = World::with_node();
+    let check = |csv: &str, expect: [u64; 4]| {
+        world.write("rows.csv", csv.as_bytes());
+        let report = world.json("ingest rows.csv --map map.toml --dir node");
+        let counts = ["new", "duplicate", "corrected"].map(|k| report[k].as_u64().unwrap());
+        let refused = report["refused"].as_array().unwrap().len() as u64;
+        assert_eq!([counts[0], counts[1], counts[2], refused], expect, "{report}");
+        report
+    };
+    let report = check(ROWS, [2, 0, 0, 1]);
+    assert_eq!(report["refused"][0]["code"], "twin.value");
+    assert_eq!(report["refused"][0]["line"], 4);
+    check(ROWS, [0, 2, 0, 1]);
+    check(&ROWS.replace("1.50", "1.5"), [0, 1, 1, 1]);
+    let history = world.json("twin history urn:turbine:a --dir node");
+    assert_eq!(history["total"], 3);
+    assert_eq!(history["rows"][0]["values"]["power"], "1.50");
+    assert!(history["rows"][0]["corrected_by"].is_u64());
+}
+
+#[test]
+fn commands_work_beside_a_running_node_and_survive_its_death() {
+    let world = World::with_node();
+    world.write("rows.csv", ROWS.as_bytes());
+    let serving = world.serve();
+    assert_eq!(world.json("ingest rows.csv --map map.toml --dir node")["new"], 2);
+    let refused = world.run("serve --dir node");
+    assert_eq!((refused.code, refused.stderr.contains("store.locked")), (11, true));
+    serving.kill();
+    assert_eq!(world.json("ingest rows.csv --map map.toml --dir node")["duplicate"], 2);
+    let serving = world.serve();
+    let twins = world.json("twin list --dir node");
+    assert_eq!(twins.as_array().map(Vec::len), Some(1));
+    assert_eq!(serving.stop(), 0);
+    assert!(!world.path("node/admin.json").exists());
+}
+
+#[test]
+fn what_a_verifier_says() {
+    let world = World::with_node();
+    world.write("rows.csv", ROWS.as_bytes());
+    world.json("ingest rows.csv --map map.toml --dir node");
+    let history = world.json("twin history urn:turbine:a --dir node");
+    let event = history["rows"][0]["event"].as_u64().unwrap();
+    world.json(&format!("proof export {event} --only power --out p.twinproof --dir node"));
+    let verdict = |line: &str| -> (i32, Value) {
+        let done = world.run(&format!("--json {line}"));
+        (done.code, serde_json::from_str(&done.stdout).unwrap_or(Value::Null))
+    };
+    assert_eq!(verdict("verify p.twinproof").0, 23);
+    assert_eq!(verdict("verify p.twinproof --require unanchored").0, 0);
+    world.json("trust add p.twinproof --trust t.toml");
+    let (code, document) = verdict("verify p.twinproof --trust t.toml");
+    assert_eq!((code, document["level"].as_str()), (0, Some("signed")));
+    let statement = document["statement"].to_string();
+    assert!(statement.contains("power = 1.50") && !statement.contains("note ="), "{statement}");
+    assert_eq!(verdict("verify p.twinproof --trust t.toml --require witnessed").0, 23);
+    // An impostor: another node that gives itself the same name.
+    assert_eq!(world.run("init --dir impostor --local test").code, 0);
+    assert_eq!(world.run("model apply model.toml --dir impostor").code, 0);
+    world.json("ingest rows.csv --map map.toml --dir impostor");
+    world.json(&format!("proof export {event} --out i.twinproof --dir impostor"));
+    assert_eq!(verdict("verify i.twinproof").0, 23);
+    assert_eq!(verdict("verify i.twinproof --trust t.toml").0, 22);
+    let conflict = world.run("trust add i.twinproof --trust t.toml");
+    assert!(conflict.stderr.contains("trust.conflict"), "{}", conflict.stderr);
+}
+
+#[test]
+fn bad_input_gets_a_code_and_changes_nothing() {
+    let world = World::with_node();
+    world.write("rows.csv", ROWS.as_bytes());
+    world.json("ingest rows.csv --map map.toml --dir node");
+    let before = world.json("twin list --dir node");
+    world.write("binary.csv", b"name,time,power,note\n\xff\xfe,1,2,3\n");
+    world.write("cut.csv.gz", &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1]);
+    world.write("other.toml", b"model = \"wind-turbine\"\nversion = 1\n[[attribute]]\nname = \"p\"\ndatatype = \"double\"\n");
+    world.write("broken.toml", b"model = \n");
+    world.write("map2.toml", crate::world::MAP.replace("key =", "kye =").as_bytes());
+    world.write(
+        "map3.toml",
+        crate::world::MAP.replace("power = \"power\"", "pwoer = \"power\"").as_bytes(),
+    );
+    world.write("empty.twinproof", b"");
+    for (line, code, name) in [
+        ("ingest none.csv --map map.toml --dir node", 11, "ingest.file"),
+        ("ingest cut.csv.gz --map map.toml --dir node", 11, "ingest.file"),
+        ("ingest rows.csv --map map2.toml --dir node", 11, "input.unknown_key"),
+        ("ingest rows.csv --map map3.toml --dir node", 11, "ingest.map"),
+        ("ingest rows.csv --map none.toml --dir node", 11, "file.unreadable"),
+        ("model apply other.toml --dir node", 11, "model.version"),
+        ("model apply broken.toml --dir node", 11, "input.malformed"),
+        ("twin show urn:turbine:c --dir node", 11, "twin.unknown"),
+        ("twin history urn:turbine:a --since yesterday --dir node", 11, "input.time"),
+        ("proof export 999 --out x --dir node", 11, "twin.event"),
+        ("proof export 2 --only speed --out x --dir node", 11, "twin.attribute"),
+        ("init --dir node --local test", 11, "store.exists"),
+        ("init --dir other --org operator", 11, "input.iri"),
+        ("twin list --dir nowhere", 11, "store.missing"),
+        ("verify empty.twinproof", 22, "proof.broken"),
+        ("verify rows.csv --trust map.toml", 11, "trust.record"),
+        ("trust add rows.csv --trust t.toml", 11, "trust.record"),
+        ("explain store.damagd", 11, "input.unknown_key"),
+        ("twin", 2, "Usage"),
+    ] {
+        let done = world.run(line);
+        assert_eq!(done.code, code, "{line}: {}", done.stderr);
+        assert!(done.stderr.contains(name), "{line}: {}", done.stderr);
+    }
+    // A row that is no UTF-8 is refused; the file goes on.
+    assert_eq!(world.json("ingest binary.csv --map map.toml --dir node")["new"], 0);
+    assert_eq!(world.json("twin list --dir node"), before);
+}
+
+#[test]
+fn a_harmed_directory_is_named_and_left_alone() {
+    let world = World::with_node();
+    world.write("rows.csv", ROWS.as_bytes());
+    world.json("ingest rows.csv --map map.toml --dir node");
+    let check = |file: &str, harm: &dyn Fn(&mut Vec<u8>), name: &str| {
+        let path = world.path(file);
+        let good = std::fs::read(&path).unwrap();
+        let mut bad = good.clone();
+        harm(&mut bad);
+        std::fs::write(&path, &bad).unwrap();
+        let done = world.run("twin list --dir node");
+        assert!(done.stderr.contains(name), "{file}: {}", done.stderr);
+        assert_eq!(std::fs::read(&path).unwrap(), bad, "{file} was changed");
+        std::fs::write(&path, &good).unwrap();
+    };
+    check("node/log/0000000001.seg", &|b| b[20] ^= 1, "store.damaged");
+    check("node/log/0000000001.seg", &|b| b[4200] ^= 1, "store.damaged");
+    check("node/log/0000000001.seg", &|b| b.truncate(100), "store.damaged");
+    check("node/keys/keystore", &|b| b[3] ^= 1, "store.damaged");
+    check("node/keys/kek", &|b| b[20] ^= 1, "store.damaged");
+    check("node/keys/kek", &|b| b[8] = 9, "store.version");
+    check("node/twinpact.toml", &|b| b.extend(b"[admn]\n"), "config.invalid");
+    assert_eq!(world.run("twin list --dir node").code, 0);
+}
+
+#[test]
+fn every_code_is_explained() {
+    let world = World::empty();
+    for code in twinpact_model::codes::ALL {
+        let done = world.run(&format!("explain {}", code.name));
+        assert_eq!(done.code, 0, "{}", code.name);
+        assert!(done.stdout.contains("## What to do"), "{}", code.name);
+    }
+}

@@ -1,0 +1,6 @@
+//! The binary as a user has it: every test runs real commands on a directory of its own.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails panics")]
+
+mod canaries;
+mod commands;
+mod world;

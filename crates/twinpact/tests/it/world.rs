@@ -1,0 +1,135 @@
+//! A directory with a node in it, and this build's binary to work on it.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+pub(crate) const MODEL: &str = r#"
+model = "wind-turbine"
+version = 1
+[[attribute]]
+name = "power"
+datatype = "double"
+[[attribute]]
+name = "note"
+datatype = "string"
+"#;
+
+pub(crate) const MAP: &str = r#"
+source = "urn:source:test"
+model = "wind-turbine@1"
+twin = "urn:turbine:{name}"
+time = { column = "time" }
+key = ["name", "time"]
+[columns]
+power = "power"
+note = "note"
+"#;
+
+pub(crate) struct World {
+    place: tempfile::TempDir,
+}
+
+/// What a command did.
+pub(crate) struct Done {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl World {
+    /// An empty place.
+    pub(crate) fn empty() -> World {
+        World { place: tempfile::tempdir().unwrap() }
+    }
+
+    /// A node in `node/` with the model applied.
+    pub(crate) fn with_node() -> World {
+        let world = World::empty();
+        world.write("model.toml", MODEL.as_bytes());
+        world.write("map.toml", MAP.as_bytes());
+        assert_eq!(world.run("init --dir node --local test").code, 0);
+        assert_eq!(world.run("model apply model.toml --dir node").code, 0);
+        world
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.place.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.path(name), bytes).unwrap();
+    }
+
+    pub(crate) fn run(&self, line: &str) -> Done {
+        let output: Output = self.command(line).output().unwrap();
+        Done {
+            code: output.status.code().unwrap(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// What a command prints with `--json`; it must succeed.
+    pub(crate) fn json(&self, line: &str) -> Value {
+        let done = self.run(&format!("--json {line}"));
+        assert_eq!(done.code, 0, "{line}: {}", done.stderr);
+        serde_json::from_str(&done.stdout).unwrap()
+    }
+
+    /// A node that serves until it is dropped; it has said where it listens when this returns.
+    pub(crate) fn serve(&self) -> Serving {
+        let mut child = self.command("serve --dir node").stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        let stdout = child.stdout.take().unwrap();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
+        assert!(line.starts_with("admin"), "{line}");
+        Serving(child)
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_twinpact"));
+        command.args(line.split_whitespace()).current_dir(self.place.path());
+        command.env_remove("TWINPACT_DIR");
+        command
+    }
+
+    /// Every file below a directory.
+    pub(crate) fn files(&self, name: &str) -> Vec<PathBuf> {
+        fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
+            for item in std::fs::read_dir(dir).unwrap() {
+                let path = item.unwrap().path();
+                if path.is_dir() { walk(&path, found) } else { found.push(path) }
+            }
+        }
+        let mut found = Vec::new();
+        walk(&self.path(name), &mut found);
+        found
+    }
+}
+
+/// A running `twinpact serve`.
+pub(crate) struct Serving(Child);
+
+impl Serving {
+    /// SIGKILL: no chance to tidy up.
+    pub(crate) fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
+    /// SIGTERM, and the exit code of the clean stop.
+    pub(crate) fn stop(mut self) -> i32 {
+        let pid = self.0.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.0.wait().unwrap().code().unwrap()
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // A test that failed leaves no process behind.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
