@@ -64,7 +64,9 @@ impl Schedule {
                 return Err(bad(format!("more than {MAX_INTERVALS} intervals a day")));
             }
         }
-        Ok(Schedule { zone: zone.to_owned(), tz, days })
+        // The database finds a zone in any case of letters; its own spelling is the one form.
+        let zone = tz.iana_name().unwrap_or(zone).to_owned();
+        Ok(Schedule { zone, tz, days })
     }
 
     /// The IANA zone it is written in.
@@ -114,11 +116,12 @@ impl Schedule {
         self.tz.to_datetime(at.to_jiff()).strftime("%a %Y-%m-%d %H:%M").to_string()
     }
 
-    /// Every start and end within the next nine days, in instants.
+    /// Every start and end within the next sixteen days, in instants: two weeks, because a clock
+    /// change can skip an hour of the first, and a day at either end.
     fn boundaries(&self, at: Timestamp) -> Vec<Timestamp> {
         let mut found = Vec::new();
         let mut date = self.tz.to_datetime(at.to_jiff()).date();
-        for _ in 0..9 {
+        for _ in 0..16 {
             let day = usize::from(date.weekday().to_monday_zero_offset().unsigned_abs());
             for (from, to) in self.days.get(day).into_iter().flatten() {
                 for minute in [*from, *to] {
@@ -284,6 +287,7 @@ mod tests {
             ),
             ("Fr-Mo 00:00-24:00 [UTC]", Some("Mo 00:00-24:00; Fr-Su 00:00-24:00 [UTC]")),
             ("Sa 22:00-06:00 [UTC]", Some("Sa 22:00-24:00; Su 00:00-06:00 [UTC]")),
+            ("Mo 07:00-08:00 [europe/PARIS]", Some("Mo 07:00-08:00 [Europe/Paris]")),
             ("Mo-Fr 07:00-19:00", None),
             ("Mo-Fr 07:00-19:00 [Europe/Pari]", None),
             ("Mon-Fri 07:00-19:00 [UTC]", None),
@@ -325,6 +329,11 @@ mod tests {
         // In October the hour comes twice: open for two hours on end.
         assert!(s.contains(at("2015-10-25T00:30:00Z")) && s.contains(at("2015-10-25T01:30:00Z")));
         assert_eq!(s.next_change(at("2015-10-25T00:30:00Z")), Some(at("2015-10-25T02:00:00Z")));
+        // The skipped hour does not hide the one a week later, neither its start nor its end.
+        let s = schedule("Su 02:15-02:45 [Europe/Paris]");
+        assert_eq!(s.next_change(at("2015-03-22T02:00:00Z")), Some(at("2015-04-05T00:15:00Z")));
+        let s = schedule("Mo-Sa 00:00-24:00; Su 00:00-02:15,02:45-24:00 [Europe/Paris]");
+        assert_eq!(s.next_change(at("2015-03-22T02:00:00Z")), Some(at("2015-04-05T00:15:00Z")));
         // Closing at 02:30 in a fold: open, shut, open again, shut again.
         let s = schedule("Su 02:00-02:30 [Europe/Paris]");
         assert_eq!(s.next_change(at("2015-10-25T00:10:00Z")), Some(at("2015-10-25T00:30:00Z")));
