@@ -59,6 +59,21 @@ codes! {
     TRUST_CONFLICT = "trust.conflict", Caller, Conflict, "another record is pinned for this organisation";
     // Clocks.
     CLOCK_NOT_DRIVEN = "clock.not_driven", Caller, Conflict, "the policy clock is the system's";
+    // Contracts and their terms.
+    CONTRACT_MALFORMED = "contract.malformed", Caller, Contract, "the contract cannot be read";
+    CONTRACT_TOO_LARGE = "contract.too_large", Caller, TooLarge, "the contract passes a documented bound";
+    CONTRACT_UNKNOWN_KEY = "contract.unknown_key", Caller, Contract, "the contract has a key that ODCS does not know";
+    CONTRACT_MISSING = "contract.missing", Caller, Contract, "the contract lacks something that it must have";
+    CONTRACT_VALUE = "contract.value", Caller, Contract, "a value of the contract is not what it must be";
+    CONTRACT_ODRL = "contract.odrl", Caller, Contract, "this is not an ODRL offer or agreement";
+    CONTRACT_TERM_UNKNOWN = "contract.term_unknown", Caller, Contract, "the terms have a name that we do not know";
+    CONTRACT_TERM_SHAPE = "contract.term_shape", Caller, Contract, "the terms have a rule that could not be decided";
+    CONTRACT_VOCABULARY = "contract.vocabulary", Caller, Config, "the vocabulary of purposes and regions is not acyclic or too large";
+    CONTRACT_MODEL = "contract.model", Caller, Contract, "the contract does not fit the type model that it pins";
+    CONTRACT_IDENTITY = "contract.identity", Caller, Contract, "an object or property has no id of its own";
+    CONTRACT_DATES = "contract.dates", Caller, Contract, "the dates of the contract are not in order";
+    CONTRACT_RETENTION = "contract.retention", Caller, Contract, "a partner may keep copies longer than the owner keeps the originals";
+    CONTRACT_ROW_FILTER = "contract.row_filter", Caller, Contract, "the hours limit use and not rows";
     // Configuration, node, doors.
     CONFIG_INVALID = "config.invalid", Caller, Config, "the configuration is wrong";
     CONFIG_PORT = "config.port", Us, Config, "a port cannot be bound";

@@ -1,0 +1,29 @@
+//! Floor 2: what an agreement says.
+//!
+//! ODRL terms are read from any JSON form that a peer's processor may have made of them ([`odrl`])
+//! into one normal form ([`terms`]), which is hashed, decided, compared ([`compare`]) and put into
+//! plain English ([`text`]). The contract document itself is ODCS v3.2.0 in YAML ([`document`]).
+//! The invariant: what we cannot decide is refused when it is written, never ignored when it is
+//! used.
+
+pub mod compare;
+pub mod diagnostic;
+pub mod document;
+mod lint;
+mod odcs;
+pub mod odrl;
+mod odrl_read;
+mod read_document;
+pub mod situation;
+pub mod terms;
+pub mod text;
+pub mod vocabulary;
+mod yaml;
+
+pub use compare::{Comparison, Order, compare};
+pub use diagnostic::{Diagnostic, Severity};
+pub use document::Contract;
+pub use situation::{Situation, Truth};
+pub use terms::agreement_id;
+pub use terms::{Action, Constraint, Duty, PlaceTest, PurposeTest, Rule, Terms, TimeTest};
+pub use vocabulary::Vocabulary;

@@ -1,0 +1,214 @@
+//! Laws of the comparison: a preorder, sound against what is allowed at any moment.
+
+use crate::agreement::agreement;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use twinpact_contract::{
+    Action, Constraint, Duty, Order, PlaceTest, PurposeTest, Rule, Situation, Terms, TimeTest,
+    Truth, Vocabulary, compare, odrl,
+};
+use twinpact_model::{Schedule, Timestamp};
+
+const SCHEDULES: [&str; 5] = [
+    "Mo-Fr 07:00-19:00 [Europe/Paris]",
+    "Mo-Fr 08:00-18:00 [Europe/Paris]",
+    "Mo-Su 07:00-19:00 [Europe/Paris]",
+    "Mo-Fr 07:00-19:00 [America/New_York]",
+    "Mo-Su 00:00-24:00 [UTC]",
+];
+
+fn purpose() -> impl Strategy<Value = String> {
+    prop::sample::select(vec![
+        "https://w3id.org/twinpact/purpose/Maintenance",
+        "https://w3id.org/twinpact/purpose/PredictiveMaintenance",
+        "https://w3id.org/twinpact/purpose/Benchmarking",
+        "urn:x:foreign",
+    ])
+    .prop_map(str::to_owned)
+}
+
+fn region() -> impl Strategy<Value = String> {
+    prop::sample::select(vec!["EU", "EEA", "FR", "NO", "US"])
+        .prop_map(|code| format!("https://w3id.org/twinpact/region/{code}"))
+}
+
+fn instant() -> impl Strategy<Value = Timestamp> {
+    (0i64..4).prop_map(|day| Timestamp::from_seconds(1_437_868_800 + day * 86_400))
+}
+
+fn constraint() -> impl Strategy<Value = Constraint> {
+    let tests = [PurposeTest::AnyOf, PurposeTest::AllOf, PurposeTest::NoneOf];
+    let times = [TimeTest::Lt, TimeTest::Lteq, TimeTest::Gt, TimeTest::Gteq, TimeTest::Eq];
+    prop_oneof![
+        (prop::sample::select(tests.to_vec()), prop::collection::vec(purpose(), 1..3))
+            .prop_map(|(test, purposes)| Constraint::Purpose { test, purposes }),
+        purpose().prop_map(|p| Constraint::Purpose { test: PurposeTest::Eq, purposes: vec![p] }),
+        prop::collection::vec(region(), 1..3)
+            .prop_map(|regions| Constraint::Place { test: PlaceTest::Within, regions }),
+        region().prop_map(|r| Constraint::Place { test: PlaceTest::Exactly, regions: vec![r] }),
+        prop::sample::select(SCHEDULES.to_vec())
+            .prop_map(|text| Constraint::Schedule(Schedule::parse(text).unwrap())),
+        (prop::sample::select(times.to_vec()), instant())
+            .prop_map(|(test, at)| Constraint::Time { test, at }),
+    ]
+}
+
+fn rules(least: usize) -> impl Strategy<Value = Vec<Rule>> {
+    let rule = prop::collection::vec(constraint(), 0..3)
+        .prop_map(|constraints| Rule { action: Action::Use, constraints });
+    prop::collection::vec(rule, least..3)
+}
+
+fn terms() -> impl Strategy<Value = Terms> {
+    let duty =
+        prop::option::of((1u64..4).prop_map(|days| Duty::Delete { within_s: days * 86_400 }));
+    (rules(1), rules(0), duty).prop_map(|(permissions, prohibitions, duty)| {
+        Terms::new(permissions, prohibitions, duty.into_iter().collect()).unwrap()
+    })
+}
+
+fn allowed(terms: &Terms, situation: &Situation<'_>, v: &Vocabulary) -> bool {
+    let holds = |rule: &Rule| Truth::all(rule.constraints.iter().map(|c| c.holds(situation, v)));
+    terms.permissions().iter().any(|rule| holds(rule) == Truth::True)
+        && terms.prohibitions().iter().all(|rule| holds(rule) == Truth::False)
+}
+
+fn within(order: Order) -> bool {
+    matches!(order, Order::Equal | Order::Narrower)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn terms_write_and_read_back(a in terms()) {
+        let read = odrl::read(&a.to_offer("urn:x:offer")).unwrap();
+        prop_assert_eq!(&read.terms, &a);
+        prop_assert_eq!(read.terms.digest(), a.digest());
+    }
+
+    #[test]
+    fn reflexive_and_antisymmetric(a in terms(), b in terms()) {
+        let v = Vocabulary::standard();
+        let same = compare(&a, &a, &v);
+        prop_assert_eq!(same.order, Order::Equal);
+        prop_assert!(same.differences.is_empty());
+        let (there, back) = (compare(&a, &b, &v), compare(&b, &a, &v));
+        let turned = match there.order {
+            Order::Narrower => Order::Wider,
+            Order::Wider => Order::Narrower,
+            same => same,
+        };
+        prop_assert_eq!(back.order, turned);
+        prop_assert_eq!(there.differences.is_empty(), there.order == Order::Equal);
+    }
+
+    #[test]
+    fn transitive(a in terms(), b in terms(), c in terms()) {
+        let v = Vocabulary::standard();
+        if within(compare(&a, &b, &v).order) && within(compare(&b, &c, &v).order) {
+            prop_assert!(within(compare(&a, &c, &v).order));
+        }
+    }
+
+    /// Chains that are within each other by making, so that the law is not tested on nothing.
+    #[test]
+    fn a_stricter_rule_is_narrower(a in terms(), extra in constraint(), more in constraint()) {
+        let v = Vocabulary::standard();
+        let stricter = |terms: &Terms, extra: &Constraint| {
+            let permissions = terms.permissions().iter().cloned().map(|mut rule| {
+                rule.constraints.push(extra.clone());
+                rule
+            });
+            Terms::new(permissions.collect(), terms.prohibitions().to_vec(),
+                terms.obligations().to_vec()).unwrap()
+        };
+        let b = stricter(&a, &extra);
+        let c = stricter(&b, &more);
+        prop_assert!(within(compare(&b, &a, &v).order));
+        prop_assert!(within(compare(&c, &b, &v).order));
+        prop_assert!(within(compare(&c, &a, &v).order));
+    }
+
+    #[test]
+    fn what_is_narrower_allows_no_more(
+        a in terms(), b in terms(), p in purpose(), r in region(), hours in 0i64..96,
+    ) {
+        let v = Vocabulary::standard();
+        let now = Timestamp::from_seconds(1_437_868_800 + hours * 3_600);
+        let situation = Situation { purpose: Some(&p), place: Some(&r), now };
+        if within(compare(&a, &b, &v).order) && allowed(&a, &situation, &v) {
+            prop_assert!(allowed(&b, &situation, &v));
+        }
+    }
+}
+
+#[test]
+fn differences_are_sentences() {
+    let v = Vocabulary::standard();
+    let base = odrl::read(&agreement()).unwrap().terms;
+    let check = |change: &dyn Fn(&mut Value), order: Order, differences: &[&str]| {
+        let mut other = agreement();
+        change(&mut other);
+        let other = odrl::read(&other).unwrap().terms;
+        let got = compare(&base, &other, &v);
+        assert_eq!(got.order, order, "{:?}", got.differences);
+        assert_eq!(got.differences, differences);
+    };
+    let right = |i: usize, value: Value| {
+        move |a: &mut Value| a["permission"][0]["constraint"][i]["rightOperand"] = value.clone()
+    };
+    check(&|_| {}, Order::Equal, &[]);
+    check(
+        &right(0, json!("twinpact:purpose/Maintenance")),
+        Order::Narrower,
+        &["the first allows use for predictive maintenance, the second for maintenance"],
+    );
+    check(
+        &right(1, json!("twinpact:region/FR")),
+        Order::Wider,
+        &["the first allows use in the EU, the second in France"],
+    );
+    check(
+        &right(2, json!("Mo-Su 08:00-18:00 [Europe/Paris]")),
+        Order::Incomparable,
+        &["the first allows use Monday to Friday 07:00–19:00 Europe/Paris, \
+           the second Monday to Sunday 08:00–18:00 Europe/Paris"],
+    );
+    check(
+        &|a| {
+            a["permission"][0]["constraint"].as_array_mut().unwrap().pop();
+        },
+        Order::Narrower,
+        &["only the first limits use to \"Monday to Friday 07:00–19:00 Europe/Paris\""],
+    );
+    check(
+        &|a| a["obligation"][0]["constraint"][0]["rightOperand"] = json!("P30D"),
+        Order::Narrower,
+        &["copies may be kept for 14 days by the first, for 30 days by the second"],
+    );
+    check(
+        &|a| {
+            a.as_object_mut().unwrap().remove("obligation");
+        },
+        Order::Narrower,
+        &["copies may be kept for 14 days by the first, for ever by the second"],
+    );
+    check(
+        &|a| {
+            a["prohibition"] = json!({"action": "use", "constraint": {"leftOperand": "spatial",
+            "operator": "isPartOf", "rightOperand": "twinpact:region/HU"}})
+        },
+        Order::Wider,
+        &["only the second forbids use in Hungary"],
+    );
+    check(
+        &|a| {
+            a["permission"].as_array_mut().unwrap().push(json!({"action": "use", "constraint":
+            {"leftOperand": "purpose", "operator": "isA",
+             "rightOperand": "twinpact:purpose/Research"}}))
+        },
+        Order::Narrower,
+        &["only the second allows use for research"],
+    );
+}

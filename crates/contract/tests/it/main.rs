@@ -1,0 +1,16 @@
+//! The contract crate against its documents, its vectors, its laws and the published schemas.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "test code, helpers included"
+)]
+
+mod agreement;
+mod contract;
+mod laws;
+mod odrl;
+mod schema;
+mod vectors;
