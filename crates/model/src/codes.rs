@@ -74,6 +74,22 @@ codes! {
     CONTRACT_DATES = "contract.dates", Caller, Contract, "the dates of the contract are not in order";
     CONTRACT_RETENTION = "contract.retention", Caller, Contract, "a partner may keep copies longer than the owner keeps the originals";
     CONTRACT_ROW_FILTER = "contract.row_filter", Caller, Contract, "the hours limit use and not rows";
+    // Decisions.
+    POLICY_CALLER = "policy.caller", Caller, Denied, "the caller is not the assignee of the agreement";
+    POLICY_AGREEMENT = "policy.agreement", Caller, Denied, "the agreement does not cover this request";
+    POLICY_REVOKED = "policy.revoked", Caller, Denied, "the agreement was revoked";
+    POLICY_TERMINATED = "policy.terminated", Caller, Denied, "the agreement was terminated";
+    POLICY_SUSPENDED = "policy.suspended", Caller, Denied, "the agreement is suspended";
+    POLICY_TOKEN = "policy.token", Caller, Denied, "the access token does not cover this request";
+    POLICY_ASSERTION = "policy.assertion", Caller, Denied, "the assertion of purpose and place does not cover this request";
+    POLICY_PROHIBITED = "policy.prohibited", Caller, Denied, "the agreement forbids it";
+    POLICY_PURPOSE = "policy.purpose", Caller, Denied, "the agreement does not allow this purpose";
+    POLICY_PLACE = "policy.place", Caller, Denied, "the agreement does not allow this place";
+    POLICY_SCHEDULE = "policy.schedule", Caller, Denied, "the agreement does not allow use at this hour";
+    POLICY_DATETIME = "policy.datetime", Caller, Denied, "the agreement does not allow use at this date";
+    POLICY_UNDEFINED = "policy.undefined", Caller, Denied, "the decision cannot be computed";
+    POLICY_EXPIRED = "policy.expired", Caller, Denied, "the permit has run out";
+    POLICY_ROWS = "policy.rows", Us, Internal, "rows were to leave that the permit does not cover";
     // Configuration, node, doors.
     CONFIG_INVALID = "config.invalid", Caller, Config, "the configuration is wrong";
     CONFIG_PORT = "config.port", Us, Config, "a port cannot be bound";

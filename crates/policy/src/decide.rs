@@ -1,0 +1,118 @@
+//! The decision itself: a fold over the checks, in their fixed order, that denies by default.
+
+use crate::checks::{Asked, Check, GATES, Judged};
+use crate::decision::{Decision, Facts, Outcome};
+use crate::grant::Grant;
+use crate::request::{AgreementFacts, Request};
+use twinpact_contract::Vocabulary;
+use twinpact_model::{Code, PolicyTime, Timestamp, WallTime, codes};
+
+/// Decides a request under an agreement.
+///
+/// The order: the caller is the assignee; the agreement and the view are those of the request; the
+/// agreement is active; the token; the assertion; the prohibitions, any of which refuses unless it
+/// is known not to apply; the permissions, one of which must be known to hold. The first that fails
+/// gives the code and the sentence. Policy time decides the terms, wall time the token and the
+/// assertion.
+#[must_use]
+pub fn decide(
+    request: &Request,
+    agreement: &AgreementFacts,
+    now: PolicyTime,
+    wall: WallTime,
+    vocabulary: &Vocabulary,
+) -> Decision {
+    let asked = Asked { request, agreement, now: now.0, wall: wall.0, vocabulary };
+    let gates = asked.gates();
+    let prohibitions = asked.judge(agreement.terms.prohibitions(), "prohibition");
+    let permissions = asked.judge(agreement.terms.permissions(), "permission");
+    let until = asked.valid_until();
+    let mut opens = None;
+    let refused = if gates.len() != GATES {
+        Some((codes::POLICY_UNDEFINED, "a check is missing; this is a bug of ours".to_owned()))
+    } else if let Some(refusal) = gates.iter().find_map(|gate| gate.refusal.clone()) {
+        Some(refusal)
+    } else if granting(&prohibitions, &permissions).is_some() {
+        None
+    } else {
+        opens = asked.opens_at();
+        Some(refusal(&asked, &prohibitions, &permissions, opens))
+    };
+    let sentence = match (&refused, granting(&prohibitions, &permissions)) {
+        (Some((_, why)), _) => format!("refused: {why}"),
+        (None, Some(permission)) => asked.permitted(permission.rule, until),
+        (None, None) => "refused: the agreement grants nothing of that kind".to_owned(),
+    };
+    let mut checks: Vec<Check> = gates.into_iter().map(|gate| gate.check).collect();
+    checks.extend([prohibitions, permissions].into_iter().flatten().flat_map(|judged| judged.rows));
+    finish(&asked, refused.map(|(code, _)| code), checks, sentence, (until, opens))
+}
+
+/// The permission that grants, when no prohibition forbids.
+fn granting<'j, 'a>(
+    prohibitions: &[Judged<'a>],
+    permissions: &'j [Judged<'a>],
+) -> Option<&'j Judged<'a>> {
+    match prohibitions.iter().any(Judged::forbids) {
+        true => None,
+        false => permissions.iter().find(|judged| judged.grants()),
+    }
+}
+
+fn refusal(
+    asked: &Asked<'_>,
+    prohibitions: &[Judged<'_>],
+    permissions: &[Judged<'_>],
+    opens: Option<Timestamp>,
+) -> (Code, String) {
+    // What is certain explains better than what cannot be computed.
+    let certain = prohibitions.iter().find(|judged| judged.forbids() && judged.certain());
+    match certain.or_else(|| prohibitions.iter().find(|judged| judged.forbids())) {
+        Some(judged) => asked.forbidden(judged, opens),
+        None => asked.not_granted(permissions, opens),
+    }
+}
+
+fn finish(
+    asked: &Asked<'_>,
+    refused: Option<Code>,
+    checks: Vec<Check>,
+    sentence: String,
+    (until, opens): (Option<Timestamp>, Option<Timestamp>),
+) -> Decision {
+    let obligations = match refused {
+        None => asked.agreement.terms.obligations().to_vec(),
+        Some(_) => Vec::new(),
+    };
+    let facts = Facts {
+        code: refused,
+        checks: &checks,
+        sentence: &sentence,
+        obligations: &obligations,
+        valid_until: until,
+        wall_until: asked.wall_until(),
+        opens_at: opens,
+    };
+    let (core, input_digest) = facts.record(asked);
+    let id = twinpact_proof::sha256(core.canonical().as_bytes());
+    let wall_until = facts.wall_until.map(WallTime);
+    let outcome = match refused {
+        Some(code) => Outcome::Deny(code),
+        None => {
+            let duties = obligations.clone();
+            Outcome::Permit(Box::new(Grant::new(asked, until, wall_until, duties, id)))
+        }
+    };
+    Decision {
+        outcome,
+        valid_until: until.map(PolicyTime),
+        wall_until,
+        opens_at: opens.map(PolicyTime),
+        obligations,
+        input_digest,
+        id,
+        core,
+        checks,
+        sentence,
+    }
+}

@@ -1,0 +1,190 @@
+//! What a decision is made from: the request as it was authenticated, and the agreement as it
+//! stands.
+//!
+//! Everything here was verified before: the caller by its certificate, the token by look-up of its
+//! hash, the assertion by its signature. Nothing here is looked up again.
+
+use twinpact_contract::{Action, Terms};
+use twinpact_model::{Did, Selection, Timestamp, WallTime};
+use twinpact_proof::digest::Digest;
+use twinpact_proof::json::Json;
+
+/// The longest life of an assertion, in seconds.
+pub const MAX_ASSERTION_S: i64 = 600;
+/// How far the clock of the one who asserts may be ahead of ours, in seconds.
+pub const MAX_SKEW_S: i64 = 60;
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The organisation.
+    pub did: Did,
+    /// The workload of its certificate.
+    pub spiffe_id: String,
+}
+
+/// What an access token was issued for. The token itself is not here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenFacts {
+    /// The agreement, by its id.
+    pub agreement: String,
+    /// The transfer process.
+    pub transfer: String,
+    /// The view.
+    pub view: String,
+    /// The SPIFFE id of the caller.
+    pub spiffe_id: String,
+    /// The revocation epoch of the agreement when it was issued.
+    pub epoch: u64,
+    /// From when it is no longer good.
+    pub expires: WallTime,
+}
+
+/// How a place of use is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Assurance {
+    /// The consumer says so.
+    Declared,
+    /// A credential says so.
+    Credential,
+    /// An attested machine says so.
+    Attested,
+}
+
+impl Assurance {
+    /// Its name in a record.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Assurance::Declared => "declared",
+            Assurance::Credential => "credential",
+            Assurance::Attested => "attested",
+        }
+    }
+}
+
+/// Purpose and place of use, signed by the consumer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assertion {
+    /// Its own id; never accepted twice, which is checked where it is verified.
+    pub jti: String,
+    /// SHA-256 of the signed bytes as they came.
+    pub digest: Digest,
+    /// Who signed it.
+    pub issuer: Did,
+    /// For whom.
+    pub audience: String,
+    /// For which agreement, by its id.
+    pub agreement: String,
+    /// The purpose, a full IRI.
+    pub purpose: String,
+    /// The place of use: a region's IRI or the code of a region.
+    pub place: String,
+    /// How the place is known.
+    pub assurance: Assurance,
+    /// When it was signed.
+    pub issued: WallTime,
+    /// From when it is no longer good.
+    pub expires: WallTime,
+}
+
+/// A request for a view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// What is to be done.
+    pub action: Action,
+    /// With which view.
+    pub view: String,
+    /// Under which agreement, by its id.
+    pub agreement: String,
+    /// In which transfer process.
+    pub transfer: String,
+    /// Who asks.
+    pub caller: Caller,
+    /// What the presented access token was issued for, if one was presented and known.
+    pub token: Option<TokenFacts>,
+    /// The presented assertion of purpose and place.
+    pub assertion: Option<Assertion>,
+}
+
+/// Where an agreement is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// In force.
+    Active,
+    /// Revoked by one of its parties.
+    Revoked {
+        /// When.
+        at: Timestamp,
+    },
+    /// Ended.
+    Terminated,
+    /// Not in force at present.
+    Suspended,
+}
+
+/// An agreement as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgreementFacts {
+    /// Its id: the hex of the digest over the normal form.
+    pub id: String,
+    /// Its `@id` between the parties.
+    pub at_id: String,
+    /// Who grants.
+    pub assigner: Did,
+    /// Who is granted.
+    pub assignee: Did,
+    /// The view that it is about.
+    pub target: String,
+    /// Its terms.
+    pub terms: Terms,
+    /// Where it is in its life.
+    pub state: State,
+    /// Counted up at each revocation, suspension and change; older tokens and grants are void.
+    pub epoch: u64,
+    /// Which rows and columns the view has.
+    pub selection: Selection,
+}
+
+impl Request {
+    /// The request without times and one-time ids, so that the same question has the same digest.
+    pub(crate) fn to_json(&self) -> Json {
+        let token = self.token.as_ref().map_or(Json::Null, |token| {
+            Json::object([
+                ("agreement", Json::text(&token.agreement)),
+                ("epoch", integer(token.epoch)),
+                ("spiffe_id", Json::text(&token.spiffe_id)),
+                ("transfer", Json::text(&token.transfer)),
+                ("view", Json::text(&token.view)),
+            ])
+        });
+        let assertion = self.assertion.as_ref().map_or(Json::Null, |assertion| {
+            Json::object([
+                ("agreement", Json::text(&assertion.agreement)),
+                ("assurance", Json::text(assertion.assurance.name())),
+                ("audience", Json::text(&assertion.audience)),
+                ("issuer", Json::text(assertion.issuer.as_str())),
+                ("place", Json::text(&assertion.place)),
+                ("purpose", Json::text(&assertion.purpose)),
+            ])
+        });
+        Json::object([
+            ("action", Json::text(self.action.iri())),
+            ("agreement", Json::text(&self.agreement)),
+            ("assertion", assertion),
+            ("caller", Json::text(self.caller.did.as_str())),
+            ("spiffe_id", Json::text(&self.caller.spiffe_id)),
+            ("token", token),
+            ("transfer", Json::text(&self.transfer)),
+            ("view", Json::text(&self.view)),
+        ])
+    }
+}
+
+/// A count as an integer of signed JSON: text beyond 2^53 − 1, which no real count reaches.
+pub(crate) fn integer(count: u64) -> Json {
+    match i64::try_from(count) {
+        Ok(n) if n <= twinpact_proof::json::MAX_INT => Json::Int(n),
+        _ => Json::text(count.to_string()),
+    }
+}
