@@ -140,7 +140,7 @@ fn differ(rule: &Rule, whole: &Rule, v: &Vocabulary, side: Side, out: &mut BTree
             .collect();
         let (_, other) = side.names();
         out.insert(match same.is_empty() {
-            true => format!("only {other} limits use to {:?}", text::constraint(d)),
+            true => format!("only {other} sets a limit: {}", text::constraint(d)),
             false => {
                 let (a, b) = side.pair(&same.join(", "), &text::constraint(d));
                 format!("the first allows use {a}, the second {b}")

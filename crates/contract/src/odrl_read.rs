@@ -126,8 +126,8 @@ pub fn read_at(value: &Value) -> Result<Policy, Refused> {
         assignee: text_member(&members, "assignee")?,
     };
     let terms = Terms::new(
-        each(&members, "permission", MAX_RULES, |value| read_rule(value, &head))?.concat(),
-        each(&members, "prohibition", MAX_RULES, |value| read_rule(value, &head))?.concat(),
+        each(&members, "permission", MAX_RULES, |v| read_rule(v, "Permission", &head))?.concat(),
+        each(&members, "prohibition", MAX_RULES, |v| read_rule(v, "Prohibition", &head))?.concat(),
         each(&members, "obligation", MAX_RULES, read_duty)?,
     )?;
     Ok(Policy {
@@ -168,6 +168,17 @@ fn read_kind(text: &str) -> Result<Kind, Refused> {
     }
 }
 
+/// An `@type` may repeat what the place says anyway, and may not contradict it.
+fn check_type(members: &[Member<'_>], possible: &[&str]) -> Result<(), Refused> {
+    match text_member(members, "@type")? {
+        Some(text) if !odrl_name(&text).is_some_and(|name| possible.contains(&name)) => {
+            let problem = unknown("type here", &text, possible);
+            Err(Refused::from(problem).under(Step::Key("@type".to_owned())))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A context may only say what we take the names to mean anyway.
 fn check_context(value: &Value) -> Result<(), Refused> {
     match value {
@@ -191,8 +202,9 @@ fn check_context(value: &Value) -> Result<(), Refused> {
 }
 
 /// One rule for each of its actions.
-fn read_rule(value: &Value, head: &Head) -> Result<Vec<Rule>, Refused> {
+fn read_rule(value: &Value, kind: &str, head: &Head) -> Result<Vec<Rule>, Refused> {
     let members = members(value, RULE_KEYS, "rule")?;
+    check_type(&members, &[kind, "Rule"])?;
     for (key, whole) in
         [("target", &head.target), ("assigner", &head.assigner), ("assignee", &head.assignee)]
     {
@@ -220,6 +232,7 @@ fn read_rule(value: &Value, head: &Head) -> Result<Vec<Rule>, Refused> {
 /// The only duty so far: to delete, within a period.
 fn read_duty(value: &Value) -> Result<Duty, Refused> {
     let members = members(value, &["@type", "@id", "action", "constraint"], "duty")?;
+    check_type(&members, &["Duty", "Rule"])?;
     let actions = each(&members, "action", 1, |action| name_of(action, "action"))?;
     match actions.as_slice() {
         [name] if odrl_name(name) == Some("delete") => {}
@@ -241,6 +254,7 @@ fn read_duty(value: &Value) -> Result<Duty, Refused> {
 
 fn read_period(value: &Value) -> Result<u64, Refused> {
     let members = members(value, CONSTRAINT_KEYS, "constraint")?;
+    check_type(&members, &["Constraint"])?;
     let atom = Atom::of(&members)?;
     if odrl_name(&atom.left) != Some("delayPeriod") {
         let problem = unknown("left operand of a duty", &atom.left, &["delayPeriod"]);
@@ -256,6 +270,7 @@ fn read_period(value: &Value) -> Result<u64, Refused> {
 /// The constraints that this one is: itself, or the parts of an `and`.
 fn read_constraint(value: &Value, depth: usize) -> Result<Vec<Constraint>, Refused> {
     let members = members(value, CONSTRAINT_KEYS, "constraint")?;
+    check_type(&members, &["Constraint", "LogicalConstraint"])?;
     if depth > MAX_NESTING {
         return Err(shape(format!("constraints nest deeper than {MAX_NESTING} levels")).into());
     }
@@ -475,11 +490,7 @@ fn members<'a>(
     };
     let mut out: Vec<Member<'a>> = Vec::new();
     for (key, value) in object {
-        let written = match key.as_str() {
-            "uid" | "odrl:uid" | "http://www.w3.org/ns/odrl/2/uid" => "@id",
-            other => other.strip_prefix(DSPACE).or(other.strip_prefix("dspace:")).unwrap_or(other),
-        };
-        let name = odrl_name(written).and_then(|n| known.iter().copied().find(|k| *k == n));
+        let name = key_name(key).and_then(|n| known.iter().copied().find(|k| *k == n));
         let refuse = |problem: Problem| Err(Refused::from(problem).under(Step::Key(key.clone())));
         let Some(name) = name else {
             let problem = unknown(&format!("key of a {what}"), key, known);
@@ -577,6 +588,19 @@ fn odrl_name(text: &str) -> Option<&str> {
     match text.strip_prefix(ODRL).or(text.strip_prefix("odrl:")) {
         Some(local) => (!local.starts_with('@')).then_some(local),
         None => (!text.contains(':')).then_some(text),
+    }
+}
+
+/// The canonical name of a key. The time of an agreement is the Dataspace Protocol's, the rest is
+/// ODRL's, whose `uid` JSON-LD calls `@id`.
+fn key_name(key: &str) -> Option<&str> {
+    match key.strip_prefix(DSPACE).or(key.strip_prefix("dspace:")) {
+        Some(local) => (local == "timestamp").then_some(local),
+        None => match odrl_name(key)? {
+            "uid" => Some("@id"),
+            "timestamp" if key != "timestamp" => None,
+            name => Some(name),
+        },
     }
 }
 

@@ -212,6 +212,7 @@ impl Reader {
         let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
         let hint = match nearest(text, names.iter().copied()) {
             Some(near) => format!("did you mean {near:?}?"),
+            None if names.is_empty() => "there is none at this place".to_owned(),
             None => format!("possible: {}", names.join(", ")),
         };
         let shown: String = text.chars().take(80).collect();
@@ -298,6 +299,7 @@ impl Reader {
             let why = "the schema of a view is of logicalType object";
             self.error(codes::CONTRACT_VALUE, place(object, "logicalType"), why);
         }
+        self.ours(object, &[]);
         let items = self.list(object, "properties");
         if items.is_empty() || items.len() > MAX_PROPERTIES {
             let why = format!("{} properties; 1 to {MAX_PROPERTIES} are possible", items.len());
@@ -385,6 +387,7 @@ impl Reader {
                 .hint("write durations like P14D or PT10M and dates like 2027-12-31")),
                 _ => Ok(Promise::Kept(value.to_json())),
             };
+            self.ours(node, &[]);
             let again = levels.iter().any(|l| l.property == property);
             let element = self.text(node, "element");
             if again && known {

@@ -19,6 +19,8 @@ pub const LOCAL_SCHEDULE: &str = "https://w3id.org/twinpact/odrl/localSchedule";
 pub const MAX_RULES: usize = 16;
 /// The most constraints of one rule.
 pub const MAX_CONSTRAINTS: usize = 16;
+/// The longest period of a duty, in seconds: ten thousand years, as for every duration.
+pub const MAX_PERIOD_S: u64 = 315_576_000_000;
 /// The most values of one right operand.
 pub const MAX_VALUES: usize = 64;
 
@@ -152,7 +154,7 @@ impl Terms {
     /// # Errors
     /// `contract.term_shape` when there is neither a permission nor a prohibition, a set of values
     /// is empty, `Eq` or `Exactly` has several values, or one of the bounds [`MAX_RULES`],
-    /// [`MAX_CONSTRAINTS`], [`MAX_VALUES`] is passed.
+    /// [`MAX_CONSTRAINTS`], [`MAX_VALUES`], [`MAX_PERIOD_S`] is passed.
     pub fn new(
         permissions: Vec<Rule>,
         prohibitions: Vec<Rule>,
@@ -162,6 +164,11 @@ impl Terms {
             return Err(shape("the terms have neither a permission nor a prohibition".to_owned()));
         }
         let strictest = obligations.into_iter().min();
+        if let Some(Duty::Delete { within_s }) = strictest
+            && within_s > MAX_PERIOD_S
+        {
+            return Err(shape(format!("a period longer than {MAX_PERIOD_S} seconds")));
+        }
         Ok(Terms {
             permissions: normal_rules(permissions)?,
             prohibitions: normal_rules(prohibitions)?,
@@ -374,8 +381,8 @@ fn shape(why: String) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::{
-        Action, Constraint, Duty, MAX_CONSTRAINTS, MAX_RULES, MAX_VALUES, PlaceTest, PurposeTest,
-        Rule, Terms, TimeTest,
+        Action, Constraint, Duty, MAX_CONSTRAINTS, MAX_PERIOD_S, MAX_RULES, MAX_VALUES, PlaceTest,
+        PurposeTest, Rule, Terms, TimeTest,
     };
     use twinpact_model::Timestamp;
 
@@ -437,5 +444,7 @@ mod tests {
         assert!(Terms::new(rules(MAX_RULES), vec![], vec![]).is_ok());
         assert!(Terms::new(rules(MAX_RULES + 1), vec![], vec![]).is_err());
         assert!(Terms::new(vec![], rules(MAX_RULES + 1), vec![]).is_err());
+        let delete = |within_s| Terms::new(rules(1), vec![], vec![Duty::Delete { within_s }]);
+        assert!(delete(MAX_PERIOD_S).is_ok() && delete(MAX_PERIOD_S + 1).is_err());
     }
 }

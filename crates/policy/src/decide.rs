@@ -27,25 +27,27 @@ pub fn decide(
     let prohibitions = asked.judge(agreement.terms.prohibitions(), "prohibition");
     let permissions = asked.judge(agreement.terms.permissions(), "permission");
     let until = asked.valid_until();
-    let mut opens = None;
-    let refused = if gates.len() != GATES {
-        Some((codes::POLICY_UNDEFINED, "a check is missing; this is a bug of ours".to_owned()))
-    } else if let Some(refusal) = gates.iter().find_map(|gate| gate.refusal.clone()) {
-        Some(refusal)
-    } else if granting(&prohibitions, &permissions).is_some() {
-        None
-    } else {
-        opens = asked.opens_at();
-        Some(refusal(&asked, &prohibitions, &permissions, opens))
+    let gated = match gates.iter().find_map(|gate| gate.refusal.clone()) {
+        None if gates.len() == GATES => None,
+        None => Some((codes::POLICY_UNDEFINED, "a check is missing".to_owned())),
+        refusal => refusal,
     };
-    let sentence = match (&refused, granting(&prohibitions, &permissions)) {
-        (Some((_, why)), _) => format!("refused: {why}"),
-        (None, Some(permission)) => asked.permitted(permission.rule, until),
-        (None, None) => "refused: the agreement grants nothing of that kind".to_owned(),
+    let granting = granting(&prohibitions, &permissions);
+    let opens = match (&gated, granting) {
+        (None, None) => asked.opens_at(),
+        _ => None,
+    };
+    let (code, sentence) = match (gated, granting) {
+        (None, Some(permission)) => (None, asked.permitted(permission.rule, until)),
+        (gated, _) => {
+            let (code, why) =
+                gated.unwrap_or_else(|| refusal(&asked, &prohibitions, &permissions, opens));
+            (Some(code), format!("refused: {why}"))
+        }
     };
     let mut checks: Vec<Check> = gates.into_iter().map(|gate| gate.check).collect();
     checks.extend([prohibitions, permissions].into_iter().flatten().flat_map(|judged| judged.rows));
-    finish(&asked, refused.map(|(code, _)| code), checks, sentence, (until, opens))
+    finish(&asked, code, checks, sentence, (until, opens))
 }
 
 /// The permission that grants, when no prohibition forbids.

@@ -146,6 +146,18 @@ const SHAPE: &[Mistake] = &[
 
 /// Ours.
 const OURS: &[Mistake] = &[
+    (
+        "    logicalType: object\n",
+        "    customProperties: [{property: unit, vendor: twinpact, value: kW}] # here\n",
+        "contract.value",
+        "# here",
+    ),
+    (
+        "value: PT10M}",
+        "value: PT10M, customProperties: [{property: x, vendor: twinpact, value: 1}]}",
+        "contract.value",
+        "PT10M, custom",
+    ),
     ("onShapeViolation", "onShapeViolaton", "contract.value", "onShapeViolaton"),
     ("value: wind-turbine@1", "value: wind-turbine", "contract.value", "value: wind-turbine"),
     ("value: all", "value: []", "contract.value", "value: []"),

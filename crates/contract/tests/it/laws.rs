@@ -180,7 +180,7 @@ fn differences_are_sentences() {
             a["permission"][0]["constraint"].as_array_mut().unwrap().pop();
         },
         Order::Narrower,
-        &["only the first limits use to \"Monday to Friday 07:00–19:00 Europe/Paris\""],
+        &["only the first sets a limit: Monday to Friday 07:00–19:00 Europe/Paris"],
     );
     check(
         &|a| a["obligation"][0]["constraint"][0]["rightOperand"] = json!("P30D"),

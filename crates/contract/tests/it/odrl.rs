@@ -184,6 +184,15 @@ fn policies_that_are_none() {
             json!({"permission": use_it, "@context": [{"odrl": "https://x.example/"}]}),
             "contract.term_unknown @context[0].odrl",
         ),
+        (
+            json!({"permission": use_it, "odrl:timestamp": "2026-11-23T09:00:00Z"}),
+            "contract.term_unknown odrl:timestamp",
+        ),
+        (json!({"dspace:permission": use_it}), "contract.term_unknown dspace:permission"),
+        (
+            json!({"permission": {"action": "use", "@type": "Prohibition"}}),
+            "contract.term_unknown permission.@type",
+        ),
         (json!({"permission": use_it, "timestamp": "yesterday"}), "contract.odrl timestamp"),
         (json!({"permission": use_it, "target": 5}), "contract.odrl target"),
         (json!({"permission": [{"constraint": []}]}), "contract.term_shape permission[0]"),
