@@ -90,6 +90,16 @@ codes! {
     POLICY_UNDEFINED = "policy.undefined", Caller, Denied, "the decision cannot be computed";
     POLICY_EXPIRED = "policy.expired", Caller, Denied, "the permit has run out";
     POLICY_ROWS = "policy.rows", Us, Internal, "rows were to leave that the permit does not cover";
+    // Dataspace Protocol.
+    DSP_MALFORMED = "dsp.malformed", Peer, Invalid, "a protocol message cannot be read";
+    DSP_TOO_LARGE = "dsp.too_large", Peer, TooLarge, "a protocol message passes a documented bound";
+    DSP_UNKNOWN = "dsp.unknown", Peer, NotFound, "there is no such process or dataset";
+    DSP_TRANSITION = "dsp.transition", Peer, Invalid, "the message does not fit the state of its process";
+    DSP_CONFLICT = "dsp.conflict", Peer, Invalid, "the message contradicts an earlier one";
+    DSP_FILTER = "dsp.filter", Peer, Invalid, "the catalogue filter is not supported";
+    DSP_DECISION = "dsp.decision", Caller, Conflict, "the process is not in a state for this step";
+    DSP_UNDELIVERED = "dsp.undelivered", Peer, Peer, "the other side does not take our message";
+    DSP_OVERDUE = "dsp.overdue", Peer, Peer, "a process waited longer than its deadline";
     // Configuration, node, doors.
     CONFIG_INVALID = "config.invalid", Caller, Config, "the configuration is wrong";
     CONFIG_PORT = "config.port", Us, Config, "a port cannot be bound";

@@ -1,0 +1,300 @@
+//! What both machines share: roles, turns, and what a step asks its caller to do.
+//!
+//! A step changes nothing by itself. The caller writes the next state and the effects in one frame
+//! and only then answers; the outbox sends, in order within one process, and tells the machine how
+//! it went. A message is therefore never sent before the state it belongs to is durable, and we
+//! never have to answer "too early".
+
+use crate::message::{Message, Pids};
+use crate::rejected::Rejected;
+use crate::{fingerprint, message, terms};
+use serde::{Deserialize, Serialize};
+use twinpact_model::WallTime;
+
+/// How long we wait for the other side before we ask it where it stands, in seconds.
+pub const PEER_PATIENCE_S: i64 = 86_400;
+/// How long a decision of our own may take, in seconds.
+pub const OWN_PATIENCE_S: i64 = 7 * 86_400;
+/// How often we ask, or are told that our message is not taken, before we give up.
+pub const MAX_DOUBTS: u8 = 3;
+/// The most messages one process takes; a termination is always taken.
+pub const MAX_RECEIVED: usize = 64;
+
+/// The side that a process is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Has the data.
+    Provider,
+    /// Wants it.
+    Consumer,
+}
+
+impl Role {
+    /// The other side.
+    #[must_use]
+    pub const fn other(self) -> Role {
+        match self {
+            Role::Provider => Role::Consumer,
+            Role::Consumer => Role::Provider,
+        }
+    }
+
+    /// `provider` or `consumer`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Role::Provider => "provider",
+            Role::Consumer => "consumer",
+        }
+    }
+}
+
+/// Who has to act next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Whose {
+    /// We do.
+    Ours,
+    /// The other side does.
+    Peers,
+    /// Nobody: it is over, or nothing is due.
+    Nobody,
+}
+
+/// What the caller has to do after it wrote the next state.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Put into the outbox.
+    Send(Outgoing),
+    /// Send once more what the outbox holds under this `@id`. The state keeps no message: one may
+    /// hold a token, and tokens are not logged.
+    Resend {
+        /// The message's `@id`.
+        id: String,
+    },
+    /// Ask the other side where it stands: GET `to` + `path`, and give the answer to the machine
+    /// as `Input::Status`, or its failure as `Input::Undelivered` with an empty id.
+    Ask {
+        /// The base address.
+        to: String,
+        /// The path below it.
+        path: String,
+    },
+    /// Come back with `Input::Deadline` at this time, unless the state has another one by then.
+    Schedule {
+        /// The time.
+        deadline: WallTime,
+    },
+    /// Write into the audit log.
+    Record(Record),
+}
+
+/// A message to send. A `TransferStartMessage` may hold an access token: whoever keeps it keeps it
+/// out of the log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outgoing {
+    /// The base address.
+    pub to: String,
+    /// The path below it, its identifiers percent-encoded.
+    pub path: String,
+    /// The message; its `@id` names it in what the machine is told about its delivery.
+    pub message: Message,
+    /// What a success is answered with.
+    pub expect: Expect,
+}
+
+/// What a success is answered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Expect {
+    /// 200 or 201 with the state of the new process, which names the other side's process id.
+    Process,
+    /// 200; a body means nothing.
+    Nothing,
+}
+
+/// One line of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The state before; absent when the process opens.
+    pub from: Option<String>,
+    /// The state after.
+    pub to: String,
+    /// Who caused it; `Nobody` for a deadline.
+    pub by: Whose,
+    /// What happened, in a few words.
+    pub why: String,
+}
+
+/// What has been sent and received in one process: enough to tell a repeat from a new message, and to
+/// know whether the other side has our last one.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Post {
+    /// The content of the opening message, when it was theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opening: Option<String>,
+    /// The messages that were taken, each by its `@id` or its digest; at most [`MAX_RECEIVED`] and
+    /// a termination.
+    pub received: Vec<String>,
+    /// How many messages we have sent; it numbers them.
+    pub sent: u32,
+    /// The `@id` of our last message, as long as we do not know that it has arrived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unacknowledged: Option<String>,
+    /// How often the other side was asked where it stands since it last moved.
+    pub doubts: u8,
+}
+
+impl Post {
+    /// The `@id` of the next message of the process with this pid of ours.
+    pub(crate) fn number(&mut self, own_pid: &str) -> String {
+        self.sent = self.sent.saturating_add(1);
+        let id = format!("{own_pid}#{}", self.sent);
+        self.unacknowledged = Some(id.clone());
+        id
+    }
+
+    /// Whether this message was taken before.
+    pub(crate) fn is_repeat(&self, message: &Message) -> bool {
+        self.received.contains(&fingerprint::of(message))
+    }
+
+    /// Takes a message. That it came shows that ours arrived, or no longer matters.
+    pub(crate) fn take(&mut self, message: &Message) {
+        self.received.push(fingerprint::of(message));
+        self.settle();
+    }
+
+    /// Remembers the message that opened the process.
+    pub(crate) fn open(&mut self, message: &Message) {
+        self.opening = Some(fingerprint::of_content(message));
+        self.take(message);
+    }
+
+    /// Checks an opening message against the one that opened this process.
+    pub(crate) fn reopen(&self, message: &Message) -> Result<(), Rejected> {
+        if self.opening.as_deref() == Some(&fingerprint::of_content(message)) {
+            Ok(())
+        } else {
+            Err(Rejected::conflict("another process has this process id"))
+        }
+    }
+
+    /// Our last message has arrived, and the other side is alive.
+    pub(crate) fn settle(&mut self) {
+        self.unacknowledged = None;
+        self.doubts = 0;
+    }
+
+    /// Whether no further message is taken, terminations aside.
+    pub(crate) fn is_full(&self) -> bool {
+        self.received.len() >= MAX_RECEIVED
+    }
+}
+
+/// How a process ended other than by success.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Who ended it; `Nobody` for a deadline.
+    pub by: Whose,
+    /// The code that was given.
+    pub code: Option<String>,
+    /// The reasons that were given.
+    pub reason: Vec<String>,
+}
+
+/// Who is on the other side, and under which ids the process is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Party {
+    /// Our role.
+    pub role: Role,
+    /// Our process id.
+    pub own_pid: String,
+    /// Theirs; unknown until their first answer or message.
+    pub peer_pid: Option<String>,
+    /// Their participant id, as it was authenticated.
+    pub peer: String,
+    /// Their base address, without a trailing slash.
+    pub address: String,
+}
+
+impl Party {
+    /// A party before its first message.
+    ///
+    /// # Errors
+    /// `dsp.malformed` when an id or the address is none.
+    pub fn new(role: Role, own_pid: &str, peer: &str, address: &str) -> Result<Self, Rejected> {
+        for (id, name) in [(own_pid, "our process id"), (peer, "the participant id")] {
+            if !terms::is_id(id) {
+                return Err(Rejected::malformed(format!("{name} is not an identifier")));
+            }
+        }
+        Ok(Party {
+            role,
+            own_pid: own_pid.to_owned(),
+            peer_pid: None,
+            peer: peer.to_owned(),
+            address: message::address(address, "the address")?,
+        })
+    }
+
+    /// Both process ids; the other one is empty as long as it is unknown.
+    #[must_use]
+    pub fn pids(&self) -> Pids {
+        let peer = self.peer_pid.clone().unwrap_or_default();
+        match self.role {
+            Role::Provider => Pids { provider: self.own_pid.clone(), consumer: peer },
+            Role::Consumer => Pids { provider: peer, consumer: self.own_pid.clone() },
+        }
+    }
+
+    /// Checks who sent the message and which process it names, and learns their process id from the
+    /// first message: it can overtake the answer to our own.
+    pub(crate) fn admit(&mut self, from: &str, message: &Message) -> Result<(), Rejected> {
+        let (provider, consumer) = message.pids();
+        let (own, peer) = match self.role {
+            Role::Provider => (provider, consumer),
+            Role::Consumer => (consumer, provider),
+        };
+        let same = |known: &str, named: Option<&str>| named.is_some_and(|named| named == known);
+        if from != self.peer || !same(&self.own_pid, own) {
+            return Err(Rejected::unknown());
+        }
+        match (&self.peer_pid, peer) {
+            (Some(known), named) if !same(known, named) => Err(Rejected::unknown()),
+            (Some(_), _) => Ok(()),
+            (None, Some(named)) => {
+                self.peer_pid = Some(named.to_owned());
+                Ok(())
+            }
+            (None, None) => Err(Rejected::unknown()),
+        }
+    }
+
+    /// The same for the answer to a message of ours, whose sender is known by the connection.
+    pub(crate) fn learn(&mut self, answer: &Pids) -> Result<(), Rejected> {
+        let (own, peer) = match self.role {
+            Role::Provider => (&answer.provider, &answer.consumer),
+            Role::Consumer => (&answer.consumer, &answer.provider),
+        };
+        if *own != self.own_pid || self.peer_pid.as_ref().is_some_and(|known| known != peer) {
+            return Err(Rejected::conflict("the answer is about another process"));
+        }
+        self.peer_pid = Some(peer.clone());
+        Ok(())
+    }
+}
+
+/// Which opening message this is, as a key over all processes of one kind: the caller looks it up
+/// before it opens a new process, and lets an existing one answer a repeat. `None` for a message
+/// that opens nothing.
+#[must_use]
+pub fn opening_key(from: &str, message: &Message) -> Option<String> {
+    let (kind, pid) = match message {
+        Message::ContractRequest(m) if m.thread.pid().is_none() => ("request", &m.consumer_pid),
+        Message::ContractOffer(m) if m.thread.pid().is_none() => ("offer", &m.provider_pid),
+        Message::TransferRequest(m) => ("transfer", &m.consumer_pid),
+        _ => return None,
+    };
+    Some(serde_json::json!([kind, from, pid]).to_string())
+}

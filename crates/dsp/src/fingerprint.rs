@@ -1,0 +1,55 @@
+//! What makes two messages the same one, so that a repeat is acknowledged and not acted on.
+//!
+//! A message that carries its own `@id` is that id: two messages of one content and two ids are two
+//! messages. One without is its content.
+
+use crate::message::Message;
+use serde_json::Value;
+use twinpact_proof::digest::{sha256, to_hex};
+
+/// The message's own id, or the SHA-256 of its content when it has none.
+pub(crate) fn of(message: &Message) -> String {
+    match message.id() {
+        Some(id) => format!("id:{id}"),
+        None => of_content(message),
+    }
+}
+
+/// The SHA-256 of its content, its own `@id` left out: what an opening message is recognised by,
+/// since some connectors draw a new `@id` when they send it again.
+pub(crate) fn of_content(message: &Message) -> String {
+    let mut json = message.to_json();
+    if let Some(members) = json.as_object_mut() {
+        members.shift_remove("@id");
+    }
+    let mut text = String::new();
+    write(&json, &mut text);
+    format!("sha256:{}", to_hex(&sha256(text.as_bytes())))
+}
+
+/// Keys sorted by their bytes, so that the order of members does not matter.
+fn write(value: &Value, out: &mut String) {
+    match value {
+        Value::Array(items) => {
+            out.push('[');
+            for item in items {
+                write(item, out);
+                out.push(',');
+            }
+            out.push(']');
+        }
+        Value::Object(members) => {
+            let mut sorted: Vec<(&String, &Value)> = members.iter().collect();
+            sorted.sort_by_key(|(key, _)| key.as_str());
+            out.push('{');
+            for (key, value) in sorted {
+                out.push_str(&Value::from(key.as_str()).to_string());
+                out.push(':');
+                write(value, out);
+                out.push(',');
+            }
+            out.push('}');
+        }
+        plain => out.push_str(&plain.to_string()),
+    }
+}
