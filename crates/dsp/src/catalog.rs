@@ -1,8 +1,8 @@
 //! Our own catalogue: from offers to datasets, page by page.
 //!
-//! Datasets are sorted by id, and a cursor names the id that a page begins after, so that pages stay
-//! whole while the catalogue changes. The protocol leaves filters open; one that would change the
-//! answer is refused rather than ignored.
+//! Datasets are sorted by id, and a cursor names the id that a page begins after, so that pages
+//! stay whole while the catalogue changes. The protocol leaves filters open; one that would change
+//! the answer is refused rather than ignored.
 
 use crate::message::{
     Access, Catalog, CatalogRequest, DataService, Dataset, Distribution, MAX_ITEMS, Offer,

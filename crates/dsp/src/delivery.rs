@@ -1,9 +1,9 @@
 //! What an answer to a message of ours means: arrived, come again, or never.
 //!
 //! Learned from connectors in the field: 409 means that the other side has not stored its own state
-//! yet and helps after some milliseconds; 404 can mean the same right after a message of theirs; any
-//! other refusal will not change by repeating it. Delays come without jitter; the caller adds its
-//! own.
+//! yet and helps after some milliseconds; 404 can mean the same right after a message of theirs;
+//! any other refusal will not change by repeating it. Delays come without jitter; the caller adds
+//! its own.
 
 /// What to do after an answer, or after none.
 #[derive(Debug, Clone, PartialEq, Eq)]

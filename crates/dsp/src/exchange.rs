@@ -66,7 +66,7 @@ pub enum Whose {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Put into the outbox.
-    Send(Outgoing),
+    Send(Box<Outgoing>),
     /// Send once more what the outbox holds under this `@id`. The state keeps no message: one may
     /// hold a token, and tokens are not logged.
     Resend {
@@ -126,8 +126,8 @@ pub struct Record {
     pub why: String,
 }
 
-/// What has been sent and received in one process: enough to tell a repeat from a new message, and to
-/// know whether the other side has our last one.
+/// What has been sent and received in one process: enough to tell a repeat from a new message, and
+/// to know whether the other side has our last one.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Post {
     /// The content of the opening message, when it was theirs.
@@ -271,16 +271,20 @@ impl Party {
         }
     }
 
-    /// The same for the answer to a message of ours, whose sender is known by the connection.
+    /// Takes the process ids of a status that answers us; the sender is known by the connection. An
+    /// empty id is one that they do not know.
     pub(crate) fn learn(&mut self, answer: &Pids) -> Result<(), Rejected> {
         let (own, peer) = match self.role {
             Role::Provider => (&answer.provider, &answer.consumer),
             Role::Consumer => (&answer.consumer, &answer.provider),
         };
-        if *own != self.own_pid || self.peer_pid.as_ref().is_some_and(|known| known != peer) {
+        let other = self.peer_pid.as_ref().is_some_and(|known| known != peer && !peer.is_empty());
+        if *own != self.own_pid || other {
             return Err(Rejected::conflict("the answer is about another process"));
         }
-        self.peer_pid = Some(peer.clone());
+        if self.peer_pid.is_none() && !peer.is_empty() {
+            self.peer_pid = Some(peer.clone());
+        }
         Ok(())
     }
 }

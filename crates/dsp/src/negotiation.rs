@@ -1,9 +1,9 @@
 //! The contract negotiation machine, both sides (Dataspace Protocol 2025-1, contract negotiation).
 //!
 //! [`step`] is pure: state and input in, next state and effects out. We send only what the
-//! protocol's figure allows; a termination is taken in every state that is not final. A message that
-//! was taken before is acknowledged again and changes nothing. Whose turn it is and until when is
-//! always part of the state, so that nothing waits unseen.
+//! protocol's figure allows; a termination is taken in every state that is not final. A message
+//! that was taken before is acknowledged again and changes nothing. Whose turn it is and until when
+//! is always part of the state, so that nothing waits unseen.
 
 use crate::exchange::{
     Effect, Ended, Expect, MAX_DOUBTS, OWN_PATIENCE_S, Outgoing, PEER_PATIENCE_S, Party, Post,
@@ -312,7 +312,8 @@ fn opened(next: Negotiation, first: Option<(&str, Message)>) -> Step {
     let mut effects = Vec::new();
     if let Some((path, message)) = first {
         let (to, path) = (next.party.address.clone(), path.to_owned());
-        effects.push(Effect::Send(Outgoing { to, path, message, expect: Expect::Process }));
+        let first = Outgoing { to, path, message, expect: Expect::Process };
+        effects.push(Effect::Send(Box::new(first)));
     }
     let why = "the negotiation opens".to_owned();
     let to = next.state.name().to_owned();
@@ -325,8 +326,8 @@ fn opened(next: Negotiation, first: Option<(&str, Message)>) -> Step {
 ///
 /// # Errors
 /// `dsp.unknown` when the message is not for this process or this sender, `dsp.transition` when it
-/// does not fit the state, `dsp.conflict` when it contradicts an earlier one, `dsp.decision` when we
-/// may not do this now. The state is unchanged then.
+/// does not fit the state, `dsp.conflict` when it contradicts an earlier one, `dsp.decision` when
+/// we may not do this now. The state is unchanged then.
 pub fn step(state: &Negotiation, input: Input<'_>, now: WallTime) -> Result<Step, Rejected> {
     match input {
         Input::Received { from, message } => received(state, from, message, now),
@@ -446,7 +447,7 @@ fn decide(state: &Negotiation, decision: Decision, now: WallTime) -> Result<Step
     let why = format!("we decided to {}", decision.name());
     let outgoing = outgoing(&state.party, &peer_pid, id, decision);
     let mut step = next.moved(to, Whose::Ours, why, now);
-    step.effects.insert(0, Effect::Send(outgoing));
+    step.effects.insert(0, Effect::Send(Box::new(outgoing)));
     Ok(step)
 }
 
@@ -493,12 +494,13 @@ fn delivered(
     answer: Option<&Message>,
     now: WallTime,
 ) -> Result<Step, Rejected> {
-    let mut next = state.clone();
-    if let Some(Message::Negotiation(answer)) = answer {
-        next.party.learn(&answer.pids)?;
-    }
     if state.post.unacknowledged.as_deref() != Some(id) {
-        return Ok(Step { next, effects: Vec::new() });
+        return Ok(state.unchanged());
+    }
+    let mut next = state.clone();
+    // Only the answer to an opening says something that we do not know.
+    if let (None, Some(Message::Negotiation(answer))) = (&state.party.peer_pid, answer) {
+        next.party.learn(&answer.pids)?;
     }
     if next.party.peer_pid.is_none() {
         // Taken, but the answer names no process: it cannot be continued.
@@ -601,7 +603,7 @@ impl Negotiation {
             State::Terminated => return "nothing: the negotiation was terminated".to_owned(),
         };
         let who = match self.turn() {
-            Whose::Ours => format!("us, the {}", self.party.role.name()),
+            Whose::Ours => format!("us, the {},", self.party.role.name()),
             _ => format!("the {} {}", self.party.role.other().name(), self.party.peer),
         };
         let until = self.deadline.map_or_else(String::new, |d| format!(", until {}", d.0));
@@ -697,7 +699,7 @@ impl Negotiation {
         let tell = self.party.peer_pid.as_ref().map(|pid| {
             let id = Some(next.post.number(&self.party.own_pid));
             let decision = Decision::Terminate { code, reason: reason.clone() };
-            Effect::Send(outgoing(&self.party, pid, id, decision))
+            Effect::Send(Box::new(outgoing(&self.party, pid, id, decision)))
         });
         let mut step = next.moved(State::Terminated, Whose::Nobody, reason, now);
         step.effects.splice(0..0, tell);

@@ -172,7 +172,9 @@ mod tests {
             json!({"permission": [{"action": "use"}]}),
         );
         check(
-            json!({"permission": [{"action": ["use", "odrl:delete"], "constraint": [], "x": null}]}),
+            json!({"permission": [{
+                "action": ["use", "odrl:delete"], "constraint": [], "x": null
+            }]}),
             json!({"permission": [{
                 "action": ["use", "http://www.w3.org/ns/odrl/2/delete"], "constraint": []
             }]}),

@@ -1,10 +1,11 @@
 //! The transfer process machine, both sides (Dataspace Protocol 2025-1, transfer process).
 //!
-//! Built like [`crate::negotiation`], with one difference: here both sides may act in the same state,
-//! so two messages can cross. As long as our last message is not acknowledged, theirs may have been
-//! sent from the state before it. Then the outcome of the higher rank holds on both sides: terminated
-//! over completed over suspended over started; the message with the lower one is refused. No data
-//! address is kept in the state, because it may hold a token, and the state is logged.
+//! Built like [`crate::negotiation`], with one difference: here both sides may act in the same
+//! state, so two messages can cross. As long as our last message is not acknowledged, theirs may
+//! have been sent from the state before it. Then the outcome of the higher rank holds on both
+//! sides: terminated over completed over suspended over started; the message with the lower one is
+//! refused. No data address is kept in the state, because it may hold a token, and the state is
+//! logged.
 
 use crate::exchange::{
     Effect, Ended, Expect, MAX_DOUBTS, OWN_PATIENCE_S, Outgoing, PEER_PATIENCE_S, Party, Post,
@@ -89,7 +90,7 @@ pub struct Transfer {
     pub post: Post,
     /// Since when it is in this state.
     pub since: WallTime,
-    /// Until when, or when to ask the other side again; absent in a final state.
+    /// Until when, or when to ask the other side again; absent when it is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<WallTime>,
 }
@@ -184,7 +185,8 @@ pub fn open_as_consumer(
         callback: crate::message::address(opening.callback, "the callback address")?,
     });
     let (to, path) = (next.party.address.clone(), "/transfers/request".to_owned());
-    let send = Effect::Send(Outgoing { to, path, message, expect: Expect::Process });
+    let request = Outgoing { to, path, message, expect: Expect::Process };
+    let send = Effect::Send(Box::new(request));
     Ok(next.opened(Whose::Ours, Some(send)))
 }
 
@@ -210,8 +212,8 @@ pub fn open_as_provider(
 ///
 /// # Errors
 /// `dsp.unknown` when the message is not for this process or this sender, `dsp.transition` when it
-/// does not fit the state, `dsp.conflict` when it contradicts an earlier one, `dsp.decision` when we
-/// may not do this now. The state is unchanged then.
+/// does not fit the state, `dsp.conflict` when it contradicts an earlier one, `dsp.decision` when
+/// we may not do this now. The state is unchanged then.
 pub fn step(state: &Transfer, input: Input<'_>, now: WallTime) -> Result<Step, Rejected> {
     match input {
         Input::Received { from, message } => received(state, from, message, now),
@@ -261,7 +263,7 @@ fn received(
         return Err(Rejected::transition("this transfer has taken too many messages"));
     }
     next.post.take(message);
-    next.prior = None;
+    next.settle();
     if to == state.state {
         return Ok(Step { next, effects: Vec::new() });
     }
@@ -313,7 +315,7 @@ fn decide(state: &Transfer, decision: Decision, now: WallTime) -> Result<Step, R
         next.ended = Some(Ended { by: Whose::Ours, code, reason });
     }
     let mut step = next.moved(to, Whose::Ours, format!("we decided to {}", decision.name()), now);
-    step.effects.insert(0, Effect::Send(outgoing));
+    step.effects.insert(0, Effect::Send(Box::new(outgoing)));
     Ok(step)
 }
 
@@ -345,12 +347,13 @@ fn delivered(
     answer: Option<&Message>,
     now: WallTime,
 ) -> Result<Step, Rejected> {
-    let mut next = state.clone();
-    if let Some(Message::Transfer(answer)) = answer {
-        next.party.learn(&answer.pids)?;
-    }
     if state.post.unacknowledged.as_deref() != Some(id) {
-        return Ok(Step { next, effects: Vec::new() });
+        return Ok(state.unchanged());
+    }
+    let mut next = state.clone();
+    // Only the answer to an opening says something that we do not know.
+    if let (None, Some(Message::Transfer(answer))) = (&state.party.peer_pid, answer) {
+        next.party.learn(&answer.pids)?;
     }
     if next.party.peer_pid.is_none() {
         return Ok(undelivered(state, id, "the answer names no process id", now));
@@ -361,7 +364,8 @@ fn delivered(
 
 fn undelivered(state: &Transfer, id: &str, reason: &str, now: WallTime) -> Step {
     let ours = state.post.unacknowledged.as_deref();
-    if state.state.is_final() || (!id.is_empty() && ours != Some(id)) {
+    let over = state.state == State::Terminated || state.is_confirmed();
+    if over || (!id.is_empty() && ours != Some(id)) {
         return state.unchanged();
     }
     if id.is_empty() && ours.is_none() && state.state != State::Requested {
@@ -381,7 +385,7 @@ fn status(state: &Transfer, answer: &Message, now: WallTime) -> Result<Step, Rej
     let mut next = state.clone();
     next.party.learn(&answer.pids)?;
     let (at, theirs) = (state.state, answer.state);
-    if at.is_final() {
+    if at == State::Terminated || state.is_confirmed() {
         return Ok(state.unchanged());
     }
     if theirs == at {
@@ -389,7 +393,9 @@ fn status(state: &Transfer, answer: &Message, now: WallTime) -> Result<Step, Rej
         return Ok(Step { next, effects: Vec::new() });
     }
     let behind = next.post.unacknowledged.clone();
-    if theirs.is_final() || (behind.is_none() && theirs > at) {
+    // A start is never taken from a status: its message brings the data address.
+    let paused = behind.is_none() && (at, theirs) == (State::Started, State::Suspended);
+    if theirs.is_final() || paused {
         let reason = format!("found {} on the other side", theirs.name());
         next.settle();
         next.suspended_by = (theirs == State::Suspended).then_some(Whose::Peers);
@@ -412,6 +418,7 @@ fn deadline(state: &Transfer, now: WallTime) -> Step {
             state.given_up(overdue, "there was no decision in time", now)
         }
         (State::Requested, _) => state.doubted(overdue, "there was no message in time", now),
+        (State::Completed, _) => state.doubted(overdue, "the completion is not confirmed", now),
         _ => state.clone().asking("a day has passed", now),
     }
 }
@@ -449,11 +456,18 @@ impl Transfer {
             State::Started => {
                 return format!("nothing: data may flow, since {}", self.since.0);
             }
-            State::Completed => return "nothing: the transfer is complete".to_owned(),
+            State::Completed if self.is_confirmed() => {
+                return "nothing: the transfer is complete".to_owned();
+            }
+            State::Completed => {
+                return "nothing: the transfer is complete, which the other side has not \
+                        confirmed"
+                    .to_owned();
+            }
             State::Terminated => return "nothing: the transfer was terminated".to_owned(),
         };
         let who = match self.turn() {
-            Whose::Ours => format!("us, the {}", self.party.role.name()),
+            Whose::Ours => format!("us, the {},", self.party.role.name()),
             Whose::Peers => format!("the {} {}", self.party.role.other().name(), self.party.peer),
             Whose::Nobody => "either side".to_owned(),
         };
@@ -495,14 +509,27 @@ impl Transfer {
         Step { next: self, effects }
     }
 
+    /// Whether it is complete and the other side knows. As long as it does not, it may have ended
+    /// the transfer at the same time, and then that holds.
+    #[must_use]
+    pub fn is_confirmed(&self) -> bool {
+        self.state == State::Completed && self.post.unacknowledged.is_none()
+    }
+
     fn settle(&mut self) {
         self.post.settle();
         self.prior = None;
+        if self.state.is_final() {
+            self.deadline = None;
+        }
     }
 
     fn patience(&self, now: WallTime) -> Option<WallTime> {
         let seconds = match (self.state, self.turn()) {
-            (State::Completed | State::Terminated, _) => return None,
+            (State::Terminated, _) => return None,
+            (State::Completed, _) if self.is_confirmed() || self.post.doubts >= MAX_DOUBTS => {
+                return None;
+            }
             (State::Requested, Whose::Ours) => OWN_PATIENCE_S,
             _ => PEER_PATIENCE_S,
         };
@@ -526,10 +553,14 @@ impl Transfer {
 
     /// Asks the other side where it stands, or gives up when it was asked often enough.
     fn doubted(&self, code: &str, reason: &str, now: WallTime) -> Step {
+        let mut next = self.clone();
         if self.post.doubts >= MAX_DOUBTS {
+            if self.state == State::Completed {
+                next.deadline = None;
+                return Step { next, effects: Vec::new() };
+            }
             return self.given_up(code, reason, now);
         }
-        let mut next = self.clone();
         next.post.doubts = next.post.doubts.saturating_add(1);
         next.asking(reason, now)
     }
@@ -563,7 +594,7 @@ impl Transfer {
         let tell = self.party.peer_pid.as_ref().map(|pid| {
             next.prior = Some(self.state);
             let id = next.post.number(&self.party.own_pid);
-            Effect::Send(outgoing(&self.party, pid, id, &decision))
+            Effect::Send(Box::new(outgoing(&self.party, pid, id, &decision)))
         });
         let mut step = next.moved(State::Terminated, Whose::Nobody, reason.to_owned(), now);
         step.effects.splice(0..0, tell);

@@ -1,9 +1,9 @@
 //! The messages of the Dataspace Protocol 2025-1, typed.
 //!
-//! Reading is tolerant of spelling (see [`crate::terms`]) and strict about everything else: a member
-//! that is missing, of the wrong type or beyond a bound refuses the message. Members that we do not
-//! know are ignored, as the protocol's schemas allow, but never inside a policy. Writing gives
-//! exactly the form of the schemas: one context, no nulls, no trailing slash on an address.
+//! Reading is tolerant of spelling (see [`crate::terms`]) and strict about everything else: a
+//! member that is missing, of the wrong type or beyond a bound refuses the message. Members that we
+//! do not know are ignored, as the protocol's schemas allow, but never inside a policy. Writing
+//! gives exactly the form of the schemas: one context, no nulls, no trailing slash on an address.
 
 mod catalog;
 mod read;
@@ -132,8 +132,8 @@ pub struct Agreement {
 }
 
 impl Agreement {
-    /// The agreement that this offer becomes. Always made from **our own stored offer**: what a peer
-    /// sent back may have been rewritten by its JSON-LD processor.
+    /// The agreement that this offer becomes. Always made from **our own stored offer**: what a
+    /// peer sent back may have been rewritten by its JSON-LD processor.
     ///
     /// # Errors
     /// `dsp.malformed` when the offer names no target.
@@ -247,7 +247,7 @@ pub struct NegotiationEvent {
 /// `ContractNegotiation`: where a negotiation stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NegotiationStatus {
-    /// Both process ids.
+    /// Both process ids; one that the sender does not know yet is empty.
     pub pids: Pids,
     /// The state.
     pub state: crate::negotiation::State,
@@ -256,7 +256,7 @@ pub struct NegotiationStatus {
 /// `TransferProcess`: where a transfer stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransferStatus {
-    /// Both process ids.
+    /// Both process ids; one that the sender does not know yet is empty.
     pub pids: Pids,
     /// The state.
     pub state: crate::transfer::State,

@@ -128,11 +128,24 @@ fn notice(node: &Node<'_>) -> Result<Notice, Rejected> {
     Ok(Notice { id: node.at_id()?, pids: pids(node)?, code, reason })
 }
 
-/// An error may be about a process that its sender does not know.
+/// The ids of an answer, whose sender may not know one of them: absent or empty.
+fn known_pids(node: &Node<'_>) -> Result<Pids, Rejected> {
+    let pid = |term: Term| match node.text(term)? {
+        Some(text) if !text.is_empty() => node.need_id(term),
+        _ => Ok(String::new()),
+    };
+    Ok(Pids { provider: pid(dspace("providerPid"))?, consumer: pid(dspace("consumerPid"))? })
+}
+
+/// The ids of a state: both members are there, one may be empty.
+fn status_pids(node: &Node<'_>) -> Result<Pids, Rejected> {
+    node.need_text(dspace("providerPid"))?;
+    node.need_text(dspace("consumerPid"))?;
+    known_pids(node)
+}
+
 fn error_notice(node: &Node<'_>) -> Result<Notice, Rejected> {
-    let pid = |term: Term| node.text(term).map(Option::unwrap_or_default);
-    let pids =
-        Pids { provider: pid(dspace("providerPid"))?, consumer: pid(dspace("consumerPid"))? };
+    let pids = known_pids(node)?;
     let (code, reason) = (node.text(dspace("code"))?, reasons(node)?);
     Ok(Notice { id: node.at_id()?, pids, code, reason })
 }
@@ -257,14 +270,14 @@ fn negotiation_status(node: &Node<'_>) -> Result<Message, Rejected> {
     let word = node.need_word(dspace("state"))?;
     let state = negotiation::State::parse(&word)
         .ok_or_else(|| Rejected::malformed(format!("state {word:?} is unknown")))?;
-    Ok(Message::Negotiation(NegotiationStatus { pids: pids(node)?, state }))
+    Ok(Message::Negotiation(NegotiationStatus { pids: status_pids(node)?, state }))
 }
 
 fn transfer_status(node: &Node<'_>) -> Result<Message, Rejected> {
     let word = node.need_word(dspace("state"))?;
     let state = transfer::State::parse(&word)
         .ok_or_else(|| Rejected::malformed(format!("state {word:?} is unknown")))?;
-    Ok(Message::Transfer(TransferStatus { pids: pids(node)?, state }))
+    Ok(Message::Transfer(TransferStatus { pids: status_pids(node)?, state }))
 }
 
 fn transfer_request(node: &Node<'_>) -> Result<Message, Rejected> {

@@ -1,0 +1,462 @@
+//! The negotiation machine: every state × message × role, and what surrounds a step.
+
+use crate::samples::{
+    agreement, all, continues, contract_agreement, contract_offer, contract_request, event, notice,
+    offer, opens, pids, signal,
+};
+use twinpact_dsp::exchange::{
+    MAX_DOUBTS, MAX_RECEIVED, OWN_PATIENCE_S, PEER_PATIENCE_S, opening_key,
+};
+use twinpact_dsp::message::{Event, Message, Offer};
+use twinpact_dsp::negotiation::{
+    Decision, Input, Negotiation, Opening, State, Step, offer_as_provider, offered_as_consumer,
+    open_as_consumer, open_as_provider, step,
+};
+use twinpact_dsp::{Effect, Expect, Role, Status, Whose};
+use twinpact_model::{Timestamp, WallTime};
+
+const PEER: &str = "did:web:peer.example";
+
+fn at(seconds: i64) -> WallTime {
+    WallTime(Timestamp::from_seconds(1_000_000 + seconds))
+}
+
+fn opening(own_pid: &str) -> Opening<'_> {
+    Opening {
+        own_pid,
+        peer: PEER,
+        address: "https://peer.example/dsp/",
+        callback: "https://us.example/dsp/",
+    }
+}
+
+/// A negotiation of that role in that state, both process ids known.
+fn negotiation(role: Role, state: State) -> Negotiation {
+    let own = match role {
+        Role::Provider => pids().provider,
+        Role::Consumer => pids().consumer,
+    };
+    let mut it = match role {
+        Role::Provider => offer_as_provider(opening(&own), offer(), at(0)),
+        Role::Consumer => open_as_consumer(opening(&own), offer(), at(0)),
+    }
+    .unwrap()
+    .next;
+    it.party.peer_pid = Some(match role {
+        Role::Provider => pids().consumer,
+        Role::Consumer => pids().provider,
+    });
+    it.state = state;
+    it.post.unacknowledged = None;
+    it
+}
+
+fn messages() -> Vec<(&'static str, Message)> {
+    let id = Some("urn:uuid:m");
+    vec![
+        ("request", contract_request(continues("urn:uuid:p"), id)),
+        ("offer", contract_offer(continues("urn:uuid:c"), id)),
+        ("agreement", contract_agreement(id)),
+        ("verification", Message::AgreementVerification(signal(id))),
+        ("accepted", event(Event::Accepted, id)),
+        ("finalized", event(Event::Finalized, id)),
+        ("termination", Message::NegotiationTermination(notice(id))),
+        ("error", Message::NegotiationError(notice(id))),
+        ("transfer", Message::TransferCompletion(signal(id))),
+    ]
+}
+
+/// What is taken; everything else is refused.
+const TAKEN: &str = "
+    provider request OFFERED REQUESTED
+    provider accepted OFFERED ACCEPTED
+    provider verification AGREED VERIFIED
+    consumer offer REQUESTED OFFERED
+    consumer agreement REQUESTED AGREED
+    consumer agreement ACCEPTED AGREED
+    consumer finalized VERIFIED FINALIZED
+";
+
+fn taken(role: Role, name: &str, state: State) -> Option<State> {
+    if name == "termination" && state != State::Finalized {
+        return Some(State::Terminated);
+    }
+    let key = format!("{} {name} {} ", role.name(), state.name());
+    TAKEN.lines().find_map(|line| State::parse(line.trim().strip_prefix(&key)?))
+}
+
+#[test]
+fn every_message_in_every_state() {
+    let (mut ok, mut refused) = (0, 0);
+    for role in [Role::Provider, Role::Consumer] {
+        for state in State::ALL {
+            for (name, message) in messages() {
+                let before = negotiation(role, state);
+                let got = step(&before, Input::Received { from: PEER, message: &message }, at(5));
+                match taken(role, name, state) {
+                    Some(to) => {
+                        let step = got.unwrap_or_else(|e| panic!("{role:?} {state:?} {name}: {e}"));
+                        assert_eq!(step.next.state, to, "{role:?} {state:?} {name}");
+                        assert_eq!(step.effects.is_empty(), to == state, "{role:?} {state:?}");
+                        again(&step.next, &message);
+                        ok += 1;
+                    }
+                    None => {
+                        let error = got.expect_err(&format!("{role:?} {state:?} {name}"));
+                        assert_eq!(error.status, Status::BadRequest);
+                        assert_eq!(error.code.name, "dsp.transition");
+                        refused += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!((ok, refused), (7 + 12, 2 * 7 * 9 - 19));
+}
+
+/// The same message again changes nothing, in memory and after a restart.
+fn again(after: &Negotiation, message: &Message) {
+    let stored: Negotiation = serde_json::from_str(&serde_json::to_string(after).unwrap()).unwrap();
+    assert_eq!(&stored, after);
+    let step = step(&stored, Input::Received { from: PEER, message }, at(9)).unwrap();
+    assert_eq!(&step.next, after);
+    assert_eq!(step.effects, []);
+}
+
+fn decisions() -> Vec<(&'static str, Decision)> {
+    vec![
+        ("offer", Decision::Offer(offer())),
+        ("agree", Decision::Agree(agreement())),
+        ("accept", Decision::Accept),
+        ("verify", Decision::Verify),
+        ("finalize", Decision::Finalize),
+        ("counter", Decision::Counter(offer())),
+        ("terminate", Decision::Terminate { code: "x".into(), reason: "why".into() }),
+    ]
+}
+
+/// What we may decide, and what is sent where.
+const DECIDED: &str = "
+    provider offer REQUESTED OFFERED ContractOfferMessage offers
+    provider agree REQUESTED AGREED ContractAgreementMessage agreement
+    provider agree ACCEPTED AGREED ContractAgreementMessage agreement
+    provider finalize VERIFIED FINALIZED ContractNegotiationEventMessage events
+    provider terminate REQUESTED TERMINATED ContractNegotiationTerminationMessage termination
+    provider terminate OFFERED TERMINATED ContractNegotiationTerminationMessage termination
+    provider terminate ACCEPTED TERMINATED ContractNegotiationTerminationMessage termination
+    provider terminate VERIFIED TERMINATED ContractNegotiationTerminationMessage termination
+    consumer counter OFFERED REQUESTED ContractRequestMessage request
+    consumer accept OFFERED ACCEPTED ContractNegotiationEventMessage events
+    consumer verify AGREED VERIFIED ContractAgreementVerificationMessage agreement/verification
+    consumer terminate REQUESTED TERMINATED ContractNegotiationTerminationMessage termination
+    consumer terminate OFFERED TERMINATED ContractNegotiationTerminationMessage termination
+    consumer terminate AGREED TERMINATED ContractNegotiationTerminationMessage termination
+";
+
+#[test]
+fn every_decision_in_every_state() {
+    let mut ok = 0;
+    for role in [Role::Provider, Role::Consumer] {
+        for state in State::ALL {
+            for (name, decision) in decisions() {
+                let key = format!("{} {name} {} ", role.name(), state.name());
+                let expect = DECIDED.lines().find_map(|line| line.trim().strip_prefix(&key));
+                let got = step(&negotiation(role, state), Input::Decide(decision), at(5));
+                let Some(expect) = expect else {
+                    let error = got.expect_err(&key);
+                    assert_eq!(error.code.name, "dsp.decision");
+                    assert!(error.reason.contains("cannot"), "{}", error.reason);
+                    continue;
+                };
+                let step = got.unwrap_or_else(|e| panic!("{key}: {e}"));
+                let words: Vec<&str> = expect.split(' ').collect();
+                assert_eq!(step.next.state.name(), words[0], "{key}");
+                let [Effect::Send(out), Effect::Record(_), ..] = step.effects.as_slice() else {
+                    panic!("{key}: {:?}", step.effects)
+                };
+                assert_eq!(out.message.name(), words[1]);
+                let pid = step.next.party.peer_pid.as_deref().unwrap();
+                assert_eq!(out.path, format!("/negotiations/{pid}/{}", words[2]));
+                assert_eq!(out.to, "https://peer.example/dsp");
+                assert_eq!(out.message.id(), step.next.post.unacknowledged.as_deref());
+                assert_eq!(Message::parse(&out.message.to_json()).as_ref(), Ok(&out.message));
+                ok += 1;
+            }
+        }
+    }
+    assert_eq!(ok, DECIDED.trim().lines().count());
+}
+
+#[test]
+fn strangers_learn_nothing() {
+    let unknown = |result: Result<Step, twinpact_dsp::Rejected>| {
+        let error = result.unwrap_err();
+        assert_eq!(error.status, Status::NotFound);
+        assert_eq!(error, twinpact_dsp::Rejected::unknown());
+    };
+    let before = negotiation(Role::Provider, State::Offered);
+    let good = event(Event::Accepted, None);
+    unknown(step(&before, Input::Received { from: "did:web:other", message: &good }, at(1)));
+    for (provider, consumer) in
+        [("urn:uuid:p", "x"), ("x", "urn:uuid:c"), ("urn:uuid:c", "urn:uuid:p")]
+    {
+        let Message::NegotiationEvent(mut bad) = good.clone() else { panic!() };
+        bad.pids.provider = provider.to_owned();
+        bad.pids.consumer = consumer.to_owned();
+        let message = Message::NegotiationEvent(bad);
+        unknown(step(&before, Input::Received { from: PEER, message: &message }, at(1)));
+    }
+    // Messages of no process, and an opening of another participant.
+    for message in all() {
+        if message.pids() == (None, None) {
+            unknown(step(&before, Input::Received { from: PEER, message: &message }, at(1)));
+        }
+    }
+    let first = contract_request(opens(), None);
+    unknown(step(&before, Input::Received { from: "did:web:other", message: &first }, at(1)));
+}
+
+fn opened(message: &Message) -> Step {
+    match message {
+        Message::ContractRequest(m) => open_as_provider(PEER, m, "urn:uuid:p", at(0)).unwrap(),
+        Message::ContractOffer(m) => offered_as_consumer(PEER, m, "urn:uuid:c", at(0)).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_first_message_opens_one_process() {
+    for message in [contract_request(opens(), None), contract_offer(opens(), Some("urn:m"))] {
+        let opened = opened(&message);
+        let key = opening_key(PEER, &message).unwrap();
+        assert_ne!(opening_key("did:web:other", &message), Some(key));
+        again(&opened.next, &message);
+        assert_eq!(opened.next.party.address, "https://peer.example/dsp");
+        // A new `@id` on the same content is still the same request.
+        let mut json = message.to_json();
+        json["@id"] = "urn:uuid:new".into();
+        again(&opened.next, &Message::parse(&json).unwrap());
+        json["offer"]["@id"] = "urn:uuid:another".into();
+        let other = Message::parse(&json).unwrap();
+        let error =
+            step(&opened.next, Input::Received { from: PEER, message: &other }, at(1)).unwrap_err();
+        assert_eq!((error.status, error.code.name), (Status::Conflict, "dsp.conflict"));
+    }
+    let Message::ContractRequest(counter) = contract_request(continues("urn:uuid:p"), None) else {
+        panic!()
+    };
+    assert_eq!(
+        open_as_provider(PEER, &counter, "urn:uuid:p", at(0)).unwrap_err().status,
+        Status::NotFound
+    );
+}
+
+#[test]
+fn we_open_with_our_address() {
+    let step = open_as_consumer(opening("urn:uuid:c"), offer(), at(0)).unwrap();
+    let [Effect::Send(out), Effect::Record(record), Effect::Schedule { deadline }] =
+        step.effects.as_slice()
+    else {
+        panic!()
+    };
+    assert_eq!(out.path, "/negotiations/request");
+    assert_eq!(out.expect, Expect::Process);
+    assert_eq!(out.message.to_json()["callbackAddress"], "https://us.example/dsp");
+    assert_eq!((record.from.as_deref(), record.to.as_str()), (None, "REQUESTED"));
+    assert_eq!(*deadline, at(PEER_PATIENCE_S));
+    let step = offer_as_provider(opening("urn:uuid:p"), offer(), at(0)).unwrap();
+    let [Effect::Send(out), ..] = step.effects.as_slice() else { panic!() };
+    assert_eq!(out.path, "/negotiations/offers");
+    let aimless = Offer { target: None, ..offer() };
+    assert!(offer_as_provider(opening("urn:uuid:p"), aimless, at(0)).is_err());
+    for bad in [
+        Opening { own_pid: "", ..opening("x") },
+        Opening { address: "ftp://x", ..opening("x") },
+        Opening { callback: "x", ..opening("x") },
+        Opening { peer: "", ..opening("x") },
+    ] {
+        assert!(open_as_consumer(bad, offer(), at(0)).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn their_first_message_can_overtake_their_answer() {
+    let first = open_as_consumer(opening("urn:uuid:c"), offer(), at(0)).unwrap().next;
+    let nothing_yet = step(&first, Input::Decide(decisions().remove(6).1), at(1)).unwrap_err();
+    assert!(nothing_yet.reason.contains("not answered"), "{}", nothing_yet.reason);
+    let message = contract_agreement(Some("urn:m"));
+    let agreed = step(&first, Input::Received { from: PEER, message: &message }, at(1)).unwrap();
+    assert_eq!(agreed.next.state, State::Agreed);
+    assert_eq!(agreed.next.party.peer_pid.as_deref(), Some("urn:uuid:p"));
+    // The answer is no news then, whatever it says.
+    let mut other = negotiation(Role::Provider, State::Requested);
+    for pid in ["urn:uuid:p", "urn:uuid:other"] {
+        other.party.own_pid = pid.to_owned();
+        let answer = other.status();
+        let late = Input::Delivered { id: "urn:uuid:c#1", answer: Some(&answer) };
+        assert_eq!(step(&agreed.next, late, at(2)).unwrap().next, agreed.next);
+    }
+    // An answer for another process of ours is a contradiction.
+    other.party.peer_pid = Some("urn:uuid:not-ours".to_owned());
+    let answer = other.status();
+    let wrong = Input::Delivered { id: "urn:uuid:c#1", answer: Some(&answer) };
+    assert_eq!(step(&first, wrong, at(2)).unwrap_err().code.name, "dsp.conflict");
+}
+
+#[test]
+fn a_repeat_is_told_by_its_id() {
+    let before = negotiation(Role::Provider, State::Offered);
+    let counter = |id| contract_request(continues("urn:uuid:p"), id);
+    let take = |state: &Negotiation, message: &Message| {
+        step(state, Input::Received { from: PEER, message }, at(1))
+    };
+    let after = take(&before, &counter(Some("urn:1"))).unwrap().next;
+    assert_eq!(take(&after, &counter(Some("urn:1"))).unwrap().effects, []);
+    // Equal content under another id is a second counter-offer, which the state does not allow.
+    assert_eq!(take(&after, &counter(Some("urn:2"))).unwrap_err().code.name, "dsp.transition");
+    // A repeat is known for ever, also when the state has moved on.
+    let offered = step(&after, Input::Decide(Decision::Offer(offer())), at(2)).unwrap().next;
+    assert_eq!(take(&offered, &counter(Some("urn:1"))).unwrap().next, offered);
+    // Without an id it is the content.
+    let after = take(&before, &counter(None)).unwrap().next;
+    assert_eq!(take(&after, &counter(None)).unwrap().effects, []);
+}
+
+#[test]
+fn rounds_have_a_bound() {
+    let mut it = negotiation(Role::Provider, State::Offered);
+    let mut n = 0;
+    loop {
+        let id = format!("urn:{n}");
+        let message = contract_request(continues("urn:uuid:p"), Some(&id));
+        match step(&it, Input::Received { from: PEER, message: &message }, at(1)) {
+            Ok(step) => it = step.next,
+            Err(error) => break assert!(error.reason.contains("too many"), "{error}"),
+        }
+        it = step(&it, Input::Decide(Decision::Offer(offer())), at(1)).unwrap().next;
+        n += 1;
+    }
+    assert_eq!(n, MAX_RECEIVED);
+    let end = Message::NegotiationTermination(notice(None));
+    let ended = step(&it, Input::Received { from: PEER, message: &end }, at(1)).unwrap();
+    assert_eq!(ended.next.state, State::Terminated);
+    assert_eq!(ended.next.ended.unwrap().code.as_deref(), Some("dsp.overdue"));
+}
+
+#[test]
+fn a_deadline_says_whose_turn_it_is() {
+    for role in [Role::Provider, Role::Consumer] {
+        for state in State::ALL {
+            let mut it = negotiation(role, state);
+            it.deadline = (!state.is_final()).then_some(at(10));
+            let early = step(&it, Input::Deadline, at(9)).unwrap();
+            assert_eq!((early.next, early.effects), (it.clone(), vec![]));
+            let step = step(&it, Input::Deadline, at(10)).unwrap();
+            let text = it.waiting_for();
+            match it.turn() {
+                Whose::Nobody => {
+                    assert!(state.is_final() && step.effects.is_empty());
+                    assert!(text.starts_with("nothing"), "{text}");
+                }
+                Whose::Ours => {
+                    assert_eq!(step.next.state, State::Terminated);
+                    assert!(text.contains("waiting for us") && text.contains("until"), "{text}");
+                }
+                Whose::Peers => {
+                    assert_eq!(step.next.state, state);
+                    assert_eq!(step.next.deadline, Some(at(10 + PEER_PATIENCE_S)));
+                    assert!(step.effects.iter().any(|e| matches!(e, Effect::Ask { .. })));
+                    assert!(text.contains(PEER), "{text}");
+                }
+            }
+        }
+    }
+    let ours = open_as_provider(
+        PEER,
+        match &contract_request(opens(), None) {
+            Message::ContractRequest(m) => m,
+            _ => panic!(),
+        },
+        "urn:uuid:p",
+        at(0),
+    )
+    .unwrap()
+    .next;
+    assert_eq!(ours.deadline, Some(at(OWN_PATIENCE_S)));
+}
+
+#[test]
+fn who_was_asked_in_vain_is_left_unless_we_are_bound() {
+    for (role, state, ends) in [
+        (Role::Provider, State::Offered, true),
+        (Role::Provider, State::Agreed, true),
+        (Role::Consumer, State::Requested, true),
+        (Role::Consumer, State::Accepted, true),
+        (Role::Consumer, State::Verified, false),
+    ] {
+        let mut it = negotiation(role, state);
+        for round in 0..MAX_DOUBTS {
+            it.deadline = Some(at(1));
+            it = step(&it, Input::Deadline, at(1)).unwrap().next;
+            assert_eq!((it.state, it.post.doubts), (state, round + 1));
+        }
+        it.deadline = Some(at(1));
+        let last = step(&it, Input::Deadline, at(1)).unwrap();
+        assert_eq!(last.next.state == State::Terminated, ends, "{role:?} {state:?}");
+        let told = last.effects.iter().any(|e| matches!(e, Effect::Send(_)));
+        assert_eq!(told, ends);
+        // An operator may end it as soon as the other side was asked in vain, by the same rule.
+        let end = Decision::Terminate { code: "x".into(), reason: "y".into() };
+        assert_eq!(step(&it, Input::Decide(end), at(1)).is_ok(), ends, "{role:?} {state:?}");
+    }
+}
+
+#[test]
+fn what_is_not_taken_is_asked_about() {
+    let offered = negotiation(Role::Consumer, State::Offered);
+    let accepted = step(&offered, Input::Decide(Decision::Accept), at(1)).unwrap().next;
+    let id = accepted.post.unacknowledged.clone().unwrap();
+    let other = Input::Undelivered { id: "urn:other", reason: "status 400" };
+    assert_eq!(step(&accepted, other, at(2)).unwrap().next, accepted);
+    let lost = Input::Undelivered { id: &id, reason: "status 400" };
+    let asked = step(&accepted, lost, at(2)).unwrap();
+    assert!(asked.effects.contains(&Effect::Ask {
+        to: "https://peer.example/dsp".into(),
+        path: "/negotiations/urn:uuid:p".into()
+    }));
+    let answer = |state| {
+        let status = negotiation(Role::Provider, state).status();
+        step(&asked.next, Input::Status(&status), at(3)).unwrap()
+    };
+    // They have it: settled. They are behind: again. They ended it: so do we.
+    assert_eq!(answer(State::Accepted).next.post.unacknowledged, None);
+    assert_eq!(answer(State::Offered).effects, [Effect::Resend { id: id.clone() }]);
+    assert_eq!(answer(State::Terminated).next.state, State::Terminated);
+    // A status of something else is no answer.
+    let wrong = Message::NegotiationError(notice(None));
+    assert!(step(&asked.next, Input::Status(&wrong), at(3)).is_err());
+
+    let verified = negotiation(Role::Consumer, State::Verified);
+    let finalized = negotiation(Role::Provider, State::Finalized).status();
+    let step = step(&verified, Input::Status(&finalized), at(3)).unwrap();
+    assert_eq!(step.next.state, State::Finalized);
+}
+
+#[test]
+fn an_opening_that_nobody_takes_ends() {
+    let first = open_as_consumer(opening("urn:uuid:c"), offer(), at(0)).unwrap().next;
+    let id = first.post.unacknowledged.clone().unwrap();
+    let lost = Input::Undelivered { id: &id, reason: "no answer after 40 attempts" };
+    let ended = step(&first, lost, at(2)).unwrap();
+    assert_eq!(ended.next.state, State::Terminated);
+    assert_eq!(ended.next.ended.unwrap().reason, ["no answer after 40 attempts"]);
+    assert!(!ended.effects.iter().any(|e| matches!(e, Effect::Send(_))));
+    // Taken without a process id: it cannot be continued either.
+    let bare = Input::Delivered { id: &id, answer: None };
+    assert_eq!(step(&first, bare, at(2)).unwrap().next.state, State::Terminated);
+    let answer = negotiation(Role::Provider, State::Requested).status();
+    let good = Input::Delivered { id: &id, answer: Some(&answer) };
+    let known = step(&first, good, at(2)).unwrap().next;
+    assert_eq!(known.party.peer_pid.as_deref(), Some("urn:uuid:p"));
+    assert_eq!(known.post.unacknowledged, None);
+}
