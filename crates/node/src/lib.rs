@@ -6,9 +6,12 @@
 pub mod api;
 pub mod clock;
 pub mod config;
+pub mod door;
+pub mod egress;
 pub mod fold;
 pub mod open;
 pub mod organisation;
+pub mod outbound;
 pub mod partition;
 pub mod prove;
 pub mod read;

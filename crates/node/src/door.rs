@@ -1,0 +1,34 @@
+//! The port through which partners ask. The federation listener calls it; the node implements it.
+
+use crate::egress::Egress;
+use std::future::Future;
+use std::pin::Pin;
+use twinpact_identity::partners::PeerIdentity;
+
+/// A partner's request, as far as HTTP goes.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// Who asks, when a client certificate was presented and verified.
+    pub peer: Option<PeerIdentity>,
+    /// The HTTP method.
+    pub method: String,
+    /// The path, as it came.
+    pub path: String,
+    /// The query, as it came.
+    pub query: Option<String>,
+    /// The access token: the value of `Authorization`, without `Bearer `.
+    pub bearer: Option<String>,
+    /// The value of `Twinpact-Assertion`.
+    pub assertion: Option<String>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// An answer that is under way.
+pub type Answering<'a> = Pin<Box<dyn Future<Output = Egress> + Send + 'a>>;
+
+/// Answers partners. What can come back is an [`Egress`] and nothing else.
+pub trait Door: Send + Sync + 'static {
+    /// Answers one request.
+    fn answer(&self, asked: Asked) -> Answering<'_>;
+}

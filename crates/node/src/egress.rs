@@ -1,0 +1,117 @@
+//! The door: the closed set of what can leave to another organisation.
+//!
+//! A twin value leaves only inside [`Delivered`], whose view is a `Permitted<View>` that nothing but a
+//! `Grant` makes. Whoever answers partners can write an [`Egress`] and nothing else.
+
+use serde_json::{Value, json};
+use twinpact_dsp::Message;
+use twinpact_model::View;
+use twinpact_model::problem::{Fault, Problem};
+use twinpact_policy::Permitted;
+
+/// What can leave.
+pub enum Egress {
+    /// A view under a permit, with its receipt.
+    Permitted(Box<Delivered>),
+    /// A message of the Dataspace Protocol, or the bare acknowledgement of one.
+    Protocol {
+        /// The HTTP status.
+        status: u16,
+        /// The body, if there is one.
+        message: Option<Box<Message>>,
+    },
+    /// One of the documents that everybody may read.
+    Public(PublicDoc),
+    /// A refusal.
+    Fault(PublicFault),
+}
+
+/// A delivery: what the grant let through, and the bundle that proves it.
+pub struct Delivered {
+    /// The view.
+    pub view: Permitted<View>,
+    /// The bundle, as text.
+    pub proof: String,
+    /// The bytes of the opened ledger entry's seed, so that the receiver checks every row.
+    pub seed: [u8; 32],
+}
+
+/// A document that everybody may read.
+pub enum PublicDoc {
+    /// Our signed organisation record.
+    Organisation(String),
+    /// The version document of the Dataspace Protocol.
+    Versions(Value),
+}
+
+/// The public half of a refusal: our own faults cross the boundary as their title only.
+pub struct PublicFault {
+    /// The HTTP status.
+    pub status: u16,
+    /// The problem document (RFC 9457).
+    pub document: Value,
+}
+
+impl PublicFault {
+    /// The public half of a problem.
+    #[must_use]
+    pub fn of(problem: &Problem) -> PublicFault {
+        let code = problem.code;
+        let status = code.class.http_status();
+        let mut document = json!({
+            "type": format!("https://w3id.org/twinpact/errors/{}", code.name),
+            "title": code.title,
+            "status": status,
+            "code": code.name,
+            "fault": match code.fault {
+                // Seen from the other side of the wire.
+                Fault::Us => "peer",
+                Fault::Peer | Fault::Caller => "caller",
+            },
+        });
+        if code.public()
+            && let Some(members) = document.as_object_mut()
+        {
+            members.insert("detail".to_owned(), Value::from(problem.message.as_str()));
+        }
+        PublicFault { status, document }
+    }
+}
+
+impl From<Problem> for Egress {
+    fn from(problem: Problem) -> Self {
+        Egress::Fault(PublicFault::of(&problem))
+    }
+}
+
+impl Delivered {
+    /// The body of a delivery: the rows as the contract names them, by when they are to be deleted,
+    /// and the proof. The only place where a twin value becomes a partner's bytes.
+    #[must_use]
+    pub fn body(&self) -> Value {
+        let view = self.view.get();
+        let columns: Vec<Value> = view
+            .columns
+            .iter()
+            .map(|c| json!({ "name": c.name, "datatype": c.datatype, "unit": c.unit }))
+            .collect();
+        let rows: Vec<Value> = view.rows.iter().map(|row| Value::from(item(row))).collect();
+        json!({
+            "view": view.id,
+            "columns": columns,
+            "rows": rows,
+            "deleteBy": self.view.delete_by().map(|t| t.0.to_string()),
+            "seed": twinpact_proof::to_hex(&self.seed),
+            "proof": self.proof,
+        })
+    }
+}
+
+/// One delivered item as the ledger commits to it and as it stands in the body: `[twin, time, values
+/// …]`, all text or null.
+#[must_use]
+pub fn item(row: &twinpact_model::Row) -> Vec<Value> {
+    let mut cells = vec![Value::from(row.twin.as_str()), Value::from(row.phen_start.to_string())];
+    cells.extend(row.values.iter().map(|v| v.as_deref().map_or(Value::Null, Value::from)));
+    cells
+}

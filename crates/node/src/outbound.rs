@@ -1,0 +1,46 @@
+//! The port through which a node calls its partners. The gateway implements it; nothing else dials.
+
+use std::future::Future;
+use std::pin::Pin;
+use twinpact_identity::spiffe::TrustDomain;
+use twinpact_model::problem::Problem;
+
+/// A call to a partner.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Whose certificate has to answer.
+    pub trust_domain: TrustDomain,
+    /// The endpoints in its pinned record: the only places that may be dialled.
+    pub pinned: Vec<String>,
+    /// `GET` or `POST`.
+    pub method: &'static str,
+    /// The absolute URL.
+    pub url: String,
+    /// Headers besides those of HTTP itself.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body; empty for `GET`.
+    pub body: Vec<u8>,
+    /// The most bytes of an answer that are read.
+    pub max_bytes: usize,
+}
+
+/// An answer, whatever its status.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// An answer that is under way.
+pub type Pending<'a> = Pin<Box<dyn Future<Output = Result<Reply, Problem>> + Send + 'a>>;
+
+/// Calls partners: over mutual TLS 1.3, to pinned endpoints only, following no redirect.
+pub trait Outbound: Send + Sync {
+    /// Makes the call.
+    ///
+    /// An error means that there is no answer: the address is not allowed, nobody answers, the
+    /// certificate is not the partner's, or the answer is too large.
+    fn call(&self, call: Call) -> Pending<'_>;
+}
