@@ -212,3 +212,61 @@ fn differences_are_sentences() {
         &["only the second allows use for research"],
     );
 }
+
+#[test]
+fn one_condition_against_another() {
+    let v = Vocabulary::standard();
+    let of = |(left, operator, right): (&str, &str, &str)| {
+        let right = match left {
+            "purpose" => format!("twinpact:purpose/{right}"),
+            "spatial" => format!("twinpact:region/{right}"),
+            _ => right.to_owned(),
+        };
+        let atom = json!({"leftOperand": left, "operator": operator, "rightOperand": right});
+        odrl::read(&json!({"permission": {"action": "use", "constraint": atom}})).unwrap().terms
+    };
+    let hours = "twinpact:odrl/localSchedule";
+    let (paris, london) = ("Mo-Fr 07:00-19:00 [Europe/Paris]", "Mo-Fr 07:00-19:00 [Europe/London]");
+    let (early, late) = ("2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z");
+    for (a, b, expect) in [
+        (
+            ("purpose", "isA", "PredictiveMaintenance"),
+            ("purpose", "isA", "Maintenance"),
+            Order::Narrower,
+        ),
+        (("purpose", "eq", "Maintenance"), ("purpose", "isA", "Maintenance"), Order::Narrower),
+        (("purpose", "isNoneOf", "Marketing"), ("purpose", "isA", "Research"), Order::Wider),
+        (("purpose", "isA", "Research"), ("purpose", "isA", "Billing"), Order::Incomparable),
+        (("spatial", "isPartOf", "FR"), ("spatial", "isPartOf", "EEA"), Order::Narrower),
+        (("spatial", "eq", "EU"), ("spatial", "isPartOf", "EU"), Order::Narrower),
+        (("spatial", "isPartOf", "EU"), ("spatial", "isPartOf", "US"), Order::Incomparable),
+        ((hours, "isPartOf", paris), (hours, "isPartOf", london), Order::Incomparable),
+        (
+            (hours, "isPartOf", paris),
+            (hours, "isPartOf", "Mo-Su 00:00-24:00 [UTC]"),
+            Order::Narrower,
+        ),
+        (
+            (hours, "isPartOf", "Mo 08:00-09:00 [Europe/Paris]"),
+            (hours, "isPartOf", paris),
+            Order::Narrower,
+        ),
+        (
+            (hours, "isPartOf", "Sa 08:00-09:00 [Europe/Paris]"),
+            (hours, "isPartOf", paris),
+            Order::Incomparable,
+        ),
+        (("dateTime", "lt", early), ("dateTime", "lt", late), Order::Narrower),
+        (("dateTime", "lt", late), ("dateTime", "lteq", late), Order::Narrower),
+        (("dateTime", "gt", early), ("dateTime", "gteq", early), Order::Narrower),
+        (("dateTime", "gteq", early), ("dateTime", "gteq", late), Order::Wider),
+        (("dateTime", "eq", early), ("dateTime", "lteq", early), Order::Narrower),
+        (("dateTime", "eq", early), ("dateTime", "gt", early), Order::Incomparable),
+        (("dateTime", "gteq", early), ("dateTime", "eq", early), Order::Wider),
+        (("dateTime", "lt", late), ("dateTime", "gteq", early), Order::Incomparable),
+        (("dateTime", "lt", late), ("spatial", "isPartOf", "EU"), Order::Incomparable),
+    ] {
+        assert_eq!(compare(&of(a), &of(b), &v).order, expect, "{a:?} {b:?}");
+        assert_eq!(compare(&of(a), &of(a), &v).order, Order::Equal, "{a:?}");
+    }
+}
