@@ -280,7 +280,7 @@ impl<'a> Node<'a> {
     }
 }
 
-/// What `missing` members are told.
+/// The refusal of a message without this member.
 pub(crate) fn missing(name: &str) -> Rejected {
     Rejected::malformed(format!("{name} is missing"))
 }

@@ -17,7 +17,7 @@ fn project() -> PathBuf {
 
 fn python() -> PathBuf {
     let given = std::env::var_os("TWINPACT_ORACLE_PYTHON").map(PathBuf::from);
-    given.unwrap_or_else(|| project().join("oracles/.venv/bin/python3"))
+    given.unwrap_or_else(|| project().join("oracles/.venv/bin/python"))
 }
 
 /// The processor's results, one a message; `None` when there is no processor.
