@@ -57,6 +57,18 @@ codes! {
     PROOF_LEVEL = "proof.level", Caller, Unproven, "the proof holds, but at a lower level than required";
     TRUST_RECORD = "trust.record", Caller, Invalid, "this is not a signed organisation record";
     TRUST_CONFLICT = "trust.conflict", Caller, Conflict, "another record is pinned for this organisation";
+    // Partners, agreements, exchanges.
+    CONTRACT_OWNER = "contract.owner", Caller, Contract, "the contract is another organisation's";
+    CONTRACT_CONFLICT = "contract.conflict", Caller, Conflict, "this version of the contract is published with another content";
+    PARTNER_UNKNOWN = "partner.unknown", Caller, NotFound, "this organisation is no partner";
+    AGREEMENT_UNKNOWN = "agreement.unknown", Caller, NotFound, "there is no such agreement";
+    AGREEMENT_ENDED = "agreement.ended", Caller, Conflict, "the agreement does not hold any more";
+    EXCHANGE_REFUSED = "exchange.refused", Peer, Peer, "the partner ended the negotiation or transfer";
+    EXCHANGE_WAITING = "exchange.waiting", Peer, Unavailable, "the partner has not answered yet";
+    EXCHANGE_PROOF = "exchange.proof", Peer, Unproven, "the partner's delivery does not prove what it must";
+    EXCHANGE_PURPOSE = "exchange.purpose", Caller, Invalid, "no purpose or place to assert";
+    RECEIPT_UNKNOWN = "receipt.unknown", Caller, NotFound, "there is no such receipt";
+    DECISION_UNKNOWN = "decision.unknown", Caller, NotFound, "there is no such decision";
     // Clocks.
     CLOCK_NOT_DRIVEN = "clock.not_driven", Caller, Conflict, "the policy clock is the system's";
     // Contracts and their terms.

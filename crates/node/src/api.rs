@@ -116,3 +116,147 @@ pub struct AdminFile {
     /// The process.
     pub pid: u32,
 }
+
+/// The answer to `POST /contracts`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    /// The IRI of the view: what partners negotiate for.
+    pub view: String,
+    /// SHA-256 of the document.
+    pub digest: String,
+    /// Whether it is new; `false` when exactly this document was there.
+    pub new: bool,
+}
+
+/// A contract in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContractLine {
+    /// The IRI of the view.
+    pub view: String,
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The pinned model version.
+    pub model: ModelRef,
+    /// The terms in plain English.
+    pub terms: String,
+    /// SHA-256 of the document.
+    pub digest: String,
+}
+
+/// A partner in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartnerLine {
+    /// Its DID.
+    pub organisation: String,
+    /// Its name for people.
+    pub name: String,
+    /// Where it is reached.
+    pub endpoint: String,
+    /// The fingerprint of its record: to be compared by another way.
+    pub fingerprint: String,
+}
+
+/// An agreement in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgreementLine {
+    /// Its identity: SHA-256 of its normal form.
+    pub id: String,
+    /// Its `@id` between the parties.
+    pub at_id: String,
+    /// Our role.
+    pub role: String,
+    /// The other side.
+    pub partner: String,
+    /// The view.
+    pub target: String,
+    /// The terms in plain English.
+    pub terms: String,
+    /// `active`, or since when not.
+    pub state: String,
+    /// When we recorded it.
+    pub concluded: Timestamp,
+}
+
+/// A dataset of a partner's catalogue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatasetLine {
+    /// What to negotiate for.
+    pub id: String,
+    /// Its title.
+    pub title: Option<String>,
+    /// The terms in plain English.
+    pub terms: String,
+}
+
+/// `POST /negotiations`: negotiate with a partner for a dataset of its catalogue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Negotiate {
+    /// The partner's DID.
+    pub partner: String,
+    /// The dataset; may be left out when its catalogue has one only.
+    #[serde(default)]
+    pub dataset: Option<String>,
+}
+
+/// `POST /pulls`: fetch a view under an agreement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pull {
+    /// The agreement.
+    pub agreement: String,
+    /// The purpose that is asserted; the configured one when it is left out.
+    #[serde(default)]
+    pub purpose: Option<String>,
+    /// The place that is asserted; the configured one when it is left out.
+    #[serde(default)]
+    pub place: Option<String>,
+    /// Only rows from this time on.
+    #[serde(default)]
+    pub since: Option<Timestamp>,
+    /// Only rows before this time.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
+}
+
+/// What a pull brought.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pulled {
+    /// The receipt: `twinpact receipt export` writes its proof.
+    pub receipt: String,
+    /// The agreement.
+    pub agreement: String,
+    /// How many rows.
+    pub rows: usize,
+    /// The bytes of the rows.
+    pub bytes: u64,
+    /// The time of the first row, when there is one.
+    pub first: Option<Timestamp>,
+    /// The time of the last row.
+    pub last: Option<Timestamp>,
+    /// By when the copy is to be deleted.
+    pub delete_by: Option<String>,
+    /// The level at which the receipt was verified before the copy was stored.
+    pub level: String,
+}
+
+/// A recorded decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecisionLine {
+    /// Its identity.
+    pub id: String,
+    /// When it was recorded.
+    pub recorded: Timestamp,
+    /// Who asked.
+    pub caller: String,
+    /// The agreement.
+    pub agreement: String,
+    /// `policy.permit` or the code of the denial.
+    pub code: String,
+    /// One sentence: what, why, and how it would be allowed.
+    pub sentence: String,
+    /// How often it was used by a read.
+    pub used: u64,
+}

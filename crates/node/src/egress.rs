@@ -8,6 +8,7 @@ use twinpact_dsp::Message;
 use twinpact_model::View;
 use twinpact_model::problem::{Fault, Problem};
 use twinpact_policy::Permitted;
+use twinpact_proof::{Digest, to_hex};
 
 /// What can leave.
 pub enum Egress {
@@ -32,8 +33,19 @@ pub struct Delivered {
     pub view: Permitted<View>,
     /// The bundle, as text.
     pub proof: String,
-    /// The bytes of the opened ledger entry's seed, so that the receiver checks every row.
+    /// The seed of the ledger entry, so that the receiver checks every row.
     pub seed: [u8; 32],
+    /// That anchor and ledger continue what the receiver saw last.
+    pub consistency: Consistency,
+}
+
+/// Consistency proofs from the sizes that the receiver named; absent when it named none, or one that
+/// we never had.
+pub struct Consistency {
+    /// Of the anchor.
+    pub anchor: Option<Vec<Digest>>,
+    /// Of the agreement's ledger.
+    pub ledger: Option<Vec<Digest>>,
 }
 
 /// A document that everybody may read.
@@ -101,10 +113,18 @@ impl Delivered {
             "columns": columns,
             "rows": rows,
             "deleteBy": self.view.delete_by().map(|t| t.0.to_string()),
-            "seed": twinpact_proof::to_hex(&self.seed),
+            "seed": to_hex(&self.seed),
             "proof": self.proof,
+            "consistency": {
+                "anchor": hashes(self.consistency.anchor.as_deref()),
+                "ledger": hashes(self.consistency.ledger.as_deref()),
+            },
         })
     }
+}
+
+fn hashes(proof: Option<&[Digest]>) -> Value {
+    proof.map_or(Value::Null, |hashes| hashes.iter().map(|h| Value::from(to_hex(h))).collect())
 }
 
 /// One delivered item as the ledger commits to it and as it stands in the body: `[twin, time, values

@@ -1,9 +1,15 @@
 //! The state of a node: a fold over its log. Deleting everything but the log changes nothing here.
 
+use crate::agreements::Agreements;
+use crate::contracts::Contracts;
+use crate::copies::Copies;
+use crate::decisions::Decisions;
 use crate::organisation::Organisation;
+use crate::partners::PinnedPartners;
+use crate::processes::Processes;
 use twinpact_model::problem::Problem;
 use twinpact_store::Committed;
-use twinpact_store::forest::EVENTS;
+use twinpact_store::forest::{DECISIONS, EVENTS, LOCAL};
 use twinpact_twin::Twins;
 
 /// What the log says, taken together.
@@ -12,6 +18,18 @@ pub struct Fold {
     pub twins: Twins,
     /// Our own organisation record.
     pub organisation: Organisation,
+    /// Contracts that were published.
+    pub contracts: Contracts,
+    /// Pinned partners.
+    pub partners: PinnedPartners,
+    /// Agreements.
+    pub agreements: Agreements,
+    /// Negotiations, transfers, tokens, outbox.
+    pub processes: Processes,
+    /// Decisions and their uses.
+    pub decisions: Decisions,
+    /// Copies from partners, their receipts and pins.
+    pub copies: Copies,
     first_recorded: Option<i64>,
     last_recorded: i64,
 }
@@ -23,6 +41,12 @@ impl Fold {
         Fold {
             twins: Twins::new(idempotency_key),
             organisation: Organisation::default(),
+            contracts: Contracts::default(),
+            partners: PinnedPartners::default(),
+            agreements: Agreements::default(),
+            processes: Processes::default(),
+            decisions: Decisions::default(),
+            copies: Copies::default(),
             first_recorded: None,
             last_recorded: 0,
         }
@@ -36,11 +60,22 @@ impl Fold {
         let recorded = logged.entry.when.recorded.micros();
         self.first_recorded.get_or_insert(recorded);
         self.last_recorded = self.last_recorded.max(recorded);
-        if logged.tree == EVENTS {
-            self.twins.apply(&logged.entry, logged.index)?;
-            self.organisation.apply(&logged.entry)?;
+        let entry = &logged.entry;
+        match logged.tree {
+            EVENTS => {
+                self.twins.apply(entry, logged.index)?;
+                self.organisation.apply(entry)?;
+                self.contracts.apply(entry)?;
+                self.partners.apply(entry)?;
+                self.agreements.apply(entry)
+            }
+            DECISIONS => self.decisions.apply(entry, logged.index),
+            LOCAL => {
+                self.processes.apply(entry, logged.index)?;
+                self.copies.apply(entry)
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// The smallest `recorded`, in microseconds since 1970.

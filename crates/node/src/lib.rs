@@ -1,21 +1,37 @@
-//! Floor 5: a node. Read the spines first: [`record`], each a short list of calls.
+//! Floor 5: a node. Read the spines first: [`record`] (what comes in), [`answer`] (what goes out),
+//! [`negotiate`] (the protocol), each a short list of calls.
 //!
 //! There is no shared state but the log ([`partition`]) and what is folded from it ([`fold`]). A
 //! [`Node`] is a bundle of handles; no logic lives in it.
 
+pub mod agreements;
+pub mod answer;
 pub mod api;
+pub mod ask;
+pub mod assertion;
+mod bargain;
 pub mod clock;
 pub mod config;
+pub mod consumer;
+pub mod contracts;
+pub mod copies;
+pub mod decisions;
 pub mod door;
 pub mod egress;
 pub mod fold;
+pub mod ids;
+pub mod negotiate;
 pub mod open;
 pub mod organisation;
 pub mod outbound;
+pub mod outbox;
 pub mod partition;
+pub mod partners;
+pub mod processes;
 pub mod prove;
 pub mod read;
 pub mod record;
+pub mod secrets;
 
 pub use clock::{Clocks, PolicyClock};
 pub use config::Config;

@@ -4,13 +4,18 @@ use crate::clock::{Clocks, PolicyClock};
 use crate::config::{self, Config};
 use crate::fold::Fold;
 use crate::organisation;
+use crate::outbound::Outbound;
 use crate::partition::{NewEntry, Partition};
+use crate::secrets::Secrets;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
+use twinpact_contract::Vocabulary;
 use twinpact_identity::files::{Identity, IdentityFiles};
+use twinpact_identity::partners::Partners;
 use twinpact_identity::signer::Signer;
-use twinpact_identity::spiffe::TrustDomain;
+use twinpact_identity::spiffe::{SpiffeId, TrustDomain};
+use twinpact_identity::tls::Presented;
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
 use twinpact_model::{Did, codes};
@@ -30,6 +35,16 @@ pub struct Node {
     pub partition: Partition,
     /// Our certificates, and the key that signs our documents.
     pub identity: Arc<Identity>,
+    /// The roots that TLS accepts: those of the pinned partners.
+    pub tls_partners: Partners,
+    /// The certificate that we present.
+    pub presented: Presented,
+    /// The way out, once the gateway has given it.
+    pub outbound: Arc<OnceLock<Arc<dyn Outbound>>>,
+    /// What is kept in memory only.
+    pub secrets: Arc<Secrets>,
+    /// The words that policies are decided with.
+    pub vocabulary: Arc<Vocabulary>,
 }
 
 impl Node {
@@ -89,12 +104,39 @@ pub async fn open(path: &Path, policy: PolicyClock) -> Result<NodeParts, Problem
     let identity = IdentityFiles::new(path.join("identity")).load(&trust_domain)?;
     let clocks = Clocks::new(policy);
     let (store, fold, cut) = replay(directory, &config.organisation)?;
+    let fold_partners = fold.partners.tls()?;
     let (partition, writer) = Partition::start(store, fold, clocks.clone());
-    let (config, identity) = (Arc::new(config), Arc::new(identity));
-    let node = Node { config, clocks, partition, identity };
+    let tls_partners = Partners::new(fold_partners);
+    let node = Node {
+        config: Arc::new(config),
+        clocks,
+        partition,
+        identity: Arc::new(identity),
+        tls_partners,
+        presented: Presented::default(),
+        outbound: Arc::default(),
+        secrets: Arc::default(),
+        vocabulary: Arc::new(Vocabulary::standard()),
+    };
+    renew(&node)?;
     report_cut(&node, cut).await?;
     organisation::issue(&node, node.config.dsp_url(None)).await?;
     Ok(NodeParts { node, cut, writer })
+}
+
+/// Issues a fresh node certificate, good for an hour. An issuing CA that has run out leaves the node
+/// without one: it works, and refuses federation traffic only.
+///
+/// # Errors
+/// `internal` when the certificate cannot be made.
+pub fn renew(node: &Node) -> Result<(), Problem> {
+    let now = node.clocks.wall();
+    if !node.identity.issuing.validity(now).federates() {
+        node.presented.clear();
+        return Ok(());
+    }
+    let id = SpiffeId::of_node(node.identity.issuing.trust_domain(), "node")?;
+    node.presented.replace(&node.identity.issuing.issue_node(&id, now)?)
 }
 
 fn read_config(disk: &dyn Vfs, path: &Path) -> Result<Config, Problem> {

@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use twinpact_model::entry::Entry;
 use twinpact_model::problem::Problem;
 use twinpact_model::{Timestamp, codes};
@@ -142,6 +142,7 @@ enum Message {
 pub struct Partition {
     shared: Arc<RwLock<Result<Shared, Problem>>>,
     sender: Sender<Message>,
+    changes: watch::Receiver<u64>,
 }
 
 impl Partition {
@@ -152,14 +153,16 @@ impl Partition {
         let recorded = fold.last_recorded();
         let shared = Arc::new(RwLock::new(Ok(Shared { store, fold, recorded })));
         let (sender, receiver) = channel();
+        let (changed, changes) = watch::channel(0);
         let mut writer = Writer {
             shared: shared.clone(),
             clocks,
             waiting: VecDeque::new(),
             last_tick: Instant::now(),
+            changed,
         };
         let thread = std::thread::spawn(move || writer.run(&receiver));
-        (Partition { shared, sender }, thread)
+        (Partition { shared, sender, changes }, thread)
     }
 
     /// Reads the state and the log.
@@ -216,6 +219,12 @@ impl Partition {
         answered.await.map_err(|_| gone())?
     }
 
+    /// Counts durable frames; it changes whenever there is something new to read.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.clone()
+    }
+
     /// Lets the writer finish what waits and end.
     pub fn stop(&self) {
         // It has ended already when nobody receives.
@@ -229,6 +238,8 @@ struct Writer {
     /// Turns that want a proof and wait for the next tick to be due.
     waiting: VecDeque<Job>,
     last_tick: Instant,
+    /// Counts durable frames: whoever waits for a change is woken by it.
+    changed: watch::Sender<u64>,
 }
 
 impl Writer {
@@ -270,6 +281,7 @@ impl Writer {
         let wanted = !waiting.is_empty();
         let mut jobs: VecDeque<Job> = ready.into_iter().chain(waiting).collect();
         let idle_due = stop || self.last_tick.elapsed() >= IDLE_TICK;
+        let mut woken = false;
         loop {
             let Ok(state) = guard.as_mut() else {
                 // Stopped: every turn is told so, and none is run.
@@ -282,6 +294,7 @@ impl Writer {
                 answers.push(job(Turn { shared: state, clocks: &self.clocks }));
             }
             let last = jobs.is_empty();
+            let new = state.store.has_staged();
             let tick = last && (wanted || idle_due) && state.store.forest().changed();
             let durable = self.make_durable(state, tick, wanted && last);
             if let Err(problem) = &durable {
@@ -289,8 +302,15 @@ impl Writer {
             }
             answers.into_iter().for_each(|answer| answer(durable.clone()));
             if last {
+                // The state is free to be read before anybody is woken to read it.
+                drop(guard);
+                woken |= new;
+                if woken {
+                    self.changed.send_modify(|frames| *frames += 1);
+                }
                 return;
             }
+            woken |= new;
         }
     }
 

@@ -1,0 +1,273 @@
+//! Agreements: what was concluded, in which ledger deliveries under it stand, and whether it holds.
+
+use crate::api::AgreementLine;
+use crate::fold::Fold;
+use crate::open::Node;
+use crate::partition::{NewEntry, Turn};
+use std::collections::BTreeMap;
+use twinpact_contract::{odrl, text};
+use twinpact_dsp::Role;
+use twinpact_dsp::message::Agreement as Wire;
+use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
+use twinpact_model::problem::Problem;
+use twinpact_model::{Did, Timestamp, codes};
+use twinpact_policy::{AgreementFacts, State};
+use twinpact_proof::documents::Agreement as Document;
+use twinpact_proof::{Digest, Envelope, Json, to_hex};
+use twinpact_store::forest::TreeNo;
+
+/// An agreement as it stands.
+#[derive(Debug, Clone)]
+pub struct Agreement {
+    /// Its identity.
+    pub id: Digest,
+    /// The protocol's agreement.
+    pub wire: Wire,
+    /// Our role in it.
+    pub role: Role,
+    /// The other side.
+    pub peer: String,
+    /// Our signed document, as provider.
+    pub document: Option<Envelope>,
+    /// The ledger of its deliveries, as provider.
+    pub ledger: Option<TreeNo>,
+    /// When we recorded it.
+    pub concluded: Timestamp,
+    /// Whether it holds.
+    pub state: State,
+    /// Counted up whenever it stops holding.
+    pub epoch: u64,
+}
+
+/// Agreements by the hex of their identity.
+#[derive(Debug, Clone, Default)]
+pub struct Agreements {
+    by_id: BTreeMap<String, Agreement>,
+}
+
+impl Agreements {
+    /// Takes an event into the state.
+    ///
+    /// # Errors
+    /// `internal` when a logged agreement cannot be read.
+    pub fn apply(&mut self, entry: &Entry) -> Result<(), Problem> {
+        match entry.who.kind {
+            Kind::AgreementConcluded => {
+                let agreement = read(entry).ok_or_else(unreadable)?;
+                self.by_id.insert(to_hex(&agreement.id), agreement);
+            }
+            Kind::AgreementEnded => {
+                let id = entry.get("agreement").ok_or_else(unreadable)?;
+                let known = self.by_id.get_mut(id).ok_or_else(unreadable)?;
+                known.state = State::Revoked { at: entry.when.recorded };
+                known.epoch += 1;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The agreement of that identity, `@id`, or unique front of the identity.
+    ///
+    /// # Errors
+    /// `agreement.unknown`.
+    pub fn get(&self, name: &str) -> Result<&Agreement, Problem> {
+        let front = || {
+            let mut found =
+                self.by_id.range(name.to_owned()..).take_while(|(id, _)| id.starts_with(name));
+            let first = found.next().filter(|_| name.len() >= 8)?.1;
+            found.next().is_none().then_some(first)
+        };
+        let named = || self.by_id.values().find(|a| a.wire.id == name);
+        self.by_id.get(name).or_else(named).or_else(front).ok_or_else(|| {
+            Problem::new(codes::AGREEMENT_UNKNOWN, format!("there is no agreement {name:?}"))
+                .hint("list them with: twinpact agreement list")
+        })
+    }
+
+    /// All agreements.
+    pub fn iter(&self) -> impl Iterator<Item = &Agreement> {
+        self.by_id.values()
+    }
+}
+
+/// The entry that concludes an agreement. As provider it opens the ledger and signs the document
+/// that names its slot.
+///
+/// # Errors
+/// `contract.*` when its terms cannot be read; `input.too_large` when there are too many ledgers.
+pub fn conclude(
+    turn: &mut Turn<'_>,
+    node: &Node,
+    wire: &Wire,
+    role: Role,
+    peer: &str,
+) -> Result<NewEntry, Problem> {
+    let (id, policy) = identity(wire)?;
+    let mut what = vec![
+        Attribute::new("agreement", "text", to_hex(&id)),
+        Attribute::new("role", "text", role.name()),
+        Attribute::new("peer", "text", peer),
+        Attribute::new("wire", "json", to_text(wire)?),
+    ];
+    if role == Role::Provider {
+        let (number, tree) = turn.open_tree()?;
+        let document = Document {
+            issuer: wire.assigner.clone(),
+            audience: wire.assignee.clone(),
+            agreement: id,
+            at_id: wire.id.clone(),
+            target: wire.target.clone(),
+            terms: policy.terms.to_json(),
+            concluded: node.clocks.wall().0.micros(),
+            slot: u64::from(number - 1),
+            tree,
+        };
+        let envelope = document.sign(node.signer().key());
+        what.push(Attribute::new("document", "json", envelope.to_json().canonical()));
+        what.push(Attribute::new("ledger", "integer", number.to_string()));
+    }
+    Ok(NewEntry::event(event(Kind::AgreementConcluded, peer, what)))
+}
+
+/// The identity of an agreement and its policy, read from the protocol's form.
+///
+/// # Errors
+/// `contract.*` with what cannot be read.
+pub fn identity(wire: &Wire) -> Result<(Digest, odrl::Policy), Problem> {
+    let mut value = wire.policy.clone();
+    if let Some(members) = value.as_object_mut() {
+        members.insert("@type".to_owned(), "Agreement".into());
+        members.insert("@id".to_owned(), wire.id.as_str().into());
+        members.insert("target".to_owned(), wire.target.as_str().into());
+        members.insert("assigner".to_owned(), wire.assigner.as_str().into());
+        members.insert("assignee".to_owned(), wire.assignee.as_str().into());
+        if let Some(timestamp) = &wire.timestamp {
+            members.insert("timestamp".to_owned(), timestamp.as_str().into());
+        }
+    }
+    let policy = odrl::read(&value)?;
+    Ok((policy.agreement_id()?, policy))
+}
+
+/// Ends an agreement at once: tokens and grants of the old epoch are void from the next request on.
+///
+/// # Errors
+/// `agreement.unknown`; `agreement.ended` when it does not hold any more.
+pub async fn revoke(node: &Node, name: &str, reason: &str) -> Result<AgreementLine, Problem> {
+    let (name, reason) = (name.to_owned(), reason.to_owned());
+    let id = node
+        .partition
+        .turn(move |turn| {
+            let known = turn.fold().agreements.get(&name)?;
+            if known.state != State::Active {
+                return Err(Problem::new(
+                    codes::AGREEMENT_ENDED,
+                    format!("the agreement {} does not hold any more", known.wire.id),
+                ));
+            }
+            let (id, peer) = (to_hex(&known.id), known.peer.clone());
+            let what = vec![
+                Attribute::new("agreement", "text", &id),
+                Attribute::new("reason", "text", reason),
+            ];
+            turn.log(vec![NewEntry::event(event(Kind::AgreementEnded, &peer, what))])?;
+            Ok(id)
+        })
+        .await?;
+    show(node, &id)
+}
+
+/// One agreement.
+///
+/// # Errors
+/// `agreement.unknown`.
+pub fn show(node: &Node, name: &str) -> Result<AgreementLine, Problem> {
+    node.partition.read(|fold, _| fold.agreements.get(name).and_then(line))?
+}
+
+/// All agreements.
+///
+/// # Errors
+/// `store.stopped`.
+pub fn list(node: &Node) -> Result<Vec<AgreementLine>, Problem> {
+    node.partition.read(|fold, _| fold.agreements.iter().map(line).collect())?
+}
+
+fn line(agreement: &Agreement) -> Result<AgreementLine, Problem> {
+    let policy = identity(&agreement.wire)?.1;
+    Ok(AgreementLine {
+        id: to_hex(&agreement.id),
+        at_id: agreement.wire.id.clone(),
+        role: agreement.role.name().to_owned(),
+        partner: agreement.peer.clone(),
+        target: agreement.wire.target.clone(),
+        terms: text::terms(&policy.terms),
+        state: match agreement.state {
+            State::Active => "active".to_owned(),
+            State::Revoked { at } => format!("revoked at {at}"),
+            State::Terminated => "terminated".to_owned(),
+            State::Suspended => "suspended".to_owned(),
+        },
+        concluded: agreement.concluded,
+    })
+}
+
+/// What the policy engine has to know of an agreement of ours as provider.
+///
+/// # Errors
+/// `agreement.unknown` when its contract is not there any more; `contract.model`.
+pub fn facts(fold: &Fold, agreement: &Agreement) -> Result<AgreementFacts, Problem> {
+    let wire = &agreement.wire;
+    let contract = fold.contracts.get(&wire.target).ok_or_else(|| {
+        Problem::new(codes::AGREEMENT_UNKNOWN, format!("{} is not published here", wire.target))
+    })?;
+    let policy = identity(wire)?.1;
+    Ok(AgreementFacts {
+        id: to_hex(&agreement.id),
+        at_id: wire.id.clone(),
+        assigner: Did::new(wire.assigner.as_str())?,
+        assignee: Did::new(wire.assignee.as_str())?,
+        target: wire.target.clone(),
+        terms: policy.terms,
+        state: agreement.state,
+        epoch: agreement.epoch,
+        selection: contract.selection(fold.twins.model(&contract.model)?)?,
+    })
+}
+
+fn event(kind: Kind, actor: &str, what: Vec<Attribute>) -> Entry {
+    let who = Who { kind, twin: String::new(), twin_seq: 0, actor: actor.to_owned() };
+    Entry { who, when: When::default(), why: Why::default(), what }
+}
+
+fn read(entry: &Entry) -> Option<Agreement> {
+    let wire: Wire = serde_json::from_str(entry.get("wire")?).ok()?;
+    let document = entry
+        .get("document")
+        .and_then(|text| Envelope::from_json(&Json::parse(text.as_bytes()).ok()?));
+    Some(Agreement {
+        id: twinpact_proof::digest::from_hex(entry.get("agreement")?)?,
+        wire,
+        role: if entry.get("role")? == Role::Provider.name() {
+            Role::Provider
+        } else {
+            Role::Consumer
+        },
+        peer: entry.get("peer")?.to_owned(),
+        document,
+        ledger: entry.get("ledger").and_then(|n| n.parse().ok()),
+        concluded: entry.when.recorded,
+        state: State::Active,
+        epoch: 0,
+    })
+}
+
+fn to_text(wire: &Wire) -> Result<String, Problem> {
+    serde_json::to_string(wire)
+        .map_err(|e| Problem::new(codes::INTERNAL, format!("an agreement: {e}")))
+}
+
+fn unreadable() -> Problem {
+    Problem::new(codes::INTERNAL, "a logged agreement cannot be read")
+}

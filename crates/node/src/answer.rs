@@ -1,0 +1,275 @@
+//! The spine of every answer with data: identify → agreement → decide → view → oblige → log → write.
+//!
+//! It happens in one turn of the writer and one frame: the decision, its use, the ledger entry and
+//! the tick under which the receipt is proven. Nothing is sent that is not on record.
+
+use crate::agreements::{self, Agreement};
+use crate::assertion;
+use crate::decisions;
+use crate::egress::{Consistency, Delivered, Egress, item};
+use crate::fold::Fold;
+use crate::open::Node;
+use crate::partition::{NewEntry, Turn};
+use crate::prove;
+use serde_json::Value;
+use twinpact_identity::partners::PeerIdentity;
+use twinpact_identity::token::TokenDigest;
+use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
+use twinpact_model::problem::Problem;
+use twinpact_model::{PolicyTime, Timestamp, View, WallTime, codes};
+use twinpact_policy::{
+    Action, AgreementFacts, Assertion, Caller, Decision, Grant, Outcome, Permitted, Request, decide,
+};
+use twinpact_proof::build::{self, Papers};
+use twinpact_proof::bundle::Exactness;
+use twinpact_proof::documents::{Clock, Receipt};
+use twinpact_proof::{Digest, Envelope, to_hex};
+use twinpact_store::forest::TreeNo;
+use twinpact_store::{Committed, ItemPoint};
+
+/// What a partner asks for.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// Who asks.
+    pub peer: PeerIdentity,
+    /// Our id of the transfer, from the path.
+    pub transfer: String,
+    /// The access token.
+    pub token: Option<String>,
+    /// The signed assertion of purpose and place.
+    pub assertion: Option<String>,
+    /// Only rows from then on.
+    pub since: Option<Timestamp>,
+    /// Only rows before then.
+    pub until: Option<Timestamp>,
+    /// The sizes of our anchor and of the ledger that the asker saw last.
+    pub seen: (Option<u64>, Option<u64>),
+}
+
+/// What the turn leaves: a refusal that is on record, or a delivery that is.
+enum Logged {
+    Refused(Problem),
+    Delivered(Box<Ready>),
+}
+
+/// A delivery that is durable but not yet proven.
+struct Ready {
+    view: Permitted<View>,
+    entry: Committed,
+    ledger: TreeNo,
+    agreement: Envelope,
+    decision: Envelope,
+    receipt: Receipt,
+}
+
+/// Answers a request for a view.
+pub async fn answer(node: &Node, ask: Ask) -> Egress {
+    let seen = ask.seen;
+    let ours = node.clone();
+    match node.partition.turn_and_prove(move |turn| in_turn(&ours, turn, &ask)).await {
+        Err(problem) => problem.into(),
+        Ok((Logged::Refused(problem), _)) => problem.into(),
+        Ok((Logged::Delivered(ready), tick)) => match prove_delivery(node, *ready, tick, seen) {
+            Ok(delivered) => Egress::Permitted(Box::new(delivered)),
+            Err(problem) => problem.into(),
+        },
+    }
+}
+
+fn in_turn(node: &Node, turn: Turn<'_>, ask: &Ask) -> Result<Logged, Problem> {
+    let (now, wall) = (node.clocks.policy(), node.clocks.wall());
+    let (request, agreement) = identify(node, turn.fold(), ask, wall)?;
+    let facts = narrowed(agreements::facts(turn.fold(), agreement)?, ask);
+    let decision = decide(&request, &facts, now, wall, &node.vocabulary);
+    let caller = ask.peer.did.as_str();
+    let (id, record, entry) = on_record(node, &turn, &facts, caller, &decision, (now, wall))?;
+    match decision.outcome {
+        Outcome::Deny(code) => {
+            turn.log(entry.into_iter().collect())?;
+            Ok(Logged::Refused(Problem::new(code, decision.sentence)))
+        }
+        Outcome::Permit(grant) => {
+            let parts = Deciding { facts: &facts, grant: &grant, id, record, entry, caller };
+            deliver(node, turn, parts, now)
+        }
+    }
+}
+
+/// The request as the policy engine wants it, and the agreement that it is made under. A caller that
+/// is not let in to the transfer learns nothing, not even whether it is there.
+fn identify<'f>(
+    node: &Node,
+    fold: &'f Fold,
+    ask: &Ask,
+    wall: WallTime,
+) -> Result<(Request, &'f Agreement), Problem> {
+    let unknown = || Problem::new(codes::ROUTE_UNKNOWN, "there is no such transfer");
+    let transfer = fold.processes.transfers.get(&ask.transfer).ok_or_else(unknown)?;
+    if transfer.party.peer != ask.peer.did.as_str() {
+        return Err(unknown());
+    }
+    let agreement = fold.agreements.get(&transfer.agreement_id).map_err(|_| unknown())?;
+    let partner = fold.partners.get(ask.peer.did.as_str())?;
+    let digest = ask.token.as_deref().and_then(|token| TokenDigest::of(token).ok());
+    let token = digest.and_then(|d| fold.processes.tokens.get(&to_hex(&d.0)).cloned());
+    let keys = partner.record.keys_at(wall.0.micros());
+    let assertion = match &ask.assertion {
+        None => None,
+        Some(header) => Some(read_once(node, header, &keys, wall)?),
+    };
+    let request = Request {
+        action: Action::Use,
+        view: agreement.wire.target.clone(),
+        agreement: to_hex(&agreement.id),
+        transfer: ask.transfer.clone(),
+        caller: Caller { did: ask.peer.did.clone(), spiffe_id: ask.peer.spiffe_id.to_string() },
+        token,
+        assertion,
+    };
+    Ok((request, agreement))
+}
+
+fn read_once(
+    node: &Node,
+    header: &str,
+    keys: &[twinpact_proof::PublicKey],
+    wall: WallTime,
+) -> Result<Assertion, Problem> {
+    let assertion = assertion::read(header, keys)?;
+    node.secrets.assertions.take(&assertion, wall)?;
+    Ok(assertion)
+}
+
+/// The asker may narrow the view in time, never widen it.
+fn narrowed(mut facts: AgreementFacts, ask: &Ask) -> AgreementFacts {
+    facts.selection.since = ask.since;
+    facts.selection.until = ask.until;
+    facts
+}
+
+/// The decision's signed record: the standing one, or a new one with its entry.
+fn on_record(
+    node: &Node,
+    turn: &Turn<'_>,
+    facts: &AgreementFacts,
+    caller: &str,
+    decision: &Decision,
+    (now, wall): (PolicyTime, WallTime),
+) -> Result<(Digest, Envelope, Option<NewEntry>), Problem> {
+    if let Some(known) = turn.fold().decisions.standing(decision, facts.epoch, now) {
+        return Ok((known.id, known.envelope.clone(), None));
+    }
+    let forest = turn.store().forest();
+    let (id, envelope, entry) =
+        decisions::record(node, forest, facts, caller, decision, (now, wall))?;
+    Ok((id, envelope, Some(entry)))
+}
+
+/// What a permit needs to become a delivery.
+struct Deciding<'a> {
+    facts: &'a AgreementFacts,
+    grant: &'a Grant,
+    id: Digest,
+    record: Envelope,
+    entry: Option<NewEntry>,
+    caller: &'a str,
+}
+
+fn deliver(
+    node: &Node,
+    turn: Turn<'_>,
+    deciding: Deciding<'_>,
+    now: PolicyTime,
+) -> Result<Logged, Problem> {
+    let Deciding { facts, grant, id, record, entry, caller } = deciding;
+    let fold = turn.fold();
+    let agreement = fold.agreements.get(&facts.id)?;
+    let missing = || Problem::new(codes::INTERNAL, "an agreement of ours has no ledger");
+    let (document, ledger) =
+        (agreement.document.clone().ok_or_else(missing)?, agreement.ledger.ok_or_else(missing)?);
+    let agreement_id = agreement.id;
+    let rows = fold.twins.view(grant.selection());
+    let view = View { id: facts.target.clone(), columns: grant.selection().columns.clone(), rows };
+    let view = grant.apply(view, now, facts.epoch)?;
+    let items = points(view.get());
+    let bytes = items.iter().map(|point| point.lexical.len() as u64).sum();
+    let count = items.len();
+    let delivery = build::delivery_lexical(&agreement_id, &id, &facts.target, count as u64, bytes);
+    let mut entries: Vec<NewEntry> = entry.into_iter().collect();
+    entries.push(decisions::used(caller, &id, count, bytes));
+    entries.push(ledger_entry(ledger, caller, delivery, items));
+    let tree = turn.store().forest().id(ledger).ok_or_else(missing)?;
+    let entry = turn.log(entries)?.pop().ok_or_else(missing)?;
+    let receipt = Receipt {
+        issuer: facts.assigner.to_string(),
+        audience: facts.assignee.to_string(),
+        agreement: agreement_id,
+        slot: u64::from(ledger - 1),
+        tree,
+        index: entry.index,
+        leaf: entry.leaf,
+        pc: entry.pc,
+        decision: id,
+        view: facts.target.clone(),
+        count: count as u64,
+        bytes,
+        at: now.0.micros(),
+        clock: if node.clocks.is_driven() { Clock::Driven } else { Clock::System },
+        delete_by: view.delete_by().map(|t| t.0.micros()),
+        origin: String::new(),
+        tick: 0,
+    };
+    let ready = Ready { view, entry, ledger, agreement: document, decision: record, receipt };
+    Ok(Logged::Delivered(Box::new(ready)))
+}
+
+fn points(view: &View) -> Vec<ItemPoint> {
+    let point = |row: &twinpact_model::Row| ItemPoint {
+        time: row.phen_start.to_string(),
+        datatype: "row".to_owned(),
+        lexical: Value::from(item(row)).to_string(),
+    };
+    view.rows.iter().map(point).collect()
+}
+
+fn ledger_entry(ledger: TreeNo, caller: &str, delivery: String, items: Vec<ItemPoint>) -> NewEntry {
+    let who =
+        Who { kind: Kind::Delivery, twin: String::new(), twin_seq: 0, actor: caller.to_owned() };
+    let what = vec![Attribute::new("delivery", "json", delivery)];
+    let entry = Entry { who, when: When::default(), why: Why::default(), what };
+    NewEntry { tree: ledger, entry, items: Some(items) }
+}
+
+/// The receipt and its proof, once the frame with its tick is durable.
+fn prove_delivery(
+    node: &Node,
+    ready: Ready,
+    tick: u64,
+    seen: (Option<u64>, Option<u64>),
+) -> Result<Delivered, Problem> {
+    let Ready { view, entry, ledger, agreement, decision, mut receipt } = ready;
+    let (place, record, origin, consistency) = node.partition.read(|fold, store| {
+        let forest = store.forest();
+        let place = prove::place(forest, node, ledger, &entry, tick)?;
+        let (record, envelope) = fold.organisation.current()?;
+        let consistency = Consistency {
+            anchor: seen.0.and_then(|old| forest.anchor_consistency(old, tick + 1)),
+            ledger: seen.1.and_then(|old| forest.consistency(ledger, old, place.tree.size)),
+        };
+        Ok::<_, Problem>((place, envelope.clone(), record.origin.clone(), consistency))
+    })??;
+    receipt.origin = origin;
+    receipt.tick = tick;
+    let papers = Papers {
+        agreement,
+        decision: Some(decision),
+        receipt: Some(receipt.sign(node.signer().key())),
+        audience: None,
+    };
+    let opened =
+        build::open(&prove::commitment(&entry)?, &["@who", "@when", "@why", "delivery", "items"]);
+    let bundle = build::delivery(opened, Exactness::Exact, place, record, papers, None);
+    let proof = String::from_utf8(bundle.to_bytes())
+        .map_err(|_| Problem::new(codes::INTERNAL, "a bundle is not text"))?;
+    Ok(Delivered { view, proof, seed: entry.seed, consistency })
+}

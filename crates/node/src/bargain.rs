@@ -1,0 +1,355 @@
+//! What we decide ourselves on a partner's message, in the same turn in which it was taken.
+//!
+//! A request is accepted when it asks for what the contract offers or for less, and refused with a
+//! readable difference when it asks for more. An agreement is verified when it means what was asked
+//! for, however a peer's processor spelt it. No person is asked yet.
+
+use crate::agreements;
+use crate::contracts::{self, FORMAT};
+use crate::ids;
+use crate::negotiate::{Process, Refused};
+use crate::open::Node;
+use crate::partition::{NewEntry, Turn};
+use crate::processes;
+use serde_json::Value;
+use twinpact_contract::{Order, Terms, compare, odrl};
+use twinpact_dsp::message::{
+    Agreement as Wire, ContractRequest, DataAddress, Offer, TransferRequest,
+};
+use twinpact_dsp::negotiation::{self, Negotiation};
+use twinpact_dsp::route::{self, Endpoint};
+use twinpact_dsp::transfer::{self, Transfer};
+use twinpact_dsp::{Effect, Message, Rejected, Role, Status, Subject};
+use twinpact_identity::token::{AccessToken, MAX_TOKEN_SECONDS};
+use twinpact_model::problem::Problem;
+use twinpact_model::{WallTime, codes};
+use twinpact_policy::{State, TokenFacts};
+use twinpact_proof::to_hex;
+
+/// The kind of data address that HTTP pulls use.
+const HTTP_ENDPOINT: &str = "https://w3id.org/idsa/v4.1/HTTP";
+
+/// A consumer's first request: it becomes a process, and is answered by an agreement or an end.
+pub(crate) fn requested(
+    node: &Node,
+    turn: &mut Turn<'_>,
+    did: &str,
+    request: &ContractRequest,
+    key: Option<String>,
+    entries: &mut Vec<NewEntry>,
+) -> Result<Option<Message>, Refused> {
+    let now = node.clocks.wall();
+    if let twinpact_dsp::message::Thread::Opens { callback } = &request.thread {
+        pinned_callback(turn, did, callback)?;
+    }
+    let mut first = negotiation::open_as_provider(did, request, &ids::urn()?, now)?;
+    let answer = first.next.status();
+    let decision = match acceptable(node, turn, &request.offer) {
+        Ok(offer) => {
+            let us = node.config.organisation.as_str();
+            let wire = Wire::of(&offer, &ids::urn()?, us, did, now.0)?;
+            negotiation::Decision::Agree(wire)
+        }
+        Err(problem) => terminate(&problem),
+    };
+    let second = negotiation::step(&first.next, negotiation::Input::Decide(decision), now)?;
+    first.next = second.next;
+    first.effects.extend(second.effects);
+    entries.extend(negotiation_entries(&first, key)?);
+    Ok(Some(answer))
+}
+
+/// A further message of a process.
+pub(crate) fn advance(
+    node: &Node,
+    turn: &mut Turn<'_>,
+    process: Process,
+    (did, _spiffe): (&str, &str),
+    message: &Message,
+    entries: &mut Vec<NewEntry>,
+) -> Result<Option<Message>, Refused> {
+    let now = node.clocks.wall();
+    match process {
+        Process::Negotiation(state) => {
+            let input = negotiation::Input::Received { from: did, message };
+            let step = negotiation::step(&state, input, now)?;
+            if step.next != *state {
+                entries.extend(follow(node, turn, step, now)?);
+            } else if let Message::ContractRequest(_) = message {
+                return Ok(Some(state.status()));
+            }
+        }
+        Process::Transfer(state) => {
+            let input = transfer::Input::Received { from: did, message };
+            let step = transfer::step(&state, input, now)?;
+            if let Message::TransferStart(start) = message
+                && let Some(address) = &start.data_address
+            {
+                node.secrets.keep_address(&state.party.own_pid, address.clone());
+            }
+            if step.next != *state {
+                entries.extend(transfer_entries(&step, None)?);
+            } else if let Message::TransferRequest(_) = message {
+                return Ok(Some(state.status()));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// What follows from where a negotiation stands now, until it is somebody else's turn.
+fn follow(
+    node: &Node,
+    turn: &mut Turn<'_>,
+    mut step: negotiation::Step,
+    now: WallTime,
+) -> Result<Vec<NewEntry>, Refused> {
+    let mut more = Vec::new();
+    while let Some(decision) = decide(node, &step.next) {
+        let next = negotiation::step(&step.next, negotiation::Input::Decide(decision), now)?;
+        step.next = next.next;
+        step.effects.extend(next.effects);
+    }
+    let finalized = step.next.state == negotiation::State::Finalized;
+    if let (true, Some(wire)) = (finalized, &step.next.agreement) {
+        let (role, peer) = (step.next.party.role, step.next.party.peer.clone());
+        more.push(agreements::conclude(turn, node, wire, role, &peer)?);
+    }
+    let mut entries = negotiation_entries(&step, None)?;
+    entries.extend(more);
+    Ok(entries)
+}
+
+fn decide(node: &Node, state: &Negotiation) -> Option<negotiation::Decision> {
+    match (state.party.role, state.state) {
+        (Role::Provider, negotiation::State::Verified) => Some(negotiation::Decision::Finalize),
+        (Role::Consumer, negotiation::State::Agreed) => Some(match verified(node, state) {
+            Ok(()) => negotiation::Decision::Verify,
+            Err(problem) => terminate(&problem),
+        }),
+        _ => None,
+    }
+}
+
+/// Whether the agreement means what was asked for, between the two who negotiate.
+fn verified(node: &Node, state: &Negotiation) -> Result<(), Problem> {
+    let other = |why: &str| Problem::new(codes::EXCHANGE_REFUSED, format!("the agreement {why}"));
+    let wire = state.agreement.as_ref().ok_or_else(|| other("is missing"))?;
+    let policy = agreements::identity(wire)?.1;
+    if wire.assigner != state.party.peer || wire.assignee != node.config.organisation.as_str() {
+        return Err(other("is between others"));
+    }
+    if state.offer.target.as_ref().is_some_and(|target| *target != wire.target) {
+        return Err(other("is about another dataset"));
+    }
+    let asked = terms(&state.offer.policy)?;
+    match compare(&policy.terms, &asked, &node.vocabulary) {
+        c if c.order == Order::Equal => Ok(()),
+        c => Err(other(&format!("is another than was asked for: {}", c.differences.join("; ")))),
+    }
+}
+
+/// The offer that we agree to: what was asked for, when it is what the contract offers or less.
+fn acceptable(node: &Node, turn: &Turn<'_>, asked: &Offer) -> Result<Offer, Problem> {
+    let unknown = || Problem::new(codes::AGREEMENT_UNKNOWN, "the offer is not in our catalogue");
+    let fold = turn.fold();
+    let by_id = || fold.contracts.iter().find(|c| contracts::offer_id(c) == asked.id);
+    let by_target = asked.target.as_ref().and_then(|target| fold.contracts.get(target));
+    let contract = by_target.or_else(by_id).ok_or_else(unknown)?;
+    if asked.id != contracts::offer_id(contract) {
+        return Err(unknown());
+    }
+    let wanted = match asked.policy.as_object().is_some_and(serde_json::Map::is_empty) {
+        true => contract.terms().clone(),
+        false => terms(&asked.policy)?,
+    };
+    let comparison = compare(&wanted, contract.terms(), &node.vocabulary);
+    if !matches!(comparison.order, Order::Equal | Order::Narrower) {
+        let why = comparison.differences.join("; ");
+        return Err(Problem::new(codes::EXCHANGE_REFUSED, format!("it asks for more: {why}")));
+    }
+    Ok(Offer {
+        id: asked.id.clone(),
+        target: Some(contract.view_id()),
+        assigner: None,
+        assignee: None,
+        policy: Value::Object(wanted.to_odrl()),
+    })
+}
+
+/// The terms of a policy without its frame.
+pub(crate) fn terms(policy: &Value) -> Result<Terms, Problem> {
+    odrl::read(policy).map(|read| read.terms)
+}
+
+fn terminate(problem: &Problem) -> negotiation::Decision {
+    negotiation::Decision::Terminate {
+        code: problem.code.name.to_owned(),
+        reason: problem.message.clone(),
+    }
+}
+
+/// A consumer's transfer request: a token is issued, and the transfer starts.
+pub(crate) fn transfer_requested(
+    node: &Node,
+    turn: &mut Turn<'_>,
+    (did, spiffe): (&str, &str),
+    request: &TransferRequest,
+    key: Option<String>,
+    entries: &mut Vec<NewEntry>,
+) -> Result<Option<Message>, Refused> {
+    let now = node.clocks.wall();
+    pinned_callback(turn, did, &request.callback)?;
+    let mut first = transfer::open_as_provider(did, request, &ids::urn()?, now)?;
+    let answer = first.next.status();
+    let pid = first.next.party.own_pid.clone();
+    let decision = match grantable(turn, did, request) {
+        Err(problem) => transfer::Decision::Terminate {
+            code: problem.code.name.to_owned(),
+            reason: problem.message,
+        },
+        Ok((agreement, view, epoch)) => {
+            let token = AccessToken::new(&ids::random_bytes()?);
+            let facts = TokenFacts {
+                agreement,
+                transfer: pid.clone(),
+                view,
+                spiffe_id: spiffe.to_owned(),
+                epoch,
+                expires: WallTime(now.0.plus_seconds(MAX_TOKEN_SECONDS)),
+            };
+            entries.push(processes::token(did, &to_hex(&token.digest().0), &facts));
+            let address = Some(data_address(turn, &pid, token.secret())?);
+            transfer::Decision::Start { data_address: address }
+        }
+    };
+    let second = transfer::step(&first.next, transfer::Input::Decide(decision), now)?;
+    first.next = second.next;
+    first.effects.extend(second.effects);
+    for effect in &first.effects {
+        if let Effect::Send(out) = effect {
+            node.secrets.keep_message(&out.message);
+        }
+    }
+    entries.extend(transfer_entries(&first, key)?);
+    Ok(Some(answer))
+}
+
+/// The agreement, view and epoch that a transfer of this partner may start under.
+fn grantable(
+    turn: &Turn<'_>,
+    did: &str,
+    request: &TransferRequest,
+) -> Result<(String, String, u64), Problem> {
+    let agreement = turn.fold().agreements.get(&request.agreement_id)?;
+    let unknown = || Problem::new(codes::AGREEMENT_UNKNOWN, "there is no such agreement");
+    if agreement.role != Role::Provider || agreement.peer != did {
+        return Err(unknown());
+    }
+    if agreement.state != State::Active {
+        return Err(Problem::new(codes::AGREEMENT_ENDED, "the agreement does not hold any more"));
+    }
+    if request.format != FORMAT {
+        return Err(Problem::new(
+            codes::EXCHANGE_REFUSED,
+            format!("the format {} is not served, {FORMAT} is", request.format),
+        ));
+    }
+    Ok((to_hex(&agreement.id), agreement.wire.target.clone(), agreement.epoch))
+}
+
+fn data_address(turn: &Turn<'_>, pid: &str, token: &str) -> Result<DataAddress, Problem> {
+    let dsp = &turn.fold().organisation.current()?.0.dsp;
+    let base = dsp.strip_suffix("/dsp").unwrap_or(dsp);
+    Ok(DataAddress {
+        endpoint_type: HTTP_ENDPOINT.to_owned(),
+        endpoint: Some(format!("{base}/data/{}", route::segment(pid))),
+        properties: vec![
+            ("authorization".to_owned(), token.to_owned()),
+            ("authType".to_owned(), "bearer".to_owned()),
+        ],
+    })
+}
+
+/// A callback is called back only when it lies inside the partner's pinned record.
+fn pinned_callback(turn: &Turn<'_>, did: &str, callback: &str) -> Result<(), Refused> {
+    let pinned = turn.fold().partners.get(did)?.record.dsp.clone();
+    let inside = callback == pinned
+        || callback.strip_prefix(&pinned).is_some_and(|rest| rest.starts_with('/'));
+    match inside {
+        true => Ok(()),
+        false => Err(Refused::Protocol(Rejected {
+            status: Status::BadRequest,
+            code: codes::OUTGOING_ENDPOINT,
+            reason: "the callback address is not in the pinned record".to_owned(),
+        })),
+    }
+}
+
+/// The log entries of a negotiation's step.
+///
+/// # Errors
+/// `internal` when the state cannot be written.
+pub(crate) fn negotiation_entries(
+    step: &negotiation::Step,
+    key: Option<String>,
+) -> Result<Vec<NewEntry>, Problem> {
+    let party = &step.next.party;
+    let ids = (party.own_pid.as_str(), party.peer.as_str());
+    processes::entries("negotiation", written(&step.next)?, ids, key, &step.effects)
+}
+
+/// The log entries of a transfer's step.
+///
+/// # Errors
+/// `internal` when the state cannot be written.
+pub(crate) fn transfer_entries(
+    step: &transfer::Step,
+    key: Option<String>,
+) -> Result<Vec<NewEntry>, Problem> {
+    let party = &step.next.party;
+    let ids = (party.own_pid.as_str(), party.peer.as_str());
+    processes::entries("transfer", written(&step.next)?, ids, key, &step.effects)
+}
+
+fn written<T: serde::Serialize>(state: &T) -> Result<Value, Problem> {
+    serde_json::to_value(state)
+        .map_err(|e| Problem::new(codes::INTERNAL, format!("a process state: {e}")))
+}
+
+/// What an error message of this endpoint is about.
+pub(crate) fn subject<'a>(
+    endpoint: Endpoint,
+    provider: Option<&'a str>,
+    consumer: Option<&'a str>,
+) -> Subject<'a> {
+    let (provider, consumer) = (provider.unwrap_or_default(), consumer.unwrap_or_default());
+    match endpoint {
+        Endpoint::Versions => Subject::Versions,
+        Endpoint::Catalog | Endpoint::Dataset => Subject::Catalog,
+        Endpoint::TransferState
+        | Endpoint::TransferRequest
+        | Endpoint::TransferStart
+        | Endpoint::TransferCompletion
+        | Endpoint::TransferSuspension
+        | Endpoint::TransferTermination => Subject::Transfer { provider, consumer },
+        _ => Subject::Negotiation { provider, consumer },
+    }
+}
+
+/// A transfer's data address must lie inside the partner's pinned record, like every address.
+pub(crate) fn address_of(
+    transfer: &Transfer,
+    address: &DataAddress,
+    pinned_dsp: &str,
+) -> Result<String, Problem> {
+    let base = pinned_dsp.strip_suffix("/dsp").unwrap_or(pinned_dsp);
+    let endpoint = address.endpoint.clone().unwrap_or_default();
+    match endpoint.strip_prefix(base).is_some_and(|rest| rest.starts_with('/')) {
+        true => Ok(endpoint),
+        false => Err(Problem::new(
+            codes::OUTGOING_ENDPOINT,
+            format!("the data address of {} is not in its pinned record", transfer.party.peer),
+        )),
+    }
+}

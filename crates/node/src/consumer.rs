@@ -1,0 +1,406 @@
+//! What we ask of partners: their catalogue, an agreement, a view. Each waits for commits, not for
+//! time: the writer tells when something has changed.
+
+use crate::api::{AgreementLine, DatasetLine, Pull, Pulled};
+use crate::assertion;
+use crate::bargain;
+use crate::copies::{self, Copy, LedgerPin, Seen};
+use crate::fold::Fold;
+use crate::ids;
+use crate::negotiate::{opened_negotiation, opened_transfer};
+use crate::open::Node;
+use crate::outbox::call;
+use crate::{agreements, contracts};
+use serde_json::Value;
+use std::time::Duration;
+use twinpact_contract::text;
+use twinpact_dsp::message::{CatalogRequest, Offer};
+use twinpact_dsp::negotiation::{self, Opening};
+use twinpact_dsp::{MAX_CATALOG_BYTES, Message, Role, transfer};
+use twinpact_model::problem::Problem;
+use twinpact_model::{Timestamp, codes};
+use twinpact_policy::State;
+use twinpact_proof::commit::{Point, points_lexical, read_attribute};
+use twinpact_proof::digest::from_hex;
+use twinpact_proof::tree::consistent;
+use twinpact_proof::{Bundle, Level, Verdict, to_hex, verify};
+
+/// How long a command waits for a partner; the node goes on trying after it.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The most bytes of a delivery.
+const MAX_DELIVERY_BYTES: usize = 64 << 20;
+
+/// A partner's catalogue.
+///
+/// # Errors
+/// `partner.unknown`; what the partner or the way to it refuses.
+pub async fn catalog(node: &Node, partner: &str) -> Result<Vec<DatasetLine>, Problem> {
+    let datasets = offers(node, partner).await?;
+    let line = |(id, title, offer): (String, Option<String>, Offer)| DatasetLine {
+        id,
+        title,
+        terms: bargain::terms(&offer.policy).map_or_else(|p| p.message, |t| text::terms(&t)),
+    };
+    Ok(datasets.into_iter().map(line).collect())
+}
+
+async fn offers(
+    node: &Node,
+    partner: &str,
+) -> Result<Vec<(String, Option<String>, Offer)>, Problem> {
+    let dsp = node
+        .partition
+        .read(|fold, _| fold.partners.get(partner).map(|known| known.record.dsp.clone()))??;
+    let request = Message::CatalogRequest(CatalogRequest { id: None, filter: Vec::new() });
+    let body = request.to_json().to_string().into_bytes();
+    let url = format!("{dsp}/catalog/request");
+    let reply = call(node, partner, "POST", url, Vec::new(), body, MAX_CATALOG_BYTES).await?;
+    match Message::parse_catalog_bytes(&reply.body)? {
+        Message::Catalog(catalog) => Ok(catalog
+            .datasets
+            .into_iter()
+            .filter_map(|dataset| {
+                let offer = dataset.offers.into_iter().next()?;
+                Some((dataset.id, dataset.title, offer))
+            })
+            .collect()),
+        other => Err(refused(&format!("{} answered with {}", partner, other.name()))),
+    }
+}
+
+/// Negotiates with a partner for a dataset of its catalogue, on the terms that it offers.
+///
+/// # Errors
+/// `exchange.refused` when the partner ends it, `exchange.waiting` when it does not answer.
+pub async fn negotiate(
+    node: &Node,
+    partner: &str,
+    dataset: Option<&str>,
+) -> Result<AgreementLine, Problem> {
+    let found = offers(node, partner).await?;
+    let chosen = match (dataset, &found[..]) {
+        (Some(id), _) => found.iter().find(|(known, ..)| known == id),
+        (None, [only]) => Some(only),
+        (None, _) => None,
+    };
+    let Some((id, _, offer)) = chosen else {
+        let known: Vec<&str> = found.iter().map(|(id, ..)| id.as_str()).collect();
+        return Err(Problem::new(codes::AGREEMENT_UNKNOWN, "the catalogue has no such dataset")
+            .hint(format!("it has: {}", known.join(", "))));
+    };
+    let offer = Offer { target: Some(id.clone()), ..offer.clone() };
+    let (pid, us) = (ids::urn()?, own_address(node)?);
+    let peer = partner_address(node, partner)?;
+    let opening = Opening { own_pid: &pid, peer: partner, address: &peer, callback: &us };
+    let step = negotiation::open_as_consumer(opening, offer, node.clocks.wall())?;
+    let entries = opened_negotiation(&step)?;
+    node.partition.turn(move |turn| turn.log(entries).map(|_| ())).await?;
+    wait(node, |fold| agreed(fold, &pid)).await.and_then(|id| agreements::show(node, &id))
+}
+
+/// The agreement of a negotiation, once it is final.
+fn agreed(fold: &Fold, pid: &str) -> Option<Result<String, Problem>> {
+    let state = fold.processes.negotiations.get(pid)?;
+    match (state.state, &state.agreement) {
+        (negotiation::State::Finalized, Some(wire)) => Some(Ok(wire.id.clone())),
+        (negotiation::State::Terminated, _) => {
+            let why = state.ended.as_ref().map_or(String::new(), |e| e.reason.join("; "));
+            Some(Err(refused(&format!("the negotiation ended: {why}"))))
+        }
+        _ => None,
+    }
+}
+
+/// Fetches a view under an agreement: transfer, request with assertion, verification, copy and pins.
+///
+/// # Errors
+/// The partner's refusal with its sentence; `exchange.proof` when the delivery proves something else,
+/// and nothing is stored.
+pub async fn pull(node: &Node, pull: &Pull) -> Result<Pulled, Problem> {
+    let (id, wire, peer) = node.partition.read(|fold, _| {
+        let known = fold.agreements.get(&pull.agreement)?;
+        if known.role != Role::Consumer || known.state != State::Active {
+            return Err(Problem::new(codes::AGREEMENT_ENDED, "the agreement gives us nothing now"));
+        }
+        Ok((to_hex(&known.id), known.wire.clone(), known.peer.clone()))
+    })??;
+    let (purpose, place) = asserted(node, pull)?;
+    let (pid, url, token) = transfer_of(node, &wire.id, &peer).await?;
+    let assertion = assertion::sign(node, &peer, &id, &purpose, &place)?;
+    let url = with_query(node, &url, pull, &id, &peer)?;
+    let headers =
+        vec![("authorization", format!("Bearer {token}")), ("twinpact-assertion", assertion)];
+    let reply = call(node, &peer, "GET", url, headers, Vec::new(), MAX_DELIVERY_BYTES).await?;
+    if reply.status != 200 {
+        node.secrets.forget_address(&pid);
+        return Err(denied(&reply.body, reply.status));
+    }
+    store(node, &reply.body, &id, &peer).await
+}
+
+fn asserted(node: &Node, pull: &Pull) -> Result<(String, String), Problem> {
+    let missing = |what: &str| {
+        Problem::new(codes::EXCHANGE_PURPOSE, format!("no {what} to assert"))
+            .hint(format!("give --{what}, or set it under [assertions] in twinpact.toml"))
+    };
+    let own = &node.config.assertions;
+    let purpose = pull.purpose.clone().or_else(|| own.purpose.clone());
+    let place = pull.place.clone().or_else(|| own.place.clone());
+    Ok((purpose.ok_or_else(|| missing("purpose"))?, place.ok_or_else(|| missing("place"))?))
+}
+
+/// A started transfer under the agreement: one that still has its token, or a new one.
+async fn transfer_of(
+    node: &Node,
+    at_id: &str,
+    peer: &str,
+) -> Result<(String, String, String), Problem> {
+    let now = node.clocks.wall();
+    let open = node.partition.read(|fold, _| {
+        let mut started = fold.processes.transfers.values().filter(|t| {
+            // Its token is good for ten minutes; a minute is left for the way.
+            t.agreement_id == at_id
+                && t.party.role == Role::Consumer
+                && t.state == transfer::State::Started
+                && t.since.0.plus_seconds(540) > now.0
+        });
+        started.find_map(|t| usable(node, fold, &t.party.own_pid))
+    })?;
+    if let Some(usable) = open {
+        return usable;
+    }
+    let (pid, us, address) = (ids::urn()?, own_address(node)?, partner_address(node, peer)?);
+    let opening = Opening { own_pid: &pid, peer, address: &address, callback: &us };
+    let step = transfer::open_as_consumer(opening, at_id, contracts::FORMAT, None, now)?;
+    let entries = opened_transfer(&step)?;
+    node.partition.turn(move |turn| turn.log(entries).map(|_| ())).await?;
+    let ours = node.clone();
+    wait(node, move |fold| usable(&ours, fold, &pid)).await
+}
+
+/// Address and token of a transfer, once it has started.
+fn usable(
+    node: &Node,
+    fold: &Fold,
+    pid: &str,
+) -> Option<Result<(String, String, String), Problem>> {
+    let state = fold.processes.transfers.get(pid)?;
+    if state.state == transfer::State::Terminated {
+        let why = state.ended.as_ref().map_or(String::new(), |e| e.reason.join("; "));
+        return Some(Err(refused(&format!("the transfer ended: {why}"))));
+    }
+    let address = node.secrets.address(pid)?;
+    let pinned = fold.partners.get(&state.party.peer).ok()?.record.dsp.clone();
+    Some(bargain::address_of(state, &address, &pinned).and_then(|url| {
+        let token = address.property("authorization").map(str::to_owned);
+        let token = token.ok_or_else(|| refused("the data address has no token"))?;
+        Ok((pid.to_owned(), url, token))
+    }))
+}
+
+/// The data address with what narrows the view and what we saw last.
+fn with_query(
+    node: &Node,
+    url: &str,
+    pull: &Pull,
+    agreement: &str,
+    peer: &str,
+) -> Result<String, Problem> {
+    let mut parts = Vec::new();
+    parts.extend(pull.since.map(|t| format!("since={t}")));
+    parts.extend(pull.until.map(|t| format!("until={t}")));
+    let (anchor, ledger) = node.partition.read(|fold, _| {
+        let origin = fold.partners.get(peer).map(|p| p.record.origin.clone()).unwrap_or_default();
+        let ledger = fold.copies.ledger(agreement).map(|pin| pin.seen.size);
+        (fold.copies.anchor(&origin).map(|seen| seen.size), ledger)
+    })?;
+    parts.extend(anchor.map(|size| format!("anchor={size}")));
+    parts.extend(ledger.map(|size| format!("ledger={size}")));
+    Ok(if parts.is_empty() { url.to_owned() } else { format!("{url}?{}", parts.join("&")) })
+}
+
+/// Verifies a delivery and stores it; nothing is stored that does not verify.
+async fn store(node: &Node, body: &[u8], agreement: &str, peer: &str) -> Result<Pulled, Problem> {
+    let delivery: Value =
+        serde_json::from_slice(body).map_err(|_| broken("the delivery is not JSON"))?;
+    let text = |name: &str| delivery.get(name).and_then(Value::as_str);
+    let proof = text("proof").ok_or_else(|| broken("the delivery has no proof"))?.to_owned();
+    let rows = delivery.get("rows").and_then(Value::as_array).cloned();
+    let rows = rows.ok_or_else(|| broken("the delivery has no rows"))?;
+    let seed = text("seed").and_then(from_hex::<32>).ok_or_else(|| broken("there is no seed"))?;
+    let trust = node.partition.read(|fold, _| fold.partners.trust().clone())?;
+    let bundle = Bundle::parse(proof.as_bytes()).map_err(|b| broken(&b.sentence))?;
+    let verdict = verify(proof.as_bytes(), Some(&trust)).map_err(|b| broken(&b.sentence))?;
+    same_delivery(node, &bundle, &verdict, agreement, peer)?;
+    let bytes = same_rows(&bundle, &rows, &seed)?;
+    let pin = node
+        .partition
+        .read(|fold, _| continues(fold, &delivery, &bundle, &verdict, agreement))??;
+    let receipt = to_hex(&bundle.entry.leaf);
+    let time = |row: &Value| Timestamp::parse(row.get(1)?.as_str()?).ok();
+    let times: Vec<Timestamp> = rows.iter().filter_map(time).collect();
+    let delete_by = text("deleteBy").map(str::to_owned);
+    let copy = Copy {
+        agreement: agreement.to_owned(),
+        proof,
+        delete_by: delete_by.clone().unwrap_or_default(),
+        parts: Vec::new(),
+    };
+    let mut entries = copies::copy(peer, &receipt, &copy, &rows);
+    entries.push(copies::pin(peer, &pin.0, pin.1, agreement, &pin.2));
+    node.partition.turn(move |turn| turn.log(entries).map(|_| ())).await?;
+    Ok(Pulled {
+        receipt,
+        agreement: agreement.to_owned(),
+        rows: rows.len(),
+        bytes,
+        first: times.iter().min().copied(),
+        last: times.iter().max().copied(),
+        delete_by,
+        level: verdict.level.name().to_owned(),
+    })
+}
+
+/// Whether the bundle proves a delivery by this partner to us under this agreement.
+fn same_delivery(
+    node: &Node,
+    bundle: &Bundle,
+    verdict: &Verdict,
+    agreement: &str,
+    peer: &str,
+) -> Result<(), Problem> {
+    if verdict.level < Level::Signed {
+        return Err(broken("the proof is signed by nobody whom we pinned"));
+    }
+    if verdict.issuer != peer
+        || verdict.audience.as_deref() != Some(node.config.organisation.as_str())
+    {
+        return Err(broken("the proof is of a delivery between others"));
+    }
+    let document = bundle
+        .agreement
+        .as_ref()
+        .and_then(|envelope| twinpact_proof::documents::Agreement::from_envelope(envelope).ok());
+    match document {
+        Some(document) if to_hex(&document.agreement) == agreement => Ok(()),
+        _ => Err(broken("the proof is of a delivery under another agreement")),
+    }
+}
+
+/// Whether the ledger commits to exactly these rows; their bytes.
+fn same_rows(bundle: &Bundle, rows: &[Value], seed: &[u8; 32]) -> Result<u64, Problem> {
+    let other = || broken("the rows are others than the ledger commits to");
+    let mut times = Vec::with_capacity(rows.len());
+    for row in rows {
+        let time = row.get(1).and_then(Value::as_str).ok_or_else(other)?;
+        times.push((time, row.to_string()));
+    }
+    let points = times.iter().map(|(time, lexical)| Point { time, datatype: "row", lexical });
+    let expected = points_lexical(seed, points);
+    let disclosed = &bundle.commitment.disclosure.disclosed;
+    let stated = disclosed.iter().filter_map(|bytes| read_attribute(bytes));
+    let items = stated.into_iter().find(|attribute| attribute.path == "items");
+    match items {
+        Some(items) if items.lexical == expected => {
+            Ok(times.iter().map(|(_, lexical)| lexical.len() as u64).sum())
+        }
+        _ => Err(other()),
+    }
+}
+
+/// Whether anchor and ledger continue what we saw last; what is to be pinned now.
+fn continues(
+    fold: &Fold,
+    delivery: &Value,
+    bundle: &Bundle,
+    verdict: &Verdict,
+    agreement: &str,
+) -> Result<(String, Seen, LedgerPin), Problem> {
+    let origin = verdict.seen.origin.clone();
+    let anchor = Seen { size: bundle.anchor.size, root: bundle.anchor.root };
+    let ledger = LedgerPin {
+        tree: to_hex(&bundle.entry.tree),
+        slot: bundle.head.slot,
+        seen: Seen { size: bundle.tree.size, root: bundle.tree.root },
+    };
+    let proof = |name: &str| -> Vec<[u8; 32]> {
+        let items = delivery.get("consistency").and_then(|c| c.get(name)).and_then(Value::as_array);
+        items.into_iter().flatten().filter_map(|hash| from_hex(hash.as_str()?)).collect()
+    };
+    let grew = |old: Seen, new: Seen, name: &str| {
+        consistent(old.size, &old.root, new.size, &new.root, &proof(name))
+    };
+    if let Some(old) = fold.copies.anchor(&origin)
+        && !grew(old, anchor, "anchor")
+    {
+        return Err(broken("its anchor does not continue the one that we saw before"));
+    }
+    if let Some(old) = fold.copies.ledger(agreement) {
+        if (&old.tree, old.slot) != (&ledger.tree, ledger.slot) {
+            return Err(broken("the ledger is another one than before"));
+        }
+        if !grew(old.seen, ledger.seen, "ledger") {
+            return Err(broken("the ledger does not continue the one that we saw before"));
+        }
+    }
+    Ok((origin, anchor, ledger))
+}
+
+/// The bundle of a receipt.
+///
+/// # Errors
+/// `receipt.unknown`.
+pub fn receipt(node: &Node, name: &str) -> Result<String, Problem> {
+    node.partition.read(|fold, _| fold.copies.get(name).map(|copy| copy.proof.clone()))?
+}
+
+/// Waits until the state answers, woken by commits.
+async fn wait<T>(
+    node: &Node,
+    look: impl Fn(&Fold) -> Option<Result<T, Problem>>,
+) -> Result<T, Problem> {
+    let mut changes = node.partition.changes();
+    let waiting = async {
+        loop {
+            changes.borrow_and_update();
+            if let Some(answer) = node.partition.read(|fold, _| look(fold))? {
+                return answer;
+            }
+            if changes.changed().await.is_err() {
+                return Err(Problem::new(codes::STORE_STOPPED, "the node is stopping"));
+            }
+        }
+    };
+    match tokio::time::timeout(PATIENCE, waiting).await {
+        Ok(answer) => answer,
+        Err(_) => Err(Problem::new(codes::EXCHANGE_WAITING, "the partner has not answered yet")
+            .hint("the node goes on trying; run the command again later")),
+    }
+}
+
+fn own_address(node: &Node) -> Result<String, Problem> {
+    node.partition.read(|fold, _| fold.organisation.current().map(|(r, _)| r.dsp.clone()))?
+}
+
+fn partner_address(node: &Node, partner: &str) -> Result<String, Problem> {
+    node.partition.read(|fold, _| fold.partners.get(partner).map(|p| p.record.dsp.clone()))?
+}
+
+fn refused(why: &str) -> Problem {
+    Problem::new(codes::EXCHANGE_REFUSED, why)
+}
+
+fn broken(why: &str) -> Problem {
+    Problem::new(codes::EXCHANGE_PROOF, format!("nothing was stored: {why}"))
+        .hint("keep this message and talk to the partner")
+}
+
+/// The partner's refusal, in its own words.
+fn denied(body: &[u8], status: u16) -> Problem {
+    let document: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |name: &str| document.get(name).and_then(Value::as_str);
+    match text("code").and_then(codes::find) {
+        Some(code) => Problem::new(code, text("detail").unwrap_or(code.title)),
+        None => refused(&format!("the partner answered with status {status}")),
+    }
+}

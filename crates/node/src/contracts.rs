@@ -1,0 +1,164 @@
+//! Contracts that were published, and what of them a partner finds in the catalogue.
+
+use crate::api::{ContractLine, Published};
+use crate::open::Node;
+use crate::partition::NewEntry;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use twinpact_contract::{Contract, Severity, text};
+use twinpact_dsp::catalog::DatasetOffer;
+use twinpact_model::codes;
+use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
+use twinpact_model::problem::Problem;
+use twinpact_proof::to_hex;
+
+/// The transfer format that we serve.
+pub const FORMAT: &str = "HttpData-PULL";
+
+/// Contracts by the IRI of their view.
+#[derive(Debug, Clone, Default)]
+pub struct Contracts {
+    by_view: BTreeMap<String, Contract>,
+}
+
+impl Contracts {
+    /// Takes an event into the state.
+    ///
+    /// # Errors
+    /// `internal` when a logged contract cannot be read.
+    pub fn apply(&mut self, entry: &Entry) -> Result<(), Problem> {
+        if entry.who.kind != Kind::ContractPublished {
+            return Ok(());
+        }
+        let contract = entry
+            .get("document")
+            .and_then(|text| Contract::parse(text.as_bytes()).ok())
+            .ok_or_else(|| Problem::new(codes::INTERNAL, "a logged contract cannot be read"))?;
+        self.by_view.insert(contract.view_id(), contract);
+        Ok(())
+    }
+
+    /// The contract of that view.
+    #[must_use]
+    pub fn get(&self, view: &str) -> Option<&Contract> {
+        self.by_view.get(view)
+    }
+
+    /// All contracts.
+    pub fn iter(&self) -> impl Iterator<Item = &Contract> {
+        self.by_view.values()
+    }
+}
+
+/// Publishes a contract: from now on it stands in the catalogue.
+///
+/// # Errors
+/// The first error of its lint; `contract.conflict` when this version is there with another content;
+/// `contract.owner` when it is another organisation's.
+pub async fn publish(node: &Node, document: String) -> Result<Published, Problem> {
+    let contract = Contract::parse(document.as_bytes()).map_err(|found| first(&found))?;
+    let view = contract.view_id();
+    if contract.tenant != node.config.organisation {
+        return Err(Problem::new(
+            codes::CONTRACT_OWNER,
+            format!("the contract is of {}, not of {}", contract.tenant, node.config.organisation),
+        ));
+    }
+    let digest = contract.digest;
+    let new = node
+        .partition
+        .turn(move |turn| {
+            let fold = turn.fold();
+            match fold.contracts.get(&contract.view_id()) {
+                Some(known) if known.digest == contract.digest => return Ok(false),
+                Some(_) => {
+                    return Err(Problem::new(
+                        codes::CONTRACT_CONFLICT,
+                        format!(
+                            "{} {} was published with another content",
+                            contract.name, contract.version
+                        ),
+                    )
+                    .hint("a published version never changes: raise the version"));
+                }
+                None => {}
+            }
+            let model = fold.twins.model(&contract.model)?;
+            let found = contract.lint(Some(model));
+            if found.iter().any(|d| d.severity == Severity::Error) {
+                return Err(first(&found));
+            }
+            let entry = entry(&contract.model.to_string(), document);
+            turn.log(vec![NewEntry::event(entry)]).map(|_| true)
+        })
+        .await?;
+    Ok(Published { view, digest: to_hex(&digest), new })
+}
+
+/// All contracts, for their owner.
+///
+/// # Errors
+/// `store.stopped`.
+pub fn list(node: &Node) -> Result<Vec<ContractLine>, Problem> {
+    node.partition.read(|fold, _| fold.contracts.iter().map(line).collect())
+}
+
+fn line(contract: &Contract) -> ContractLine {
+    ContractLine {
+        view: contract.view_id(),
+        name: contract.name.clone(),
+        version: contract.version.clone(),
+        model: contract.model.clone(),
+        terms: text::terms(contract.terms()),
+        digest: to_hex(&contract.digest),
+    }
+}
+
+/// The offers of all contracts, to be negotiated at this base address.
+#[must_use]
+pub fn offers(contracts: &Contracts, endpoint: &str) -> Vec<DatasetOffer> {
+    let offer = |contract: &Contract| DatasetOffer {
+        id: contract.view_id(),
+        title: Some(contract.name.clone()),
+        description: Some(text::terms(contract.terms())),
+        offer_id: offer_id(contract),
+        policy: Value::Object(contract.terms().to_odrl()),
+        endpoint: endpoint.to_owned(),
+        formats: vec![FORMAT.to_owned()],
+    };
+    contracts.iter().map(offer).collect()
+}
+
+/// The `@id` of a contract's offer: it names the content, so an old offer is never taken for a new.
+#[must_use]
+pub fn offer_id(contract: &Contract) -> String {
+    format!("urn:twinpact:offer:{}", to_hex(&contract.digest))
+}
+
+fn first(found: &[twinpact_contract::Diagnostic]) -> Problem {
+    let error = found.iter().find(|d| d.severity == Severity::Error).or_else(|| found.first());
+    match error {
+        Some(d) => {
+            let problem = Problem::new(d.code, format!("line {}: {}", d.line, d.message));
+            match &d.hint {
+                Some(hint) => problem.hint(hint.clone()),
+                None => problem,
+            }
+        }
+        None => Problem::new(codes::INTERNAL, "a contract was refused without a reason"),
+    }
+}
+
+fn entry(model: &str, document: String) -> Entry {
+    Entry {
+        who: Who {
+            kind: Kind::ContractPublished,
+            twin: String::new(),
+            twin_seq: 0,
+            actor: "local".to_owned(),
+        },
+        when: When::default(),
+        why: Why { model: model.to_owned(), ..Why::default() },
+        what: vec![Attribute::new("document", "yaml", document)],
+    }
+}

@@ -1,0 +1,208 @@
+//! Decisions on record, each signed, and how often each was used.
+//!
+//! One record per question (the request without times) and epoch as long as its answer holds; then a
+//! small `Used` entry for each read.
+
+use crate::api::DecisionLine;
+use crate::open::Node;
+use crate::partition::NewEntry;
+use std::collections::BTreeMap;
+use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
+use twinpact_model::problem::Problem;
+use twinpact_model::{PolicyTime, Timestamp, WallTime, codes};
+use twinpact_policy::{AgreementFacts, Decision};
+use twinpact_proof::documents::Decision as Document;
+use twinpact_proof::{Digest, Envelope, Json, to_hex};
+use twinpact_store::forest::{DECISIONS, Forest};
+
+/// A decision on record.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// SHA-256 over the signed payload.
+    pub id: Digest,
+    /// The signed record.
+    pub envelope: Envelope,
+    /// Its index in the tree of decisions.
+    pub index: u64,
+    recorded: Timestamp,
+    caller: String,
+    agreement: String,
+    code: String,
+    sentence: String,
+    input: String,
+    epoch: u64,
+    valid_until: Option<PolicyTime>,
+    from: PolicyTime,
+    used: u64,
+}
+
+/// Decisions by the hex of their identity.
+#[derive(Debug, Clone, Default)]
+pub struct Decisions {
+    by_id: BTreeMap<String, Recorded>,
+    /// The last decision on each question.
+    by_input: BTreeMap<String, String>,
+}
+
+impl Decisions {
+    /// Takes an entry of the tree of decisions into the state.
+    ///
+    /// # Errors
+    /// `internal` when it cannot be read.
+    pub fn apply(&mut self, entry: &Entry, index: u64) -> Result<(), Problem> {
+        match entry.who.kind {
+            Kind::Decision => {
+                let recorded = read(entry, index).ok_or_else(unreadable)?;
+                self.by_input.insert(recorded.input.clone(), to_hex(&recorded.id));
+                self.by_id.insert(to_hex(&recorded.id), recorded);
+            }
+            Kind::Used => {
+                let id = entry.get("decision").ok_or_else(unreadable)?;
+                self.by_id.get_mut(id).ok_or_else(unreadable)?.used += 1;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The decision of that identity or unique front of it.
+    ///
+    /// # Errors
+    /// `decision.unknown`.
+    pub fn get(&self, id: &str) -> Result<&Recorded, Problem> {
+        let mut found = self.by_id.range(id.to_owned()..).take_while(|(k, _)| k.starts_with(id));
+        match (found.next(), found.next(), id.len()) {
+            (Some((_, one)), None, 8..) => Ok(one),
+            _ => Err(Problem::new(codes::DECISION_UNKNOWN, format!("there is no decision {id:?}"))),
+        }
+    }
+
+    /// The recorded decision that answers the same question now, with the same outcome.
+    #[must_use]
+    pub fn standing(&self, decision: &Decision, epoch: u64, now: PolicyTime) -> Option<&Recorded> {
+        let known = self.by_id.get(self.by_input.get(&to_hex(&decision.input_digest))?)?;
+        let holds = known.code == decision.code_name()
+            && known.epoch == epoch
+            && known.from <= now
+            && known.valid_until.is_none_or(|until| now < until);
+        holds.then_some(known)
+    }
+}
+
+/// The signed record of a decision and the entry that logs it.
+///
+/// # Errors
+/// `internal` when the log has no tree of decisions.
+pub fn record(
+    node: &Node,
+    forest: &Forest,
+    facts: &AgreementFacts,
+    caller: &str,
+    decision: &Decision,
+    (now, wall): (PolicyTime, WallTime),
+) -> Result<(Digest, Envelope, NewEntry), Problem> {
+    let tree = forest.id(DECISIONS).ok_or_else(unreadable)?;
+    let clock = if node.clocks.is_driven() { "driven" } else { "system" };
+    let core = Json::object([("clock", Json::text(clock)), ("record", decision.to_json())]);
+    let document = Document {
+        issuer: facts.assigner.to_string(),
+        audience: facts.assignee.to_string(),
+        agreement: twinpact_proof::digest::from_hex(&facts.id).unwrap_or_default(),
+        tree,
+        core,
+    };
+    let envelope = document.sign(node.signer().key());
+    let id = envelope.fingerprint();
+    let time = |t: Option<Timestamp>| t.map_or(String::new(), |t| t.to_string());
+    let what = vec![
+        Attribute::new("decision", "text", to_hex(&id)),
+        Attribute::new("agreement", "text", &facts.id),
+        Attribute::new("code", "text", decision.code_name()),
+        Attribute::new("sentence", "text", &decision.sentence),
+        Attribute::new("input", "text", to_hex(&decision.input_digest)),
+        Attribute::new("epoch", "integer", facts.epoch.to_string()),
+        Attribute::new("from", "text", now.0.to_string()),
+        Attribute::new("until", "text", time(decision.valid_until.map(|t| t.0))),
+        Attribute::new("wall", "text", wall.0.to_string()),
+        Attribute::new("record", "json", envelope.to_json().canonical()),
+    ];
+    Ok((id, envelope, NewEntry::of(DECISIONS, entry(Kind::Decision, caller, what))))
+}
+
+/// That a read used a decision.
+#[must_use]
+pub fn used(caller: &str, decision: &Digest, rows: usize, bytes: u64) -> NewEntry {
+    let what = vec![
+        Attribute::new("decision", "text", to_hex(decision)),
+        Attribute::new("records", "integer", rows.to_string()),
+        Attribute::new("bytes", "integer", bytes.to_string()),
+    ];
+    NewEntry::of(DECISIONS, entry(Kind::Used, caller, what))
+}
+
+/// The decisions, latest first, at most `limit`.
+///
+/// # Errors
+/// `store.stopped`.
+pub fn list(node: &Node, limit: usize) -> Result<Vec<DecisionLine>, Problem> {
+    node.partition.read(|fold, _| {
+        let mut lines: Vec<DecisionLine> = fold.decisions.by_id.values().map(line).collect();
+        lines.sort_by(|a, b| b.recorded.cmp(&a.recorded));
+        lines.truncate(limit);
+        lines
+    })
+}
+
+/// One decision with its signed record.
+///
+/// # Errors
+/// `decision.unknown`.
+pub fn show(node: &Node, id: &str) -> Result<(DecisionLine, Envelope), Problem> {
+    node.partition
+        .read(|fold, _| fold.decisions.get(id).map(|known| (line(known), known.envelope.clone())))?
+}
+
+fn line(known: &Recorded) -> DecisionLine {
+    DecisionLine {
+        id: to_hex(&known.id),
+        recorded: known.recorded,
+        caller: known.caller.clone(),
+        agreement: known.agreement.clone(),
+        code: known.code.clone(),
+        sentence: known.sentence.clone(),
+        used: known.used,
+    }
+}
+
+fn entry(kind: Kind, actor: &str, what: Vec<Attribute>) -> Entry {
+    let who = Who { kind, twin: String::new(), twin_seq: 0, actor: actor.to_owned() };
+    Entry { who, when: When::default(), why: Why::default(), what }
+}
+
+fn read(entry: &Entry, index: u64) -> Option<Recorded> {
+    let text = |name: &str| entry.get(name).map(str::to_owned);
+    let time = |name: &str| match entry.get(name)? {
+        "" => Some(None),
+        text => Timestamp::parse(text).ok().map(|t| Some(PolicyTime(t))),
+    };
+    let envelope = Envelope::from_json(&Json::parse(entry.get("record")?.as_bytes()).ok()?)?;
+    Some(Recorded {
+        id: envelope.fingerprint(),
+        envelope,
+        index,
+        recorded: entry.when.recorded,
+        caller: entry.who.actor.clone(),
+        agreement: text("agreement")?,
+        code: text("code")?,
+        sentence: text("sentence")?,
+        input: text("input")?,
+        epoch: entry.get("epoch")?.parse().ok()?,
+        valid_until: time("until")?,
+        from: time("from")??,
+        used: 0,
+    })
+}
+
+fn unreadable() -> Problem {
+    Problem::new(codes::INTERNAL, "a logged decision cannot be read")
+}

@@ -1,0 +1,241 @@
+//! The spine of the protocol: parse → step → log (state, outbox and audit in one frame) →
+//! acknowledge; the outbox sends.
+//!
+//! [`receive`] is what a partner's message goes through, whichever it is. What we decide ourselves on
+//! a message stands in [`crate::bargain`], and happens in the same turn and the same frame.
+
+use crate::bargain;
+use crate::contracts;
+use crate::egress::{Egress, PublicDoc};
+use crate::fold::Fold;
+use crate::open::Node;
+use crate::partition::{NewEntry, Turn};
+use twinpact_dsp::catalog::{self, Owner};
+use twinpact_dsp::exchange::opening_key;
+use twinpact_dsp::message::Versions;
+use twinpact_dsp::negotiation::{self, Negotiation};
+use twinpact_dsp::route::{Endpoint, Route, Success};
+use twinpact_dsp::transfer::{self, Transfer};
+use twinpact_dsp::{Message, Rejected, Status, Subject};
+use twinpact_identity::partners::PeerIdentity;
+use twinpact_model::codes;
+use twinpact_model::problem::Problem;
+
+/// How many datasets one page of the catalogue has.
+const PAGE: usize = 100;
+
+/// A refusal of a message: by the protocol, or by this node.
+#[derive(Debug)]
+pub enum Refused {
+    /// The protocol's own.
+    Protocol(Rejected),
+    /// Ours.
+    Node(Problem),
+}
+
+impl From<Rejected> for Refused {
+    fn from(rejected: Rejected) -> Self {
+        Refused::Protocol(rejected)
+    }
+}
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        Refused::Node(problem)
+    }
+}
+
+/// Answers a request of the Dataspace Protocol by an authenticated partner.
+pub async fn receive(node: &Node, peer: &PeerIdentity, route: &Route, body: &[u8]) -> Egress {
+    let message = match Message::parse_bytes(body) {
+        _ if body.is_empty() => None,
+        Ok(message) => Some(message),
+        Err(rejected) => return refusal(Refused::Protocol(rejected), route, None),
+    };
+    if message.as_ref().is_some_and(|m| !route.takes(m)) {
+        return refusal(misplaced().into(), route, None);
+    }
+    let answered = match (&message, route.row.endpoint) {
+        (Some(message), Endpoint::Catalog) => catalogue(node, message),
+        (Some(message), _) => take(node, peer, message.clone(), route).await,
+        (None, _) => look(node, peer, route),
+    };
+    match answered {
+        Ok(message) => {
+            let status = if route.row.success == Success::Created { 201 } else { 200 };
+            Egress::Protocol { status, message: message.map(Box::new) }
+        }
+        Err(refused) => refusal(refused, route, message.as_ref()),
+    }
+}
+
+/// The version document: everybody may read it.
+#[must_use]
+pub fn versions() -> Egress {
+    Egress::Public(PublicDoc::Versions(Message::Versions(Versions::ours("/dsp")).to_json()))
+}
+
+/// Takes a message that moves a process.
+async fn take(
+    node: &Node,
+    peer: &PeerIdentity,
+    message: Message,
+    route: &Route,
+) -> Result<Option<Message>, Refused> {
+    let (ours, did, spiffe) = (node.clone(), peer.did.to_string(), peer.spiffe_id.to_string());
+    let pid = route.id.clone();
+    let done = node
+        .partition
+        .turn(move |turn| Ok(moved(&ours, turn, (&did, &spiffe), &message, pid.as_deref())))
+        .await?;
+    done
+}
+
+/// The step in its turn: look the process up, step, decide, log.
+fn moved(
+    node: &Node,
+    mut turn: Turn<'_>,
+    (did, spiffe): (&str, &str),
+    message: &Message,
+    pid: Option<&str>,
+) -> Result<Option<Message>, Refused> {
+    let known = match pid {
+        Some(pid) => Some(pid.to_owned()),
+        None => turn.fold().processes.opened(did, message).map(str::to_owned),
+    };
+    let key = opening_key(did, message).filter(|_| known.is_none());
+    let mut entries = Vec::new();
+    let answer = match (known, message) {
+        (Some(pid), _) => {
+            let process = find(turn.fold(), &pid).ok_or_else(Rejected::unknown)?;
+            bargain::advance(node, &mut turn, process, (did, spiffe), message, &mut entries)?
+        }
+        (None, Message::ContractRequest(request)) => {
+            bargain::requested(node, &mut turn, did, request, key, &mut entries)?
+        }
+        (None, Message::TransferRequest(request)) => {
+            bargain::transfer_requested(node, &mut turn, (did, spiffe), request, key, &mut entries)?
+        }
+        (None, _) => return Err(Rejected::unknown().into()),
+    };
+    log(turn, entries)?;
+    Ok(answer)
+}
+
+fn log(turn: Turn<'_>, entries: Vec<NewEntry>) -> Result<(), Problem> {
+    match entries.is_empty() {
+        // A repeat: nothing happened.
+        true => Ok(()),
+        false => turn.log(entries).map(|_| ()),
+    }
+}
+
+/// A process of ours, of either kind.
+#[derive(Debug, Clone)]
+pub enum Process {
+    /// A negotiation.
+    Negotiation(Box<Negotiation>),
+    /// A transfer.
+    Transfer(Box<Transfer>),
+}
+
+/// The process with that id of ours.
+#[must_use]
+pub fn find(fold: &Fold, pid: &str) -> Option<Process> {
+    let negotiation = fold.processes.negotiations.get(pid).cloned();
+    let transfer = fold.processes.transfers.get(pid).cloned();
+    negotiation
+        .map(|n| Process::Negotiation(Box::new(n)))
+        .or_else(|| transfer.map(|t| Process::Transfer(Box::new(t))))
+}
+
+/// Requests without a message: where a process stands, one dataset.
+fn look(node: &Node, peer: &PeerIdentity, route: &Route) -> Result<Option<Message>, Refused> {
+    let id = route.id.as_deref().unwrap_or_default();
+    if route.row.endpoint == Endpoint::Dataset {
+        let offers = node.partition.read(|fold, _| {
+            let endpoint = fold.organisation.current().map(|(r, _)| r.dsp.clone());
+            endpoint.map(|endpoint| contracts::offers(&fold.contracts, &endpoint))
+        })??;
+        let offer = offers.iter().find(|offer| offer.id == id).ok_or_else(Rejected::unknown)?;
+        return Ok(Some(Message::Dataset(catalog::dataset(offer)?)));
+    }
+    let process = node.partition.read(|fold, _| find(fold, id))?.ok_or_else(Rejected::unknown)?;
+    let (party, status) = match &process {
+        Process::Negotiation(n) => (&n.party, n.status()),
+        Process::Transfer(t) => (&t.party, t.status()),
+    };
+    // Somebody else's process is unknown to the asker.
+    match party.peer == peer.did.as_str() {
+        true => Ok(Some(status)),
+        false => Err(Rejected::unknown().into()),
+    }
+}
+
+fn catalogue(node: &Node, message: &Message) -> Result<Option<Message>, Refused> {
+    let Message::CatalogRequest(request) = message else {
+        return Err(misplaced().into());
+    };
+    catalog::check_request(request)?;
+    let (offers, dsp) = node.partition.read(|fold, _| {
+        let dsp = fold.organisation.current().map(|(record, _)| record.dsp.clone());
+        dsp.map(|dsp| (contracts::offers(&fold.contracts, &dsp), dsp))
+    })??;
+    let did = node.config.organisation.as_str();
+    let (catalog_id, service_id) = (format!("{did}#catalog"), format!("{did}#dsp"));
+    let owner = Owner {
+        catalog_id: &catalog_id,
+        participant_id: did,
+        service_id: &service_id,
+        endpoint: &dsp,
+    };
+    Ok(Some(Message::Catalog(catalog::page(owner, &offers, None, PAGE)?.catalog)))
+}
+
+fn misplaced() -> Rejected {
+    Rejected {
+        status: Status::BadRequest,
+        code: codes::DSP_MALFORMED,
+        reason: "this message does not belong here".to_owned(),
+    }
+}
+
+/// The protocol's error body, with its status.
+fn refusal(refused: Refused, route: &Route, message: Option<&Message>) -> Egress {
+    let rejected = match refused {
+        Refused::Protocol(rejected) => rejected,
+        Refused::Node(problem) if problem.code == codes::INTERNAL => return problem.into(),
+        Refused::Node(problem) if !problem.code.public() => return problem.into(),
+        Refused::Node(problem) => {
+            Rejected { status: Status::BadRequest, code: problem.code, reason: problem.message }
+        }
+    };
+    let subject = subject(route, message);
+    let status = match rejected.status {
+        Status::NotFound => 404,
+        // 409 would be read as "too early, come again", which never helps here.
+        Status::BadRequest | Status::Conflict => 400,
+    };
+    Egress::Protocol { status, message: Some(Box::new(rejected.to_error_message(subject))) }
+}
+
+fn subject<'a>(route: &Route, message: Option<&'a Message>) -> Subject<'a> {
+    let (provider, consumer) = message.map_or((None, None), Message::pids);
+    bargain::subject(route.row.endpoint, provider, consumer)
+}
+
+/// Our own message for a process, when we open it: logged together with its outbox row.
+///
+/// # Errors
+/// What the protocol or the log refuses.
+pub fn opened_negotiation(step: &negotiation::Step) -> Result<Vec<NewEntry>, Problem> {
+    bargain::negotiation_entries(step, None)
+}
+
+/// The same for a transfer.
+///
+/// # Errors
+/// What the protocol or the log refuses.
+pub fn opened_transfer(step: &transfer::Step) -> Result<Vec<NewEntry>, Problem> {
+    bargain::transfer_entries(step, None)
+}

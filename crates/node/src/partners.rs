@@ -1,0 +1,161 @@
+//! Partners: organisations whose signed record was pinned.
+
+use crate::api::PartnerLine;
+use crate::open::Node;
+use crate::partition::NewEntry;
+use std::collections::BTreeMap;
+use twinpact_identity::certificate::RootCertificate;
+use twinpact_identity::partners::{Partner as TlsPartner, PartnerSet};
+use twinpact_identity::spiffe::TrustDomain;
+use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
+use twinpact_model::problem::Problem;
+use twinpact_model::{Did, codes};
+use twinpact_proof::trust::Refused;
+use twinpact_proof::{Envelope, Json, Record, Trust, to_hex};
+
+/// A pinned partner.
+#[derive(Debug, Clone)]
+pub struct Partner {
+    /// What its record says.
+    pub record: Record,
+    /// The signed record.
+    pub envelope: Envelope,
+}
+
+/// Partners by DID, and the trust that their records make.
+#[derive(Debug, Clone, Default)]
+pub struct PinnedPartners {
+    by_did: BTreeMap<String, Partner>,
+    trust: Trust,
+}
+
+impl PinnedPartners {
+    /// Takes an event into the state.
+    ///
+    /// # Errors
+    /// `internal` when a logged record cannot be read.
+    pub fn apply(&mut self, entry: &Entry) -> Result<(), Problem> {
+        if entry.who.kind != Kind::PartnerPinned {
+            return Ok(());
+        }
+        let bad = || Problem::new(codes::INTERNAL, "a pinned record cannot be read");
+        let envelope = entry
+            .get("record")
+            .and_then(|text| Json::parse(text.as_bytes()).ok())
+            .and_then(|json| Envelope::from_json(&json))
+            .ok_or_else(bad)?;
+        let record = Record::from_envelope(&envelope).map_err(|_| bad())?;
+        self.trust.add(&envelope).map_err(|_| bad())?;
+        self.by_did.insert(record.did.clone(), Partner { record, envelope });
+        Ok(())
+    }
+
+    /// The partner of that DID.
+    ///
+    /// # Errors
+    /// `partner.unknown`.
+    pub fn get(&self, did: &str) -> Result<&Partner, Problem> {
+        self.by_did.get(did).ok_or_else(|| {
+            Problem::new(codes::PARTNER_UNKNOWN, format!("{did} is no partner"))
+                .hint("pin its record with: twinpact partner add RECORD.json")
+        })
+    }
+
+    /// All partners.
+    pub fn iter(&self) -> impl Iterator<Item = &Partner> {
+        self.by_did.values()
+    }
+
+    /// Whom proofs of partners are verified against.
+    #[must_use]
+    pub fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// The roots that TLS accepts, each for its own trust domain.
+    ///
+    /// # Errors
+    /// `trust.conflict` when two partners share a trust domain.
+    pub fn tls(&self) -> Result<PartnerSet, Problem> {
+        let partner = |partner: &Partner| {
+            Ok(TlsPartner {
+                did: Did::new(partner.record.did.as_str())?,
+                root: RootCertificate::from_der(&partner.record.root_certificate)?,
+            })
+        };
+        PartnerSet::new(self.by_did.values().map(partner).collect::<Result<Vec<_>, Problem>>()?)
+    }
+}
+
+/// Pins a partner's record. From now on its node is let in, and may be dialled.
+///
+/// # Errors
+/// `trust.record` when it is none, `trust.conflict` when it contradicts what is pinned.
+pub async fn add(node: &Node, record: &[u8]) -> Result<PartnerLine, Problem> {
+    let envelope =
+        Json::parse(record).ok().and_then(|json| Envelope::from_json(&json)).ok_or_else(|| {
+            Problem::new(codes::TRUST_RECORD, "this is no signed organisation record")
+        })?;
+    let known = Record::from_envelope(&envelope)
+        .map_err(|why| Problem::new(codes::TRUST_RECORD, why.to_string()))?;
+    if known.did == node.config.organisation.as_str() {
+        return Err(Problem::new(codes::TRUST_CONFLICT, "this is our own record"));
+    }
+    let line = line(&Partner { record: known.clone(), envelope: envelope.clone() });
+    let entry = entry(&envelope);
+    let set = node
+        .partition
+        .turn(move |turn| {
+            let mut next = turn.fold().partners.clone();
+            next.trust.add(&envelope).map_err(|refused| match refused {
+                Refused::Record(why) => Problem::new(codes::TRUST_RECORD, why.to_string()),
+                Refused::Conflict(why) => Problem::new(codes::TRUST_CONFLICT, why),
+            })?;
+            next.by_did.insert(known.did.clone(), Partner { record: known, envelope });
+            let set = next.tls()?;
+            turn.log(vec![NewEntry::event(entry)])?;
+            Ok(set)
+        })
+        .await?;
+    node.tls_partners.replace(set);
+    Ok(line)
+}
+
+/// All partners.
+///
+/// # Errors
+/// `store.stopped`.
+pub fn list(node: &Node) -> Result<Vec<PartnerLine>, Problem> {
+    node.partition.read(|fold, _| fold.partners.iter().map(line).collect())
+}
+
+fn line(partner: &Partner) -> PartnerLine {
+    PartnerLine {
+        organisation: partner.record.did.clone(),
+        name: partner.record.name.clone(),
+        endpoint: partner.record.dsp.clone(),
+        fingerprint: to_hex(&partner.envelope.fingerprint()),
+    }
+}
+
+/// The trust domain of a partner.
+///
+/// # Errors
+/// `input.*` when the pinned record has none, which pinning excludes.
+pub fn trust_domain(partner: &Partner) -> Result<TrustDomain, Problem> {
+    TrustDomain::new(&partner.record.trust_domain)
+}
+
+fn entry(envelope: &Envelope) -> Entry {
+    Entry {
+        who: Who {
+            kind: Kind::PartnerPinned,
+            twin: String::new(),
+            twin_seq: 0,
+            actor: "local".to_owned(),
+        },
+        when: When::default(),
+        why: Why::default(),
+        what: vec![Attribute::new("record", "json", envelope.to_json().canonical())],
+    }
+}

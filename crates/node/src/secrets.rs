@@ -1,0 +1,59 @@
+//! What is kept in memory only, because it holds a token: start messages on their way out, and the
+//! data addresses that came in. Nothing of it reaches the log, a metric or an error.
+
+use crate::assertion::Used;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use twinpact_dsp::Message;
+use twinpact_dsp::message::DataAddress;
+
+/// The secrets of a running node.
+#[derive(Default)]
+pub struct Secrets {
+    messages: Mutex<HashMap<String, Message>>,
+    addresses: Mutex<HashMap<String, DataAddress>>,
+    /// Assertions that were used.
+    pub assertions: Used,
+}
+
+impl Secrets {
+    /// Keeps a message that the outbox row does not hold.
+    pub fn keep_message(&self, message: &Message) {
+        if let (Message::TransferStart(_), Some(id)) = (message, message.id()) {
+            lock(&self.messages).insert(id.to_owned(), message.clone());
+        }
+    }
+
+    /// The start message of a transfer of ours, as long as it waits.
+    #[must_use]
+    pub fn message(&self, pid: &str) -> Option<Message> {
+        let messages = lock(&self.messages);
+        let front = format!("{pid}#");
+        messages.iter().find(|(id, _)| id.starts_with(&front)).map(|(_, message)| message.clone())
+    }
+
+    /// Forgets a message that was delivered.
+    pub fn forget_message(&self, id: &str) {
+        lock(&self.messages).remove(id);
+    }
+
+    /// Keeps where a transfer of ours pulls from.
+    pub fn keep_address(&self, pid: &str, address: DataAddress) {
+        lock(&self.addresses).insert(pid.to_owned(), address);
+    }
+
+    /// Forgets a data address that was refused: the next pull asks for a new one.
+    pub fn forget_address(&self, pid: &str) {
+        lock(&self.addresses).remove(pid);
+    }
+
+    /// Where a transfer of ours pulls from.
+    #[must_use]
+    pub fn address(&self, pid: &str) -> Option<DataAddress> {
+        lock(&self.addresses).get(pid).cloned()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
