@@ -21,8 +21,11 @@ use twinpact_edge::model_file;
 use twinpact_model::problem::Problem;
 use twinpact_model::type_model::TypeModel;
 use twinpact_model::{Timestamp, codes};
-use twinpact_node::api::{History, ModelApplied, TwinLine, TwinState, Version};
-use twinpact_node::{Node, prove, read, record};
+use twinpact_node::api::{
+    AgreementLine, ContractLine, DatasetLine, DecisionLine, History, ModelApplied, Negotiate,
+    PartnerLine, Published, Pull, Pulled, TwinLine, TwinState, Version,
+};
+use twinpact_node::{self as node, Node, consumer, prove, read, record};
 use twinpact_proof::digest::sha256;
 
 /// Who the admin door's callers are in the log.
@@ -95,6 +98,18 @@ fn router(node: Node, token: &str) -> Router {
         .route("/twins/{id}/history", get(history))
         .route("/events/{index}/proof", get(proof))
         .route("/organisation", get(organisation))
+        .route("/contracts", get(contracts).post(publish))
+        .route("/partners", get(partners).post(add_partner))
+        .route("/catalog", get(catalog))
+        .route("/negotiations", post(negotiate))
+        .route("/pulls", post(pull))
+        .route("/agreements", get(agreements))
+        .route("/agreements/{id}", get(agreement))
+        .route("/agreements/{id}/revoke", post(revoke))
+        .route("/receipts/{id}", get(receipt))
+        .route("/decisions", get(decisions))
+        .route("/decisions/{id}", get(decision))
+        .route("/clock", get(clock).post(set_clock))
         .layer(middleware::from_fn(move |request: Request, next: Next| {
             guard(expected, request, next)
         }));
@@ -200,4 +215,119 @@ async fn proof(
 
 async fn organisation(State(node): State<Node>) -> Result<Vec<u8>, Refusal> {
     Ok(prove::own_record(&node)?.to_json().canonical().into_bytes())
+}
+
+async fn publish(State(node): State<Node>, body: Bytes) -> Result<Json<Published>, Refusal> {
+    let text = std::str::from_utf8(&body)
+        .map_err(|_| Problem::new(codes::INPUT_MALFORMED, "the contract is not UTF-8"))?;
+    Ok(Json(node::contracts::publish(&node, text.to_owned()).await?))
+}
+
+async fn contracts(State(node): State<Node>) -> Result<Json<Vec<ContractLine>>, Refusal> {
+    Ok(Json(node::contracts::list(&node)?))
+}
+
+async fn add_partner(State(node): State<Node>, body: Bytes) -> Result<Json<PartnerLine>, Refusal> {
+    Ok(Json(node::partners::add(&node, &body).await?))
+}
+
+async fn partners(State(node): State<Node>) -> Result<Json<Vec<PartnerLine>>, Refusal> {
+    Ok(Json(node::partners::list(&node)?))
+}
+
+#[derive(Deserialize)]
+struct Whose {
+    partner: String,
+}
+
+async fn catalog(
+    State(node): State<Node>,
+    Query(whose): Query<Whose>,
+) -> Result<Json<Vec<DatasetLine>>, Refusal> {
+    Ok(Json(consumer::catalog(&node, &whose.partner).await?))
+}
+
+async fn negotiate(State(node): State<Node>, body: Bytes) -> Result<Json<AgreementLine>, Refusal> {
+    let asked: Negotiate = read_json(&body)?;
+    Ok(Json(consumer::negotiate(&node, &asked.partner, asked.dataset.as_deref()).await?))
+}
+
+async fn pull(State(node): State<Node>, body: Bytes) -> Result<Json<Pulled>, Refusal> {
+    let asked: Pull = read_json(&body)?;
+    Ok(Json(consumer::pull(&node, &asked).await?))
+}
+
+async fn agreements(State(node): State<Node>) -> Result<Json<Vec<AgreementLine>>, Refusal> {
+    Ok(Json(node::agreements::list(&node)?))
+}
+
+async fn agreement(
+    State(node): State<Node>,
+    Path(id): Path<String>,
+) -> Result<Json<AgreementLine>, Refusal> {
+    Ok(Json(node::agreements::show(&node, &id)?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reason {
+    reason: String,
+}
+
+async fn revoke(
+    State(node): State<Node>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Json<AgreementLine>, Refusal> {
+    let reason: Reason = read_json(&body)?;
+    Ok(Json(node::agreements::revoke(&node, &id, &reason.reason).await?))
+}
+
+async fn receipt(State(node): State<Node>, Path(id): Path<String>) -> Result<Vec<u8>, Refusal> {
+    Ok(consumer::receipt(&node, &id)?.into_bytes())
+}
+
+#[derive(Deserialize)]
+struct Most {
+    limit: Option<usize>,
+}
+
+async fn decisions(
+    State(node): State<Node>,
+    Query(most): Query<Most>,
+) -> Result<Json<Vec<DecisionLine>>, Refusal> {
+    Ok(Json(node::decisions::list(&node, most.limit.unwrap_or(HISTORY_ROWS))?))
+}
+
+async fn decision(
+    State(node): State<Node>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Refusal> {
+    let (line, envelope) = node::decisions::show(&node, &id)?;
+    let record = envelope.to_json().canonical();
+    let record: Value = serde_json::from_str(&record).unwrap_or_default();
+    let payload: Value = serde_json::from_slice(&envelope.payload).unwrap_or_default();
+    Ok(Json(json!({ "decision": line, "record": record, "payload": payload })))
+}
+
+async fn clock(State(node): State<Node>) -> Json<Value> {
+    let (policy, wall) = (node.clocks.policy().0, node.clocks.wall().0);
+    Json(json!({ "policy": policy, "wall": wall, "driven": node.clocks.is_driven() }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetClock {
+    policy: Timestamp,
+}
+
+async fn set_clock(State(node): State<Node>, body: Bytes) -> Result<Json<Value>, Refusal> {
+    let asked: SetClock = read_json(&body)?;
+    node.clocks.set_policy(asked.policy)?;
+    Ok(clock(State(node)).await)
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body)
+        .map_err(|e| Problem::new(codes::INPUT_MALFORMED, format!("the body cannot be read: {e}")))
 }

@@ -120,7 +120,9 @@ pub async fn open(path: &Path, policy: PolicyClock) -> Result<NodeParts, Problem
     };
     renew(&node)?;
     report_cut(&node, cut).await?;
-    organisation::issue(&node, node.config.dsp_url(None)).await?;
+    if node.partition.read(|fold, _| fold.organisation.current().is_err())? {
+        organisation::issue(&node, node.config.dsp_url(None)).await?;
+    }
     Ok(NodeParts { node, cut, writer })
 }
 

@@ -28,6 +28,43 @@ pub(crate) enum Command {
     /// Your twins.
     #[command(subcommand)]
     Twin(Twin),
+    /// Contracts: what you share, with whom, for what.
+    #[command(subcommand)]
+    Contract(Contract),
+    /// Partners: organisations whose signed record you pinned.
+    #[command(subcommand)]
+    Partner(Partner),
+    /// Show what a partner offers.
+    Catalog {
+        #[command(flatten)]
+        dir: Dir,
+        /// The partner's DID.
+        partner: String,
+    },
+    /// Negotiate with a partner for a dataset of its catalogue.
+    Negotiate {
+        #[command(flatten)]
+        dir: Dir,
+        /// The partner's DID.
+        partner: String,
+        /// The dataset; may be left out when there is one only.
+        #[arg(long)]
+        dataset: Option<String>,
+    },
+    /// Fetch a view under an agreement, verify its receipt and keep the copy.
+    Pull(Pull),
+    /// Agreements.
+    #[command(subcommand)]
+    Agreement(Agreement),
+    /// Receipts of what was delivered.
+    #[command(subcommand)]
+    Receipt(Receipt),
+    /// Decisions: who was let in or refused, and why.
+    #[command(subcommand)]
+    Decision(Decision),
+    /// The policy clock of a node that was started with a driven one.
+    #[command(subcommand)]
+    Clock(Clock),
     /// Proofs that a stranger can check without you.
     #[command(subcommand)]
     Proof(Proof),
@@ -196,4 +233,139 @@ pub(crate) struct Demo {
     /// Leave everything in this directory.
     #[arg(long)]
     pub(crate) keep: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Contract {
+    /// Check a contract document (ODCS v3.2.0, YAML) without publishing it.
+    Lint {
+        /// The document.
+        file: PathBuf,
+        /// Check it against this type model too.
+        #[arg(long)]
+        model: Option<PathBuf>,
+    },
+    /// Publish a contract: from now on it stands in the catalogue.
+    Publish {
+        #[command(flatten)]
+        dir: Dir,
+        /// The document.
+        file: PathBuf,
+    },
+    /// Show what is published.
+    Show {
+        #[command(flatten)]
+        dir: Dir,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Partner {
+    /// Pin a partner's signed organisation record.
+    Add {
+        #[command(flatten)]
+        dir: Dir,
+        /// The record.
+        file: PathBuf,
+    },
+    /// List all partners.
+    List {
+        #[command(flatten)]
+        dir: Dir,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Pull {
+    #[command(flatten)]
+    pub(crate) dir: Dir,
+    /// The agreement.
+    pub(crate) agreement: String,
+    /// The purpose that is asserted, as an IRI.
+    #[arg(long)]
+    pub(crate) purpose: Option<String>,
+    /// The place that is asserted: a country code or an IRI.
+    #[arg(long)]
+    pub(crate) place: Option<String>,
+    /// Only rows from this time on.
+    #[arg(long)]
+    pub(crate) since: Option<String>,
+    /// Only rows before this time.
+    #[arg(long)]
+    pub(crate) until: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Agreement {
+    /// List all agreements.
+    List {
+        #[command(flatten)]
+        dir: Dir,
+    },
+    /// Show an agreement.
+    Show {
+        #[command(flatten)]
+        dir: Dir,
+        /// Its identity, the front of it, or its @id.
+        agreement: String,
+    },
+    /// End an agreement: from the next request on it grants nothing.
+    Revoke {
+        #[command(flatten)]
+        dir: Dir,
+        /// Its identity, the front of it, or its @id.
+        agreement: String,
+        /// Why; it stays on record.
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Receipt {
+    /// Write the proof of a delivery that we received.
+    Export {
+        #[command(flatten)]
+        dir: Dir,
+        /// The receipt, as the pull printed it.
+        receipt: String,
+        /// Where to write it.
+        #[arg(long, short)]
+        out: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Decision {
+    /// List the latest decisions.
+    List {
+        #[command(flatten)]
+        dir: Dir,
+        /// At most so many.
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// Show a decision with its checks and its signed record.
+    Show {
+        #[command(flatten)]
+        dir: Dir,
+        /// Its identity or the front of it.
+        decision: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Clock {
+    /// Show both clocks.
+    Show {
+        #[command(flatten)]
+        dir: Dir,
+    },
+    /// Set the policy clock.
+    Set {
+        #[command(flatten)]
+        dir: Dir,
+        /// RFC 3339 with offset.
+        time: String,
+    },
 }

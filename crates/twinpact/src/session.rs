@@ -29,6 +29,21 @@ impl Session {
         Ok(Session { client, own: Some((parts, listener)) })
     }
 
+    /// The node that runs in the directory: for what needs a node that partners can call back.
+    pub(crate) async fn running(dir: &Path) -> Result<Session, Problem> {
+        match running(dir).await {
+            Some(client) => Ok(Session { client, own: None }),
+            None => Err(Problem::new(
+                codes::NODE_UNREACHABLE,
+                format!("no node runs in {}", dir.display()),
+            )
+            .hint(format!(
+                "partners answer to a running node: twinpact serve --dir {}",
+                dir.display()
+            ))),
+        }
+    }
+
     /// Ends the node, if it is this command's own.
     pub(crate) async fn close(self) {
         if let Some((parts, listener)) = self.own {

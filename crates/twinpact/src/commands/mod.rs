@@ -1,9 +1,13 @@
 //! One module a noun; each command is a function from its arguments to an exit code.
 
+mod contract;
+mod exchange;
 mod explain;
 mod ingest;
 mod init;
 mod model;
+mod oversight;
+mod partner;
 mod proof;
 mod serve;
 mod trust;
@@ -24,6 +28,17 @@ pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Prob
         Command::Model(command) => model::run(command, *out).await,
         Command::Ingest(arguments) => ingest::ingest(&arguments, *out).await,
         Command::Twin(command) => twin::run(command, *out).await,
+        Command::Contract(command) => contract::run(command, *out).await,
+        Command::Partner(command) => partner::run(command, *out).await,
+        Command::Catalog { dir, partner } => exchange::catalog(&dir, &partner, *out).await,
+        Command::Negotiate { dir, partner, dataset } => {
+            exchange::negotiate(&dir, partner, dataset, *out).await
+        }
+        Command::Pull(arguments) => exchange::pull(&arguments, *out).await,
+        Command::Agreement(command) => oversight::agreement(command, *out).await,
+        Command::Receipt(command) => exchange::receipt(command, *out).await,
+        Command::Decision(command) => oversight::decision(command, *out).await,
+        Command::Clock(command) => oversight::clock(command, *out).await,
         Command::Proof(command) => proof::run(command, *out).await,
         Command::Trust(command) => trust::run(command, *out).await,
         Command::Verify(arguments) => verify::verify(&arguments, *out),

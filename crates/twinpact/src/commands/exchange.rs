@@ -1,0 +1,99 @@
+//! `catalog`, `negotiate`, `pull`, `receipt export`: what we get from partners.
+
+use crate::cli::{Dir, Pull as PullArguments, Receipt};
+use crate::output::{Output, count, internal, table};
+use crate::session::{Session, write_file};
+use serde::Serialize;
+use serde_json::json;
+use std::process::ExitCode;
+use twinpact_gateway::client::segment;
+use twinpact_model::Timestamp;
+use twinpact_model::problem::Problem;
+use twinpact_node::api::{AgreementLine, DatasetLine, Negotiate, Pull, Pulled};
+
+pub(crate) async fn catalog(dir: &Dir, partner: &str, out: Output) -> Result<ExitCode, Problem> {
+    let session = Session::running(&dir.dir).await?;
+    let path = format!("/catalog?partner={}", segment(partner));
+    let datasets: Vec<DatasetLine> = session.client.get(&path).await?;
+    out.result(&datasets, |datasets| {
+        let row = |d: &DatasetLine| vec![d.id.clone(), d.terms.clone()];
+        table(&["dataset", "terms"], &datasets.iter().map(row).collect::<Vec<_>>())
+    });
+    out.next(&format!("twinpact negotiate {partner}"));
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) async fn negotiate(
+    dir: &Dir,
+    partner: String,
+    dataset: Option<String>,
+    out: Output,
+) -> Result<ExitCode, Problem> {
+    let session = Session::running(&dir.dir).await?;
+    let asked = body(&Negotiate { partner, dataset })?;
+    let agreement: AgreementLine =
+        session.client.post("/negotiations", "application/json", asked).await?;
+    out.result(&agreement, agreement_text);
+    let id: String = agreement.id.chars().take(12).collect();
+    out.next(&format!("twinpact pull {id} --purpose PURPOSE --place PLACE"));
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) async fn pull(arguments: &PullArguments, out: Output) -> Result<ExitCode, Problem> {
+    let time = |text: &Option<String>| text.as_deref().map(Timestamp::parse).transpose();
+    let asked = body(&Pull {
+        agreement: arguments.agreement.clone(),
+        purpose: arguments.purpose.clone(),
+        place: arguments.place.clone(),
+        since: time(&arguments.since)?,
+        until: time(&arguments.until)?,
+    })?;
+    let session = Session::running(&arguments.dir.dir).await?;
+    let pulled: Pulled = session.client.post("/pulls", "application/json", asked).await?;
+    out.result(&pulled, |pulled| {
+        let span = match (&pulled.first, &pulled.last) {
+            (Some(first), Some(last)) => format!(", {first} to {last}"),
+            _ => String::new(),
+        };
+        let delete = pulled
+            .delete_by
+            .as_ref()
+            .map_or(String::new(), |t| format!("\nthe copy is to be deleted by {t}"));
+        let rows = count(pulled.rows as u64);
+        format!("{rows} rows{span}\nthe receipt is verified: {}{delete}", pulled.level)
+    });
+    let receipt: String = pulled.receipt.chars().take(12).collect();
+    out.next(&format!("twinpact receipt export {receipt} --out receipt.twinproof"));
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) async fn receipt(command: Receipt, out: Output) -> Result<ExitCode, Problem> {
+    let Receipt::Export { dir, receipt, out: file } = command;
+    let session = Session::open(&dir.dir).await?;
+    let bytes = session.client.get_bytes(&format!("/receipts/{}", segment(&receipt))).await;
+    session.close().await;
+    let bytes = bytes?;
+    write_file(&file, &bytes)?;
+    let made = json!({ "file": file, "receipt": receipt, "bytes": bytes.len() });
+    out.result(&made, |_| format!("the receipt is in {}", file.display()));
+    out.next(&format!("twinpact verify {} --trust trust.toml", file.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// An agreement for people.
+pub(crate) fn agreement_text(agreement: &AgreementLine) -> String {
+    format!(
+        "agreement {}\n  with {} as {}, {}\n  {}\n  {}",
+        agreement.id,
+        agreement.partner,
+        agreement.role,
+        agreement.state,
+        agreement.target,
+        agreement.terms
+    )
+}
+
+/// A request body.
+pub(crate) fn body<T: Serialize>(value: &T) -> Result<Vec<u8>, Problem> {
+    serde_json::to_vec(value).map_err(|e| internal(&format!("a request: {e}")))
+}

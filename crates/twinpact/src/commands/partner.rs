@@ -1,0 +1,40 @@
+//! `partner add|list`.
+
+use crate::cli::Partner;
+use crate::output::{Output, table};
+use crate::session::{Session, read_file};
+use std::process::ExitCode;
+use twinpact_model::problem::Problem;
+use twinpact_node::api::PartnerLine;
+
+pub(crate) async fn run(command: Partner, out: Output) -> Result<ExitCode, Problem> {
+    match command {
+        Partner::Add { dir, file } => {
+            let body = read_file(&file)?;
+            let session = Session::open(&dir.dir).await?;
+            let added = session.client.post("/partners", "application/json", body).await;
+            session.close().await;
+            let added: PartnerLine = added?;
+            out.result(&added, |p| format!("{} is a partner, at {}", p.organisation, p.endpoint));
+            out.say(&format!("its record's fingerprint is {}", added.fingerprint));
+            out.say(
+                "compare it with what the partner tells you by another way than this file came",
+            );
+            out.next(&format!("twinpact catalog {}", added.organisation));
+        }
+        Partner::List { dir } => {
+            let session = Session::open(&dir.dir).await?;
+            let partners = session.client.get("/partners").await;
+            session.close().await;
+            let partners: Vec<PartnerLine> = partners?;
+            out.result(&partners, |partners| {
+                let row = |p: &PartnerLine| {
+                    vec![p.organisation.clone(), p.name.clone(), p.endpoint.clone()]
+                };
+                let rows: Vec<_> = partners.iter().map(row).collect();
+                table(&["organisation", "name", "endpoint"], &rows)
+            });
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
