@@ -133,6 +133,9 @@ codes! {
     OUTGOING_URL = "outgoing.url", Caller, Invalid, "the address cannot be used";
     OUTGOING_ENDPOINT = "outgoing.endpoint", Peer, Denied, "the address is in no pinned record and no list";
     OUTGOING_ADDRESS = "outgoing.address", Us, Denied, "the address leads into a private network";
+    // Partners, as far as HTTP goes.
+    PEER_UNREACHABLE = "peer.unreachable", Peer, Peer, "the partner's node does not answer";
+    PEER_ANSWER = "peer.answer", Peer, Peer, "the partner's answer is not what it must be";
     INTERNAL = "internal", Us, Internal, "a bug of ours";
 }
 

@@ -1,0 +1,332 @@
+//! The door for partners: HTTP/1.1 (RFC 9112) over mutual TLS 1.3.
+//!
+//! Who asks is what its certificate says and nothing else. What is answered is an [`Egress`] of the
+//! [`Door`], and one function makes bytes of it; nothing here answers with data of its own. Whoever
+//! presents no certificate reaches [`PUBLIC_ROUTES`] alone, and is answered with public documents
+//! and refusals alone. A partner that was taken out is not answered any more, on live connections
+//! either.
+
+use crate::admin::cannot_bind;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use twinpact_identity::partners::{Partners, PeerIdentity, Side};
+use twinpact_identity::tls::{Clock, Presented, peer_identity, server_config};
+use twinpact_model::codes;
+use twinpact_model::problem::Problem;
+use twinpact_node::door::{Asked, Door};
+use twinpact_node::egress::{Egress, PublicDoc};
+
+/// What is answered without a client certificate: method and path. The golden file
+/// `tests/golden/public-routes.txt` holds the same.
+pub const PUBLIC_ROUTES: &[(&str, &str)] =
+    &[("GET", "/.well-known/dspace-version"), ("GET", "/.well-known/twinpact/organisation")];
+/// The header that carries the signed assertion of purpose and place.
+pub const ASSERTION_HEADER: &str = "twinpact-assertion";
+/// The most connections at a time; further ones wait to be accepted.
+pub const MAX_CONNECTIONS: usize = 1024;
+/// The most bytes of the body of a request.
+pub const MAX_BODY_BYTES: usize = 1_048_576;
+/// The most bytes of the head of a request, and the most header fields in it.
+pub const MAX_HEAD_BYTES: usize = 65_536;
+/// The most header fields of a request.
+pub const MAX_HEADERS: usize = 64;
+
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a partner's next request may take to begin and to bring its head.
+const HEAD: Duration = Duration::from_secs(60);
+/// The same for whoever presents no certificate.
+const NAMELESS_HEAD: Duration = Duration::from_secs(10);
+/// How long the body of a request may take.
+const BODY: Duration = Duration::from_secs(30);
+/// How long requests may take to finish when the listener stops.
+const STOP: Duration = Duration::from_secs(5);
+/// How long to wait after a failure to accept, which is that of the system (no more files).
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// An address that was bound and is not served yet.
+pub struct Bound {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Bound {
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// Binds an address. Who connects now waits until [`FederationListener::start`].
+///
+/// # Errors
+/// `config.port` when it cannot be bound.
+pub async fn bind(address: SocketAddr) -> Result<Bound, Problem> {
+    let refuse = |e: io::Error| cannot_bind(address, &e);
+    let listener = TcpListener::bind(address).await.map_err(refuse)?;
+    let address = listener.local_addr().map_err(refuse)?;
+    Ok(Bound { listener, address })
+}
+
+/// The federation listener, answering until it is stopped.
+pub struct FederationListener {
+    /// Where it listens.
+    pub address: SocketAddr,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+}
+
+impl FederationListener {
+    /// Answers partners at that address: presents that certificate, accepts those partners, and
+    /// asks that door. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// `internal` when TLS cannot be set up.
+    pub fn start(
+        bound: Bound,
+        presented: &Presented,
+        partners: &Partners,
+        clock: &Clock,
+        door: impl Door,
+    ) -> Result<FederationListener, Problem> {
+        let house = Arc::new(House {
+            acceptor: TlsAcceptor::from(server_config(presented, partners, clock)?),
+            partners: partners.clone(),
+            clock: Arc::clone(clock),
+            door: Box::new(door),
+        });
+        let (stop, stopped) = watch::channel(false);
+        let serving = tokio::spawn(serve(bound.listener, house, stopped));
+        Ok(FederationListener { address: bound.address, stop, serving })
+    }
+
+    /// Accepts nobody any more, lets requests finish for at most 5 seconds, and ends.
+    pub async fn stop(self) {
+        let _ = self.stop.send(true);
+        let _ = self.serving.await;
+    }
+}
+
+/// What all connections share.
+struct House {
+    acceptor: TlsAcceptor,
+    partners: Partners,
+    clock: Clock,
+    door: Box<dyn Door>,
+}
+
+/// Waits until the listener is told to stop or is dropped.
+async fn told(stopped: &mut watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+async fn serve(listener: TcpListener, house: Arc<House>, mut stopped: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepting = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let accepted = tokio::select! {
+            () = told(&mut stopped) => break,
+            accepted = accepting => accepted,
+        };
+        while connections.try_join_next().is_some() {}
+        match accepted {
+            (Ok(place), Ok((tcp, _))) => {
+                let (house, stopped) = (Arc::clone(&house), stopped.clone());
+                connections.spawn(async move {
+                    connection(house, tcp, stopped).await;
+                    drop(place);
+                });
+            }
+            _ => tokio::time::sleep(ACCEPT_AGAIN).await,
+        }
+    }
+    drop(listener);
+    let finishing = async { while connections.join_next().await.is_some() {} };
+    // What is left after that is cut off when the set is dropped.
+    let _ = timeout(STOP, finishing).await;
+}
+
+/// One connection from its handshake to its end.
+async fn connection(house: Arc<House>, tcp: TcpStream, mut stopped: watch::Receiver<bool>) {
+    // Answers are small and waited for; without this they are only slower.
+    let _ = tcp.set_nodelay(true);
+    let handshake = tokio::select! {
+        () = told(&mut stopped) => return,
+        handshake = timeout(HANDSHAKE, house.acceptor.accept(tcp)) => handshake,
+    };
+    let Ok(Ok(tls)) = handshake else { return };
+    let certificates = tls.get_ref().1.peer_certificates();
+    let now = (house.clock)();
+    let Ok(peer) = peer_identity(certificates, Side::Client, &house.partners, now) else { return };
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(if peer.is_some() { HEAD } else { NAMELESS_HEAD })
+        .keep_alive(peer.is_some())
+        .max_buf_size(MAX_HEAD_BYTES)
+        .max_headers(MAX_HEADERS);
+    let line = Arc::new(Line { house, peer });
+    let service = service_fn(move |request| {
+        let line = Arc::clone(&line);
+        async move { line.respond(request).await }
+    });
+    let mut serving = std::pin::pin!(http.serve_connection(TokioIo::new(tls), service));
+    tokio::select! {
+        // A connection that broke is the peer's affair.
+        _ = serving.as_mut() => return,
+        () = told(&mut stopped) => {}
+    }
+    serving.as_mut().graceful_shutdown();
+    let _ = serving.await;
+}
+
+/// A connection whose peer is known, or known to be nameless.
+struct Line {
+    house: Arc<House>,
+    peer: Option<PeerIdentity>,
+}
+
+impl Line {
+    /// Answers one request; an error closes the connection without an answer.
+    async fn respond(&self, request: Request<Incoming>) -> io::Result<Response<Full<Bytes>>> {
+        let (head, body) = request.into_parts();
+        let egress = match &self.peer {
+            Some(peer) => self.partner(peer, &head, body).await?,
+            None => self.nameless(&head).await,
+        };
+        Ok(write(egress))
+    }
+
+    async fn partner(
+        &self,
+        peer: &PeerIdentity,
+        head: &Parts,
+        body: Incoming,
+    ) -> io::Result<Egress> {
+        // Before the body too, so that who was taken out keeps nothing open.
+        self.still_holds(peer)?;
+        let reading = Limited::new(body, MAX_BODY_BYTES).collect();
+        let body = match timeout(BODY, reading).await {
+            Ok(Ok(body)) => body.to_bytes().to_vec(),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                let why = format!("the body is larger than {MAX_BODY_BYTES} bytes");
+                return Ok(Problem::new(codes::DSP_TOO_LARGE, why).into());
+            }
+            Ok(Err(_)) => return Err(io::ErrorKind::ConnectionAborted.into()),
+            Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+        };
+        self.still_holds(peer)?;
+        match asked(Some(peer.clone()), head, body) {
+            Ok(asked) => Ok(self.house.door.answer(asked).await),
+            Err(problem) => Ok(problem.into()),
+        }
+    }
+
+    async fn nameless(&self, head: &Parts) -> Egress {
+        let route = (head.method.as_str(), head.uri.path());
+        if !PUBLIC_ROUTES.contains(&route) {
+            return nothing_here();
+        }
+        let egress = match asked(None, head, Vec::new()) {
+            Ok(asked) => self.house.door.answer(asked).await,
+            Err(problem) => problem.into(),
+        };
+        match egress {
+            Egress::Public(_) | Egress::Fault(_) => egress,
+            Egress::Permitted(_) | Egress::Protocol { .. } => nothing_here(),
+        }
+    }
+
+    fn still_holds(&self, peer: &PeerIdentity) -> io::Result<()> {
+        let now = (self.house.clock)();
+        if self.house.partners.snapshot().still_holds(peer, now) {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::ConnectionAborted.into())
+        }
+    }
+}
+
+/// The same for every path, so that it says nothing about what there is.
+fn nothing_here() -> Egress {
+    Problem::new(codes::ROUTE_UNKNOWN, "there is no such route").into()
+}
+
+fn asked(peer: Option<PeerIdentity>, head: &Parts, body: Vec<u8>) -> Result<Asked, Problem> {
+    Ok(Asked {
+        peer,
+        method: head.method.as_str().to_owned(),
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().map(str::to_owned),
+        bearer: single(&head.headers, AUTHORIZATION.as_str())?.map(without_scheme),
+        assertion: single(&head.headers, ASSERTION_HEADER)?.map(str::to_owned),
+        body,
+    })
+}
+
+/// The value of a header that may be there once: of two, nobody could say which one counts.
+fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Problem> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    match (value.to_str(), values.next()) {
+        (Ok(value), None) => Ok(Some(value)),
+        (Err(_), _) => Err(bad_header(name, "is not visible ASCII")),
+        (_, Some(_)) => Err(bad_header(name, "is there twice")),
+    }
+}
+
+fn bad_header(name: &str, why: &str) -> Problem {
+    Problem::new(codes::INPUT_MALFORMED, format!("the header {name} {why}"))
+}
+
+/// The name of the scheme is read in any case (RFC 9110 §11.1).
+fn without_scheme(value: &str) -> String {
+    match value.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.to_owned(),
+        _ => value.to_owned(),
+    }
+}
+
+/// The bytes of what leaves: the only place that makes a response.
+fn write(egress: Egress) -> Response<Full<Bytes>> {
+    const JSON: &str = "application/json";
+    let (status, kind, body) = match egress {
+        Egress::Permitted(delivered) => (200, JSON, delivered.body().to_string()),
+        Egress::Protocol { status, message: Some(message) } => {
+            (status, JSON, message.to_json().to_string())
+        }
+        Egress::Protocol { status, message: None } => (status, JSON, String::new()),
+        Egress::Public(PublicDoc::Organisation(text)) => (200, JSON, text),
+        Egress::Public(PublicDoc::Versions(document)) => (200, JSON, document.to_string()),
+        Egress::Fault(fault) => {
+            (fault.status, "application/problem+json", fault.document.to_string())
+        }
+    };
+    let has_body = !body.is_empty();
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if has_body {
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    }
+    response
+}

@@ -1,0 +1,370 @@
+//! Calls to partners: HTTP/1.1 (RFC 9112) over mutual TLS 1.3, to pinned endpoints only.
+//!
+//! The address that is dialled is the one that was checked ([`twinpact_identity::outgoing`]): the
+//! URL is held against the call's pinned endpoints before its name is resolved, and the resolved
+//! address against the rule for private networks before a connection is made. The operator's list
+//! lifts that rule and nothing else: it makes no endpoint a partner's. A kept connection is held
+//! against both rules, and against the partners of this moment, before every call. No redirect is
+//! followed: it is an answer like any other.
+
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use std::collections::HashMap;
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use twinpact_identity::outgoing::{Endpoint, Host, Target, allowed, listed};
+use twinpact_identity::partners::{Partners, PeerIdentity, Side};
+use twinpact_identity::refusal::Refusal;
+use twinpact_identity::spiffe::TrustDomain;
+use twinpact_identity::tls::{Clock, Presented, client_config, peer_identity};
+use twinpact_model::codes;
+use twinpact_model::problem::Problem;
+use twinpact_node::outbound::{Call, Outbound, Pending, Reply};
+
+/// The most addresses of one name that are tried.
+pub const MAX_ADDRESSES: usize = 4;
+/// The most bytes of the head of an answer.
+pub const MAX_HEAD_BYTES: usize = 65_536;
+/// The most header fields of an answer.
+pub const MAX_HEADERS: usize = 64;
+/// How long a connection is kept. A node certificate has at least 20 minutes left when a handshake
+/// presents it, so none runs out on a kept connection.
+const KEEP: Duration = Duration::from_secs(600);
+/// How long a kept connection may be idle: less than our own listener waits.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// How long each part of a call may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// To resolve a name; to connect to one address.
+    pub connect: Duration,
+    /// The TLS handshake.
+    pub handshake: Duration,
+    /// The whole call, the other parts included.
+    pub whole: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            connect: Duration::from_secs(5),
+            handshake: Duration::from_secs(5),
+            whole: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Calls partners on behalf of one node.
+pub struct HttpsOutbound {
+    presented: Presented,
+    partners: Partners,
+    clock: Clock,
+    allow_private: Vec<Endpoint>,
+    limits: Limits,
+    kept: Mutex<HashMap<Place, Connection>>,
+}
+
+/// Where a connection leads.
+type Place = (TrustDomain, Host, u16);
+
+impl HttpsOutbound {
+    /// Presents that certificate to those partners. `allow_private` are the endpoints that may lie
+    /// in a private network (`federation.allow_private` in the configuration).
+    ///
+    /// # Errors
+    /// `outgoing.url` when one of `allow_private` is no endpoint.
+    pub fn new(
+        presented: Presented,
+        partners: Partners,
+        clock: Clock,
+        allow_private: Vec<String>,
+    ) -> Result<HttpsOutbound, Problem> {
+        let allow_private = endpoints(&allow_private)?;
+        let (limits, kept) = (Limits::default(), Mutex::default());
+        Ok(HttpsOutbound { presented, partners, clock, allow_private, limits, kept })
+    }
+
+    /// The same with other limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> HttpsOutbound {
+        self.limits = limits;
+        self
+    }
+
+    async fn checked(&self, call: Call) -> Result<Reply, Problem> {
+        let target = Target::parse(&call.url)?;
+        let pinned = endpoints(&call.pinned)?;
+        // Without the operator's list, which would also let `http` through.
+        listed(&target, &pinned, &[])?;
+        if self.partners.snapshot().get(&call.trust_domain).is_none() {
+            return Err(Refusal::NotAPartner.problem(call.trust_domain.as_str()));
+        }
+        let bound = call.max_bytes;
+        let way = Way { target: &target, pinned: &pinned, partner: &call.trust_domain };
+        let request = request(&call, &target)?;
+        let (mut connection, response) = self.exchange(&way, request).await?;
+        let status = response.status().as_u16();
+        let body = Limited::new(response.into_body(), bound).collect().await;
+        let body = body.map_err(|e| way.broken_body(e.as_ref(), bound))?.to_bytes().to_vec();
+        connection.idle_since = Instant::now();
+        self.keep(way.place(), connection);
+        Ok(Reply { status, body })
+    }
+
+    /// Sends the request and reads the head of the answer. When a kept connection turns out to be
+    /// closed before anything was sent, the request goes over a new one; it is never sent twice.
+    async fn exchange(
+        &self,
+        way: &Way<'_>,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<(Connection, Response<Incoming>), Problem> {
+        if let Some(mut kept) = self.take(way)
+            && kept.sender.ready().await.is_ok()
+        {
+            match kept.sender.try_send_request(request).await {
+                Ok(response) => return Ok((kept, response)),
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => return Err(way.broken(error.error())),
+                },
+            }
+        }
+        let mut fresh = self.connect(way).await?;
+        let response = fresh.sender.send_request(request).await;
+        Ok((fresh, response.map_err(|e| way.broken(&e))?))
+    }
+
+    /// A kept connection, when there is one over which this call may go.
+    fn take(&self, way: &Way<'_>) -> Option<Connection> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = kept.remove(&way.place())?;
+        drop(kept);
+        let peer_holds = self.partners.snapshot().still_holds(&connection.peer, (self.clock)());
+        let may =
+            connection.is_fresh() && peer_holds && self.may_dial(way, connection.address).is_ok();
+        may.then_some(connection)
+    }
+
+    fn keep(&self, place: Place, connection: Connection) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|_, connection| connection.is_fresh());
+        // Without a certificate of ours the connection would stay nameless when we get one.
+        if !self.presented.is_empty() && connection.is_fresh() {
+            kept.insert(place, connection);
+        }
+    }
+
+    fn may_dial(&self, way: &Way<'_>, address: SocketAddr) -> Result<(), Problem> {
+        allowed(way.target, way.pinned, &self.allow_private, address.ip())
+    }
+
+    async fn connect(&self, way: &Way<'_>) -> Result<Connection, Problem> {
+        let config = client_config(&self.presented, &self.partners, way.partner, &self.clock)?;
+        let (address, tcp) = self.dial(way).await?;
+        let connecting = TlsConnector::from(config).connect(server_name(way.target)?, tcp);
+        let tls = match timeout(self.limits.handshake, connecting).await {
+            Ok(tls) => tls.map_err(|e| way.broken(&e))?,
+            Err(_) => return Err(way.unreachable("the TLS handshake takes too long")),
+        };
+        let (certificates, side) = (tls.get_ref().1.peer_certificates(), Side::Server(way.partner));
+        let peer = peer_identity(certificates, side, &self.partners, (self.clock)())
+            .and_then(|peer| peer.ok_or(Refusal::Protocol))
+            .map_err(|refusal| refusal.problem(way.partner.as_str()))?;
+        let mut http = http1::Builder::new();
+        http.max_buf_size(MAX_HEAD_BYTES).max_headers(MAX_HEADERS);
+        let (sender, running) =
+            http.handshake(TokioIo::new(tls)).await.map_err(|e| way.broken(&e))?;
+        let running = Running(tokio::spawn(async move {
+            // Whoever waits for an answer is told by the sender.
+            let _ = running.await;
+        }));
+        let now = Instant::now();
+        Ok(Connection { sender, peer, address, since: now, idle_since: now, _running: running })
+    }
+
+    /// Connects to the first address that may be dialled and answers.
+    async fn dial(&self, way: &Way<'_>) -> Result<(SocketAddr, TcpStream), Problem> {
+        let mut last = way.unreachable("its name has no address");
+        for address in self.resolve(way).await? {
+            if let Err(problem) = self.may_dial(way, address) {
+                last = problem;
+                continue;
+            }
+            match timeout(self.limits.connect, TcpStream::connect(address)).await {
+                Ok(Ok(tcp)) => {
+                    // Requests are small and waited for; without this they are only slower.
+                    let _ = tcp.set_nodelay(true);
+                    return Ok((address, tcp));
+                }
+                Ok(Err(error)) => last = way.unreachable(&error.to_string()),
+                Err(_) => last = way.unreachable("connecting takes too long"),
+            }
+        }
+        Err(last)
+    }
+
+    async fn resolve(&self, way: &Way<'_>) -> Result<Vec<SocketAddr>, Problem> {
+        let name = match &way.target.host {
+            Host::Address(address) => return Ok(vec![(*address, way.target.port).into()]),
+            Host::Name(name) => name.as_str(),
+        };
+        let looking = tokio::net::lookup_host((name, way.target.port));
+        match timeout(self.limits.connect, looking).await {
+            Ok(Ok(found)) => Ok(found.take(MAX_ADDRESSES).collect()),
+            Ok(Err(error)) => Err(way.unreachable(&error.to_string())),
+            Err(_) => Err(way.unreachable("resolving its name takes too long")),
+        }
+    }
+}
+
+impl Outbound for HttpsOutbound {
+    fn call(&self, call: Call) -> Pending<'_> {
+        Box::pin(async move {
+            let partner = call.trust_domain.clone();
+            let whole = self.limits.whole;
+            timeout(whole, self.checked(call)).await.unwrap_or_else(|_| {
+                Err(unreachable(&partner, &format!("there is no answer within {whole:?}")))
+            })
+        })
+    }
+}
+
+/// Where one call goes.
+struct Way<'a> {
+    target: &'a Target,
+    pinned: &'a [Endpoint],
+    partner: &'a TrustDomain,
+}
+
+impl Way<'_> {
+    fn place(&self) -> Place {
+        (self.partner.clone(), self.target.host.clone(), self.target.port)
+    }
+
+    fn unreachable(&self, why: &str) -> Problem {
+        unreachable(self.partner, why)
+    }
+
+    /// The problem behind a failure of the connection: the peer refused us or was refused, does
+    /// not speak HTTP, or is gone.
+    fn broken(&self, error: &(dyn Error + 'static)) -> Problem {
+        if let Some(refusal) = refusal_in(error) {
+            return refusal.problem(self.partner.as_str());
+        }
+        match error.downcast_ref::<hyper::Error>() {
+            Some(http) if http.is_parse() => self.bad_answer(&format!("it is not HTTP: {http}")),
+            _ => self.unreachable(&error.to_string()),
+        }
+    }
+
+    fn broken_body(&self, error: &(dyn Error + 'static), bound: usize) -> Problem {
+        if error.is::<LengthLimitError>() {
+            return self.bad_answer(&format!("it is larger than {bound} bytes"));
+        }
+        self.broken(error)
+    }
+
+    fn bad_answer(&self, why: &str) -> Problem {
+        Problem::new(codes::PEER_ANSWER, format!("the answer of {}: {why}", self.partner.as_str()))
+    }
+}
+
+fn unreachable(partner: &TrustDomain, why: &str) -> Problem {
+    let why = format!("{} does not answer: {why}", partner.as_str());
+    Problem::new(codes::PEER_UNREACHABLE, why).hint("try again later")
+}
+
+/// The refusal somewhere in the causes of an error.
+fn refusal_in(error: &(dyn Error + 'static)) -> Option<Refusal> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(refusal) = error.downcast_ref::<io::Error>().and_then(Refusal::of_io) {
+            return Some(refusal);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// A connection to a partner, used by one call at a time.
+struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    peer: PeerIdentity,
+    address: SocketAddr,
+    since: Instant,
+    idle_since: Instant,
+    _running: Running,
+}
+
+impl Connection {
+    fn is_fresh(&self) -> bool {
+        !self.sender.is_closed() && self.since.elapsed() < KEEP && self.idle_since.elapsed() < IDLE
+    }
+}
+
+/// The task behind a connection: it ends with it, so that a call that ran out of time leaves
+/// nothing open.
+struct Running(JoinHandle<()>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn endpoints(urls: &[String]) -> Result<Vec<Endpoint>, Problem> {
+    urls.iter().map(|url| Endpoint::parse(url)).collect()
+}
+
+/// The host only names the server here: the verifier looks at the SPIFFE id.
+fn server_name(target: &Target) -> Result<ServerName<'static>, Problem> {
+    match &target.host {
+        Host::Address(address) => Ok(ServerName::IpAddress((*address).into())),
+        Host::Name(name) => ServerName::try_from(name.clone())
+            .map_err(|_| Problem::new(codes::OUTGOING_URL, format!("{name} is no host name"))),
+    }
+}
+
+fn request(call: &Call, target: &Target) -> Result<Request<Full<Bytes>>, Problem> {
+    let method = match call.method {
+        "GET" => Method::GET,
+        "POST" => Method::POST,
+        other => return Err(bad_request(&format!("the method {other}"))),
+    };
+    let path = match &target.query {
+        Some(query) => format!("{}?{query}", target.path),
+        None => target.path.clone(),
+    };
+    let json = HeaderValue::from_static("application/json");
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(HOST, format!("{}:{}", target.host, target.port));
+    for (name, value) in &call.headers {
+        request = request.header(*name, value);
+    }
+    let mut request = request
+        .body(Full::new(Bytes::from(call.body.clone())))
+        .map_err(|e| bad_request(&e.to_string()))?;
+    request.headers_mut().entry(ACCEPT).or_insert_with(|| json.clone());
+    if !call.body.is_empty() {
+        request.headers_mut().entry(CONTENT_TYPE).or_insert(json);
+    }
+    Ok(request)
+}
+
+fn bad_request(why: &str) -> Problem {
+    Problem::new(codes::INTERNAL, format!("a request to a partner cannot be written: {why}"))
+}
