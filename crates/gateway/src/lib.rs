@@ -10,8 +10,10 @@ pub mod client;
 pub mod federation;
 pub mod outgoing;
 pub mod refusal;
+pub mod running;
 
 pub use admin::AdminListener;
 pub use client::AdminClient;
 pub use federation::FederationListener;
 pub use outgoing::HttpsOutbound;
+pub use running::Running;

@@ -6,7 +6,7 @@ use crate::session::{ADMIN_FILE, url};
 use std::path::Path;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
-use twinpact_gateway::AdminListener;
+use twinpact_gateway::Running;
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 use twinpact_node::api::AdminFile;
@@ -25,24 +25,31 @@ pub(crate) async fn serve(arguments: &Serve, out: Output) -> Result<ExitCode, Pr
             cut.bytes, cut.offset, cut.segment
         ));
     }
-    let listener = AdminListener::start(parts.node.clone()).await?;
-    let file =
-        AdminFile { url: url(&listener), token: listener.token.clone(), pid: std::process::id() };
+    let running = Running::start(parts).await?;
+    let file = AdminFile {
+        url: url(&running.admin),
+        token: running.admin.token.clone(),
+        pid: std::process::id(),
+    };
     write_admin_file(dir, &file)?;
-    out.result(&file_without_token(&file), |_| format!("admin       {}", file.url));
+    let federation = running.federation.map(|address| format!("https://{address}"));
+    let shown = serde_json::json!({
+        "admin": file.url,
+        "federation": federation,
+        "pid": file.pid,
+    });
+    out.result(&shown, |_| {
+        let federation = federation.as_deref().unwrap_or("no listener");
+        format!("admin       {}\nfederation  {federation}", file.url)
+    });
     if policy == PolicyClock::Driven {
         out.say("the policy clock is driven: decisions of this node are no evidence");
     }
     wait_for_stop().await?;
     let _ = std::fs::remove_file(dir.join(ADMIN_FILE));
-    listener.stop().await;
-    parts.stop();
+    running.stop().await;
     out.say("stopped");
     Ok(ExitCode::SUCCESS)
-}
-
-fn file_without_token(file: &AdminFile) -> serde_json::Value {
-    serde_json::json!({ "admin": file.url, "pid": file.pid })
 }
 
 /// For its owner alone: who can read it can do everything that the admin door allows.

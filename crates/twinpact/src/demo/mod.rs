@@ -1,0 +1,68 @@
+//! `demo`: the main job on real recordings, by the commands that a user would type.
+//!
+//! Nothing in here knows how a node works: each step runs this binary with a command line, shows it
+//! and what it printed, and holds its exit code against the one that it must have. The two nodes are
+//! `twinpact serve` processes.
+
+mod fact;
+mod federation;
+mod stage;
+
+use crate::cli::Demo;
+use crate::output::{Output, internal};
+use serde::Serialize;
+use serde_json::Value;
+use stage::Stage;
+use std::process::ExitCode;
+use twinpact_model::problem::Problem;
+
+/// What `--json` prints.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Report {
+    steps: Vec<Step>,
+    nodes: Vec<Value>,
+    agreement: Option<Value>,
+    permitted: Vec<Value>,
+    denied: Vec<Denied>,
+    proof: Option<Value>,
+}
+
+/// A step with its time.
+#[derive(Debug, Serialize)]
+pub(crate) struct Step {
+    name: String,
+    ms: u128,
+}
+
+/// A refusal with its sentence.
+#[derive(Debug, Serialize)]
+pub(crate) struct Denied {
+    name: String,
+    code: String,
+    sentence: String,
+}
+
+pub(crate) fn demo(arguments: &Demo, out: Output) -> Result<ExitCode, Problem> {
+    let temporary = tempfile::tempdir().map_err(|e| internal(&format!("no place: {e}")))?;
+    let place = match &arguments.keep {
+        Some(keep) => {
+            std::fs::create_dir_all(keep).map_err(|e| internal(&format!("no place: {e}")))?;
+            keep.canonicalize().map_err(|e| internal(&format!("no place: {e}")))?
+        }
+        None => temporary.path().to_owned(),
+    };
+    let mut stage = Stage::new(out, place)?;
+    fact::one_provable_fact(&mut stage)?;
+    let nodes = federation::two_nodes(&mut stage)?;
+    let report = &stage.report;
+    out.result(report, |report| {
+        let total: u128 = report.steps.iter().map(|step| step.ms).sum();
+        format!("{} steps in {}.{:03} s", report.steps.len(), total / 1000, total % 1000)
+    });
+    stage.farewell();
+    nodes.stop()?;
+    if arguments.keep.is_none() {
+        out.next("twinpact demo --keep DIR, and look around in DIR");
+    }
+    Ok(ExitCode::SUCCESS)
+}
