@@ -41,7 +41,8 @@ pub const ASSERTION_HEADER: &str = "twinpact-assertion";
 pub const MAX_CONNECTIONS: usize = 1024;
 /// The most bytes of the body of a request.
 pub const MAX_BODY_BYTES: usize = 1_048_576;
-/// The most bytes of the head of a request, and the most header fields in it.
+/// The bytes of the head of a request after which no more of it is read; what the last read brings
+/// beyond that, at most as much again, is still looked at.
 pub const MAX_HEAD_BYTES: usize = 65_536;
 /// The most header fields of a request.
 pub const MAX_HEADERS: usize = 64;

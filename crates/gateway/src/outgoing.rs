@@ -35,7 +35,8 @@ use twinpact_node::outbound::{Call, Outbound, Pending, Reply};
 
 /// The most addresses of one name that are tried.
 pub const MAX_ADDRESSES: usize = 4;
-/// The most bytes of the head of an answer.
+/// The bytes of the head of an answer after which no more of it is read; what the last read brings
+/// beyond that, at most as much again, is still looked at.
 pub const MAX_HEAD_BYTES: usize = 65_536;
 /// The most header fields of an answer.
 pub const MAX_HEADERS: usize = 64;
