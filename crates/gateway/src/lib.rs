@@ -3,7 +3,8 @@
 //!
 //! [`admin`] is the loopback door of the organisation's own people; [`client`] is how the command
 //! line reaches it. [`federation`] is the door for partners, and [`outgoing`] is how we call
-//! theirs: mutual TLS 1.3 in both directions. Refusals are RFC 9457 problem documents ([`refusal`]).
+//! theirs: mutual TLS 1.3 in both directions. Refusals are RFC 9457 problem documents
+//! ([`refusal`]).
 
 pub mod admin;
 pub mod client;
