@@ -33,7 +33,7 @@ pub(crate) struct Party {
 impl Party {
     /// A new one under a new root, which knows nobody yet.
     pub(crate) fn new(host: &str) -> Party {
-        let did = Did::new(&format!("did:web:{host}")).unwrap();
+        let did = Did::new(format!("did:web:{host}")).unwrap();
         let domain = TrustDomain::of_did(&did).unwrap();
         let clock = system_clock();
         let root = Root::create(&domain, clock()).unwrap();
