@@ -40,8 +40,8 @@ pub const MAX_ADDRESSES: usize = 4;
 pub const MAX_HEAD_BYTES: usize = 65_536;
 /// The most header fields of an answer.
 pub const MAX_HEADERS: usize = 64;
-/// How long a connection is kept. A node certificate is renewed after 40 of its 60 minutes, so that
-/// ours does not run out on a kept connection while there is a newer one.
+/// How long a connection is kept. A node certificate is renewed while it has at least 20 minutes
+/// left, so that ours does not run out on a kept connection while there is a newer one.
 const KEEP: Duration = Duration::from_secs(600);
 /// How long a kept connection may be idle: less than our own listener waits.
 const IDLE: Duration = Duration::from_secs(30);
