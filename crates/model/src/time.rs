@@ -1,7 +1,7 @@
 //! Times and durations. Two clocks are two types, so that one is never taken for the other.
 //!
-//! [`Timestamp`] is an instant in UTC, counted in microseconds since 1970, which keeps every value
-//! up to the year 9999 far inside the ±(2^53−1) guard of signed types ×10³ rounding included.
+//! [`Timestamp`] is an instant in UTC, counted in microseconds since 1970. Signed types hold
+//! integers within ±(2^53−1) only, so a signed time in microseconds ends in the year 2255.
 //! [`WallTime`] is what the wall clock said (TLS, tokens, checkpoints, `recorded`); [`PolicyTime`]
 //! is what the policy clock said (decisions, retention days, delete-by, freshness).
 

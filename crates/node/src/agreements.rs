@@ -1,6 +1,7 @@
 //! Agreements: what was concluded, in which ledger deliveries under it stand, and whether it holds.
 
 use crate::api::AgreementLine;
+use crate::bargain;
 use crate::fold::Fold;
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
@@ -8,9 +9,10 @@ use std::collections::BTreeMap;
 use twinpact_contract::{odrl, text};
 use twinpact_dsp::Role;
 use twinpact_dsp::message::Agreement as Wire;
+use twinpact_dsp::transfer::{self, Transfer};
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
-use twinpact_model::{Did, Timestamp, codes};
+use twinpact_model::{Did, Timestamp, WallTime, codes};
 use twinpact_policy::{AgreementFacts, State};
 use twinpact_proof::documents::Agreement as Document;
 use twinpact_proof::{Digest, Envelope, Json, to_hex};
@@ -156,6 +158,7 @@ pub fn identity(wire: &Wire) -> Result<(Digest, odrl::Policy), Problem> {
 /// `agreement.unknown`; `agreement.ended` when it does not hold any more.
 pub async fn revoke(node: &Node, name: &str, reason: &str) -> Result<AgreementLine, Problem> {
     let (name, reason) = (name.to_owned(), reason.to_owned());
+    let now = node.clocks.wall();
     let id = node
         .partition
         .turn(move |turn| {
@@ -171,11 +174,30 @@ pub async fn revoke(node: &Node, name: &str, reason: &str) -> Result<AgreementLi
                 Attribute::new("agreement", "text", &id),
                 Attribute::new("reason", "text", reason),
             ];
-            turn.log(vec![NewEntry::event(event(Kind::AgreementEnded, &peer, what))])?;
+            let mut entries = vec![NewEntry::event(event(Kind::AgreementEnded, &peer, what))];
+            entries.extend(ended_transfers(turn.fold(), &known.wire.id, now)?);
+            turn.log(entries)?;
             Ok(id)
         })
         .await?;
     show(node, &id)
+}
+
+/// The transfers under an agreement that ends are terminated, and the partner is told.
+fn ended_transfers(fold: &Fold, at_id: &str, now: WallTime) -> Result<Vec<NewEntry>, Problem> {
+    let mut entries = Vec::new();
+    let running = |t: &&Transfer| t.agreement_id == at_id && !t.state.is_final();
+    for state in fold.processes.transfers.values().filter(running) {
+        let decision = transfer::Decision::Terminate {
+            code: codes::AGREEMENT_ENDED.name.to_owned(),
+            reason: "the agreement was revoked".to_owned(),
+        };
+        // A transfer that cannot be ended now ends by its deadline; its token is void already.
+        if let Ok(step) = transfer::step(state, transfer::Input::Decide(decision), now) {
+            entries.extend(bargain::transfer_entries(&step, None)?);
+        }
+    }
+    Ok(entries)
 }
 
 /// One agreement.

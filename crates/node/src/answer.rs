@@ -1,4 +1,5 @@
-//! The spine of every answer with data: identify → agreement → decide → view → oblige → log → write.
+//! The spine of every answer with data: identify → agreement → decide → view → oblige → log →
+//! write.
 //!
 //! It happens in one turn of the writer and one frame: the decision, its use, the ledger entry and
 //! the tick under which the receipt is proven. Nothing is sent that is not on record.
@@ -95,8 +96,8 @@ fn in_turn(node: &Node, turn: Turn<'_>, ask: &Ask) -> Result<Logged, Problem> {
     }
 }
 
-/// The request as the policy engine wants it, and the agreement that it is made under. A caller that
-/// is not let in to the transfer learns nothing, not even whether it is there.
+/// The request as the policy engine wants it, and the agreement that it is made under. A caller
+/// that is not let in to the transfer learns nothing, not even whether it is there.
 fn identify<'f>(
     node: &Node,
     fold: &'f Fold,

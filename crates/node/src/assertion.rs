@@ -1,5 +1,5 @@
-//! Purpose and place, asserted by a consumer: signed with its document key, for one audience and one
-//! agreement, good for minutes, used once.
+//! Purpose and place, asserted by a consumer: signed with its document key, for one audience and
+//! one agreement, good for minutes, used once.
 
 use crate::open::Node;
 use std::collections::HashMap;

@@ -111,11 +111,12 @@ fn agreed(fold: &Fold, pid: &str) -> Option<Result<String, Problem>> {
     }
 }
 
-/// Fetches a view under an agreement: transfer, request with assertion, verification, copy and pins.
+/// Fetches a view under an agreement: transfer, request with assertion, verification, copy and
+/// pins.
 ///
 /// # Errors
-/// The partner's refusal with its sentence; `exchange.proof` when the delivery proves something else,
-/// and nothing is stored.
+/// The partner's refusal with its sentence; `exchange.proof` when the delivery proves something
+/// else, and nothing is stored.
 pub async fn pull(node: &Node, pull: &Pull) -> Result<Pulled, Problem> {
     let (id, wire, peer) = node.partition.read(|fold, _| {
         let known = fold.agreements.get(&pull.agreement)?;

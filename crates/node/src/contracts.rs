@@ -53,8 +53,8 @@ impl Contracts {
 /// Publishes a contract: from now on it stands in the catalogue.
 ///
 /// # Errors
-/// The first error of its lint; `contract.conflict` when this version is there with another content;
-/// `contract.owner` when it is another organisation's.
+/// The first error of its lint; `contract.conflict` when this version is there with another
+/// content; `contract.owner` when it is another organisation's.
 pub async fn publish(node: &Node, document: String) -> Result<Published, Problem> {
     let contract = Contract::parse(document.as_bytes()).map_err(|found| first(&found))?;
     let view = contract.view_id();

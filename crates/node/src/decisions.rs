@@ -1,7 +1,7 @@
 //! Decisions on record, each signed, and how often each was used.
 //!
-//! One record per question (the request without times) and epoch as long as its answer holds; then a
-//! small `Used` entry for each read.
+//! One record per question (the request without times) and epoch as long as its answer holds; then
+//! a small `Used` entry for each read.
 
 use crate::api::DecisionLine;
 use crate::open::Node;
@@ -147,7 +147,7 @@ pub fn used(caller: &str, decision: &Digest, rows: usize, bytes: u64) -> NewEntr
 pub fn list(node: &Node, limit: usize) -> Result<Vec<DecisionLine>, Problem> {
     node.partition.read(|fold, _| {
         let mut lines: Vec<DecisionLine> = fold.decisions.by_id.values().map(line).collect();
-        lines.sort_by(|a, b| b.recorded.cmp(&a.recorded));
+        lines.sort_by_key(|line| std::cmp::Reverse(line.recorded));
         lines.truncate(limit);
         lines
     })

@@ -1,7 +1,7 @@
 //! The door: the closed set of what can leave to another organisation.
 //!
-//! A twin value leaves only inside [`Delivered`], whose view is a `Permitted<View>` that nothing but a
-//! `Grant` makes. Whoever answers partners can write an [`Egress`] and nothing else.
+//! A twin value leaves only inside [`Delivered`], whose view is a `Permitted<View>` that nothing
+//! but a `Grant` makes. Whoever answers partners can write an [`Egress`] and nothing else.
 
 use serde_json::{Value, json};
 use twinpact_dsp::Message;
@@ -39,8 +39,8 @@ pub struct Delivered {
     pub consistency: Consistency,
 }
 
-/// Consistency proofs from the sizes that the receiver named; absent when it named none, or one that
-/// we never had.
+/// Consistency proofs from the sizes that the receiver named; absent when it named none, or one
+/// that we never had.
 pub struct Consistency {
     /// Of the anchor.
     pub anchor: Option<Vec<Digest>>,
@@ -127,8 +127,8 @@ fn hashes(proof: Option<&[Digest]>) -> Value {
     proof.map_or(Value::Null, |hashes| hashes.iter().map(|h| Value::from(to_hex(h))).collect())
 }
 
-/// One delivered item as the ledger commits to it and as it stands in the body: `[twin, time, values
-/// …]`, all text or null.
+/// One delivered item as the ledger commits to it and as it stands in the body: `[twin, time,
+/// values …]`, all text or null.
 #[must_use]
 pub fn item(row: &twinpact_model::Row) -> Vec<Value> {
     let mut cells = vec![Value::from(row.twin.as_str()), Value::from(row.phen_start.to_string())];

@@ -1,8 +1,8 @@
 //! The spine of the protocol: parse → step → log (state, outbox and audit in one frame) →
 //! acknowledge; the outbox sends.
 //!
-//! [`receive`] is what a partner's message goes through, whichever it is. What we decide ourselves on
-//! a message stands in [`crate::bargain`], and happens in the same turn and the same frame.
+//! [`receive`] is what a partner's message goes through, whichever it is. What we decide ourselves
+//! on a message stands in [`crate::bargain`], and happens in the same turn and the same frame.
 
 use crate::bargain;
 use crate::contracts;
@@ -84,11 +84,9 @@ async fn take(
 ) -> Result<Option<Message>, Refused> {
     let (ours, did, spiffe) = (node.clone(), peer.did.to_string(), peer.spiffe_id.to_string());
     let pid = route.id.clone();
-    let done = node
-        .partition
+    node.partition
         .turn(move |turn| Ok(moved(&ours, turn, (&did, &spiffe), &message, pid.as_deref())))
-        .await?;
-    done
+        .await?
 }
 
 /// The step in its turn: look the process up, step, decide, log.

@@ -126,8 +126,8 @@ pub async fn open(path: &Path, policy: PolicyClock) -> Result<NodeParts, Problem
     Ok(NodeParts { node, cut, writer })
 }
 
-/// Issues a fresh node certificate, good for an hour. An issuing CA that has run out leaves the node
-/// without one: it works, and refuses federation traffic only.
+/// Issues a fresh node certificate, good for an hour. An issuing CA that has run out leaves the
+/// node without one: it works, and refuses federation traffic only.
 ///
 /// # Errors
 /// `internal` when the certificate cannot be made.

@@ -2,7 +2,8 @@
 //!
 //! Messages of one process go out in their order, one at a time; processes do not wait for each
 //! other. Whether an answer means "arrived", "come again" or "never" is the protocol's business
-//! ([`twinpact_dsp::delivery`]); what it does to the process is logged with the row that it settles.
+//! ([`twinpact_dsp::delivery`]); what it does to the process is logged with the row that it
+//! settles.
 
 use crate::bargain;
 use crate::negotiate::{Process, find};

@@ -1,5 +1,5 @@
-//! `agreement list|show|revoke`, `decision list|show`, `clock show|set`: what holds, what was decided,
-//! and by which clock.
+//! `agreement list|show|revoke`, `decision list|show`, `clock show|set`: what holds, what was
+//! decided, and by which clock.
 
 use super::exchange::{agreement_text, body};
 use crate::cli::{Agreement, Clock, Decision, Dir};

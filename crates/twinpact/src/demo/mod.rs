@@ -1,8 +1,8 @@
 //! `demo`: the main job on real recordings, by the commands that a user would type.
 //!
 //! Nothing in here knows how a node works: each step runs this binary with a command line, shows it
-//! and what it printed, and holds its exit code against the one that it must have. The two nodes are
-//! `twinpact serve` processes.
+//! and what it printed, and holds its exit code against the one that it must have. The two nodes
+//! are `twinpact serve` processes.
 
 mod fact;
 mod federation;
