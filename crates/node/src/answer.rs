@@ -114,10 +114,9 @@ fn identify<'f>(
     let digest = ask.token.as_deref().and_then(|token| TokenDigest::of(token).ok());
     let token = digest.and_then(|d| fold.processes.tokens.get(&to_hex(&d.0)).cloned());
     let keys = partner.record.keys_at(wall.0.micros());
-    let assertion = match &ask.assertion {
-        None => None,
-        Some(header) => Some(read_once(node, header, &keys, wall)?),
-    };
+    // One that is no assertion, or was used before, is as good as none: the denial is on record.
+    let header = ask.assertion.as_deref();
+    let assertion = header.and_then(|header| read_once(node, header, &keys, wall).ok());
     let request = Request {
         action: Action::Use,
         view: agreement.wire.target.clone(),

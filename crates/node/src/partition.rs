@@ -273,44 +273,43 @@ impl Writer {
         gap.saturating_sub(self.last_tick.elapsed()).max(Duration::from_millis(1))
     }
 
+    /// Runs the turns that are due, in as few frames as their size allows, and answers them when the
+    /// last of these frames is durable.
     fn frames(&mut self, ready: Vec<Job>, stop: bool) {
         let shared = self.shared.clone();
         let mut guard = shared.write().unwrap_or_else(PoisonError::into_inner);
         let proving = stop || self.last_tick.elapsed() >= TICK_GAP;
         let waiting = if proving { self.waiting.drain(..).collect() } else { VecDeque::new() };
         let wanted = !waiting.is_empty();
-        let mut jobs: VecDeque<Job> = ready.into_iter().chain(waiting).collect();
         let idle_due = stop || self.last_tick.elapsed() >= IDLE_TICK;
-        let mut woken = false;
+        let mut jobs: VecDeque<Job> = ready.into_iter().chain(waiting).collect();
+        let mut answers: Vec<Answer> = Vec::new();
+        let (mut woken, mut durable) = (false, Ok(None));
         loop {
-            let Ok(state) = guard.as_mut() else {
-                // Stopped: every turn is told so, and none is run.
-                return jobs.into_iter().for_each(drop);
-            };
-            let mut answers: Vec<Answer> = Vec::new();
+            // Stopped: the turns that are left are told so, and none is run.
+            let Ok(state) = guard.as_mut() else { break };
             while state.store.staged_bytes() < FRAME_BYTES
                 && let Some(job) = jobs.pop_front()
             {
                 answers.push(job(Turn { shared: state, clocks: &self.clocks }));
             }
             let last = jobs.is_empty();
-            let new = state.store.has_staged();
+            woken |= state.store.has_staged();
             let tick = last && (wanted || idle_due) && state.store.forest().changed();
-            let durable = self.make_durable(state, tick, wanted && last);
+            durable = self.make_durable(state, tick, wanted && last);
             if let Err(problem) = &durable {
                 *guard = Err(problem.clone());
             }
-            answers.into_iter().for_each(|answer| answer(durable.clone()));
             if last {
-                // The state is free to be read before anybody is woken to read it.
-                drop(guard);
-                woken |= new;
-                if woken {
-                    self.changed.send_modify(|frames| *frames += 1);
-                }
-                return;
+                break;
             }
-            woken |= new;
+        }
+        // The state is free to be read before anybody is woken to read it.
+        drop(guard);
+        drop(jobs);
+        answers.into_iter().for_each(|answer| answer(durable.clone()));
+        if woken {
+            self.changed.send_modify(|frames| *frames += 1);
         }
     }
 
