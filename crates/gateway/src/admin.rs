@@ -30,6 +30,8 @@ use twinpact_proof::digest::sha256;
 
 /// Who the admin door's callers are in the log.
 const LOCAL: &str = "local";
+/// How long a stop waits for requests that are being answered.
+const STOPPING: std::time::Duration = std::time::Duration::from_secs(5);
 /// The default length of a history page.
 const HISTORY_ROWS: usize = 100;
 
@@ -71,7 +73,8 @@ impl AdminListener {
     /// Finishes what is being answered and ends.
     pub async fn stop(self) {
         let _ = self.stop.send(true);
-        let _ = self.serving.await;
+        // Who still waits for a partner after this time is cut off.
+        let _ = tokio::time::timeout(STOPPING, self.serving).await;
     }
 }
 

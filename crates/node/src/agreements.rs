@@ -56,7 +56,8 @@ impl Agreements {
         match entry.who.kind {
             Kind::AgreementConcluded => {
                 let agreement = read(entry).ok_or_else(unreadable)?;
-                self.by_id.insert(to_hex(&agreement.id), agreement);
+                // Never twice: an ended agreement does not come back by being concluded again.
+                self.by_id.entry(to_hex(&agreement.id)).or_insert(agreement);
             }
             Kind::AgreementEnded => {
                 let id = entry.get("agreement").ok_or_else(unreadable)?;
@@ -87,6 +88,14 @@ impl Agreements {
         })
     }
 
+    /// The agreement with exactly this `@id` that we, as provider, have with this partner.
+    #[must_use]
+    pub fn granted_to(&self, peer: &str, at_id: &str) -> Option<&Agreement> {
+        self.by_id
+            .values()
+            .find(|a| a.role == Role::Provider && a.peer == peer && a.wire.id == at_id)
+    }
+
     /// All agreements.
     pub fn iter(&self) -> impl Iterator<Item = &Agreement> {
         self.by_id.values()
@@ -106,6 +115,10 @@ pub fn conclude(
     peer: &str,
 ) -> Result<NewEntry, Problem> {
     let (id, policy) = identity(wire)?;
+    let known = &turn.fold().agreements;
+    if known.by_id.values().any(|a| a.id == id || a.wire.id == wire.id) {
+        return Err(Problem::new(codes::AGREEMENT_ENDED, "this agreement was concluded before"));
+    }
     let mut what = vec![
         Attribute::new("agreement", "text", to_hex(&id)),
         Attribute::new("role", "text", role.name()),
@@ -192,7 +205,7 @@ fn ended_transfers(fold: &Fold, at_id: &str, now: WallTime) -> Result<Vec<NewEnt
             code: codes::AGREEMENT_ENDED.name.to_owned(),
             reason: "the agreement was revoked".to_owned(),
         };
-        // A transfer that cannot be ended now ends by its deadline; its token is void already.
+        // One that cannot be ended now grants nothing all the same: its token is void already.
         if let Ok(step) = transfer::step(state, transfer::Input::Decide(decision), now) {
             entries.extend(bargain::transfer_entries(&step, None)?);
         }

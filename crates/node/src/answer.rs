@@ -109,14 +109,16 @@ fn identify<'f>(
     if transfer.party.peer != ask.peer.did.as_str() {
         return Err(unknown());
     }
-    let agreement = fold.agreements.get(&transfer.agreement_id).map_err(|_| unknown())?;
+    let did = ask.peer.did.as_str();
+    let agreement = fold.agreements.granted_to(did, &transfer.agreement_id).ok_or_else(unknown)?;
     let partner = fold.partners.get(ask.peer.did.as_str())?;
     let digest = ask.token.as_deref().and_then(|token| TokenDigest::of(token).ok());
     let token = digest.and_then(|d| fold.processes.tokens.get(&to_hex(&d.0)).cloned());
     let keys = partner.record.keys_at(wall.0.micros());
     // One that is no assertion, or was used before, is as good as none: the denial is on record.
     let header = ask.assertion.as_deref();
-    let assertion = header.and_then(|header| read_once(node, header, &keys, wall).ok());
+    let id = to_hex(&agreement.id);
+    let assertion = header.and_then(|header| read_once(node, header, &keys, &id, wall).ok());
     let request = Request {
         action: Action::Use,
         view: agreement.wire.target.clone(),
@@ -133,10 +135,15 @@ fn read_once(
     node: &Node,
     header: &str,
     keys: &[twinpact_proof::PublicKey],
+    agreement: &str,
     wall: WallTime,
 ) -> Result<Assertion, Problem> {
     let assertion = assertion::read(header, keys)?;
-    node.secrets.assertions.take(&assertion, wall)?;
+    let us = node.config.organisation.as_str();
+    // Only what could be accepted takes a place among the remembered ones.
+    if assertion.audience == us && assertion.agreement == agreement {
+        node.secrets.assertions.take(&assertion, wall)?;
+    }
     Ok(assertion)
 }
 
@@ -197,7 +204,8 @@ fn deliver(
     let delivery = build::delivery_lexical(&agreement_id, &id, &facts.target, count as u64, bytes);
     let mut entries: Vec<NewEntry> = entry.into_iter().collect();
     entries.push(decisions::used(caller, &id, count, bytes));
-    entries.push(ledger_entry(ledger, caller, delivery, items));
+    let times = (now, view.delete_by());
+    entries.push(ledger_entry(ledger, caller, delivery, items, times));
     let tree = turn.store().forest().id(ledger).ok_or_else(missing)?;
     let entry = turn.log(entries)?.pop().ok_or_else(missing)?;
     let receipt = Receipt {
@@ -232,11 +240,25 @@ fn points(view: &View) -> Vec<ItemPoint> {
     view.rows.iter().map(point).collect()
 }
 
-fn ledger_entry(ledger: TreeNo, caller: &str, delivery: String, items: Vec<ItemPoint>) -> NewEntry {
+fn ledger_entry(
+    ledger: TreeNo,
+    caller: &str,
+    delivery: String,
+    items: Vec<ItemPoint>,
+    (now, delete_by): (PolicyTime, Option<PolicyTime>),
+) -> NewEntry {
     let who =
         Who { kind: Kind::Delivery, twin: String::new(), twin_seq: 0, actor: caller.to_owned() };
     let what = vec![Attribute::new("delivery", "json", delivery)];
-    let entry = Entry { who, when: When::default(), why: Why::default(), what };
+    // When it was delivered and until when it may be kept, by the policy clock: all that a receipt
+    // says is in the log, so that it can be made again.
+    let when = When {
+        phen_start: Some(now.0),
+        phen_end: Some(now.0),
+        valid: delete_by.map(|t| t.0),
+        ..When::default()
+    };
+    let entry = Entry { who, when, why: Why::default(), what };
     NewEntry { tree: ledger, entry, items: Some(items) }
 }
 

@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use twinpact_contract::vocabulary::place_iri;
 use twinpact_model::problem::Problem;
 use twinpact_model::{Did, Timestamp, WallTime, codes};
-use twinpact_policy::{Assertion, Assurance};
-use twinpact_proof::{Envelope, Json, PublicKey, sha256, text64};
+use twinpact_policy::{Assertion, Assurance, MAX_ASSERTION_S};
+use twinpact_proof::{Digest, Envelope, Json, PublicKey, sha256, text64};
 
 const PAYLOAD_TYPE: &str = "application/vnd.twinpact.assertion+json";
 const TYPE: &str = "twinpact-assertion/1";
@@ -99,24 +99,41 @@ fn parse(document: &Json, digest: [u8; 32]) -> Option<Assertion> {
 }
 
 /// Assertions that were used, until they run out: none is taken twice.
-#[derive(Debug, Default)]
-pub struct Used(Mutex<HashMap<String, WallTime>>);
+#[derive(Debug)]
+pub struct Used {
+    used: Mutex<HashMap<Digest, WallTime>>,
+    /// Those from before are refused: what was used then is forgotten.
+    started: WallTime,
+}
 
 impl Used {
+    /// Nothing was used yet by a node that started at that time.
+    #[must_use]
+    pub fn since(started: WallTime) -> Used {
+        Used { used: Mutex::default(), started }
+    }
+
     /// Marks an assertion as used.
     ///
     /// # Errors
     /// `policy.assertion` when it was used before, or too many are remembered.
     pub fn take(&self, assertion: &Assertion, now: WallTime) -> Result<(), Problem> {
-        let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let bad = |why: &str| Problem::new(codes::POLICY_ASSERTION, why);
+        let longest = assertion.issued.0.plus_seconds(MAX_ASSERTION_S);
+        if assertion.issued < self.started {
+            return Err(bad("the assertion is from before this node started: sign a fresh one"));
+        }
+        if assertion.expires <= now || assertion.expires.0 > longest {
+            return Err(bad("the assertion has run out, or is good for too long"));
+        }
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         if used.len() >= MAX_REMEMBERED {
             used.retain(|_, expires| *expires > now);
         }
-        let bad = |why: &str| Problem::new(codes::POLICY_ASSERTION, why);
         if used.len() >= MAX_REMEMBERED {
             return Err(bad("too many assertions at once"));
         }
-        let key = format!("{} {}", assertion.issuer, assertion.jti);
+        let key = sha256(format!("{} {}", assertion.issuer, assertion.jti).as_bytes());
         match used.insert(key, assertion.expires) {
             None => Ok(()),
             Some(_) => Err(bad("the assertion was used before")),

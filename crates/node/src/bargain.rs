@@ -26,6 +26,8 @@ use twinpact_model::{WallTime, codes};
 use twinpact_policy::{State, TokenFacts};
 use twinpact_proof::to_hex;
 
+/// The longest reason that we give, in characters.
+const MAX_REASON: usize = 1_000;
 /// The kind of data address that HTTP pulls use.
 const HTTP_ENDPOINT: &str = "https://w3id.org/idsa/v4.1/HTTP";
 
@@ -185,8 +187,13 @@ pub(crate) fn terms(policy: &Value) -> Result<Terms, Problem> {
 fn terminate(problem: &Problem) -> negotiation::Decision {
     negotiation::Decision::Terminate {
         code: problem.code.name.to_owned(),
-        reason: problem.message.clone(),
+        reason: brief(&problem.message),
     }
+}
+
+/// A reason that may stand in a message: a partner's own words in it are cut.
+fn brief(reason: &str) -> String {
+    reason.chars().take(MAX_REASON).collect()
 }
 
 /// A consumer's transfer request: a token is issued, and the transfer starts.
@@ -206,7 +213,7 @@ pub(crate) fn transfer_requested(
     let decision = match grantable(turn, did, request) {
         Err(problem) => transfer::Decision::Terminate {
             code: problem.code.name.to_owned(),
-            reason: problem.message,
+            reason: brief(&problem.message),
         },
         Ok((agreement, view, epoch)) => {
             let token = AccessToken::new(&ids::random_bytes()?);
@@ -241,18 +248,16 @@ fn grantable(
     did: &str,
     request: &TransferRequest,
 ) -> Result<(String, String, u64), Problem> {
-    let agreement = turn.fold().agreements.get(&request.agreement_id)?;
-    let unknown = || Problem::new(codes::AGREEMENT_UNKNOWN, "there is no such agreement");
-    if agreement.role != Role::Provider || agreement.peer != did {
-        return Err(unknown());
-    }
+    let granted = turn.fold().agreements.granted_to(did, &request.agreement_id);
+    let agreement = granted
+        .ok_or_else(|| Problem::new(codes::AGREEMENT_UNKNOWN, "there is no such agreement"))?;
     if agreement.state != State::Active {
         return Err(Problem::new(codes::AGREEMENT_ENDED, "the agreement does not hold any more"));
     }
     if request.format != FORMAT {
         return Err(Problem::new(
             codes::EXCHANGE_REFUSED,
-            format!("the format {} is not served, {FORMAT} is", request.format),
+            format!("this format is not served, {FORMAT} is"),
         ));
     }
     Ok((to_hex(&agreement.id), agreement.wire.target.clone(), agreement.epoch))

@@ -104,7 +104,7 @@ impl Config {
              listen = \"127.0.0.1:0\"\n\n\
              [federation]\n\
              # For partners: mutual TLS 1.3. `endpoint` is the URL that they use.\n\
-             listen = \"127.0.0.1:0\"\n\
+             # listen = \"0.0.0.0:8443\"\n\
              # endpoint = \"https://twin.example:8443\"\n\n\
              [assertions]\n\
              # What your own requests say when a command does not.\n\

@@ -22,6 +22,7 @@ use twinpact_model::{Timestamp, codes};
 use twinpact_policy::State;
 use twinpact_proof::commit::{Point, points_lexical, read_attribute};
 use twinpact_proof::digest::from_hex;
+use twinpact_proof::documents::Receipt;
 use twinpact_proof::tree::consistent;
 use twinpact_proof::{Bundle, Level, Verdict, to_hex, verify};
 
@@ -232,33 +233,42 @@ async fn store(node: &Node, body: &[u8], agreement: &str, peer: &str) -> Result<
     let trust = node.partition.read(|fold, _| fold.partners.trust().clone())?;
     let bundle = Bundle::parse(proof.as_bytes()).map_err(|b| broken(&b.sentence))?;
     let verdict = verify(proof.as_bytes(), Some(&trust)).map_err(|b| broken(&b.sentence))?;
-    same_delivery(node, &bundle, &verdict, agreement, peer)?;
+    let signed = same_delivery(node, &bundle, &verdict, agreement, peer)?;
     let bytes = same_rows(&bundle, &rows, &seed)?;
-    let pin = node
-        .partition
-        .read(|fold, _| continues(fold, &delivery, &bundle, &verdict, agreement))??;
     let receipt = to_hex(&bundle.entry.leaf);
     let time = |row: &Value| Timestamp::parse(row.get(1)?.as_str()?).ok();
     let times: Vec<Timestamp> = rows.iter().filter_map(time).collect();
-    let delete_by = text("deleteBy").map(str::to_owned);
+    let delete_by = signed.delete_by.map(|micros| Timestamp::from_micros(micros).to_string());
     let copy = Copy {
         agreement: agreement.to_owned(),
         proof,
         delete_by: delete_by.clone().unwrap_or_default(),
         parts: Vec::new(),
     };
-    let mut entries = copies::copy(peer, &receipt, &copy, &rows);
-    entries.push(copies::pin(peer, &pin.0, pin.1, agreement, &pin.2));
-    node.partition.turn(move |turn| turn.log(entries).map(|_| ())).await?;
+    let count = rows.len();
+    let level = verdict.level.name().to_owned();
+    let (name, peer, under) = (receipt.clone(), peer.to_owned(), agreement.to_owned());
+    // In the turn that pins it: two pulls at once cannot pin two histories.
+    node.partition
+        .turn(move |turn| {
+            if turn.fold().copies.has(&name) {
+                return Err(broken("this very delivery is stored already"));
+            }
+            let pin = continues(turn.fold(), &delivery, &bundle, &verdict, &under)?;
+            let mut entries = copies::copy(&peer, &name, &copy, &rows);
+            entries.push(copies::pin(&peer, &pin.0, pin.1, &under, &pin.2));
+            turn.log(entries).map(|_| ())
+        })
+        .await?;
     Ok(Pulled {
         receipt,
         agreement: agreement.to_owned(),
-        rows: rows.len(),
+        rows: count,
         bytes,
         first: times.iter().min().copied(),
         last: times.iter().max().copied(),
         delete_by,
-        level: verdict.level.name().to_owned(),
+        level,
     })
 }
 
@@ -269,7 +279,7 @@ fn same_delivery(
     verdict: &Verdict,
     agreement: &str,
     peer: &str,
-) -> Result<(), Problem> {
+) -> Result<Receipt, Problem> {
     if verdict.level < Level::Signed {
         return Err(broken("the proof is signed by nobody whom we pinned"));
     }
@@ -282,8 +292,14 @@ fn same_delivery(
         .agreement
         .as_ref()
         .and_then(|envelope| twinpact_proof::documents::Agreement::from_envelope(envelope).ok());
-    match document {
-        Some(document) if to_hex(&document.agreement) == agreement => Ok(()),
+    let receipt =
+        bundle.receipt.as_ref().and_then(|envelope| Receipt::from_envelope(envelope).ok());
+    match (document, receipt) {
+        (Some(document), Some(receipt))
+            if to_hex(&document.agreement) == agreement && receipt.view == document.target =>
+        {
+            Ok(receipt)
+        }
         _ => Err(broken("the proof is of a delivery under another agreement")),
     }
 }

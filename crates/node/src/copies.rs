@@ -82,6 +82,12 @@ impl Copies {
         }
     }
 
+    /// Whether the delivery with that receipt is stored.
+    #[must_use]
+    pub fn has(&self, receipt: &str) -> bool {
+        self.by_receipt.contains_key(receipt)
+    }
+
     /// What was seen last of the anchor with that origin.
     #[must_use]
     pub fn anchor(&self, origin: &str) -> Option<Seen> {
@@ -135,7 +141,10 @@ pub fn copy(peer: &str, receipt: &str, copy: &Copy, rows: &[serde_json::Value]) 
         let rows = serde_json::Value::from(part.to_vec()).to_string();
         let what =
             vec![Attribute::new("receipt", "text", receipt), Attribute::new("rows", "json", rows)];
-        all.push(local(Kind::Copy, peer, what));
+        // Sealed by agreement and day, so that a copy can die on its day without anything else.
+        let mut part = local(Kind::Copy, peer, what);
+        part.entry.why.class = format!("copy.{}", copy.agreement);
+        all.push(part);
     }
     all
 }

@@ -107,6 +107,7 @@ pub async fn open(path: &Path, policy: PolicyClock) -> Result<NodeParts, Problem
     let fold_partners = fold.partners.tls()?;
     let (partition, writer) = Partition::start(store, fold, clocks.clone());
     let tls_partners = Partners::new(fold_partners);
+    let secrets = Arc::new(Secrets::since(clocks.wall()));
     let node = Node {
         config: Arc::new(config),
         clocks,
@@ -115,7 +116,7 @@ pub async fn open(path: &Path, policy: PolicyClock) -> Result<NodeParts, Problem
         tls_partners,
         presented: Presented::default(),
         outbound: Arc::default(),
-        secrets: Arc::default(),
+        secrets,
         vocabulary: Arc::new(Vocabulary::standard()),
     };
     renew(&node)?;

@@ -62,7 +62,7 @@ async fn deliver(node: &Node, number: u64, pending: &Pending) {
     let message = pending.message.clone().or_else(|| node.secrets.message(&pending.pid));
     let Some(message) = message else {
         // Its token was in memory only, and the node has stopped since.
-        return settle(node, number, pending, None, Err("its token did not survive a stop")).await;
+        return settle(node, number, pending, Err("its token did not survive a stop")).await;
     };
     for attempt in 1.. {
         let reply = send(node, pending, &message).await;
@@ -73,10 +73,10 @@ async fn deliver(node: &Node, number: u64, pending: &Pending) {
         match classify_response(status, &text, attempt) {
             Delivery::Delivered => {
                 let answer = Message::parse_bytes(text.as_bytes()).ok();
-                return settle(node, number, pending, Some(&message), Ok(answer)).await;
+                return settle(node, number, pending, Ok(answer)).await;
             }
             Delivery::GiveUp { reason } => {
-                return settle(node, number, pending, Some(&message), Err(&reason)).await;
+                return settle(node, number, pending, Err(&reason)).await;
             }
             Delivery::Retry { after_ms } => {
                 tokio::time::sleep(Duration::from_millis(after_ms)).await;
@@ -119,10 +119,9 @@ async fn settle(
     node: &Node,
     number: u64,
     pending: &Pending,
-    message: Option<&Message>,
     outcome: Result<Option<Message>, &str>,
 ) {
-    let id = message.and_then(Message::id).unwrap_or_default().to_owned();
+    let id = pending.id.clone();
     node.secrets.forget_message(&id);
     let (pid, peer) = (pending.pid.clone(), pending.peer.clone());
     let outcome = outcome.map_err(str::to_owned);

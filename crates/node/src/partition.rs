@@ -8,6 +8,7 @@
 use crate::clock::Clocks;
 use crate::fold::Fold;
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
@@ -109,7 +110,8 @@ impl Turn<'_> {
         let committed = self.shared.store.stage(drafts)?;
         self.shared.recorded = recorded;
         for one in &committed {
-            self.shared.fold.apply(one)?;
+            // What cannot be folded could not be read again: it must never become durable.
+            self.shared.fold.apply(one).inspect_err(|_| self.shared.store.stop())?;
         }
         Ok(committed)
     }
@@ -291,7 +293,12 @@ impl Writer {
             while state.store.staged_bytes() < FRAME_BYTES
                 && let Some(job) = jobs.pop_front()
             {
-                answers.push(job(Turn { shared: state, clocks: &self.clocks }));
+                let turn = Turn { shared: state, clocks: &self.clocks };
+                match catch_unwind(AssertUnwindSafe(|| job(turn))) {
+                    Ok(answer) => answers.push(answer),
+                    // A bug. What it left in memory is unknown, so nothing of it becomes durable.
+                    Err(_) => state.store.stop(),
+                }
             }
             let last = jobs.is_empty();
             woken |= state.store.has_staged();

@@ -26,6 +26,8 @@ pub struct Pending {
     pub to: String,
     /// The path below it.
     pub path: String,
+    /// The message's `@id`.
+    pub id: String,
     /// The message, unless it holds a token: then it is in memory only.
     pub message: Option<Message>,
 }
@@ -95,7 +97,8 @@ impl Processes {
             None => None,
         };
         let (pid, peer) = (text("pid")?, text("peer")?);
-        let pending = Pending { pid, peer, to: text("to")?, path: text("path")?, message };
+        let (to, path, id) = (text("to")?, text("path")?, text("id")?);
+        let pending = Pending { pid, peer, to, path, id, message };
         self.outbox.insert(number, pending);
         Ok(())
     }
@@ -138,7 +141,9 @@ pub fn entries(
         what.push(Attribute::new(format!("why.{n}"), "text", record));
     }
     let mut all = vec![local(Kind::ProcessState, peer, what)];
-    all.extend(effects.iter().filter_map(sent).map(|out| outbox(pid, peer, out)));
+    for out in effects.iter().filter_map(sent) {
+        all.push(outbox(pid, peer, out)?);
+    }
     Ok(all)
 }
 
@@ -158,7 +163,7 @@ fn sent(effect: &Effect) -> Option<&Outgoing> {
 
 /// An outbox row. A start message may hold a token, which never enters the log: its row names the
 /// message only.
-fn outbox(pid: &str, peer: &str, out: &Outgoing) -> NewEntry {
+fn outbox(pid: &str, peer: &str, out: &Outgoing) -> Result<NewEntry, Problem> {
     let mut what = vec![
         Attribute::new("pid", "text", pid),
         Attribute::new("peer", "text", peer),
@@ -167,9 +172,12 @@ fn outbox(pid: &str, peer: &str, out: &Outgoing) -> NewEntry {
         Attribute::new("id", "text", out.message.id().unwrap_or_default()),
     ];
     if !matches!(out.message, Message::TransferStart(_)) {
-        what.push(Attribute::new("message", "json", out.message.to_json().to_string()));
+        let message = out.message.to_json();
+        // What could not be read again must not be logged.
+        Message::parse(&message).map_err(|_| unreadable())?;
+        what.push(Attribute::new("message", "json", message.to_string()));
     }
-    local(Kind::Outbox, peer, what)
+    Ok(local(Kind::Outbox, peer, what))
 }
 
 /// That an outbox row was delivered or given up.

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use twinpact_dsp::Message;
 use twinpact_dsp::message::DataAddress;
+use twinpact_model::WallTime;
 
 /// The secrets of a running node.
-#[derive(Default)]
 pub struct Secrets {
     messages: Mutex<HashMap<String, Message>>,
     addresses: Mutex<HashMap<String, DataAddress>>,
@@ -17,6 +17,16 @@ pub struct Secrets {
 }
 
 impl Secrets {
+    /// The secrets of a node that started at that time.
+    #[must_use]
+    pub fn since(started: WallTime) -> Secrets {
+        Secrets {
+            messages: Mutex::default(),
+            addresses: Mutex::default(),
+            assertions: Used::since(started),
+        }
+    }
+
     /// Keeps a message that the outbox row does not hold.
     pub fn keep_message(&self, message: &Message) {
         if let (Message::TransferStart(_), Some(id)) = (message, message.id()) {

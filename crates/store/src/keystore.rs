@@ -51,6 +51,8 @@ pub struct Keystore {
     next: u64,
     pending: Vec<u8>,
     length: u64,
+    /// Bytes behind the last whole record.
+    torn: bool,
 }
 
 impl Keystore {
@@ -69,8 +71,8 @@ impl Keystore {
         vfs.replace(&keys_path(dir), &encode_head(0, organisation)).map_err(io)
     }
 
-    /// Opens both files and every key in them. A record that was torn at the end is cut: no frame
-    /// needs it, because keys are synced before their frame.
+    /// Opens both files and every key in them. A bad record at the end is left for
+    /// [`cut_torn`](Self::cut_torn): whether it was torn or damaged, the log will tell.
     ///
     /// # Errors
     /// `store.damaged`, `store.foreign` or `store.version` with the file and offset; `store.io`.
@@ -89,13 +91,33 @@ impl Keystore {
             next: 1,
             pending: Vec::new(),
             length: HEAD as u64,
+            torn: false,
         };
         store.read_records(&bytes)?;
-        if store.length < bytes.len() as u64 {
-            store.file.truncate(store.length).map_err(io)?;
-            store.file.sync().map_err(io)?;
-        }
+        store.torn = store.length < bytes.len() as u64;
         Ok(store)
+    }
+
+    /// Cuts what was torn at the end: no frame needs it, because keys are synced before their frame.
+    /// To be called when the log was read and no key was missing.
+    ///
+    /// # Errors
+    /// `store.io`.
+    pub fn cut_torn(&mut self) -> Result<(), Problem> {
+        if !std::mem::take(&mut self.torn) {
+            return Ok(());
+        }
+        let io = |e| refused(Path::new("keys/keystore"), &e);
+        self.file.truncate(self.length).and_then(|()| self.file.sync()).map_err(io)
+    }
+
+    /// A key that the log needs and that is missing behind a bad record was damaged, not torn.
+    #[must_use]
+    pub fn blame_torn(&self, problem: Problem) -> Problem {
+        match self.torn && problem.code == codes::STORE_FOREIGN {
+            true => damaged("keys/keystore", self.length),
+            false => problem,
+        }
     }
 
     /// The number of the key with that meaning, if there is one.

@@ -124,14 +124,14 @@ impl Store {
         mut replay: impl FnMut(&[u8; 32], Opened) -> Result<(), Problem>,
     ) -> Result<(Store, Option<Cut>), Problem> {
         let organisation = sha256(org.as_str().as_bytes());
-        let keys = Keystore::open(directory.vfs().as_ref(), &directory.keys(), &organisation)?;
+        let mut keys = Keystore::open(directory.vfs().as_ref(), &directory.keys(), &organisation)?;
         let anchor = keys
             .find(&Meaning::Node(ANCHOR_KEY.to_owned()))
             .ok_or_else(|| foreign("the keystore has no anchor key"))?;
         let idempotency = idempotency_key(&keys)?;
         let mut forest = Forest::new(key_bytes(&keys, anchor)?);
         let mut sealer = Sealer::default();
-        let (log, cut) = Log::open(&directory, organisation, random_array()?, |frame, place| {
+        let opened = Log::open(&directory, organisation, random_array()?, |frame, place| {
             let plain: Vec<_> = frame
                 .entries
                 .iter()
@@ -145,7 +145,9 @@ impl Store {
                 replay(&idempotency, Opened { tree, index, leaf, pc, seed, entry })?;
             }
             Ok(())
-        })?;
+        });
+        let (log, cut) = opened.map_err(|problem| keys.blame_torn(problem))?;
+        keys.cut_torn()?;
         Ok((Store::assemble(directory, log, keys, sealer, forest), cut))
     }
 
@@ -209,6 +211,11 @@ impl Store {
         self.forest.open(opens)?;
         self.staged.opens.push(opens);
         Ok((opens.tree, opens.id))
+    }
+
+    /// Stops the log: what is staged is never made durable.
+    pub fn stop(&mut self) {
+        self.log.stop();
     }
 
     /// Whether anything waits to be made durable.

@@ -19,6 +19,14 @@ pub(crate) async fn serve(arguments: &Serve, out: Output) -> Result<ExitCode, Pr
     };
     let dir = &arguments.dir.dir;
     let parts = open::open(dir, policy).await?;
+    let exposed = parts.node.config.federation.listen.filter(|a| !a.ip().is_loopback());
+    if let (PolicyClock::Driven, Some(address)) = (policy, exposed) {
+        parts.stop();
+        return Err(Problem::new(
+            codes::CONFIG_INVALID,
+            format!("a driven policy clock serves on loopback only, not on {address}"),
+        ));
+    }
     if let Some(cut) = parts.cut {
         out.say(&format!(
             "a torn tail of {} bytes was cut at offset {} of segment {}",
