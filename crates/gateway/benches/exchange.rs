@@ -1,0 +1,153 @@
+//! What an exchange between two nodes costs: the negotiation of an agreement, and the first pull
+//! under it. `cargo bench -p twinpact-gateway --bench exchange`
+//!
+//! Two nodes in this process, over mutual TLS on loopback, each with its log on the disk that the
+//! build directory is on. It stops by itself, at the latest after [`LIMIT`].
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "a bench")]
+
+#[path = "../../node/benches/measure/mod.rs"]
+mod measure;
+
+use measure::{MODEL, body, percentile, process_cpu};
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use twinpact_dsp::negotiation::State;
+use twinpact_edge::batch::IngestBatch;
+use twinpact_edge::model_file;
+use twinpact_gateway::Running;
+use twinpact_model::Did;
+use twinpact_node::api::Pull;
+use twinpact_node::{Node, PolicyClock, consumer, contracts, open, partners, prove, record};
+
+const EXCHANGES: usize = 50;
+const ROWS: usize = 100;
+/// The whole bench takes no longer.
+const LIMIT: Duration = Duration::from_secs(60);
+const CONTRACT: &str = include_str!("../../../examples/wind/turbine-maintenance.odcs.yaml");
+/// What binds the example to hours; without it the bench runs at any.
+const HOURS: [&str; 2] = [
+    "  - property: rowFilter
+    vendor: twinpact
+    value: {localSchedule: \"Mo-Fr 07:00-19:00 [Europe/Paris]\"}
+",
+    "            - leftOperand: https://w3id.org/twinpact/odrl/localSchedule
+              operator: isPartOf
+              rightOperand: \"Mo-Fr 07:00-19:00 [Europe/Paris]\"
+",
+];
+const PROVIDER: &str = "did:web:operator.example";
+const CONSUMER: &str = "did:web:maker.example";
+
+fn main() {
+    let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let done = tokio::time::timeout(LIMIT, exchanges(place.path())).await;
+        assert!(done.is_ok(), "it was not done after {LIMIT:?}");
+    });
+}
+
+async fn exchanges(place: &Path) {
+    let (ours, theirs) = (free_port(), free_port());
+    let provider = start(&place.join("operator"), PROVIDER, ours, theirs).await;
+    let consumer = start(&place.join("maker"), CONSUMER, theirs, ours).await;
+    let (provides, consumes) = (&provider.parts.node, &consumer.parts.node);
+    pin(provides, consumes).await;
+    pin(consumes, provides).await;
+    offer(provides).await;
+    println!("{EXCHANGES} exchanges, {ROWS} rows in each pull\n");
+    println!("{:<44} {:>8} {:>8} {:>14}", "", "p50 ms", "p99 ms", "CPU ms, both");
+    let mut agreements = Vec::with_capacity(EXCHANGES);
+    let (mut times, cpu) = (Vec::with_capacity(EXCHANGES), process_cpu());
+    for done in 1..=EXCHANGES {
+        let start = Instant::now();
+        let agreed = consumer::negotiate(consumes, PROVIDER, None).await.unwrap();
+        finalized(provides, done).await;
+        times.push(start.elapsed());
+        agreements.push(agreed.id);
+    }
+    line("negotiation, catalogue to FINALIZED on both", &times, process_cpu() - cpu);
+    let (mut times, cpu) = (Vec::with_capacity(EXCHANGES), process_cpu());
+    for agreement in agreements {
+        let start = Instant::now();
+        let pulled = consumer::pull(consumes, &wanted(agreement)).await.unwrap();
+        times.push(start.elapsed());
+        assert_eq!(pulled.rows, ROWS);
+    }
+    line("first pull, transfer to verified copy", &times, process_cpu() - cpu);
+    println!(
+        "\np99 of {EXCHANGES} is the slowest; the first negotiation includes the TLS handshakes"
+    );
+    consumer.stop().await;
+    provider.stop().await;
+}
+
+fn line(name: &str, times: &[Duration], cpu: Duration) {
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
+    let (p50, p99) = (ms(percentile(times, 50)), ms(percentile(times, 99)));
+    println!("{name:<44} {p50:>8.1} {p99:>8.1} {:>14.1}", ms(cpu) / times.len() as f64);
+}
+
+/// Waits until the provider has finalised that many negotiations.
+async fn finalized(provider: &Node, many: usize) {
+    let mut changes = provider.partition.changes();
+    let count = || {
+        let finalized = |fold: &twinpact_node::fold::Fold| {
+            let all = fold.processes.negotiations.values();
+            all.filter(|one| one.state == State::Finalized).count()
+        };
+        provider.partition.read(|fold, _| finalized(fold)).unwrap()
+    };
+    loop {
+        changes.borrow_and_update();
+        if count() >= many {
+            return;
+        }
+        changes.changed().await.unwrap();
+    }
+}
+
+fn wanted(agreement: String) -> Pull {
+    Pull {
+        agreement,
+        purpose: Some("https://w3id.org/twinpact/purpose/PredictiveMaintenance".to_owned()),
+        place: Some("FR".to_owned()),
+        since: None,
+        until: None,
+    }
+}
+
+/// A node on loopback. The partner's address is private, so it is listed.
+async fn start(path: &Path, did: &str, port: u16, partner: u16) -> Running {
+    open::init(path, &Did::new(did).unwrap(), "Bench").unwrap();
+    let config = format!(
+        "organisation = \"{did}\"\nname = \"Bench\"\n\n\
+         [federation]\nlisten = \"127.0.0.1:{port}\"\n\
+         allow_private = [\"https://127.0.0.1:{partner}\"]\n"
+    );
+    std::fs::write(path.join("twinpact.toml"), config).unwrap();
+    Running::start(open::open(path, PolicyClock::System).await.unwrap()).await.unwrap()
+}
+
+async fn pin(us: &Node, other: &Node) {
+    let record = prove::own_record(other).unwrap().to_json().canonical();
+    partners::add(us, record.as_bytes()).await.unwrap();
+}
+
+async fn offer(node: &Node) {
+    record::apply_model(node, model_file::parse(MODEL).unwrap(), "local").await.unwrap();
+    let batch = IngestBatch::parse(&body(0, ROWS)).unwrap();
+    assert_eq!(record::record(node, batch, "local").await.unwrap().new as usize, ROWS);
+    let mut contract = CONTRACT.to_owned();
+    for part in HOURS {
+        assert!(contract.contains(part), "the example has changed");
+        contract = contract.replace(part, "");
+    }
+    contracts::publish(node, contract).await.unwrap();
+}
+
+/// A port that nobody has at this moment.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
