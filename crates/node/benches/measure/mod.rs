@@ -33,8 +33,8 @@ pub(crate) fn process_cpu() -> Duration {
     Duration::from_millis(10 * (ticks(11) + ticks(12)))
 }
 
-/// The body of `POST /ingest` with rows `from..from + rows` of four turbines. A row says seven values
-/// with two to three decimals, as the turbines of the demo do.
+/// The body of `POST /ingest` with rows `from..from + rows` of four turbines. A row says seven
+/// values with two to three decimals, as the turbines of the demo do.
 pub(crate) fn body(from: usize, rows: usize) -> Vec<u8> {
     let observations: Vec<Value> = (from..from + rows).map(observation).collect();
     let batch = json!({
