@@ -2,8 +2,8 @@
 //! under a tick, that is, provable. `cargo bench -p twinpact-node --bench record`
 //!
 //! First part by part, on one thread, with the calls that the writer makes in
-//! [`twinpact_node::record`] and [`twinpact_node::partition`]; then the whole of it through a node. The log lies on the disk
-//! that the build directory is on.
+//! [`twinpact_node::record`] and [`twinpact_node::partition`]; then the whole of it through a node.
+//! The log lies on the disk that the build directory is on.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "a bench")]
 
 mod measure;
