@@ -14,10 +14,21 @@ fn the_demo_runs_as_it_says() {
     let report = world.json("demo --keep kept");
     let names: Vec<&str> =
         report["steps"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
-    assert!(names.ends_with(&["verify", "verify flipped"]), "{names:?}");
+    for name in ["verify", "verify flipped", "negotiate", "pull", "verify receipt", "decisions"] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    assert_eq!(report["nodes"].as_array().map(Vec::len), Some(2));
+    assert_eq!(report["agreement"]["state"], "active");
+    assert!(report["permitted"][0]["rows"].as_u64().unwrap() > 18_000);
+    let denied = |i: usize| report["denied"][i]["code"].as_str().unwrap();
+    let codes = [denied(0), denied(1), denied(2), denied(3)];
+    let schedule = "policy.schedule";
+    assert_eq!(codes, [schedule, schedule, "policy.purpose", "policy.place"]);
     assert_eq!(report["proof"]["level"], "signed");
-    let verified = world.run("verify kept/fact.twinproof --trust kept/trust.toml");
-    assert_eq!(verified.code, 0, "{}", verified.stderr);
+    for proof in ["fact", "receipt"] {
+        let verified = world.run(&format!("verify kept/{proof}.twinproof --trust kept/trust.toml"));
+        assert_eq!(verified.code, 0, "{}", verified.stderr);
+    }
 }
 
 #[test]
