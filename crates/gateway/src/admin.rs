@@ -2,13 +2,14 @@
 //! three that say whether the node lives. `POST /ingest` and `POST /models` are the only ways in
 //! which the organisation's own data enters.
 
-use crate::refusal::Refusal;
-use axum::body::Bytes;
+use crate::refusal::{PROBLEM_JSON, Refusal};
+use axum::body::{Bytes, to_bytes};
 use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
-use axum::http::header::AUTHORIZATION;
+use axum::http::StatusCode;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::middleware::{self, Next};
-use axum::response::Response;
-use axum::routing::{get, post};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, MethodRouter, on};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -34,6 +35,78 @@ const LOCAL: &str = "local";
 const STOPPING: std::time::Duration = std::time::Duration::from_secs(5);
 /// The default length of a history page.
 const HISTORY_ROWS: usize = 100;
+
+/// The most bytes of the HTTP library's own words about a refusal.
+const MAX_WHY_BYTES: usize = 4_096;
+
+/// A method as HTTP writes it and as the router takes it.
+#[derive(Clone, Copy)]
+struct Verb {
+    name: &'static str,
+    filter: MethodFilter,
+}
+
+const GET: Verb = Verb { name: "GET", filter: MethodFilter::GET };
+const POST: Verb = Verb { name: "POST", filter: MethodFilter::POST };
+
+type Serve = fn(MethodFilter) -> MethodRouter<Node>;
+
+/// One route of the admin door.
+pub struct Route {
+    verb: Verb,
+    /// The path; a name in braces stands for one segment.
+    pub path: &'static str,
+    /// Whether the request must bear the token.
+    pub token: bool,
+    serve: Serve,
+}
+
+impl Route {
+    /// The HTTP method.
+    #[must_use]
+    pub const fn method(&self) -> &'static str {
+        self.verb.name
+    }
+}
+
+const fn open(verb: Verb, path: &'static str, serve: Serve) -> Route {
+    Route { verb, path, token: false, serve }
+}
+
+const fn guarded(verb: Verb, path: &'static str, serve: Serve) -> Route {
+    Route { verb, path, token: true, serve }
+}
+
+/// Every route of the admin door; the router is made of it and of nothing else. The golden file
+/// `tests/golden/routes.txt` holds the same.
+pub const ROUTES: &[Route] = &[
+    open(GET, "/livez", |verb| on(verb, livez)),
+    open(GET, "/readyz", |verb| on(verb, readyz)),
+    open(GET, "/version", |verb| on(verb, version)),
+    guarded(GET, "/models", |verb| on(verb, models)),
+    guarded(POST, "/models", |verb| on(verb, apply_model)),
+    guarded(POST, "/ingest", |verb| on(verb, ingest)),
+    guarded(GET, "/twins", |verb| on(verb, twins)),
+    guarded(GET, "/twins/{id}", |verb| on(verb, twin)),
+    guarded(GET, "/twins/{id}/history", |verb| on(verb, history)),
+    guarded(GET, "/events/{index}/proof", |verb| on(verb, proof)),
+    guarded(GET, "/organisation", |verb| on(verb, organisation)),
+    guarded(GET, "/contracts", |verb| on(verb, contracts)),
+    guarded(POST, "/contracts", |verb| on(verb, publish)),
+    guarded(GET, "/partners", |verb| on(verb, partners)),
+    guarded(POST, "/partners", |verb| on(verb, add_partner)),
+    guarded(GET, "/catalog", |verb| on(verb, catalog)),
+    guarded(POST, "/negotiations", |verb| on(verb, negotiate)),
+    guarded(POST, "/pulls", |verb| on(verb, pull)),
+    guarded(GET, "/agreements", |verb| on(verb, agreements)),
+    guarded(GET, "/agreements/{id}", |verb| on(verb, agreement)),
+    guarded(POST, "/agreements/{id}/revoke", |verb| on(verb, revoke)),
+    guarded(GET, "/receipts/{id}", |verb| on(verb, receipt)),
+    guarded(GET, "/decisions", |verb| on(verb, decisions)),
+    guarded(GET, "/decisions/{id}", |verb| on(verb, decision)),
+    guarded(GET, "/clock", |verb| on(verb, clock)),
+    guarded(POST, "/clock", |verb| on(verb, set_clock)),
+];
 
 /// The admin listener, answering until it is stopped.
 pub struct AdminListener {
@@ -93,37 +166,38 @@ fn random_token() -> Result<String, Problem> {
 
 fn router(node: Node, token: &str) -> Router {
     let expected = sha256(format!("Bearer {token}").as_bytes());
-    let guarded = Router::new()
-        .route("/models", get(models).post(apply_model))
-        .route("/ingest", post(ingest))
-        .route("/twins", get(twins))
-        .route("/twins/{id}", get(twin))
-        .route("/twins/{id}/history", get(history))
-        .route("/events/{index}/proof", get(proof))
-        .route("/organisation", get(organisation))
-        .route("/contracts", get(contracts).post(publish))
-        .route("/partners", get(partners).post(add_partner))
-        .route("/catalog", get(catalog))
-        .route("/negotiations", post(negotiate))
-        .route("/pulls", post(pull))
-        .route("/agreements", get(agreements))
-        .route("/agreements/{id}", get(agreement))
-        .route("/agreements/{id}/revoke", post(revoke))
-        .route("/receipts/{id}", get(receipt))
-        .route("/decisions", get(decisions))
-        .route("/decisions/{id}", get(decision))
-        .route("/clock", get(clock).post(set_clock))
-        .layer(middleware::from_fn(move |request: Request, next: Next| {
-            guard(expected, request, next)
-        }));
-    Router::new()
-        .route("/livez", get(livez))
-        .route("/readyz", get(readyz))
-        .route("/version", get(version))
-        .merge(guarded)
+    let guarded = routes(true).method_not_allowed_fallback(unknown).layer(middleware::from_fn(
+        move |request: Request, next: Next| guard(expected, request, next),
+    ));
+    let open = routes(false).method_not_allowed_fallback(unknown);
+    open.merge(guarded)
         .fallback(unknown)
         .layer(DefaultBodyLimit::max(MAX_BATCH_BYTES))
+        .layer(middleware::map_response(in_words))
         .with_state(node)
+}
+
+/// The rows of [`ROUTES`] with a token, or those without.
+fn routes(token: bool) -> Router<Node> {
+    let rows = ROUTES.iter().filter(|row| row.token == token);
+    rows.fold(Router::new(), |router, row| router.route(row.path, (row.serve)(row.verb.filter)))
+}
+
+/// What the HTTP library refuses itself (a body that is too large, a path or a query that cannot be
+/// read) leaves as a problem document like everything else.
+async fn in_words(response: Response) -> Response {
+    let status = response.status();
+    let code = match status {
+        _ if !status.is_client_error() && !status.is_server_error() => return response,
+        _ if response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == PROBLEM_JSON) => {
+            return response;
+        }
+        StatusCode::PAYLOAD_TOO_LARGE => codes::INPUT_TOO_LARGE,
+        _ if status.is_client_error() => codes::INPUT_MALFORMED,
+        _ => codes::INTERNAL,
+    };
+    let why = to_bytes(response.into_body(), MAX_WHY_BYTES).await.unwrap_or_default();
+    Refusal(Problem::new(code, String::from_utf8_lossy(&why))).into_response()
 }
 
 /// Digests are compared, so the time it takes says nothing about the token.
@@ -183,6 +257,7 @@ async fn twin(
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Span {
     since: Option<String>,
     until: Option<String>,
@@ -201,6 +276,7 @@ async fn history(
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Shown {
     #[serde(default)]
     attributes: String,
@@ -239,6 +315,7 @@ async fn partners(State(node): State<Node>) -> Result<Json<Vec<PartnerLine>>, Re
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Whose {
     partner: String,
 }
@@ -291,6 +368,7 @@ async fn receipt(State(node): State<Node>, Path(id): Path<String>) -> Result<Vec
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Most {
     limit: Option<usize>,
 }

@@ -9,6 +9,8 @@ use twinpact_model::problem::Problem;
 
 /// Where the pages of the codes stand.
 const PAGES: &str = "https://w3id.org/twinpact/errors/";
+/// The media type of a problem document.
+pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
 /// A refusal on its way out of the admin door.
 #[derive(Debug)]
@@ -70,7 +72,7 @@ impl IntoResponse for Refusal {
         let status =
             StatusCode::from_u16(document.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&document).unwrap_or_default();
-        let kind = HeaderValue::from_static("application/problem+json");
+        let kind = HeaderValue::from_static(PROBLEM_JSON);
         (status, [(header::CONTENT_TYPE, kind)], body).into_response()
     }
 }

@@ -1,7 +1,10 @@
-//! Two organisations that talk over loopback, and those who should not get through.
+//! Two organisations that talk over loopback, those who should not get through, and what each door
+//! knows.
 #![cfg(test)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails panics")]
 
+mod admin;
 mod federation;
 mod outgoing;
 mod parties;
+mod routes;
