@@ -1,0 +1,137 @@
+//! An agreement is the same one after a foreign connector's JSON-LD processor had it: whichever
+//! form it comes back in, its identity (docs/format.md) is equal, so both sides sign one thing.
+
+use crate::oracle::{project, shared, through};
+use serde_json::{Value, json};
+use twinpact_contract::Contract;
+use twinpact_dsp::Message;
+use twinpact_dsp::message::{Agreement, ContractAgreement, Offer, Pids};
+use twinpact_model::Timestamp;
+use twinpact_node::agreements::identity;
+use twinpact_proof::{Digest, to_hex};
+
+/// The forms that the processor gives: compacted, with full IRIs for names, expanded.
+const FORMS: [&str; 3] = ["compact", "full", "expanded"];
+
+fn agreement_of(value: &Value) -> Agreement {
+    match Message::parse(value) {
+        Ok(Message::ContractAgreement(message)) => message.agreement,
+        other => panic!("{other:?} of {value:#}"),
+    }
+}
+
+fn id_of(value: &Value) -> Digest {
+    let wire = agreement_of(value);
+    identity(&wire).unwrap_or_else(|problem| panic!("{problem:?} of {value:#}")).0
+}
+
+/// The contract of the demo with that in place of one of its lines.
+fn contract(was: &str, now: &str) -> Contract {
+    let path = project().join("examples/wind/turbine-maintenance.odcs.yaml");
+    let text = std::fs::read_to_string(path).unwrap();
+    assert!(text.contains(was), "{was}");
+    Contract::parse(text.replace(was, now).as_bytes()).unwrap()
+}
+
+/// The message by which our own code concludes an agreement on that contract.
+fn concluded(contract: &Contract) -> Value {
+    let offer = Offer {
+        id: "urn:twinpact:offer:1".to_owned(),
+        target: Some(contract.view_id()),
+        assigner: None,
+        assignee: None,
+        policy: Value::Object(contract.terms().to_odrl()),
+    };
+    let (assigner, assignee) = (contract.tenant.as_str(), "did:web:maker.example");
+    let at = Timestamp::parse("2026-11-23T10:00:00.123456+01:00").unwrap();
+    let agreement = Agreement::of(&offer, "urn:uuid:1", assigner, assignee, at).unwrap();
+    let pids = Pids { provider: "urn:uuid:p".to_owned(), consumer: "urn:uuid:c".to_owned() };
+    Message::ContractAgreement(ContractAgreement { id: None, pids, agreement }).to_json()
+}
+
+/// Agreements on the demo's contract and on some with other terms.
+fn ours() -> Vec<Value> {
+    let purpose = r#"["https://w3id.org/twinpact/purpose/PredictiveMaintenance"]"#;
+    let two = "[\"https://w3id.org/twinpact/purpose/PredictiveMaintenance\", \
+               \"https://w3id.org/twinpact/purpose/QualityAssurance\"]";
+    let schedule = "leftOperand: https://w3id.org/twinpact/odrl/localSchedule
+              operator: isPartOf
+              rightOperand: \"Mo-Fr 07:00-19:00 [Europe/Paris]\"";
+    let until = "leftOperand: http://www.w3.org/ns/odrl/2/dateTime
+              operator: lt
+              rightOperand: \"2027-01-01T00:00:00Z\"";
+    [
+        contract("name: turbine-maintenance", "name: turbine-maintenance"),
+        contract("operator: isAnyOf", "operator: isNoneOf"),
+        contract(purpose, two),
+        contract(
+            "operator: isPartOf\n              rightOperand: https",
+            "operator: eq\n              rightOperand: https",
+        ),
+        contract(schedule, until),
+        contract("rightOperand: P14D", "rightOperand: PT36H"),
+    ]
+    .iter()
+    .map(concluded)
+    .collect()
+}
+
+fn check(shared: &std::path::Path, messages: &[Value]) {
+    let Some(results) = through(shared, messages) else { return };
+    for (message, result) in messages.iter().zip(&results) {
+        let before = id_of(message);
+        for form in FORMS {
+            let after = &result[form];
+            assert!(!after.is_null(), "{form}: {result:#}");
+            assert_eq!(to_hex(&id_of(after)), to_hex(&before), "{form}: {after:#}");
+        }
+    }
+}
+
+#[test]
+fn our_agreements_keep_their_identity_through_a_foreign_processor() {
+    let Some(shared) = shared() else { return };
+    check(&shared, &ours());
+}
+
+#[test]
+fn a_given_agreement_keeps_its_identity_through_a_foreign_processor() {
+    let Some(shared) = shared() else { return };
+    let path = shared.join("design/examples/agreement-message.json");
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        println!("skipped: no shared data for: {}", path.display());
+        return;
+    };
+    check(&shared, &[serde_json::from_str(&text).unwrap()]);
+}
+
+#[test]
+fn every_part_of_an_agreement_counts_in_its_identity() {
+    let message = concluded(&contract("name: turbine-maintenance", "name: turbine-maintenance"));
+    let mut seen = vec![id_of(&message)];
+    for (place, now) in [
+        ("/agreement/@id", json!("urn:uuid:2")),
+        ("/agreement/target", json!("https://operator.example/id/views/other/1.0.0")),
+        ("/agreement/assigner", json!("did:web:other.example")),
+        ("/agreement/assignee", json!("did:web:other.example")),
+        ("/agreement/timestamp", json!("2026-11-23T09:00:00.123457Z")),
+        ("/agreement/permission/0/constraint/0/operator", json!("isNoneOf")),
+        ("/agreement/obligation/0/constraint/0/rightOperand", json!("P15D")),
+    ] {
+        let mut other = message.clone();
+        *other.pointer_mut(place).unwrap() = now;
+        let id = id_of(&other);
+        assert!(!seen.contains(&id), "{place}");
+        seen.push(id);
+    }
+    // The same instant in another spelling is the same; so is a period.
+    for (place, now) in [
+        ("/agreement/timestamp", "2026-11-23T10:00:00.123456+01:00"),
+        ("/agreement/obligation/0/constraint/0/rightOperand", "PT336H"),
+        ("/agreement/obligation/0/action", "delete"),
+    ] {
+        let mut same = message.clone();
+        *same.pointer_mut(place).unwrap() = json!(now);
+        assert_eq!(id_of(&same), seen[0], "{place}");
+    }
+}

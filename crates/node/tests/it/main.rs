@@ -1,0 +1,6 @@
+//! Tests of the node across crates and against the outside.
+#![cfg(test)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails panics")]
+
+mod agreement_identity;
+mod oracle;
