@@ -3,9 +3,9 @@
 
 use crate::world::World;
 
-const TEXT: &str = "canary-4f1c9e7730a2b8d6e";
-const NUMBER: &str = "7.123456789012345";
-const TWIN: &str = "canary-turbine-5150";
+pub(crate) const TEXT: &str = "canary-4f1c9e7730a2b8d6e";
+pub(crate) const NUMBER: &str = "7.123456789012345";
+pub(crate) const TWIN: &str = "canary-turbine-5150";
 
 fn needles() -> Vec<Vec<u8>> {
     let number: f64 = NUMBER.parse().unwrap();
@@ -18,9 +18,10 @@ fn needles() -> Vec<Vec<u8>> {
     ]
 }
 
-fn search(world: &World, when: &str) {
+/// That no file of the directory shows a canary.
+pub(crate) fn search(world: &World, dir: &str, when: &str) {
     let needles = needles();
-    let files = world.files("node");
+    let files = world.files(dir);
     assert!(files.len() >= 6, "{files:?}");
     for file in files {
         let bytes = std::fs::read(&file).unwrap();
@@ -42,9 +43,9 @@ fn nothing_ingested_is_readable_in_any_file() {
     // It is there, and only the door shows it.
     let shown = world.run(&format!("twin history urn:turbine:{TWIN} --dir node"));
     assert!(shown.stdout.contains(TEXT) && shown.stdout.contains(NUMBER), "{}", shown.stdout);
-    search(&world, "while the node runs");
+    search(&world, "node", "while the node runs");
     serving.kill();
-    search(&world, "after a kill");
+    search(&world, "node", "after a kill");
     world.run("twin list --dir node");
-    search(&world, "after the next start");
+    search(&world, "node", "after the next start");
 }

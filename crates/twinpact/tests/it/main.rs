@@ -3,4 +3,5 @@
 
 mod canaries;
 mod commands;
+mod federation;
 mod world;

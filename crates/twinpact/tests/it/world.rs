@@ -31,10 +31,19 @@ pub(crate) struct World {
 }
 
 /// What a command did.
+#[derive(Debug)]
 pub(crate) struct Done {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+}
+
+impl Done {
+    /// The code of the error that it printed.
+    pub(crate) fn error(&self) -> &str {
+        let line = self.stderr.lines().find_map(|line| line.strip_prefix("error["));
+        line.and_then(|rest| rest.split_once(']')).map_or("", |(code, _)| code)
+    }
 }
 
 impl World {
@@ -77,14 +86,18 @@ impl World {
         serde_json::from_str(&done.stdout).unwrap()
     }
 
-    /// A node that serves until it is dropped; it has said where it listens when this returns.
+    /// The node in `node/`, serving until it is dropped; it has said where it listens when this
+    /// returns.
     pub(crate) fn serve(&self) -> Serving {
-        let mut child = self.command("serve --dir node").stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        let stdout = child.stdout.take().unwrap();
-        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
-        assert!(line.starts_with("admin"), "{line}");
-        Serving(child)
+        Serving::start(self.command("serve --dir node"))
+    }
+
+    /// The node in that directory, by a policy clock that the test drives.
+    pub(crate) fn serve_driven(&self, dir: &str) -> Serving {
+        let mut command = self.command(&format!("serve --dir {dir} --policy-clock driven"));
+        // It says on stderr that its clock is driven, which every test would repeat.
+        command.stderr(Stdio::null());
+        Serving::start(command)
     }
 
     fn command(&self, line: &str) -> Command {
@@ -112,6 +125,17 @@ impl World {
 pub(crate) struct Serving(Child);
 
 impl Serving {
+    fn start(mut command: Command) -> Serving {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let stdout = child.stdout.take().unwrap();
+        // Before anything can fail: what was started is ended with it.
+        let serving = Serving(child);
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
+        assert!(line.starts_with("admin"), "{line}");
+        serving
+    }
+
     /// SIGKILL: no chance to tidy up.
     pub(crate) fn kill(mut self) {
         self.0.kill().unwrap();

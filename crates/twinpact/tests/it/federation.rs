@@ -1,0 +1,365 @@
+//! Two nodes on loopback, as two organisations have them: what is delivered, what is refused and
+//! why, and what a kill, a revocation or an impostor changes.
+
+use crate::canaries::{self, NUMBER, TEXT, TWIN};
+use crate::world::{Done, Serving, World};
+use serde_json::Value;
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+const CONTRACT: &str = include_str!("../../../../examples/wind/turbine-maintenance.odcs.yaml");
+const OPERATOR: &str = "did:web:operator.example";
+const PURPOSE: &str = "https://w3id.org/twinpact/purpose/PredictiveMaintenance";
+const BENCHMARKING: &str = "https://w3id.org/twinpact/purpose/Benchmarking";
+const MONDAY: &str = "2015-07-27T10:00:00+02:00";
+const SUNDAY: &str = "2015-07-26T14:10:00+02:00";
+
+const MODEL: &str = r#"
+model = "wind-turbine"
+version = 1
+retention_class = "operational"
+[[attribute]]
+name = "power"
+datatype = "double"
+unit = "kW"
+[[attribute]]
+name = "pitch"
+datatype = "double"
+unit = "deg"
+[[attribute]]
+name = "wind_speed"
+datatype = "double"
+unit = "m/s"
+[[attribute]]
+name = "note"
+datatype = "string"
+"#;
+
+const MAP: &str = r#"
+source = "urn:source:test"
+model = "wind-turbine@1"
+twin = "urn:turbine:{name}"
+time = { column = "time" }
+key = ["name", "time"]
+[columns]
+power = "power"
+pitch = "pitch"
+wind = "wind_speed"
+note = "note"
+"#;
+
+/// Times in UTC, and whether the row filter shows them: Mo-Fr 07:00-19:00 in Paris, which is two
+/// hours ahead of UTC in July and one in January. The end of the hours is outside.
+const ROWS: &[(&str, bool)] = &[
+    ("2015-01-12T05:59:59Z", false),
+    ("2015-01-12T06:00:00Z", true),
+    ("2015-01-12T17:59:59Z", true),
+    ("2015-01-12T18:00:00Z", false),
+    ("2015-07-20T04:59:59Z", false),
+    ("2015-07-20T05:00:00Z", true),
+    ("2015-07-20T16:59:59Z", true),
+    ("2015-07-20T17:00:00Z", false),
+    ("2015-07-21T00:00:00Z", false),
+    ("2015-07-21T10:00:00Z", true),
+    ("2015-07-22T10:00:00Z", true),
+    ("2015-07-23T10:00:00Z", true),
+    ("2015-07-23T22:30:00Z", false),
+    ("2015-07-24T10:00:00Z", true),
+    ("2015-07-24T16:50:00Z", true),
+    ("2015-07-24T17:00:00Z", false),
+    ("2015-07-25T10:00:00Z", false),
+    ("2015-07-26T10:00:00Z", false),
+    ("2015-07-26T22:30:00Z", false),
+    ("2015-07-27T05:00:00Z", true),
+];
+
+fn shown() -> Vec<&'static str> {
+    ROWS.iter().filter(|(_, shown)| *shown).map(|(time, _)| *time).collect()
+}
+
+/// An operator that shows its turbine to the maker, both nodes running, and an agreement between
+/// them; it is Monday, 10:00 in Paris.
+struct Pair {
+    world: World,
+    operator: Option<Serving>,
+    maker: Option<Serving>,
+    ports: (u16, u16),
+    agreement: String,
+}
+
+impl Pair {
+    fn concluded() -> Pair {
+        let world = World::empty();
+        let ports = (free_port(), free_port());
+        make(&world, "operator", OPERATOR, ports.0, ports.1);
+        make(&world, "maker", "did:web:maker.example", ports.1, ports.0);
+        fill(&world);
+        let (operator, maker) = (world.serve_driven("operator"), world.serve_driven("maker"));
+        for (us, other) in [("operator", "maker"), ("maker", "operator")] {
+            let record = ok(&world, &format!("trust export --dir {other}"));
+            world.write(&format!("{other}.json"), record.stdout.as_bytes());
+            ok(&world, &format!("partner add {other}.json --dir {us}"));
+        }
+        let agreed = world.json(&format!("negotiate {OPERATOR} --dir maker"));
+        let agreement = agreed["id"].as_str().unwrap().to_owned();
+        let (operator, maker) = (Some(operator), Some(maker));
+        let pair = Pair { world, operator, maker, ports, agreement };
+        pair.set_clock(MONDAY);
+        pair
+    }
+
+    /// In lockstep: the same policy time at both nodes.
+    fn set_clock(&self, time: &str) {
+        for node in ["operator", "maker"] {
+            ok(&self.world, &format!("clock set {time} --dir {node}"));
+        }
+    }
+
+    fn line(&self, purpose: &str, place: &str) -> String {
+        let agreement = &self.agreement;
+        format!("pull {agreement} --purpose {purpose} --place {place} --dir maker")
+    }
+
+    /// A pull that must succeed.
+    fn pull(&self) -> Value {
+        self.world.json(&self.line(PURPOSE, "FR"))
+    }
+
+    /// A pull that must fail.
+    fn refused(&self, purpose: &str, place: &str) -> Done {
+        let done = self.world.run(&self.line(purpose, place));
+        assert_ne!(done.code, 0, "{purpose} {place}: {}", done.stdout);
+        done
+    }
+
+    fn decisions(&self) -> Vec<Value> {
+        self.world.json("decision list --dir operator").as_array().unwrap().clone()
+    }
+
+    /// SIGKILL, and the same directory again.
+    fn restart_operator(&mut self) {
+        self.operator.take().unwrap().kill();
+        self.operator = Some(self.world.serve_driven("operator"));
+        self.set_clock(MONDAY);
+    }
+
+    fn restart_maker(&mut self) {
+        self.maker.take().unwrap().kill();
+        self.maker = Some(self.world.serve_driven("maker"));
+        self.set_clock(MONDAY);
+    }
+}
+
+fn ok(world: &World, line: &str) -> Done {
+    let done = world.run(line);
+    assert_eq!(done.code, 0, "{line}: {}", done.stderr);
+    done
+}
+
+/// A port that nobody has, below the range from which the system takes ports for connections: a
+/// node that was killed finds its port free again.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 10_000).unwrap();
+    loop {
+        let port = 15_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 15_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+fn make(world: &World, dir: &str, did: &str, port: u16, partner: u16) {
+    ok(world, &format!("init --dir {dir} --org {did} --name {dir}"));
+    let config = format!(
+        "organisation = \"{did}\"\nname = \"{dir}\"\n[federation]\n\
+         listen = \"127.0.0.1:{port}\"\nallow_private = [\"https://127.0.0.1:{partner}\"]\n"
+    );
+    world.write(&format!("{dir}/twinpact.toml"), config.as_bytes());
+}
+
+/// Model, rows and contract of the operator: the example's, with a text beside the numbers.
+fn fill(world: &World) {
+    let mut csv = "name,time,power,pitch,wind,note\n".to_owned();
+    for (time, _) in ROWS {
+        csv.push_str(&format!("{TWIN},{time},{NUMBER},1.5,8,{TEXT}\n"));
+    }
+    let note = "      - {id: note, name: note, logicalType: string}\nslaProperties:";
+    let contract = CONTRACT.replacen("slaProperties:", note, 1);
+    world.write("model.toml", MODEL.as_bytes());
+    world.write("map.toml", MAP.as_bytes());
+    world.write("rows.csv", csv.as_bytes());
+    world.write("contract.odcs.yaml", contract.as_bytes());
+    ok(world, "model apply model.toml --dir operator");
+    let report = world.json("ingest rows.csv --map map.toml --dir operator");
+    assert_eq!(report["new"], ROWS.len());
+    ok(world, "contract publish contract.odcs.yaml --dir operator");
+}
+
+#[test]
+fn exactly_the_rows_inside_the_hours_are_delivered() {
+    let pair = Pair::concluded();
+    let pulled = pair.pull();
+    let inside = shown();
+    assert_eq!(pulled["rows"], inside.len());
+    assert_eq!((&pulled["first"], &pulled["last"]), (&at(inside[0]), &at(inside.last().unwrap())));
+    // Row by row: each span of one second holds its row or none.
+    for (time, shown) in ROWS {
+        let until = time.replace('Z', ".5Z");
+        let line = format!("{} --since {time} --until {until}", pair.line(PURPOSE, "FR"));
+        assert_eq!(pair.world.json(&line)["rows"], usize::from(*shown), "{time}");
+    }
+}
+
+/// A time as the node prints it.
+fn at(time: &str) -> Value {
+    Value::from(time)
+}
+
+#[test]
+fn a_receipt_holds_for_who_trusts_the_operator_and_the_next_one_continues_it() {
+    let pair = Pair::concluded();
+    let world = &pair.world;
+    ok(world, "trust add operator.json --trust trust.toml");
+    let receipts: Vec<String> =
+        (0..2).map(|_| pair.pull()["receipt"].as_str().unwrap().to_owned()).collect();
+    assert_ne!(receipts[0], receipts[1]);
+    for receipt in receipts {
+        ok(world, &format!("receipt export {receipt} --out r.twinproof --dir maker"));
+        let verdict = world.json("verify r.twinproof --trust trust.toml");
+        assert_eq!(verdict["issuer"], OPERATOR);
+        assert_eq!(verdict["audience"], "did:web:maker.example");
+        assert!(verdict["notes"].to_string().contains("driven"), "{verdict}");
+        let untrusted = world.run("verify r.twinproof");
+        assert_eq!((untrusted.code, untrusted.error()), (23, "proof.unanchored"));
+    }
+}
+
+#[test]
+fn refusals_name_their_reason() {
+    let pair = Pair::concluded();
+    for (purpose, place, code) in
+        [(BENCHMARKING, "FR", "policy.purpose"), (PURPOSE, "US", "policy.place")]
+    {
+        let done = pair.refused(purpose, place);
+        assert_eq!((done.code, done.error()), (20, code), "{}", done.stderr);
+    }
+    pair.set_clock(SUNDAY);
+    let done = pair.refused(PURPOSE, "FR");
+    assert_eq!((done.code, done.error()), (20, "policy.schedule"), "{}", done.stderr);
+    // Each is on record at the provider, and none was used.
+    let mut codes: Vec<Value> = pair.decisions().iter().map(|d| d["code"].clone()).collect();
+    codes.sort_by_key(Value::to_string);
+    assert_eq!(codes, ["policy.place", "policy.purpose", "policy.schedule"]);
+    assert!(pair.decisions().iter().all(|d| d["used"] == 0));
+}
+
+#[test]
+fn without_a_purpose_nothing_is_sent() {
+    let pair = Pair::concluded();
+    let done = pair.world.run(&format!("pull {} --place FR --dir maker", pair.agreement));
+    // A malformed request of our own and no denial: exit code 11, not 20.
+    assert_eq!((done.code, done.error()), (11, "exchange.purpose"), "{}", done.stderr);
+    assert!(done.stderr.contains("hint: give --purpose"), "{}", done.stderr);
+    assert!(pair.decisions().is_empty());
+}
+
+#[test]
+fn a_revoked_agreement_gives_nothing() {
+    let pair = Pair::concluded();
+    pair.pull();
+    let revoke = format!("agreement revoke {} --reason over --dir operator", pair.agreement);
+    ok(&pair.world, &revoke);
+    let done = pair.refused(PURPOSE, "FR");
+    let expected = ["policy.revoked", "agreement.ended", "exchange.refused"];
+    assert!(expected.contains(&done.error()), "{}", done.stderr);
+    let shown = pair.world.json(&format!("agreement show {} --dir operator", pair.agreement));
+    assert!(shown["state"].as_str().unwrap().starts_with("revoked at "), "{shown}");
+    let again = pair.world.run(&revoke);
+    assert_eq!((again.code, again.error()), (11, "agreement.ended"));
+}
+
+#[test]
+fn nothing_delivered_is_readable_in_any_file_of_either_side() {
+    let mut pair = Pair::concluded();
+    assert_eq!(pair.pull()["rows"], shown().len());
+    for dir in ["operator", "maker"] {
+        canaries::search(&pair.world, dir, "while both nodes run");
+    }
+    pair.operator.take().unwrap().kill();
+    pair.maker.take().unwrap().kill();
+    for dir in ["operator", "maker"] {
+        canaries::search(&pair.world, dir, "after a kill");
+    }
+}
+
+#[test]
+fn a_killed_provider_delivers_again() {
+    let mut pair = Pair::concluded();
+    pair.restart_operator();
+    assert_eq!(pair.pull()["rows"], shown().len());
+    // With a token and pins from before the kill too.
+    pair.restart_operator();
+    assert_eq!(pair.pull()["rows"], shown().len());
+}
+
+#[test]
+fn a_killed_consumer_keeps_receipts_and_pins() {
+    let mut pair = Pair::concluded();
+    let before = pair.pull()["receipt"].as_str().unwrap().to_owned();
+    pair.restart_maker();
+    assert_eq!(pair.pull()["rows"], shown().len());
+    ok(&pair.world, &format!("receipt export {before} --out r.twinproof --dir maker"));
+    ok(&pair.world, "trust add operator.json --trust trust.toml");
+    ok(&pair.world, "verify r.twinproof --trust trust.toml");
+}
+
+#[test]
+fn an_impostor_with_the_name_and_port_of_a_partner_is_not_believed() {
+    let mut pair = Pair::concluded();
+    let before = pair.world.json("agreement list --dir maker");
+    make(&pair.world, "impostor", OPERATOR, pair.ports.0, pair.ports.1);
+    pair.operator.take().unwrap().kill();
+    let impostor = pair.world.serve_driven("impostor");
+    // The impostor would let the maker in: it is the maker who refuses.
+    ok(&pair.world, "partner add maker.json --dir impostor");
+    for line in ["catalog", "negotiate"] {
+        let done = pair.world.run(&format!("{line} {OPERATOR} --dir maker"));
+        assert_eq!((done.code, done.error()), (30, "tls.refused"), "{}", done.stderr);
+    }
+    assert_eq!(pair.world.json("agreement list --dir maker"), before);
+    assert_eq!(pair.world.json("agreement list --dir impostor"), Value::Array(Vec::new()));
+    impostor.kill();
+    // The real one is believed as before.
+    pair.operator = Some(pair.world.serve_driven("operator"));
+    ok(&pair.world, &format!("catalog {OPERATOR} --dir maker"));
+}
+
+#[test]
+fn strangers_are_not_dialled_and_unknown_datasets_are_named() {
+    let pair = Pair::concluded();
+    let stranger = pair.world.run("catalog did:web:stranger.example --dir maker");
+    assert_eq!((stranger.code, stranger.error()), (11, "partner.unknown"), "{}", stranger.stderr);
+    assert!(stranger.stderr.contains("hint: pin its record"), "{}", stranger.stderr);
+    let line = format!("negotiate {OPERATOR} --dataset urn:none --dir maker");
+    let unknown = pair.world.run(&line);
+    assert_eq!((unknown.code, unknown.error()), (11, "agreement.unknown"), "{}", unknown.stderr);
+    let catalogue = pair.world.json(&format!("catalog {OPERATOR} --dir maker"));
+    let known = format!("hint: it has: {}", catalogue[0]["id"].as_str().unwrap());
+    assert!(unknown.stderr.contains(&known), "{}", unknown.stderr);
+}
+
+#[test]
+fn equal_pulls_share_one_decision() {
+    let pair = Pair::concluded();
+    pair.pull();
+    pair.pull();
+    let decisions = pair.decisions();
+    assert_eq!(decisions.len(), 1, "{decisions:?}");
+    let decision = &decisions[0];
+    assert_eq!((&decision["code"], &decision["used"]), (&"policy.permit".into(), &2.into()));
+    let id = decision["id"].as_str().unwrap();
+    let shown = pair.world.json(&format!("decision show {id} --dir operator"));
+    assert_eq!(&shown["decision"], decision);
+    assert_eq!(shown["payload"]["core"]["clock"], "driven");
+}
