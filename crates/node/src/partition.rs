@@ -275,8 +275,8 @@ impl Writer {
         gap.saturating_sub(self.last_tick.elapsed()).max(Duration::from_millis(1))
     }
 
-    /// Runs the turns that are due, in as few frames as their size allows, and answers them when the
-    /// last of these frames is durable.
+    /// Runs the turns that are due, in as few frames as their size allows, and answers them when
+    /// the last of these frames is durable.
     fn frames(&mut self, ready: Vec<Job>, stop: bool) {
         let shared = self.shared.clone();
         let mut guard = shared.write().unwrap_or_else(PoisonError::into_inner);
@@ -287,9 +287,8 @@ impl Writer {
         let mut jobs: VecDeque<Job> = ready.into_iter().chain(waiting).collect();
         let mut answers: Vec<Answer> = Vec::new();
         let (mut woken, mut durable) = (false, Ok(None));
-        loop {
-            // Stopped: the turns that are left are told so, and none is run.
-            let Ok(state) = guard.as_mut() else { break };
+        // Once it has stopped, the turns that are left are told so, and none is run.
+        while let Ok(state) = guard.as_mut() {
             while state.store.staged_bytes() < FRAME_BYTES
                 && let Some(job) = jobs.pop_front()
             {

@@ -98,8 +98,8 @@ impl Keystore {
         Ok(store)
     }
 
-    /// Cuts what was torn at the end: no frame needs it, because keys are synced before their frame.
-    /// To be called when the log was read and no key was missing.
+    /// Cuts what was torn at the end: no frame needs it, because keys are synced before their
+    /// frame. To be called when the log was read and no key was missing.
     ///
     /// # Errors
     /// `store.io`.
