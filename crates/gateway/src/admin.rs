@@ -146,8 +146,11 @@ impl AdminListener {
     /// Finishes what is being answered and ends.
     pub async fn stop(self) {
         let _ = self.stop.send(true);
-        // Who still waits for a partner after this time is cut off.
-        let _ = tokio::time::timeout(STOPPING, self.serving).await;
+        let cut = self.serving.abort_handle();
+        if tokio::time::timeout(STOPPING, self.serving).await.is_err() {
+            // Who still waits for a partner after this time is cut off.
+            cut.abort();
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::egress::{Consistency, Delivered, Egress, item};
 use crate::fold::Fold;
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
-use crate::prove;
+use crate::receipts;
 use serde_json::Value;
 use twinpact_identity::partners::PeerIdentity;
 use twinpact_identity::token::TokenDigest;
@@ -21,12 +21,11 @@ use twinpact_model::{PolicyTime, Timestamp, View, WallTime, codes};
 use twinpact_policy::{
     Action, AgreementFacts, Assertion, Caller, Decision, Grant, Outcome, Permitted, Request, decide,
 };
-use twinpact_proof::build::{self, Papers};
-use twinpact_proof::bundle::Exactness;
+use twinpact_proof::build;
 use twinpact_proof::documents::{Clock, Receipt};
 use twinpact_proof::{Digest, Envelope, to_hex};
+use twinpact_store::ItemPoint;
 use twinpact_store::forest::TreeNo;
-use twinpact_store::{Committed, ItemPoint};
 
 /// What a partner asks for.
 #[derive(Debug, Clone)]
@@ -56,11 +55,7 @@ enum Logged {
 /// A delivery that is durable but not yet proven.
 struct Ready {
     view: Permitted<View>,
-    entry: Committed,
-    ledger: TreeNo,
-    agreement: Envelope,
-    decision: Envelope,
-    receipt: Receipt,
+    delivery: receipts::Delivery,
 }
 
 /// Answers a request for a view.
@@ -227,8 +222,9 @@ fn deliver(
         origin: String::new(),
         tick: 0,
     };
-    let ready = Ready { view, entry, ledger, agreement: document, decision: record, receipt };
-    Ok(Logged::Delivered(Box::new(ready)))
+    let (agreement, decision) = (document, record);
+    let delivery = receipts::Delivery { entry, ledger, agreement, decision, receipt };
+    Ok(Logged::Delivered(Box::new(Ready { view, delivery })))
 }
 
 fn points(view: &View) -> Vec<ItemPoint> {
@@ -269,29 +265,18 @@ fn prove_delivery(
     tick: u64,
     seen: (Option<u64>, Option<u64>),
 ) -> Result<Delivered, Problem> {
-    let Ready { view, entry, ledger, agreement, decision, mut receipt } = ready;
-    let (place, record, origin, consistency) = node.partition.read(|fold, store| {
+    let Ready { view, delivery } = ready;
+    let (ledger, seed) = (delivery.ledger, delivery.entry.seed);
+    let (bundle, consistency) = node.partition.read(|fold, store| {
+        let bundle = receipts::bundle(node, fold, store, delivery, tick)?;
         let forest = store.forest();
-        let place = prove::place(forest, node, ledger, &entry, tick)?;
-        let (record, envelope) = fold.organisation.current()?;
         let consistency = Consistency {
             anchor: seen.0.and_then(|old| forest.anchor_consistency(old, tick + 1)),
-            ledger: seen.1.and_then(|old| forest.consistency(ledger, old, place.tree.size)),
+            ledger: seen.1.and_then(|old| forest.consistency(ledger, old, bundle.tree.size)),
         };
-        Ok::<_, Problem>((place, envelope.clone(), record.origin.clone(), consistency))
+        Ok::<_, Problem>((bundle, consistency))
     })??;
-    receipt.origin = origin;
-    receipt.tick = tick;
-    let papers = Papers {
-        agreement,
-        decision: Some(decision),
-        receipt: Some(receipt.sign(node.signer().key())),
-        audience: None,
-    };
-    let opened =
-        build::open(&prove::commitment(&entry)?, &["@who", "@when", "@why", "delivery", "items"]);
-    let bundle = build::delivery(opened, Exactness::Exact, place, record, papers, None);
     let proof = String::from_utf8(bundle.to_bytes())
         .map_err(|_| Problem::new(codes::INTERNAL, "a bundle is not text"))?;
-    Ok(Delivered { view, proof, seed: entry.seed, consistency })
+    Ok(Delivered { view, proof, seed, consistency })
 }

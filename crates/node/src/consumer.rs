@@ -10,7 +10,7 @@ use crate::ids;
 use crate::negotiate::{opened_negotiation, opened_transfer};
 use crate::open::Node;
 use crate::outbox::call;
-use crate::{agreements, contracts};
+use crate::{agreements, contracts, receipts};
 use serde_json::Value;
 use std::time::Duration;
 use twinpact_contract::text;
@@ -363,12 +363,15 @@ fn continues(
     Ok((origin, anchor, ledger))
 }
 
-/// The bundle of a receipt.
+/// The bundle of a receipt: of a delivery that we received, or of one of ours.
 ///
 /// # Errors
 /// `receipt.unknown`.
 pub fn receipt(node: &Node, name: &str) -> Result<String, Problem> {
-    node.partition.read(|fold, _| fold.copies.get(name).map(|copy| copy.proof.clone()))?
+    match node.partition.read(|fold, _| fold.copies.get(name).map(|copy| copy.proof.clone()))? {
+        Ok(proof) => Ok(proof),
+        Err(_) => receipts::again(node, name),
+    }
 }
 
 /// Waits until the state answers, woken by commits.

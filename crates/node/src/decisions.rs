@@ -15,6 +15,9 @@ use twinpact_proof::documents::Decision as Document;
 use twinpact_proof::{Digest, Envelope, Json, to_hex};
 use twinpact_store::forest::{DECISIONS, Forest};
 
+/// The most decisions of one list.
+pub const MAX_LIST: usize = 1_000;
+
 /// A decision on record.
 #[derive(Debug, Clone)]
 pub struct Recorded {
@@ -148,7 +151,7 @@ pub fn list(node: &Node, limit: usize) -> Result<Vec<DecisionLine>, Problem> {
     node.partition.read(|fold, _| {
         let mut lines: Vec<DecisionLine> = fold.decisions.by_id.values().map(line).collect();
         lines.sort_by_key(|line| std::cmp::Reverse(line.recorded));
-        lines.truncate(limit);
+        lines.truncate(limit.min(MAX_LIST));
         lines
     })
 }

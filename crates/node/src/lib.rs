@@ -30,6 +30,7 @@ pub mod partners;
 pub mod processes;
 pub mod prove;
 pub mod read;
+pub mod receipts;
 pub mod record;
 pub mod secrets;
 

@@ -52,7 +52,8 @@ pub async fn receive(node: &Node, peer: &PeerIdentity, route: &Route, body: &[u8
         Ok(message) => Some(message),
         Err(rejected) => return refusal(Refused::Protocol(rejected), route, None),
     };
-    if message.as_ref().is_some_and(|m| !route.takes(m)) {
+    let wants_one = route.row.endpoint.message_name().is_some();
+    if message.as_ref().map_or(wants_one, |m| !route.takes(m)) {
         return refusal(misplaced().into(), route, None);
     }
     let answered = match (&message, route.row.endpoint) {

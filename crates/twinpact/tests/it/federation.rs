@@ -226,6 +226,10 @@ fn a_receipt_holds_for_who_trusts_the_operator_and_the_next_one_continues_it() {
     assert_ne!(receipts[0], receipts[1]);
     for receipt in receipts {
         ok(world, &format!("receipt export {receipt} --out r.twinproof --dir maker"));
+        // The provider makes the very same receipt again, from its log.
+        ok(world, &format!("receipt export {receipt} --out again.twinproof --dir operator"));
+        let bytes = |name: &str| std::fs::read(world.path(name)).unwrap();
+        assert_eq!(bytes("r.twinproof"), bytes("again.twinproof"));
         let verdict = world.json("verify r.twinproof --trust trust.toml");
         assert_eq!(verdict["issuer"], OPERATOR);
         assert_eq!(verdict["audience"], "did:web:maker.example");
