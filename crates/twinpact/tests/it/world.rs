@@ -107,6 +107,13 @@ impl World {
         command
     }
 
+    /// A directory as it is now, under another name; modes are kept.
+    pub(crate) fn copy(&self, from: &str, to: &str) {
+        let mut command = Command::new("cp");
+        command.arg("-a").arg(self.path(from)).arg(self.path(to));
+        assert!(command.status().unwrap().success());
+    }
+
     /// Every file below a directory.
     pub(crate) fn files(&self, name: &str) -> Vec<PathBuf> {
         fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
