@@ -50,7 +50,7 @@ const REGISTRIES: &[&str] = &[
     concat!("npmjs", ".org"),
     concat!("npmjs", ".com"),
     concat!("yarnpkg", ".com"),
-    concat!("proxy.golang", ".org"),
+    concat!("proxy.", "golang", ".org"),
     concat!("maven", ".org"),
     concat!("maven.apache", ".org"),
     concat!("docker", ".io"),
@@ -110,7 +110,7 @@ fn names_host(line: &str, host: &str) -> bool {
     })
 }
 
-/// Whether the line has that absolute path; `target/tmp/` and `../work/` are relative.
+/// Whether the line has that absolute path; one behind a name or a dot is relative.
 fn names_path(line: &str, path: &str) -> bool {
     let relative = |c: char| c.is_alphanumeric() || "_-.})]*".contains(c);
     parts_around(line, path).any(|(before, _)| !before.ends_with(relative))
