@@ -18,6 +18,8 @@ pub enum Status {
     /// It contradicts an earlier message. Answered with 400 as well: connectors in the field
     /// read 409 as "too early, come again", which would never help here.
     Conflict,
+    /// A bound on how much one partner may have under way is reached: 429, come again later.
+    TooMany,
 }
 
 /// One refusal.
@@ -77,6 +79,13 @@ impl Rejected {
     /// A message that does not fit the state.
     pub(crate) fn transition(reason: impl Into<String>) -> Self {
         let (status, code) = (Status::BadRequest, codes::DSP_TRANSITION);
+        Rejected { status, code, reason: reason.into() }
+    }
+
+    /// The sender has as much under way as one partner may have.
+    #[must_use]
+    pub fn too_many(reason: impl Into<String>) -> Self {
+        let (status, code) = (Status::TooMany, codes::EXCHANGE_TOO_MANY);
         Rejected { status, code, reason: reason.into() }
     }
 

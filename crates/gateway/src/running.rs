@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use twinpact_identity::tls::Clock;
 use twinpact_model::problem::Problem;
 use twinpact_node::outbound::Outbound;
-use twinpact_node::{Node, NodeParts, open, organisation, outbox};
+use twinpact_node::{Node, NodeParts, deadlines, open, organisation, outbox};
 
 /// How often the node certificate is renewed; it is good for an hour.
 const RENEWAL: Duration = Duration::from_secs(20 * 60);
@@ -56,6 +56,7 @@ impl Running {
         let (stop, stopped) = watch::channel(false);
         let jobs = vec![
             tokio::spawn(outbox::run(node.clone(), stopped.clone())),
+            tokio::spawn(deadlines::run(node.clone(), stopped.clone())),
             tokio::spawn(renewal(node, stopped)),
         ];
         Ok(Running { parts, admin, federation, listener, stop, jobs })

@@ -42,6 +42,8 @@ pub enum Class {
     Conflict,
     /// A documented bound was passed.
     TooLarge,
+    /// More was asked for than one asker may have at a time; later it may succeed.
+    TooMany,
     /// A contract is broken, or two of them do not fit together.
     Contract,
     /// A proof does not hold.
@@ -69,6 +71,7 @@ impl Class {
             Class::NotFound => 404,
             Class::Conflict => 409,
             Class::TooLarge => 413,
+            Class::TooMany => 429,
             Class::Config | Class::Damaged | Class::Internal => 500,
             Class::Peer => 502,
             Class::Unavailable => 503,
@@ -86,7 +89,7 @@ impl Class {
             Class::Contract => 21,
             Class::Unproven => 22,
             Class::Peer => 30,
-            Class::Unavailable => 75,
+            Class::TooMany | Class::Unavailable => 75,
             Class::Internal => 1,
         }
     }

@@ -18,6 +18,9 @@ use twinpact_proof::documents::Agreement as Document;
 use twinpact_proof::{Digest, Envelope, Json, to_hex};
 use twinpact_store::forest::TreeNo;
 
+/// The most agreements that we grant to one partner; each has a ledger of its own for ever.
+pub const MAX_AGREEMENTS: usize = 1_000;
+
 /// An agreement as it stands.
 #[derive(Debug, Clone)]
 pub struct Agreement {
@@ -94,6 +97,20 @@ impl Agreements {
         self.by_id
             .values()
             .find(|a| a.role == Role::Provider && a.peer == peer && a.wire.id == at_id)
+    }
+
+    /// How many agreements we granted to this partner, those that ended included.
+    #[must_use]
+    pub fn granted(&self, peer: &str) -> usize {
+        self.by_id.values().filter(|a| a.role == Role::Provider && a.peer == peer).count()
+    }
+
+    /// The agreement with exactly this `@id` under which this partner grants to us.
+    #[must_use]
+    pub fn granted_by(&self, peer: &str, at_id: &str) -> Option<&Agreement> {
+        self.by_id
+            .values()
+            .find(|a| a.role == Role::Consumer && a.peer == peer && a.wire.id == at_id)
     }
 
     /// All agreements.
@@ -183,11 +200,7 @@ pub async fn revoke(node: &Node, name: &str, reason: &str) -> Result<AgreementLi
                 ));
             }
             let (id, peer) = (to_hex(&known.id), known.peer.clone());
-            let what = vec![
-                Attribute::new("agreement", "text", &id),
-                Attribute::new("reason", "text", reason),
-            ];
-            let mut entries = vec![NewEntry::event(event(Kind::AgreementEnded, &peer, what))];
+            let mut entries = vec![ended(&peer, &id, &reason)];
             entries.extend(ended_transfers(turn.fold(), &known.wire.id, now)?);
             turn.log(entries)?;
             Ok(id)
@@ -196,13 +209,28 @@ pub async fn revoke(node: &Node, name: &str, reason: &str) -> Result<AgreementLi
     show(node, &id)
 }
 
+fn ended(peer: &str, agreement: &str, reason: &str) -> NewEntry {
+    let what = vec![
+        Attribute::new("agreement", "text", agreement),
+        Attribute::new("reason", "text", reason),
+    ];
+    NewEntry::event(event(Kind::AgreementEnded, peer, what))
+}
+
+/// That a provider has revoked an agreement of ours, unless that is known.
+pub(crate) fn ended_by_partner(fold: &Fold, peer: &str, at_id: &str) -> Option<NewEntry> {
+    let known = fold.agreements.granted_by(peer, at_id)?;
+    let reason = "the partner revoked it";
+    (known.state == State::Active).then(|| ended(peer, &to_hex(&known.id), reason))
+}
+
 /// The transfers under an agreement that ends are terminated, and the partner is told.
 fn ended_transfers(fold: &Fold, at_id: &str, now: WallTime) -> Result<Vec<NewEntry>, Problem> {
     let mut entries = Vec::new();
     let running = |t: &&Transfer| t.agreement_id == at_id && !t.state.is_final();
     for state in fold.processes.transfers.values().filter(running) {
         let decision = transfer::Decision::Terminate {
-            code: codes::AGREEMENT_ENDED.name.to_owned(),
+            code: codes::POLICY_REVOKED.name.to_owned(),
             reason: "the agreement was revoked".to_owned(),
         };
         // One that cannot be ended now grants nothing all the same: its token is void already.

@@ -6,12 +6,13 @@
 
 use crate::agreements::{self, Agreement};
 use crate::assertion;
-use crate::decisions;
+use crate::decisions::{self, Reader};
 use crate::egress::{Consistency, Delivered, Egress, item};
 use crate::fold::Fold;
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
 use crate::receipts;
+use crate::tokens;
 use serde_json::Value;
 use twinpact_identity::partners::PeerIdentity;
 use twinpact_identity::token::TokenDigest;
@@ -79,13 +80,19 @@ fn in_turn(node: &Node, turn: Turn<'_>, ask: &Ask) -> Result<Logged, Problem> {
     let decision = decide(&request, &facts, now, wall, &node.vocabulary);
     let caller = ask.peer.did.as_str();
     let (id, record, entry) = on_record(node, &turn, &facts, caller, &decision, (now, wall))?;
+    let reader = Reader { caller, decision: id, assertion: request.assertion.map(|a| a.digest) };
     match decision.outcome {
         Outcome::Deny(code) => {
-            turn.log(entry.into_iter().collect())?;
+            // A denial that stands is not recorded again; that it was met again is.
+            let used = decisions::used(&reader, 0, 0);
+            turn.log(entry.into_iter().chain([used]).collect())?;
             Ok(Logged::Refused(Problem::new(code, decision.sentence)))
         }
         Outcome::Permit(grant) => {
-            let parts = Deciding { facts: &facts, grant: &grant, id, record, entry, caller };
+            let mut entry: Vec<NewEntry> = entry.into_iter().collect();
+            // A fresh token retires the one before it when it is first used.
+            entry.extend(fresh_token(turn.fold(), ask));
+            let parts = Deciding { facts: &facts, grant: &grant, record, entry, reader };
             deliver(node, turn, parts, now)
         }
     }
@@ -110,10 +117,15 @@ fn identify<'f>(
     let digest = ask.token.as_deref().and_then(|token| TokenDigest::of(token).ok());
     let token = digest.and_then(|d| fold.processes.tokens.get(&to_hex(&d.0)).cloned());
     let keys = partner.record.keys_at(wall.0.micros());
-    // One that is no assertion, or was used before, is as good as none: the denial is on record.
-    let header = ask.assertion.as_deref();
     let id = to_hex(&agreement.id);
-    let assertion = header.and_then(|header| read_once(node, header, &keys, &id, wall).ok());
+    // One that does not count is as good as none, and the denial on record says why.
+    let (assertion, assertion_fault) = match &ask.assertion {
+        None => (None, None),
+        Some(header) => match read_once(node, header, &keys, &id, wall) {
+            Ok(assertion) => (Some(assertion), None),
+            Err(why) => (None, Some(why.to_owned())),
+        },
+    };
     let request = Request {
         action: Action::Use,
         view: agreement.wire.target.clone(),
@@ -122,6 +134,7 @@ fn identify<'f>(
         caller: Caller { did: ask.peer.did.clone(), spiffe_id: ask.peer.spiffe_id.to_string() },
         token,
         assertion,
+        assertion_fault,
     };
     Ok((request, agreement))
 }
@@ -132,7 +145,7 @@ fn read_once(
     keys: &[twinpact_proof::PublicKey],
     agreement: &str,
     wall: WallTime,
-) -> Result<Assertion, Problem> {
+) -> Result<Assertion, &'static str> {
     let assertion = assertion::read(header, keys)?;
     let us = node.config.organisation.as_str();
     // Only what could be accepted takes a place among the remembered ones.
@@ -140,6 +153,12 @@ fn read_once(
         node.secrets.assertions.take(&assertion, wall)?;
     }
     Ok(assertion)
+}
+
+fn fresh_token(fold: &Fold, ask: &Ask) -> Option<NewEntry> {
+    let digest = to_hex(&TokenDigest::of(ask.token.as_deref()?).ok()?.0);
+    let fresh = fold.processes.tokens.succeeds(&digest);
+    fresh.then(|| tokens::used(ask.peer.did.as_str(), &digest))
 }
 
 /// The asker may narrow the view in time, never widen it.
@@ -171,10 +190,9 @@ fn on_record(
 struct Deciding<'a> {
     facts: &'a AgreementFacts,
     grant: &'a Grant,
-    id: Digest,
     record: Envelope,
-    entry: Option<NewEntry>,
-    caller: &'a str,
+    entry: Vec<NewEntry>,
+    reader: Reader<'a>,
 }
 
 fn deliver(
@@ -183,7 +201,8 @@ fn deliver(
     deciding: Deciding<'_>,
     now: PolicyTime,
 ) -> Result<Logged, Problem> {
-    let Deciding { facts, grant, id, record, entry, caller } = deciding;
+    let Deciding { facts, grant, record, entry: mut entries, reader } = deciding;
+    let (caller, id) = (reader.caller, reader.decision);
     let fold = turn.fold();
     let agreement = fold.agreements.get(&facts.id)?;
     let missing = || Problem::new(codes::INTERNAL, "an agreement of ours has no ledger");
@@ -197,8 +216,7 @@ fn deliver(
     let bytes = items.iter().map(|point| point.lexical.len() as u64).sum();
     let count = items.len();
     let delivery = build::delivery_lexical(&agreement_id, &id, &facts.target, count as u64, bytes);
-    let mut entries: Vec<NewEntry> = entry.into_iter().collect();
-    entries.push(decisions::used(caller, &id, count, bytes));
+    entries.push(decisions::used(&reader, count, bytes));
     let times = (now, view.delete_by());
     entries.push(ledger_entry(ledger, caller, delivery, items, times));
     let tree = turn.store().forest().id(ledger).ok_or_else(missing)?;

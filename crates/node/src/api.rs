@@ -257,6 +257,6 @@ pub struct DecisionLine {
     pub code: String,
     /// One sentence: what, why, and how it would be allowed.
     pub sentence: String,
-    /// How often it was used by a read.
+    /// How often a request met it.
     pub used: u64,
 }

@@ -6,6 +6,7 @@ use crate::egress::{Egress, PublicDoc};
 use crate::negotiate;
 use crate::open::Node;
 use crate::prove;
+use crate::tokens;
 use twinpact_dsp::route::{Endpoint, match_route};
 use twinpact_model::problem::Problem;
 use twinpact_model::{Timestamp, codes};
@@ -32,7 +33,8 @@ async fn route(node: &Node, asked: Asked) -> Egress {
         return negotiate::versions();
     }
     let Some(peer) = &asked.peer else { return unknown().into() };
-    match (matched, asked.path.strip_prefix("/data/")) {
+    let data = asked.path.strip_prefix("/data/");
+    match (matched, data) {
         (Some(route), _) if asked.path.starts_with("/dsp/") => {
             negotiate::receive(node, peer, &route, &asked.body).await
         }
@@ -40,6 +42,12 @@ async fn route(node: &Node, asked: Asked) -> Egress {
             Some(ask) => answer::answer(node, ask).await,
             None => Problem::new(codes::INPUT_MALFORMED, "the query cannot be read").into(),
         },
+        (_, Some(path)) if asked.method == "POST" => {
+            match path.strip_suffix("/token").and_then(decoded) {
+                Some(transfer) => tokens::refresh(node, peer, &transfer).await,
+                None => unknown().into(),
+            }
+        }
         _ => unknown().into(),
     }
 }

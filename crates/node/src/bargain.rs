@@ -4,32 +4,29 @@
 //! readable difference when it asks for more. An agreement is verified when it means what was asked
 //! for, however a peer's processor spelt it. No person is asked yet.
 
-use crate::agreements;
+use crate::agreements::{self, MAX_AGREEMENTS};
 use crate::contracts::{self, FORMAT};
 use crate::ids;
 use crate::negotiate::{Process, Refused};
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
-use crate::processes;
+use crate::processes::{self, MAX_NEGOTIATIONS, MAX_TRANSFERS};
+use crate::tokens;
 use serde_json::Value;
 use twinpact_contract::{Order, Terms, compare, odrl};
+use twinpact_dsp::exchange::Whose;
 use twinpact_dsp::message::{
     Agreement as Wire, ContractRequest, DataAddress, Offer, TransferRequest,
 };
 use twinpact_dsp::negotiation::{self, Negotiation};
-use twinpact_dsp::route::{self, Endpoint};
+use twinpact_dsp::route::Endpoint;
 use twinpact_dsp::transfer::{self, Transfer};
 use twinpact_dsp::{Effect, Message, Rejected, Role, Status, Subject};
-use twinpact_identity::token::{AccessToken, MAX_TOKEN_SECONDS};
 use twinpact_model::problem::Problem;
 use twinpact_model::{WallTime, codes};
-use twinpact_policy::{State, TokenFacts};
-use twinpact_proof::to_hex;
 
 /// The longest reason that we give, in characters.
 const MAX_REASON: usize = 1_000;
-/// The kind of data address that HTTP pulls use.
-const HTTP_ENDPOINT: &str = "https://w3id.org/idsa/v4.1/HTTP";
 
 /// A consumer's first request: it becomes a process, and is answered by an agreement or an end.
 pub(crate) fn requested(
@@ -44,9 +41,13 @@ pub(crate) fn requested(
     if let twinpact_dsp::message::Thread::Opens { callback } = &request.thread {
         pinned_callback(turn, did, callback)?;
     }
+    if turn.fold().processes.under_way(did).0 >= MAX_NEGOTIATIONS {
+        let bound = format!("{MAX_NEGOTIATIONS} negotiations are under way already");
+        return Err(Rejected::too_many(bound).into());
+    }
     let mut first = negotiation::open_as_provider(did, request, &ids::urn()?, now)?;
     let answer = first.next.status();
-    let decision = match acceptable(node, turn, &request.offer) {
+    let decision = match acceptable(node, turn, did, &request.offer) {
         Ok(offer) => {
             let us = node.config.organisation.as_str();
             let wire = Wire::of(&offer, &ids::urn()?, us, did, now.0)?;
@@ -87,16 +88,64 @@ pub(crate) fn advance(
             if let Message::TransferStart(start) = message
                 && let Some(address) = &start.data_address
             {
-                node.secrets.keep_address(&state.party.own_pid, address.clone());
+                node.secrets.keep_address(&state.party.own_pid, address.clone(), now);
             }
             if step.next != *state {
-                entries.extend(transfer_entries(&step, None)?);
+                entries.extend(transfer_followed(turn, &step)?);
             } else if let Message::TransferRequest(_) = message {
                 return Ok(Some(state.status()));
             }
         }
     }
     Ok(None)
+}
+
+/// The entries of a step that is nobody's message: what became of one of ours, what the other side
+/// says where it stands, a deadline. What the machine refuses changes nothing.
+pub(crate) fn negotiation_moved(
+    node: &Node,
+    turn: &mut Turn<'_>,
+    state: &Negotiation,
+    input: negotiation::Input<'_>,
+    now: WallTime,
+) -> Result<Vec<NewEntry>, Problem> {
+    match negotiation::step(state, input, now) {
+        Ok(step) if step.next != *state || !step.effects.is_empty() => {
+            follow(node, turn, step, now).map_err(Problem::from)
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// The same for a transfer.
+pub(crate) fn transfer_moved(
+    turn: &Turn<'_>,
+    state: &Transfer,
+    input: transfer::Input<'_>,
+    now: WallTime,
+) -> Result<Vec<NewEntry>, Problem> {
+    match transfer::step(state, input, now) {
+        Ok(step) if step.next != *state || !step.effects.is_empty() => {
+            transfer_followed(turn, &step)
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// A transfer's step, and what it tells about its agreement: a provider that revokes ends the
+/// transfers under it and says so.
+fn transfer_followed(turn: &Turn<'_>, step: &transfer::Step) -> Result<Vec<NewEntry>, Problem> {
+    let mut entries = transfer_entries(step, None)?;
+    let (state, revoked) = (&step.next, codes::POLICY_REVOKED.name);
+    let by_peer = state
+        .ended
+        .as_ref()
+        .is_some_and(|ended| ended.by == Whose::Peers && ended.code.as_deref() == Some(revoked));
+    if by_peer && state.party.role == Role::Consumer {
+        let (peer, at_id) = (&state.party.peer, &state.agreement_id);
+        entries.extend(agreements::ended_by_partner(turn.fold(), peer, at_id));
+    }
+    Ok(entries)
 }
 
 /// What follows from where a negotiation stands now, until it is somebody else's turn.
@@ -152,7 +201,11 @@ fn verified(node: &Node, state: &Negotiation) -> Result<(), Problem> {
 }
 
 /// The offer that we agree to: what was asked for, when it is what the contract offers or less.
-fn acceptable(node: &Node, turn: &Turn<'_>, asked: &Offer) -> Result<Offer, Problem> {
+fn acceptable(node: &Node, turn: &Turn<'_>, did: &str, asked: &Offer) -> Result<Offer, Problem> {
+    if turn.fold().agreements.granted(did) >= MAX_AGREEMENTS {
+        let bound = format!("there are {MAX_AGREEMENTS} agreements already");
+        return Err(Problem::new(codes::EXCHANGE_TOO_MANY, bound));
+    }
     let unknown = || Problem::new(codes::AGREEMENT_UNKNOWN, "the offer is not in our catalogue");
     let fold = turn.fold();
     let by_id = || fold.contracts.iter().find(|c| contracts::offer_id(c) == asked.id);
@@ -207,27 +260,31 @@ pub(crate) fn transfer_requested(
 ) -> Result<Option<Message>, Refused> {
     let now = node.clocks.wall();
     pinned_callback(turn, did, &request.callback)?;
+    if turn.fold().processes.under_way(did).1 >= MAX_TRANSFERS {
+        let bound = format!("{MAX_TRANSFERS} transfers are under way already");
+        return Err(Rejected::too_many(bound).into());
+    }
     let mut first = transfer::open_as_provider(did, request, &ids::urn()?, now)?;
     let answer = first.next.status();
     let pid = first.next.party.own_pid.clone();
-    let decision = match grantable(turn, did, request) {
+    let granted = tokens::granting(turn, did, &request.agreement_id).and_then(|agreement| {
+        match request.format == FORMAT {
+            true => Ok(agreement),
+            false => {
+                let served = format!("this format is not served, {FORMAT} is");
+                Err(Problem::new(codes::EXCHANGE_REFUSED, served))
+            }
+        }
+    });
+    let decision = match granted {
         Err(problem) => transfer::Decision::Terminate {
             code: problem.code.name.to_owned(),
             reason: brief(&problem.message),
         },
-        Ok((agreement, view, epoch)) => {
-            let token = AccessToken::new(&ids::random_bytes()?);
-            let facts = TokenFacts {
-                agreement,
-                transfer: pid.clone(),
-                view,
-                spiffe_id: spiffe.to_owned(),
-                epoch,
-                expires: WallTime(now.0.plus_seconds(MAX_TOKEN_SECONDS)),
-            };
-            entries.push(processes::token(did, &to_hex(&token.digest().0), &facts));
-            let address = Some(data_address(turn, &pid, token.secret())?);
-            transfer::Decision::Start { data_address: address }
+        Ok(agreement) => {
+            let (token, address) = tokens::issue(turn, agreement, (did, spiffe), &pid, now)?;
+            entries.push(token);
+            transfer::Decision::Start { data_address: Some(address) }
         }
     };
     let second = transfer::step(&first.next, transfer::Input::Decide(decision), now)?;
@@ -240,40 +297,6 @@ pub(crate) fn transfer_requested(
     }
     entries.extend(transfer_entries(&first, key)?);
     Ok(Some(answer))
-}
-
-/// The agreement, view and epoch that a transfer of this partner may start under.
-fn grantable(
-    turn: &Turn<'_>,
-    did: &str,
-    request: &TransferRequest,
-) -> Result<(String, String, u64), Problem> {
-    let granted = turn.fold().agreements.granted_to(did, &request.agreement_id);
-    let agreement = granted
-        .ok_or_else(|| Problem::new(codes::AGREEMENT_UNKNOWN, "there is no such agreement"))?;
-    if agreement.state != State::Active {
-        return Err(Problem::new(codes::AGREEMENT_ENDED, "the agreement does not hold any more"));
-    }
-    if request.format != FORMAT {
-        return Err(Problem::new(
-            codes::EXCHANGE_REFUSED,
-            format!("this format is not served, {FORMAT} is"),
-        ));
-    }
-    Ok((to_hex(&agreement.id), agreement.wire.target.clone(), agreement.epoch))
-}
-
-fn data_address(turn: &Turn<'_>, pid: &str, token: &str) -> Result<DataAddress, Problem> {
-    let dsp = &turn.fold().organisation.current()?.0.dsp;
-    let base = dsp.strip_suffix("/dsp").unwrap_or(dsp);
-    Ok(DataAddress {
-        endpoint_type: HTTP_ENDPOINT.to_owned(),
-        endpoint: Some(format!("{base}/data/{}", route::segment(pid))),
-        properties: vec![
-            ("authorization".to_owned(), token.to_owned()),
-            ("authType".to_owned(), "bearer".to_owned()),
-        ],
-    })
 }
 
 /// A callback is called back only when it lies inside the partner's pinned record.

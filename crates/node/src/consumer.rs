@@ -4,19 +4,20 @@
 use crate::api::{AgreementLine, DatasetLine, Pull, Pulled};
 use crate::assertion;
 use crate::bargain;
+use crate::channel::{self, Way};
 use crate::copies::{self, Copy, LedgerPin, Seen};
 use crate::fold::Fold;
 use crate::ids;
-use crate::negotiate::{opened_negotiation, opened_transfer};
+use crate::negotiate::opened_negotiation;
 use crate::open::Node;
 use crate::outbox::call;
-use crate::{agreements, contracts, receipts};
+use crate::{agreements, receipts};
 use serde_json::Value;
 use std::time::Duration;
 use twinpact_contract::text;
 use twinpact_dsp::message::{CatalogRequest, Offer};
 use twinpact_dsp::negotiation::{self, Opening};
-use twinpact_dsp::{MAX_CATALOG_BYTES, Message, Role, transfer};
+use twinpact_dsp::{MAX_CATALOG_BYTES, Message, Role};
 use twinpact_model::problem::Problem;
 use twinpact_model::{Timestamp, codes};
 use twinpact_policy::State;
@@ -119,25 +120,35 @@ fn agreed(fold: &Fold, pid: &str) -> Option<Result<String, Problem>> {
 /// The partner's refusal with its sentence; `exchange.proof` when the delivery proves something
 /// else, and nothing is stored.
 pub async fn pull(node: &Node, pull: &Pull) -> Result<Pulled, Problem> {
-    let (id, wire, peer) = node.partition.read(|fold, _| {
-        let known = fold.agreements.get(&pull.agreement)?;
-        if known.role != Role::Consumer || known.state != State::Active {
-            return Err(Problem::new(codes::AGREEMENT_ENDED, "the agreement gives us nothing now"));
-        }
-        Ok((to_hex(&known.id), known.wire.clone(), known.peer.clone()))
-    })??;
+    let (id, at_id, peer) = node.partition.read(|fold, _| granted(fold, &pull.agreement))??;
     let (purpose, place) = asserted(node, pull)?;
-    let (pid, url, token) = transfer_of(node, &wire.id, &peer).await?;
+    let Way { pid, url, token } = channel::open(node, &at_id, &peer).await?;
     let assertion = assertion::sign(node, &peer, &id, &purpose, &place)?;
     let url = with_query(node, &url, pull, &id, &peer)?;
     let headers =
         vec![("authorization", format!("Bearer {token}")), ("twinpact-assertion", assertion)];
     let reply = call(node, &peer, "GET", url, headers, Vec::new(), MAX_DELIVERY_BYTES).await?;
     if reply.status != 200 {
-        node.secrets.forget_address(&pid);
-        return Err(denied(&reply.body, reply.status));
+        let problem = denied(&reply.body, reply.status);
+        channel::refused(node, &pid, (&peer, &at_id), &problem).await?;
+        return Err(problem);
     }
     store(node, &reply.body, &id, &peer).await
+}
+
+/// Identity, `@id` and provider of an agreement that gives us something.
+fn granted(fold: &Fold, name: &str) -> Result<(String, String, String), Problem> {
+    let known = fold.agreements.get(name)?;
+    match (known.role, known.state) {
+        (Role::Consumer, State::Active) => {
+            Ok((to_hex(&known.id), known.wire.id.clone(), known.peer.clone()))
+        }
+        (Role::Consumer, State::Revoked { at }) => {
+            let why = format!("the agreement was revoked, as we know since {at}");
+            Err(Problem::new(codes::POLICY_REVOKED, why).hint("negotiate a new one"))
+        }
+        _ => Err(Problem::new(codes::AGREEMENT_ENDED, "the agreement gives us nothing now")),
+    }
 }
 
 fn asserted(node: &Node, pull: &Pull) -> Result<(String, String), Problem> {
@@ -149,55 +160,6 @@ fn asserted(node: &Node, pull: &Pull) -> Result<(String, String), Problem> {
     let purpose = pull.purpose.clone().or_else(|| own.purpose.clone());
     let place = pull.place.clone().or_else(|| own.place.clone());
     Ok((purpose.ok_or_else(|| missing("purpose"))?, place.ok_or_else(|| missing("place"))?))
-}
-
-/// A started transfer under the agreement: one that still has its token, or a new one.
-async fn transfer_of(
-    node: &Node,
-    at_id: &str,
-    peer: &str,
-) -> Result<(String, String, String), Problem> {
-    let now = node.clocks.wall();
-    let open = node.partition.read(|fold, _| {
-        let mut started = fold.processes.transfers.values().filter(|t| {
-            // Its token is good for ten minutes; a minute is left for the way.
-            t.agreement_id == at_id
-                && t.party.role == Role::Consumer
-                && t.state == transfer::State::Started
-                && t.since.0.plus_seconds(540) > now.0
-        });
-        started.find_map(|t| usable(node, fold, &t.party.own_pid))
-    })?;
-    if let Some(usable) = open {
-        return usable;
-    }
-    let (pid, us, address) = (ids::urn()?, own_address(node)?, partner_address(node, peer)?);
-    let opening = Opening { own_pid: &pid, peer, address: &address, callback: &us };
-    let step = transfer::open_as_consumer(opening, at_id, contracts::FORMAT, None, now)?;
-    let entries = opened_transfer(&step)?;
-    node.partition.turn(move |turn| turn.log(entries).map(|_| ())).await?;
-    let ours = node.clone();
-    wait(node, move |fold| usable(&ours, fold, &pid)).await
-}
-
-/// Address and token of a transfer, once it has started.
-fn usable(
-    node: &Node,
-    fold: &Fold,
-    pid: &str,
-) -> Option<Result<(String, String, String), Problem>> {
-    let state = fold.processes.transfers.get(pid)?;
-    if state.state == transfer::State::Terminated {
-        let why = state.ended.as_ref().map_or(String::new(), |e| e.reason.join("; "));
-        return Some(Err(refused(&format!("the transfer ended: {why}"))));
-    }
-    let address = node.secrets.address(pid)?;
-    let pinned = fold.partners.get(&state.party.peer).ok()?.record.dsp.clone();
-    Some(bargain::address_of(state, &address, &pinned).and_then(|url| {
-        let token = address.property("authorization").map(str::to_owned);
-        let token = token.ok_or_else(|| refused("the data address has no token"))?;
-        Ok((pid.to_owned(), url, token))
-    }))
 }
 
 /// The data address with what narrows the view and what we saw last.
@@ -375,7 +337,7 @@ pub fn receipt(node: &Node, name: &str) -> Result<String, Problem> {
 }
 
 /// Waits until the state answers, woken by commits.
-async fn wait<T>(
+pub(crate) async fn wait<T>(
     node: &Node,
     look: impl Fn(&Fold) -> Option<Result<T, Problem>>,
 ) -> Result<T, Problem> {
@@ -398,15 +360,15 @@ async fn wait<T>(
     }
 }
 
-fn own_address(node: &Node) -> Result<String, Problem> {
+pub(crate) fn own_address(node: &Node) -> Result<String, Problem> {
     node.partition.read(|fold, _| fold.organisation.current().map(|(r, _)| r.dsp.clone()))?
 }
 
-fn partner_address(node: &Node, partner: &str) -> Result<String, Problem> {
+pub(crate) fn partner_address(node: &Node, partner: &str) -> Result<String, Problem> {
     node.partition.read(|fold, _| fold.partners.get(partner).map(|p| p.record.dsp.clone()))?
 }
 
-fn refused(why: &str) -> Problem {
+pub(crate) fn refused(why: &str) -> Problem {
     Problem::new(codes::EXCHANGE_REFUSED, why)
 }
 
@@ -416,7 +378,7 @@ fn broken(why: &str) -> Problem {
 }
 
 /// The partner's refusal, in its own words.
-fn denied(body: &[u8], status: u16) -> Problem {
+pub(crate) fn denied(body: &[u8], status: u16) -> Problem {
     let document: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |name: &str| document.get(name).and_then(Value::as_str);
     match text("code").and_then(codes::find) {

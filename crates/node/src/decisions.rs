@@ -132,15 +132,27 @@ pub fn record(
     Ok((id, envelope, NewEntry::of(DECISIONS, entry(Kind::Decision, caller, what))))
 }
 
-/// That a read used a decision.
+/// Who met which decision, and what it asserted.
+#[derive(Debug, Clone, Copy)]
+pub struct Reader<'a> {
+    /// The organisation that asked.
+    pub caller: &'a str,
+    /// The decision.
+    pub decision: Digest,
+    /// SHA-256 of the signed assertion, when there was one that counts.
+    pub assertion: Option<Digest>,
+}
+
+/// That a request met a decision: so many records and bytes went out, none after a denial.
 #[must_use]
-pub fn used(caller: &str, decision: &Digest, rows: usize, bytes: u64) -> NewEntry {
-    let what = vec![
-        Attribute::new("decision", "text", to_hex(decision)),
-        Attribute::new("records", "integer", rows.to_string()),
+pub fn used(reader: &Reader<'_>, records: usize, bytes: u64) -> NewEntry {
+    let mut what = vec![
+        Attribute::new("decision", "text", to_hex(&reader.decision)),
+        Attribute::new("records", "integer", records.to_string()),
         Attribute::new("bytes", "integer", bytes.to_string()),
     ];
-    NewEntry::of(DECISIONS, entry(Kind::Used, caller, what))
+    what.extend(reader.assertion.map(|a| Attribute::new("assertion", "text", to_hex(&a))));
+    NewEntry::of(DECISIONS, entry(Kind::Used, reader.caller, what))
 }
 
 /// The decisions, latest first, at most `limit`.

@@ -45,6 +45,15 @@ impl From<Problem> for Refused {
     }
 }
 
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Protocol(rejected) => rejected.into(),
+            Refused::Node(problem) => problem,
+        }
+    }
+}
+
 /// Answers a request of the Dataspace Protocol by an authenticated partner.
 pub async fn receive(node: &Node, peer: &PeerIdentity, route: &Route, body: &[u8]) -> Egress {
     let message = match Message::parse_bytes(body) {
@@ -214,6 +223,7 @@ fn refusal(refused: Refused, route: &Route, message: Option<&Message>) -> Egress
         Status::NotFound => 404,
         // 409 would be read as "too early, come again", which never helps here.
         Status::BadRequest | Status::Conflict => 400,
+        Status::TooMany => 429,
     };
     Egress::Protocol { status, message: Some(Box::new(rejected.to_error_message(subject))) }
 }

@@ -1,94 +1,155 @@
 //! The sender: woken by the commit that wrote an outbox row, never by polling.
 //!
 //! Messages of one process go out in their order, one at a time; processes do not wait for each
-//! other. Whether an answer means "arrived", "come again" or "never" is the protocol's business
+//! other, and a question where the other side stands does not hold up messages. Whether an answer
+//! means "arrived", "come again" or "never" is the protocol's business
 //! ([`twinpact_dsp::delivery`]); what it does to the process is logged with the row that it
-//! settles.
+//! settles. A message that its process no longer waits for is not sent any more.
 
 use crate::bargain;
 use crate::negotiate::{Process, find};
 use crate::open::Node;
 use crate::outbound::{Call, Reply};
+use crate::partition::{NewEntry, Turn};
 use crate::partners;
-use crate::processes::{Pending, outbox_done};
-use std::collections::{BTreeMap, HashSet};
+use crate::processes::{Pending, Waiting, outbox_done};
+use crate::tokens;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 use twinpact_dsp::delivery::{Delivery, classify_response};
 use twinpact_dsp::{MAX_MESSAGE_BYTES, Message, negotiation, transfer};
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 
+/// How long a row rests that could not be settled, or whose sending broke off.
+const REST: Duration = Duration::from_secs(1);
+
+/// What is done one at a time: the messages of a process, and its question.
+type Lane = (String, bool);
+
 /// Sends until told to stop. What is under way then is sent again after the next start.
 pub async fn run(node: Node, mut stop: watch::Receiver<bool>) {
     let mut changes = node.partition.changes();
-    let mut busy: HashSet<String> = HashSet::new();
-    let mut sending: JoinSet<String> = JoinSet::new();
+    let mut lanes: HashMap<Id, Lane> = HashMap::new();
+    let mut sending: JoinSet<()> = JoinSet::new();
     loop {
         changes.borrow_and_update();
-        for (number, pending) in next_of_each(&node) {
-            if busy.insert(pending.pid.clone()) {
-                let node = node.clone();
-                sending.spawn(async move {
-                    deliver(&node, number, &pending).await;
-                    pending.pid
-                });
-            }
+        let busy: HashSet<Lane> = lanes.values().cloned().collect();
+        for (number, pending) in next_of_each(&node, &busy) {
+            let lane = lane(&pending);
+            let node = node.clone();
+            let task = sending.spawn(async move {
+                if deliver(&node, number, &pending).await.is_err() {
+                    tokio::time::sleep(REST).await;
+                }
+            });
+            lanes.insert(task.id(), lane);
         }
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { return },
-            Some(done) = sending.join_next() => {
-                if let Ok(pid) = done { busy.remove(&pid); }
+            Some(done) = sending.join_next_with_id() => {
+                // One that panicked is a bug; its row is tried again.
+                let id = done.map_or_else(|broken| broken.id(), |(id, ())| id);
+                lanes.remove(&id);
             }
             _ = stop.wait_for(|stop| *stop) => return,
         }
     }
 }
 
-/// The oldest waiting message of each process.
-fn next_of_each(node: &Node) -> Vec<(u64, Pending)> {
+fn lane(pending: &Pending) -> Lane {
+    (pending.pid.clone(), pending.what == Waiting::Question)
+}
+
+/// The oldest waiting row of each lane that is not busy.
+fn next_of_each(node: &Node, busy: &HashSet<Lane>) -> Vec<(u64, Pending)> {
     let read = node.partition.read(|fold, _| {
-        let mut first: BTreeMap<&str, (u64, &Pending)> = BTreeMap::new();
+        let mut first: BTreeMap<Lane, (u64, &Pending)> = BTreeMap::new();
         for (number, pending) in &fold.processes.outbox {
-            first.entry(&pending.pid).or_insert((*number, pending));
+            let lane = lane(pending);
+            if !busy.contains(&lane) {
+                first.entry(lane).or_insert((*number, pending));
+            }
         }
         first.into_values().map(|(n, pending)| (n, pending.clone())).collect::<Vec<_>>()
     });
     read.unwrap_or_default()
 }
 
-async fn deliver(node: &Node, number: u64, pending: &Pending) {
-    let message = pending.message.clone().or_else(|| node.secrets.message(&pending.pid));
-    let Some(message) = message else {
-        // Its token was in memory only, and the node has stopped since.
-        return settle(node, number, pending, Err("its token did not survive a stop")).await;
-    };
+/// What became of a row.
+enum Became {
+    /// It arrived; the message that it was answered with.
+    Taken(Option<Message>),
+    /// It will not be taken, or cannot be delivered.
+    NotTaken(String),
+    /// Nobody waits for it any more.
+    Needless,
+}
+
+async fn deliver(node: &Node, number: u64, pending: &Pending) -> Result<(), Problem> {
     for attempt in 1.. {
-        let reply = send(node, pending, &message).await;
-        let (status, text) = match &reply {
+        if !wanted(node, number, pending) {
+            return settle(node, number, pending, Became::Needless).await;
+        }
+        let (status, text) = match send(node, pending).await {
             Ok(reply) => (Some(reply.status), String::from_utf8_lossy(&reply.body).into_owned()),
-            Err(problem) => (None, problem.message.clone()),
+            Err(problem) if problem.code == codes::POLICY_REVOKED => {
+                return settle(node, number, pending, Became::NotTaken(problem.message)).await;
+            }
+            Err(problem) => (None, problem.message),
         };
         match classify_response(status, &text, attempt) {
             Delivery::Delivered => {
                 let answer = Message::parse_bytes(text.as_bytes()).ok();
-                return settle(node, number, pending, Ok(answer)).await;
+                return settle(node, number, pending, Became::Taken(answer)).await;
             }
             Delivery::GiveUp { reason } => {
-                return settle(node, number, pending, Err(&reason)).await;
+                return settle(node, number, pending, Became::NotTaken(reason)).await;
             }
             Delivery::Retry { after_ms } => {
                 tokio::time::sleep(Duration::from_millis(after_ms)).await;
             }
         }
     }
+    Ok(())
 }
 
-async fn send(node: &Node, pending: &Pending, message: &Message) -> Result<Reply, Problem> {
-    let body = message.to_json().to_string().into_bytes();
+/// Whether the row still waits, and its process still waits for it.
+fn wanted(node: &Node, number: u64, pending: &Pending) -> bool {
+    let read = node.partition.read(|fold, _| {
+        let processes = &fold.processes;
+        let waits = match pending.what {
+            Waiting::Question => find(fold, &pending.pid).is_some(),
+            _ => processes.unacknowledged(&pending.pid) == Some(&pending.id),
+        };
+        waits && processes.outbox.contains_key(&number)
+    });
+    read.unwrap_or(false)
+}
+
+async fn send(node: &Node, pending: &Pending) -> Result<Reply, Problem> {
     let url = format!("{}{}", pending.to, pending.path);
-    call(node, &pending.peer, "POST", url, Vec::new(), body, MAX_MESSAGE_BYTES).await
+    let (method, body) = match &pending.what {
+        Waiting::Question => ("GET", Vec::new()),
+        Waiting::Message(message) => ("POST", message.to_json().to_string().into_bytes()),
+        Waiting::Start => {
+            let message = match node.secrets.message(&pending.id) {
+                Some(message) => message,
+                None => start_again(node, pending).await?,
+            };
+            ("POST", message.to_json().to_string().into_bytes())
+        }
+    };
+    call(node, &pending.peer, method, url, Vec::new(), body, MAX_MESSAGE_BYTES).await
+}
+
+/// A start message is in memory only; after a stop it is made again, with a fresh token.
+async fn start_again(node: &Node, pending: &Pending) -> Result<Message, Problem> {
+    let message = tokens::start_again(node, &pending.pid, &pending.id).await?;
+    node.secrets.keep_message(&message);
+    Ok(message)
 }
 
 /// Calls a partner at an endpoint of its pinned record.
@@ -119,48 +180,55 @@ async fn settle(
     node: &Node,
     number: u64,
     pending: &Pending,
-    outcome: Result<Option<Message>, &str>,
-) {
-    let id = pending.id.clone();
-    node.secrets.forget_message(&id);
-    let (pid, peer) = (pending.pid.clone(), pending.peer.clone());
-    let outcome = outcome.map_err(str::to_owned);
-    let now = node.clocks.wall();
-    // When the log has stopped there is nobody to tell.
-    let _ = node
-        .partition
-        .turn(move |turn| {
-            let mut entries = vec![outbox_done(&peer, number)];
-            match find(turn.fold(), &pid) {
-                Some(Process::Negotiation(state)) => {
-                    let input = match &outcome {
-                        Ok(answer) => {
-                            negotiation::Input::Delivered { id: &id, answer: answer.as_ref() }
-                        }
-                        Err(reason) => negotiation::Input::Undelivered { id: &id, reason },
-                    };
-                    if let Ok(step) = negotiation::step(&state, input, now)
-                        && step.next != *state
-                    {
-                        entries.extend(bargain::negotiation_entries(&step, None)?);
-                    }
-                }
-                Some(Process::Transfer(state)) => {
-                    let input = match &outcome {
-                        Ok(answer) => {
-                            transfer::Input::Delivered { id: &id, answer: answer.as_ref() }
-                        }
-                        Err(reason) => transfer::Input::Undelivered { id: &id, reason },
-                    };
-                    if let Ok(step) = transfer::step(&state, input, now)
-                        && step.next != *state
-                    {
-                        entries.extend(bargain::transfer_entries(&step, None)?);
-                    }
-                }
-                None => {}
-            }
+    became: Became,
+) -> Result<(), Problem> {
+    if pending.what == Waiting::Start {
+        node.secrets.forget_message(&pending.id);
+    }
+    let (ours, pending) = (node.clone(), pending.clone());
+    node.partition
+        .turn(move |mut turn| {
+            let parked = matches!(became, Became::NotTaken(_)) && !pending.id.is_empty();
+            let mut entries = vec![outbox_done(&pending.peer, number, parked)];
+            entries.extend(told(&ours, &mut turn, &pending, &became)?);
             turn.log(entries).map(|_| ())
         })
-        .await;
+        .await
+}
+
+/// The step of the process that learns what became of its message.
+fn told(
+    node: &Node,
+    turn: &mut Turn<'_>,
+    pending: &Pending,
+    became: &Became,
+) -> Result<Vec<NewEntry>, Problem> {
+    let (id, now) = (pending.id.as_str(), node.clocks.wall());
+    let unclear = "the answer does not say where it stands";
+    let question = pending.what == Waiting::Question;
+    match find(turn.fold(), &pending.pid) {
+        Some(Process::Negotiation(state)) => {
+            use negotiation::Input;
+            let input = match became {
+                Became::Needless => return Ok(Vec::new()),
+                Became::NotTaken(reason) => Input::Undelivered { id, reason },
+                Became::Taken(Some(answer)) if question => Input::Status(answer),
+                Became::Taken(None) if question => Input::Undelivered { id, reason: unclear },
+                Became::Taken(answer) => Input::Delivered { id, answer: answer.as_ref() },
+            };
+            bargain::negotiation_moved(node, turn, &state, input, now)
+        }
+        Some(Process::Transfer(state)) => {
+            use transfer::Input;
+            let input = match became {
+                Became::Needless => return Ok(Vec::new()),
+                Became::NotTaken(reason) => Input::Undelivered { id, reason },
+                Became::Taken(Some(answer)) if question => Input::Status(answer),
+                Became::Taken(None) if question => Input::Undelivered { id, reason: unclear },
+                Became::Taken(answer) => Input::Delivered { id, answer: answer.as_ref() },
+            };
+            bargain::transfer_moved(turn, &state, input, now)
+        }
+        None => Ok(Vec::new()),
+    }
 }

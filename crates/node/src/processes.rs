@@ -1,22 +1,42 @@
 //! Negotiations, transfers, tokens and the outbox, as the log has them: local records, in no tree.
+//!
+//! A process that is over is kept for a while, so that repeats and questions about it are answered;
+//! of each partner the last [`MAX_ENDED`] are.
 
+use crate::partition::NewEntry;
+use crate::tokens::Tokens;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use twinpact_dsp::exchange::opening_key;
 use twinpact_dsp::negotiation::Negotiation;
 use twinpact_dsp::transfer::Transfer;
 use twinpact_dsp::{Effect, Message, Outgoing};
+use twinpact_model::WallTime;
 use twinpact_model::codes;
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
-use twinpact_model::{Timestamp, WallTime};
-use twinpact_policy::TokenFacts;
 use twinpact_store::forest::LOCAL;
 
-use crate::partition::NewEntry;
+/// How many processes of one partner that are over are kept; older ones are forgotten.
+pub const MAX_ENDED: usize = 1_000;
+/// How many negotiations of one partner may be under way.
+pub const MAX_NEGOTIATIONS: usize = 100;
+/// How many transfers of one partner may be under way.
+pub const MAX_TRANSFERS: usize = 1_000;
 
-/// A message that waits to be sent.
-#[derive(Debug, Clone)]
+/// What waits to be sent.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Waiting {
+    /// This message.
+    Message(Box<Message>),
+    /// A start message: it holds a token, so it is in memory only, and is made again after a stop.
+    Start,
+    /// The question where the other side stands.
+    Question,
+}
+
+/// A row of the outbox.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Pending {
     /// The process that it belongs to.
     pub pid: String,
@@ -26,10 +46,10 @@ pub struct Pending {
     pub to: String,
     /// The path below it.
     pub path: String,
-    /// The message's `@id`.
+    /// The message's `@id`; empty for a question.
     pub id: String,
-    /// The message, unless it holds a token: then it is in memory only.
-    pub message: Option<Message>,
+    /// What is to be sent.
+    pub what: Waiting,
 }
 
 /// Everything of the protocol that outlives a restart.
@@ -41,9 +61,18 @@ pub struct Processes {
     pub transfers: BTreeMap<String, Transfer>,
     /// What waits to be sent, by the number of its log entry, so that order is kept.
     pub outbox: BTreeMap<u64, Pending>,
-    /// What access tokens were issued for, by the hex of their digest.
-    pub tokens: BTreeMap<String, TokenFacts>,
+    /// The access tokens that we issued.
+    pub tokens: Tokens,
+    /// What was not taken, by process id: it is sent again when the other side turns out to wait
+    /// for it.
+    parked: BTreeMap<String, Pending>,
+    /// When each open process wants to be looked at again.
+    due: BTreeSet<(WallTime, String)>,
+    /// Which process an opening message opened, and the other way round.
     openings: BTreeMap<String, String>,
+    keys: BTreeMap<String, String>,
+    /// The processes of each partner that are over, in the order in which they ended.
+    ended: BTreeMap<String, VecDeque<String>>,
 }
 
 impl Processes {
@@ -51,6 +80,38 @@ impl Processes {
     #[must_use]
     pub fn opened(&self, from: &str, message: &Message) -> Option<&str> {
         self.openings.get(&opening_key(from, message)?).map(String::as_str)
+    }
+
+    /// The earliest time at which a process wants to be looked at again.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<WallTime> {
+        self.due.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// The processes whose deadline has come.
+    #[must_use]
+    pub fn overdue(&self, now: WallTime) -> Vec<String> {
+        let due = self.due.iter().take_while(|(deadline, _)| *deadline <= now);
+        due.map(|(_, pid)| pid.clone()).collect()
+    }
+
+    /// How many negotiations and transfers with this partner are under way.
+    #[must_use]
+    pub fn under_way(&self, peer: &str) -> (usize, usize) {
+        let negotiations = self.negotiations.values();
+        let transfers = self.transfers.values();
+        (
+            negotiations.filter(|n| n.party.peer == peer && !n.state.is_final()).count(),
+            transfers.filter(|t| t.party.peer == peer && !t.state.is_final()).count(),
+        )
+    }
+
+    /// The message of a process that the other side is not known to have.
+    #[must_use]
+    pub fn unacknowledged(&self, pid: &str) -> Option<&str> {
+        let negotiation = self.negotiations.get(pid).map(|n| &n.post);
+        let post = negotiation.or_else(|| self.transfers.get(pid).map(|t| &t.post))?;
+        post.unacknowledged.as_deref()
     }
 
     /// Takes a local record into the state.
@@ -61,61 +122,105 @@ impl Processes {
         match entry.who.kind {
             Kind::ProcessState => self.apply_state(entry),
             Kind::Outbox => self.apply_outbox(entry, number),
-            Kind::Token => self.apply_token(entry),
+            Kind::Token => self.tokens.apply(entry),
             _ => Ok(()),
         }
     }
 
     fn apply_state(&mut self, entry: &Entry) -> Result<(), Problem> {
         let state = entry.get("state").ok_or_else(unreadable)?;
-        match entry.get("process") {
-            Some("negotiation") => {
-                let next: Negotiation = read(state)?;
-                self.negotiations.insert(next.party.own_pid.clone(), next);
-            }
-            Some("transfer") => {
-                let next: Transfer = read(state)?;
-                self.transfers.insert(next.party.own_pid.clone(), next);
-            }
+        let (pid, peer, deadline, over) = match entry.get("process") {
+            Some("negotiation") => self.take_negotiation(read(state)?),
+            Some("transfer") => self.take_transfer(read(state)?),
             _ => return Err(unreadable()),
+        };
+        if let Some(key) = entry.get("opening") {
+            self.openings.insert(key.to_owned(), pid.clone());
+            self.keys.insert(pid.clone(), key.to_owned());
         }
-        if let (Some(key), Some(pid)) = (entry.get("opening"), entry.get("pid")) {
-            self.openings.insert(key.to_owned(), pid.to_owned());
+        self.due.extend(deadline.map(|deadline| (deadline, pid.clone())));
+        let waits = self.unacknowledged(&pid).map(str::to_owned);
+        if self.parked.get(&pid).is_some_and(|row| waits.as_deref() != Some(&row.id)) {
+            self.parked.remove(&pid);
+        }
+        if over {
+            self.tokens.forget(&pid);
+            self.end(peer, pid);
         }
         Ok(())
+    }
+
+    fn take_negotiation(&mut self, next: Negotiation) -> (String, String, Option<WallTime>, bool) {
+        let (pid, peer) = (next.party.own_pid.clone(), next.party.peer.clone());
+        let (deadline, over) = (next.deadline, next.state.is_final());
+        let old = self.negotiations.insert(pid.clone(), next);
+        self.not_due(old.and_then(|old| old.deadline), &pid);
+        (pid, peer, deadline, over)
+    }
+
+    fn take_transfer(&mut self, next: Transfer) -> (String, String, Option<WallTime>, bool) {
+        let (pid, peer) = (next.party.own_pid.clone(), next.party.peer.clone());
+        let (deadline, over) = (next.deadline, next.state.is_final());
+        let old = self.transfers.insert(pid.clone(), next);
+        self.not_due(old.and_then(|old| old.deadline), &pid);
+        (pid, peer, deadline, over)
+    }
+
+    fn not_due(&mut self, deadline: Option<WallTime>, pid: &str) {
+        if let Some(deadline) = deadline {
+            self.due.remove(&(deadline, pid.to_owned()));
+        }
+    }
+
+    /// Puts a process among those that are over, and forgets the oldest of them.
+    fn end(&mut self, peer: String, pid: String) {
+        let ended = self.ended.entry(peer).or_default();
+        if ended.contains(&pid) {
+            return;
+        }
+        ended.push_back(pid);
+        if ended.len() <= MAX_ENDED {
+            return;
+        }
+        let Some(oldest) = ended.pop_front() else { return };
+        let negotiation = self.negotiations.remove(&oldest).and_then(|n| n.deadline);
+        let transfer = self.transfers.remove(&oldest).and_then(|t| t.deadline);
+        self.not_due(negotiation.or(transfer), &oldest);
+        self.parked.remove(&oldest);
+        if let Some(key) = self.keys.remove(&oldest) {
+            self.openings.remove(&key);
+        }
     }
 
     fn apply_outbox(&mut self, entry: &Entry, number: u64) -> Result<(), Problem> {
         if let Some(done) = entry.get("done") {
             let done: u64 = done.parse().map_err(|_| unreadable())?;
-            self.outbox.remove(&done);
+            let row = self.outbox.remove(&done);
+            let parked = entry.get("parked").is_some();
+            self.parked.extend(row.filter(|_| parked).map(|row| (row.pid.clone(), row)));
             return Ok(());
         }
         let text = |name: &str| entry.get(name).map(str::to_owned).ok_or_else(unreadable);
-        let message = match entry.get("message") {
-            Some(text) => Some(Message::parse(&read::<Value>(text)?).map_err(|_| unreadable())?),
-            None => None,
+        let (pid, id) = (text("pid")?, text("id")?);
+        if entry.get("again").is_some() {
+            // What still waits in the outbox is being sent anyway.
+            self.outbox.extend(self.parked.remove(&pid).map(|row| (number, row)));
+            return Ok(());
+        }
+        let what = match (entry.get("message"), id.is_empty()) {
+            (Some(text), _) => {
+                let message = Message::parse(&read::<Value>(text)?).map_err(|_| unreadable())?;
+                Waiting::Message(Box::new(message))
+            }
+            (None, true) => Waiting::Question,
+            (None, false) => Waiting::Start,
         };
-        let (pid, peer) = (text("pid")?, text("peer")?);
-        let (to, path, id) = (text("to")?, text("path")?, text("id")?);
-        let pending = Pending { pid, peer, to, path, id, message };
-        self.outbox.insert(number, pending);
-        Ok(())
-    }
-
-    fn apply_token(&mut self, entry: &Entry) -> Result<(), Problem> {
-        let text = |name: &str| entry.get(name).map(str::to_owned).ok_or_else(unreadable);
-        let facts = TokenFacts {
-            agreement: text("agreement")?,
-            transfer: text("transfer")?,
-            view: text("view")?,
-            spiffe_id: text("caller")?,
-            epoch: text("epoch")?.parse().map_err(|_| unreadable())?,
-            expires: WallTime(Timestamp::parse(&text("expires")?)?),
-        };
-        // The old one retires when a new one is issued for the same transfer.
-        self.tokens.retain(|_, known| known.transfer != facts.transfer);
-        self.tokens.insert(text("digest")?, facts);
+        let (peer, to, path) = (text("peer")?, text("to")?, text("path")?);
+        if what == Waiting::Question {
+            // One at a time; the newest knows best.
+            self.outbox.retain(|_, row| row.pid != pid || row.what != Waiting::Question);
+        }
+        self.outbox.insert(number, Pending { pid, peer, to, path, id, what });
         Ok(())
     }
 }
@@ -141,8 +246,18 @@ pub fn entries(
         what.push(Attribute::new(format!("why.{n}"), "text", record));
     }
     let mut all = vec![local(Kind::ProcessState, peer, what)];
-    for out in effects.iter().filter_map(sent) {
-        all.push(outbox(pid, peer, out)?);
+    for effect in effects {
+        match effect {
+            Effect::Send(out) => all.push(outbox(pid, peer, out)?),
+            Effect::Ask { to, path } => {
+                all.push(row(peer, [("pid", pid), ("peer", peer), ("to", to), ("path", path)], ""));
+            }
+            Effect::Resend { id } => {
+                all.push(row(peer, [("pid", pid), ("peer", peer), ("again", "1")], id));
+            }
+            // The deadline stands in the state; the record, in its entry.
+            Effect::Schedule { .. } | Effect::Record(_) => {}
+        }
     }
     Ok(all)
 }
@@ -154,11 +269,11 @@ fn record(effect: &Effect) -> Option<String> {
     }
 }
 
-fn sent(effect: &Effect) -> Option<&Outgoing> {
-    match effect {
-        Effect::Send(out) => Some(out),
-        _ => None,
-    }
+fn row<const N: usize>(peer: &str, what: [(&str, &str); N], id: &str) -> NewEntry {
+    let mut all: Vec<Attribute> =
+        what.into_iter().map(|(name, text)| Attribute::new(name, "text", text)).collect();
+    all.push(Attribute::new("id", "text", id));
+    local(Kind::Outbox, peer, all)
 }
 
 /// An outbox row. A start message may hold a token, which never enters the log: its row names the
@@ -180,25 +295,15 @@ fn outbox(pid: &str, peer: &str, out: &Outgoing) -> Result<NewEntry, Problem> {
     Ok(local(Kind::Outbox, peer, what))
 }
 
-/// That an outbox row was delivered or given up.
+/// That an outbox row was delivered or given up; one that was not taken is kept aside as long as
+/// its process may want it to be sent again.
 #[must_use]
-pub fn outbox_done(peer: &str, number: u64) -> NewEntry {
-    local(Kind::Outbox, peer, vec![Attribute::new("done", "integer", number.to_string())])
-}
-
-/// That a token was issued. Only its digest is kept.
-#[must_use]
-pub fn token(peer: &str, digest: &str, facts: &TokenFacts) -> NewEntry {
-    let what = vec![
-        Attribute::new("digest", "text", digest),
-        Attribute::new("agreement", "text", &facts.agreement),
-        Attribute::new("transfer", "text", &facts.transfer),
-        Attribute::new("view", "text", &facts.view),
-        Attribute::new("caller", "text", &facts.spiffe_id),
-        Attribute::new("epoch", "integer", facts.epoch.to_string()),
-        Attribute::new("expires", "text", facts.expires.0.to_string()),
-    ];
-    local(Kind::Token, peer, what)
+pub fn outbox_done(peer: &str, number: u64, parked: bool) -> NewEntry {
+    let mut what = vec![Attribute::new("done", "integer", number.to_string())];
+    if parked {
+        what.push(Attribute::new("parked", "text", "1"));
+    }
+    local(Kind::Outbox, peer, what)
 }
 
 /// A local record caused by that actor.

@@ -11,7 +11,7 @@ use twinpact_model::WallTime;
 /// The secrets of a running node.
 pub struct Secrets {
     messages: Mutex<HashMap<String, Message>>,
-    addresses: Mutex<HashMap<String, DataAddress>>,
+    addresses: Mutex<HashMap<String, (DataAddress, WallTime)>>,
     /// Assertions that were used.
     pub assertions: Used,
 }
@@ -34,12 +34,10 @@ impl Secrets {
         }
     }
 
-    /// The start message of a transfer of ours, as long as it waits.
+    /// The start message with that `@id`, as long as it waits.
     #[must_use]
-    pub fn message(&self, pid: &str) -> Option<Message> {
-        let messages = lock(&self.messages);
-        let front = format!("{pid}#");
-        messages.iter().find(|(id, _)| id.starts_with(&front)).map(|(_, message)| message.clone())
+    pub fn message(&self, id: &str) -> Option<Message> {
+        lock(&self.messages).get(id).cloned()
     }
 
     /// Forgets a message that was delivered.
@@ -47,19 +45,25 @@ impl Secrets {
         lock(&self.messages).remove(id);
     }
 
-    /// Keeps where a transfer of ours pulls from.
-    pub fn keep_address(&self, pid: &str, address: DataAddress) {
-        lock(&self.addresses).insert(pid.to_owned(), address);
+    /// Keeps where a transfer of ours pulls from, since then.
+    pub fn keep_address(&self, pid: &str, address: DataAddress, since: WallTime) {
+        lock(&self.addresses).insert(pid.to_owned(), (address, since));
     }
 
-    /// Forgets a data address that was refused: the next pull asks for a new one.
+    /// Forgets a data address that was refused, or whose transfer is over.
     pub fn forget_address(&self, pid: &str) {
         lock(&self.addresses).remove(pid);
     }
 
-    /// Where a transfer of ours pulls from.
+    /// Forgets the data addresses of all other transfers.
+    pub fn keep_addresses(&self, open: impl Fn(&str) -> bool) {
+        let known: Vec<String> = lock(&self.addresses).keys().cloned().collect();
+        known.iter().filter(|pid| !open(pid)).for_each(|pid| self.forget_address(pid));
+    }
+
+    /// Where a transfer of ours pulls from, and since when we know.
     #[must_use]
-    pub fn address(&self, pid: &str) -> Option<DataAddress> {
+    pub fn address(&self, pid: &str) -> Option<(DataAddress, WallTime)> {
         lock(&self.addresses).get(pid).cloned()
     }
 }

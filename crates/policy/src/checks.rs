@@ -200,6 +200,10 @@ impl<'a> Asked<'a> {
     fn assertion(&self) -> Gate {
         let expected = format!("purpose and place signed by {}", self.request.caller.did);
         let (actual, why) = match &self.request.assertion {
+            None if let Some(fault) = &self.request.assertion_fault => (
+                fault.clone(),
+                format!("the assertion of purpose and place {fault}; sign a new one"),
+            ),
             None => (
                 "no assertion".to_owned(),
                 "purpose and place are not signed for; send an assertion with the request"

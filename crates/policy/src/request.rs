@@ -105,6 +105,9 @@ pub struct Request {
     pub token: Option<TokenFacts>,
     /// The presented assertion of purpose and place.
     pub assertion: Option<Assertion>,
+    /// Why an assertion that was presented does not count, as the end of "the assertion of purpose
+    /// and place …"; then there is none above.
+    pub assertion_fault: Option<String>,
 }
 
 /// Where an agreement is in its life.
@@ -168,7 +171,8 @@ impl Request {
                 ("purpose", Json::text(&assertion.purpose)),
             ])
         });
-        Json::object([
+        let fault = self.assertion_fault.as_ref().map(|why| ("assertion_fault", Json::text(why)));
+        let members = [
             ("action", Json::text(self.action.iri())),
             ("agreement", Json::text(&self.agreement)),
             ("assertion", assertion),
@@ -177,7 +181,8 @@ impl Request {
             ("token", token),
             ("transfer", Json::text(&self.transfer)),
             ("view", Json::text(&self.view)),
-        ])
+        ];
+        Json::object(members.into_iter().chain(fault))
     }
 }
 

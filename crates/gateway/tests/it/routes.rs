@@ -47,6 +47,8 @@ fn federated() -> Vec<Federated> {
     }
     let path = "/data/{transfer}".to_owned();
     found.push(Federated { method: "GET", path, who: "partner", answers: "Permitted" });
+    let path = "/data/{transfer}/token".to_owned();
+    found.push(Federated { method: "POST", path, who: "partner", answers: "Protocol" });
     found
 }
 
@@ -86,7 +88,7 @@ fn the_federation_door_names_no_other_path() {
     let mut paths: Vec<&str> = texts.filter(|text| text.contains('/')).collect();
     paths.sort_unstable();
     paths.dedup();
-    assert_eq!(paths, [ORGANISATION_PATH, "/data/", "/dsp", "/dsp/"]);
+    assert_eq!(paths, [ORGANISATION_PATH, "/data/", "/dsp", "/dsp/", "/token"]);
 }
 
 #[tokio::test]

@@ -54,6 +54,10 @@ fn set(world: &mut World, key: &str, value: &str) {
         ("token", "epoch 2") => world.token().epoch = 2,
         ("epoch", "4") => world.agreement.epoch = 4,
         ("assertion", "none") => world.request.assertion = None,
+        ("assertion", "was used before") => {
+            world.request.assertion = None;
+            world.request.assertion_fault = Some("was used before".to_owned());
+        }
         ("assertion", "expired") => world.assertion().expires = minutes(0),
         ("assertion", "another issuer") => {
             world.assertion().issuer = Did::new("did:web:stranger.example").unwrap();

@@ -1,0 +1,245 @@
+//! Access tokens of our transfers as provider: issued, refreshed, retired.
+//!
+//! A token lives ten minutes and is bound to agreement, transfer, view, caller and revocation
+//! epoch. The log holds its digest and these facts, never the token. A transfer has at most two:
+//! the one in use, and its successor, which retires it when it is first used, so that an answer
+//! lost on the way cuts nobody off.
+
+use crate::agreements::Agreement;
+use crate::egress::Egress;
+use crate::ids;
+use crate::negotiate::{Process, find};
+use crate::open::Node;
+use crate::partition::{NewEntry, Turn};
+use crate::processes::local;
+use std::collections::BTreeMap;
+use twinpact_dsp::message::{DataAddress, TransferStart};
+use twinpact_dsp::transfer::{self, Transfer};
+use twinpact_dsp::{Message, Role, route};
+use twinpact_identity::partners::PeerIdentity;
+use twinpact_identity::token::{AccessToken, MAX_TOKEN_SECONDS};
+use twinpact_model::entry::{Attribute, Entry, Kind};
+use twinpact_model::problem::Problem;
+use twinpact_model::{Timestamp, WallTime, codes};
+use twinpact_policy::{State, TokenFacts};
+use twinpact_proof::to_hex;
+
+/// The kind of data address that HTTP pulls use.
+const HTTP_ENDPOINT: &str = "https://w3id.org/idsa/v4.1/HTTP";
+
+/// The tokens that are good or were good last, as the log has them.
+#[derive(Debug, Clone, Default)]
+pub struct Tokens {
+    /// What each was issued for, by the hex of its digest.
+    facts: BTreeMap<String, TokenFacts>,
+    /// The digests of each transfer.
+    of: BTreeMap<String, Pair>,
+}
+
+/// The token in use, and its successor.
+#[derive(Debug, Clone)]
+struct Pair {
+    current: String,
+    next: Option<String>,
+}
+
+impl Tokens {
+    /// What the token of this digest was issued for, while it is kept.
+    #[must_use]
+    pub fn get(&self, digest: &str) -> Option<&TokenFacts> {
+        self.facts.get(digest)
+    }
+
+    /// Whether the token of this digest is a successor that was not used yet.
+    #[must_use]
+    pub fn succeeds(&self, digest: &str) -> bool {
+        let transfer = self.facts.get(digest).and_then(|facts| self.of.get(&facts.transfer));
+        transfer.is_some_and(|pair| pair.next.as_deref() == Some(digest))
+    }
+
+    /// Who uses the tokens of a transfer: a SPIFFE id.
+    #[must_use]
+    pub fn caller(&self, transfer: &str) -> Option<&str> {
+        let pair = self.of.get(transfer)?;
+        self.facts.get(&pair.current).map(|facts| facts.spiffe_id.as_str())
+    }
+
+    /// Takes a logged record of a token into the state.
+    ///
+    /// # Errors
+    /// `internal` when it cannot be read.
+    pub(crate) fn apply(&mut self, entry: &Entry) -> Result<(), Problem> {
+        let digest = entry.get("digest").ok_or_else(unreadable)?;
+        match entry.get("used") {
+            Some(_) => self.used(digest),
+            None => self.issued(digest, read(entry).ok_or_else(unreadable)?),
+        }
+        Ok(())
+    }
+
+    fn issued(&mut self, digest: &str, facts: TokenFacts) {
+        let transfer = facts.transfer.clone();
+        self.facts.insert(digest.to_owned(), facts);
+        let new = Pair { current: digest.to_owned(), next: None };
+        let Some(pair) = self.of.get_mut(&transfer) else {
+            self.of.insert(transfer, new);
+            return;
+        };
+        if let Some(unused) = pair.next.replace(digest.to_owned()) {
+            self.facts.remove(&unused);
+        }
+    }
+
+    fn used(&mut self, digest: &str) {
+        let Some(facts) = self.facts.get(digest) else { return };
+        let Some(pair) = self.of.get_mut(&facts.transfer) else { return };
+        if pair.next.take_if(|next| next == digest).is_some() {
+            let old = std::mem::replace(&mut pair.current, digest.to_owned());
+            self.facts.remove(&old);
+        }
+    }
+
+    /// Forgets the tokens of a transfer that is over.
+    pub(crate) fn forget(&mut self, transfer: &str) {
+        if let Some(pair) = self.of.remove(transfer) {
+            self.facts.remove(&pair.current);
+            pair.next.map(|next| self.facts.remove(&next));
+        }
+    }
+}
+
+fn read(entry: &Entry) -> Option<TokenFacts> {
+    let text = |name: &str| entry.get(name).map(str::to_owned);
+    Some(TokenFacts {
+        agreement: text("agreement")?,
+        transfer: text("transfer")?,
+        view: text("view")?,
+        spiffe_id: text("caller")?,
+        epoch: entry.get("epoch")?.parse().ok()?,
+        expires: WallTime(Timestamp::parse(entry.get("expires")?).ok()?),
+    })
+}
+
+fn unreadable() -> Problem {
+    Problem::new(codes::INTERNAL, "a logged token cannot be read")
+}
+
+/// The record that a successor was used for the first time.
+#[must_use]
+pub(crate) fn used(peer: &str, digest: &str) -> NewEntry {
+    let what = vec![Attribute::new("digest", "text", digest), Attribute::new("used", "text", "1")];
+    local(Kind::Token, peer, what)
+}
+
+/// A fresh token for a transfer of ours: the record of it, and the address that holds it.
+///
+/// # Errors
+/// `internal` without randomness.
+pub(crate) fn issue(
+    turn: &Turn<'_>,
+    agreement: &Agreement,
+    (peer, spiffe): (&str, &str),
+    transfer: &str,
+    now: WallTime,
+) -> Result<(NewEntry, DataAddress), Problem> {
+    let token = AccessToken::new(&ids::random_bytes()?);
+    let expires = now.0.plus_seconds(MAX_TOKEN_SECONDS);
+    let what = vec![
+        Attribute::new("digest", "text", to_hex(&token.digest().0)),
+        Attribute::new("agreement", "text", to_hex(&agreement.id)),
+        Attribute::new("transfer", "text", transfer),
+        Attribute::new("view", "text", &agreement.wire.target),
+        Attribute::new("caller", "text", spiffe),
+        Attribute::new("epoch", "integer", agreement.epoch.to_string()),
+        Attribute::new("expires", "text", expires.to_string()),
+    ];
+    let dsp = &turn.fold().organisation.current()?.0.dsp;
+    let base = dsp.strip_suffix("/dsp").unwrap_or(dsp);
+    let address = DataAddress {
+        endpoint_type: HTTP_ENDPOINT.to_owned(),
+        endpoint: Some(format!("{base}/data/{}", route::segment(transfer))),
+        properties: vec![
+            ("authorization".to_owned(), token.secret().to_owned()),
+            ("authType".to_owned(), "bearer".to_owned()),
+        ],
+    };
+    Ok((local(Kind::Token, peer, what), address))
+}
+
+/// The agreement that a transfer of ours may deliver under.
+///
+/// # Errors
+/// `agreement.unknown`; `policy.revoked` or `agreement.ended` when it does not hold any more.
+pub(crate) fn granting<'t>(
+    turn: &'t Turn<'_>,
+    peer: &str,
+    at_id: &str,
+) -> Result<&'t Agreement, Problem> {
+    let unknown = || Problem::new(codes::AGREEMENT_UNKNOWN, "there is no such agreement");
+    let agreement = turn.fold().agreements.granted_to(peer, at_id).ok_or_else(unknown)?;
+    match agreement.state {
+        State::Active => Ok(agreement),
+        State::Revoked { .. } => {
+            Err(Problem::new(codes::POLICY_REVOKED, "the agreement was revoked"))
+        }
+        _ => Err(Problem::new(codes::AGREEMENT_ENDED, "the agreement does not hold any more")),
+    }
+}
+
+/// Answers a partner that wants a fresh token for a transfer that has started. The old one stays
+/// good until the new one is used.
+pub(crate) async fn refresh(node: &Node, peer: &PeerIdentity, transfer: &str) -> Egress {
+    let (now, pid) = (node.clocks.wall(), transfer.to_owned());
+    let (did, spiffe) = (peer.did.to_string(), peer.spiffe_id.to_string());
+    let turn = node.partition.turn(move |turn| {
+        let state = started(&turn, &pid).filter(|state| state.party.peer == did);
+        let state = state.ok_or_else(unknown)?;
+        let agreement = granting(&turn, &did, &state.agreement_id)?;
+        let (entry, address) = issue(&turn, agreement, (&did, &spiffe), &pid, now)?;
+        let start = TransferStart {
+            id: Some(ids::urn()?),
+            pids: state.party.pids(),
+            data_address: Some(address),
+        };
+        turn.log(vec![entry])?;
+        Ok(Message::TransferStart(start))
+    });
+    match turn.await {
+        Ok(start) => Egress::Protocol { status: 200, message: Some(Box::new(start)) },
+        Err(problem) => problem.into(),
+    }
+}
+
+/// The start message of a transfer whose token did not survive a stop, with a fresh one.
+///
+/// # Errors
+/// As [`granting`]; `route.unknown` when the transfer is not started.
+pub(crate) async fn start_again(node: &Node, pid: &str, id: &str) -> Result<Message, Problem> {
+    let (now, pid, id) = (node.clocks.wall(), pid.to_owned(), id.to_owned());
+    let turn = node.partition.turn(move |turn| {
+        let state = started(&turn, &pid).ok_or_else(unknown)?;
+        let peer = state.party.peer.clone();
+        let agreement = granting(&turn, &peer, &state.agreement_id)?;
+        let spiffe = turn.fold().processes.tokens.caller(&pid).unwrap_or_default().to_owned();
+        let (entry, address) = issue(&turn, agreement, (&peer, &spiffe), &pid, now)?;
+        let (id, pids) = (Some(id), state.party.pids());
+        turn.log(vec![entry])?;
+        Ok(Message::TransferStart(TransferStart { id, pids, data_address: Some(address) }))
+    });
+    turn.await
+}
+
+fn started(turn: &Turn<'_>, pid: &str) -> Option<Transfer> {
+    match find(turn.fold(), pid) {
+        Some(Process::Transfer(state))
+            if state.party.role == Role::Provider && state.state == transfer::State::Started =>
+        {
+            Some(*state)
+        }
+        _ => None,
+    }
+}
+
+fn unknown() -> Problem {
+    Problem::new(codes::ROUTE_UNKNOWN, "there is no such transfer")
+}
