@@ -81,6 +81,8 @@ kinds! {
     Decision = "Decision";
     /// A decision was used by a read.
     Used = "Used";
+    /// A partner's request was answered without anything else being recorded (local).
+    Answered = "Answered";
     /// Items were delivered under an agreement (ledger).
     Delivery = "Delivery";
     /// Protocol state of a process (local).

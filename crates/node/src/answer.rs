@@ -5,6 +5,7 @@
 //! the tick under which the receipt is proven. Nothing is sent that is not on record.
 
 use crate::agreements::{self, Agreement};
+use crate::ask::Answer;
 use crate::assertion;
 use crate::decisions::{self, Reader};
 use crate::egress::{Consistency, Delivered, Egress, item};
@@ -60,16 +61,18 @@ struct Ready {
 }
 
 /// Answers a request for a view.
-pub async fn answer(node: &Node, ask: Ask) -> Egress {
+pub(crate) async fn answer(node: &Node, ask: Ask) -> Answer {
     let seen = ask.seen;
     let ours = node.clone();
     match node.partition.turn_and_prove(move |turn| in_turn(&ours, turn, &ask)).await {
-        Err(problem) => problem.into(),
-        Ok((Logged::Refused(problem), _)) => problem.into(),
-        Ok((Logged::Delivered(ready), tick)) => match prove_delivery(node, *ready, tick, seen) {
-            Ok(delivered) => Egress::Permitted(Box::new(delivered)),
-            Err(problem) => problem.into(),
-        },
+        Err(problem) => Answer::unrecorded(problem.into()),
+        Ok((Logged::Refused(problem), _)) => Answer::recorded(problem.into()),
+        Ok((Logged::Delivered(ready), tick)) => {
+            Answer::recorded(match prove_delivery(node, *ready, tick, seen) {
+                Ok(delivered) => Egress::Permitted(Box::new(delivered)),
+                Err(problem) => problem.into(),
+            })
+        }
     }
 }
 
@@ -180,6 +183,7 @@ fn on_record(
     if let Some(known) = turn.fold().decisions.standing(decision, facts.epoch, now) {
         return Ok((known.id, known.envelope.clone(), None));
     }
+    node.rates.decision(caller, wall)?;
     let forest = turn.store().forest();
     let (id, envelope, entry) =
         decisions::record(node, forest, facts, caller, decision, (now, wall))?;

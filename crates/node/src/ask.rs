@@ -1,54 +1,145 @@
-//! The door of the node: which spine a partner's request goes through.
+//! The door of the node: which spine a partner's request goes through, and that nothing is answered
+//! before it is on record.
 
 use crate::answer::{self, Ask};
 use crate::door::{Answering, Asked, Door};
 use crate::egress::{Egress, PublicDoc};
 use crate::negotiate;
 use crate::open::Node;
+use crate::processes::local;
 use crate::prove;
 use crate::tokens;
+use twinpact_dsp::Message;
 use twinpact_dsp::route::{Endpoint, match_route};
+use twinpact_identity::partners::PeerIdentity;
+use twinpact_model::entry::{Attribute, Kind};
 use twinpact_model::problem::Problem;
 use twinpact_model::{Timestamp, codes};
 
+/// How much of a method and of a path is written into the log, in characters.
+const MAX_PATH: usize = 256;
 /// Where the signed organisation record stands.
 pub const ORGANISATION_PATH: &str = "/.well-known/twinpact/organisation";
 
-impl Door for Node {
-    fn answer(&self, asked: Asked) -> Answering<'_> {
-        Box::pin(async move { route(self, asked).await })
+/// An answer, and whether the log has an entry that it is covered by.
+pub(crate) struct Answer {
+    pub(crate) egress: Egress,
+    recorded: bool,
+}
+
+impl Answer {
+    /// It was written into the log what this answers.
+    pub(crate) const fn recorded(egress: Egress) -> Answer {
+        Answer { egress, recorded: true }
+    }
+
+    /// Nothing was written yet.
+    pub(crate) const fn unrecorded(egress: Egress) -> Answer {
+        Answer { egress, recorded: false }
     }
 }
 
-async fn route(node: &Node, asked: Asked) -> Egress {
+impl Door for Node {
+    fn answer(&self, asked: Asked) -> Answering<'_> {
+        Box::pin(async move {
+            match public(self, &asked) {
+                Some(document) => document,
+                None => partner(self, &asked).await,
+            }
+        })
+    }
+}
+
+/// The documents that everybody may read.
+fn public(node: &Node, asked: &Asked) -> Option<Egress> {
     if asked.method == "GET" && asked.path == ORGANISATION_PATH {
-        return match prove::own_record(node) {
+        return Some(match prove::own_record(node) {
             Ok(record) => Egress::Public(PublicDoc::Organisation(record.to_json().canonical())),
             Err(problem) => problem.into(),
-        };
+        });
     }
     let dsp = asked.path.strip_prefix("/dsp").unwrap_or(&asked.path);
-    let matched = match_route(&asked.method, dsp);
-    if matched.as_ref().is_some_and(|route| route.row.endpoint == Endpoint::Versions) {
-        return negotiate::versions();
-    }
+    let versions = match_route(&asked.method, dsp)
+        .is_some_and(|route| route.row.endpoint == Endpoint::Versions);
+    versions.then(negotiate::versions)
+}
+
+/// Answers a partner. What is answered is on record before it is sent; only what is beyond a
+/// partner's rate is counted instead.
+async fn partner(node: &Node, asked: &Asked) -> Egress {
     let Some(peer) = &asked.peer else { return unknown().into() };
-    let data = asked.path.strip_prefix("/data/");
-    match (matched, data) {
-        (Some(route), _) if asked.path.starts_with("/dsp/") => {
-            negotiate::receive(node, peer, &route, &asked.body).await
-        }
-        (_, Some(transfer)) if asked.method == "GET" => match ask(&asked, transfer) {
+    if let Err(problem) = node.rates.request(peer.did.as_str(), node.clocks.wall()) {
+        return problem.into();
+    }
+    let Answer { egress, recorded } = route(node, peer, asked).await;
+    if recorded {
+        return egress;
+    }
+    match record(node, peer, asked, &egress).await {
+        Ok(()) => egress,
+        Err(problem) => problem.into(),
+    }
+}
+
+async fn route(node: &Node, peer: &PeerIdentity, asked: &Asked) -> Answer {
+    let refuse = |problem: Problem| Answer::unrecorded(problem.into());
+    if let Some(dsp) = asked.path.strip_prefix("/dsp")
+        && let Some(route) = match_route(&asked.method, dsp)
+    {
+        return negotiate::receive(node, peer, &route, &asked.body).await;
+    }
+    let Some(data) = asked.path.strip_prefix("/data/") else { return refuse(unknown()) };
+    match asked.method.as_str() {
+        "GET" => match ask(asked, data) {
             Some(ask) => answer::answer(node, ask).await,
-            None => Problem::new(codes::INPUT_MALFORMED, "the query cannot be read").into(),
+            None => refuse(Problem::new(codes::INPUT_MALFORMED, "the query cannot be read")),
         },
-        (_, Some(path)) if asked.method == "POST" => {
-            match path.strip_suffix("/token").and_then(decoded) {
-                Some(transfer) => tokens::refresh(node, peer, &transfer).await,
-                None => unknown().into(),
-            }
+        "POST" => match data.strip_suffix("/token").and_then(decoded) {
+            Some(transfer) => tokens::refresh(node, peer, &transfer).await,
+            None => refuse(unknown()),
+        },
+        _ => refuse(unknown()),
+    }
+}
+
+/// That a request was answered, by which nothing else was recorded: what was read of the catalogue
+/// or of a process, and what was refused.
+async fn record(
+    node: &Node,
+    peer: &PeerIdentity,
+    asked: &Asked,
+    egress: &Egress,
+) -> Result<(), Problem> {
+    let (status, code) = outcome(egress);
+    let brief = |text: &str| text.chars().take(MAX_PATH).collect::<String>();
+    let what = vec![
+        Attribute::new("method", "text", brief(&asked.method)),
+        Attribute::new("path", "text", brief(&asked.path)),
+        Attribute::new("status", "integer", status.to_string()),
+        Attribute::new("code", "text", code),
+    ];
+    let entry = local(Kind::Answered, peer.did.as_str(), what);
+    node.partition.turn(move |turn| turn.log(vec![entry]).map(|_| ())).await
+}
+
+/// The status, and the code of a refusal.
+fn outcome(egress: &Egress) -> (u16, String) {
+    match egress {
+        Egress::Permitted(_) | Egress::Public(_) => (200, String::new()),
+        Egress::Protocol { status, message } => {
+            let code = match message.as_deref() {
+                Some(Message::NegotiationError(error) | Message::TransferError(error)) => {
+                    error.code.clone()
+                }
+                Some(Message::CatalogError(error)) => error.code.clone(),
+                _ => None,
+            };
+            (*status, code.unwrap_or_default())
         }
-        _ => unknown().into(),
+        Egress::Fault(fault) => {
+            let code = fault.document.get("code").and_then(|code| code.as_str());
+            (fault.status, code.unwrap_or_default().to_owned())
+        }
     }
 }
 

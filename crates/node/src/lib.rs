@@ -31,6 +31,7 @@ pub mod partition;
 pub mod partners;
 pub mod processes;
 pub mod prove;
+pub mod rates;
 pub mod read;
 pub mod receipts;
 pub mod record;

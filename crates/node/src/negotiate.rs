@@ -4,6 +4,7 @@
 //! [`receive`] is what a partner's message goes through, whichever it is. What we decide ourselves
 //! on a message stands in [`crate::bargain`], and happens in the same turn and the same frame.
 
+use crate::ask::Answer;
 use crate::bargain;
 use crate::contracts;
 use crate::egress::{Egress, PublicDoc};
@@ -55,27 +56,36 @@ impl From<Refused> for Problem {
 }
 
 /// Answers a request of the Dataspace Protocol by an authenticated partner.
-pub async fn receive(node: &Node, peer: &PeerIdentity, route: &Route, body: &[u8]) -> Egress {
+pub(crate) async fn receive(
+    node: &Node,
+    peer: &PeerIdentity,
+    route: &Route,
+    body: &[u8],
+) -> Answer {
+    let refuse = |refused: Refused, message: Option<&Message>| {
+        Answer::unrecorded(refusal(refused, route, message))
+    };
     let message = match Message::parse_bytes(body) {
         _ if body.is_empty() => None,
         Ok(message) => Some(message),
-        Err(rejected) => return refusal(Refused::Protocol(rejected), route, None),
+        Err(rejected) => return refuse(rejected.into(), None),
     };
     let wants_one = route.row.endpoint.message_name().is_some();
     if message.as_ref().map_or(wants_one, |m| !route.takes(m)) {
-        return refusal(misplaced().into(), route, None);
+        return refuse(misplaced().into(), None);
     }
     let answered = match (&message, route.row.endpoint) {
-        (Some(message), Endpoint::Catalog) => catalogue(node, message),
+        (Some(message), Endpoint::Catalog) => catalogue(node, message).map(|m| (m, false)),
         (Some(message), _) => take(node, peer, message.clone(), route).await,
-        (None, _) => look(node, peer, route),
+        (None, _) => look(node, peer, route).map(|m| (m, false)),
     };
     match answered {
-        Ok(message) => {
+        Ok((message, logged)) => {
             let status = if route.row.success == Success::Created { 201 } else { 200 };
-            Egress::Protocol { status, message: message.map(Box::new) }
+            let egress = Egress::Protocol { status, message: message.map(Box::new) };
+            if logged { Answer::recorded(egress) } else { Answer::unrecorded(egress) }
         }
-        Err(refused) => refusal(refused, route, message.as_ref()),
+        Err(refused) => refuse(refused, message.as_ref()),
     }
 }
 
@@ -85,13 +95,13 @@ pub fn versions() -> Egress {
     Egress::Public(PublicDoc::Versions(Message::Versions(Versions::ours("/dsp")).to_json()))
 }
 
-/// Takes a message that moves a process.
+/// Takes a message that moves a process; whether it did, and so is on record.
 async fn take(
     node: &Node,
     peer: &PeerIdentity,
     message: Message,
     route: &Route,
-) -> Result<Option<Message>, Refused> {
+) -> Result<(Option<Message>, bool), Refused> {
     let (ours, did, spiffe) = (node.clone(), peer.did.to_string(), peer.spiffe_id.to_string());
     let pid = route.id.clone();
     node.partition
@@ -106,7 +116,7 @@ fn moved(
     (did, spiffe): (&str, &str),
     message: &Message,
     pid: Option<&str>,
-) -> Result<Option<Message>, Refused> {
+) -> Result<(Option<Message>, bool), Refused> {
     let known = match pid {
         Some(pid) => Some(pid.to_owned()),
         None => turn.fold().processes.opened(did, message).map(str::to_owned),
@@ -126,16 +136,12 @@ fn moved(
         }
         (None, _) => return Err(Rejected::unknown().into()),
     };
-    log(turn, entries)?;
-    Ok(answer)
-}
-
-fn log(turn: Turn<'_>, entries: Vec<NewEntry>) -> Result<(), Problem> {
-    match entries.is_empty() {
-        // A repeat: nothing happened.
-        true => Ok(()),
-        false => turn.log(entries).map(|_| ()),
+    // A repeat changes nothing.
+    let changes = !entries.is_empty();
+    if changes {
+        turn.log(entries)?;
     }
+    Ok((answer, changes))
 }
 
 /// A process of ours, of either kind.

@@ -6,6 +6,7 @@ use crate::fold::Fold;
 use crate::organisation;
 use crate::outbound::Outbound;
 use crate::partition::{NewEntry, Partition};
+use crate::rates::Rates;
 use crate::secrets::Secrets;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -43,6 +44,8 @@ pub struct Node {
     pub outbound: Arc<OnceLock<Arc<dyn Outbound>>>,
     /// What is kept in memory only.
     pub secrets: Arc<Secrets>,
+    /// How often partners may ask.
+    pub rates: Arc<Rates>,
     /// The words that policies are decided with.
     pub vocabulary: Arc<Vocabulary>,
 }
@@ -117,6 +120,7 @@ pub async fn open(path: &Path, policy: PolicyClock) -> Result<NodeParts, Problem
         presented: Presented::default(),
         outbound: Arc::default(),
         secrets,
+        rates: Arc::default(),
         vocabulary: Arc::new(Vocabulary::standard()),
     };
     renew(&node)?;

@@ -6,6 +6,7 @@
 //! lost on the way cuts nobody off.
 
 use crate::agreements::Agreement;
+use crate::ask::Answer;
 use crate::egress::Egress;
 use crate::ids;
 use crate::negotiate::{Process, find};
@@ -188,7 +189,7 @@ pub(crate) fn granting<'t>(
 
 /// Answers a partner that wants a fresh token for a transfer that has started. The old one stays
 /// good until the new one is used.
-pub(crate) async fn refresh(node: &Node, peer: &PeerIdentity, transfer: &str) -> Egress {
+pub(crate) async fn refresh(node: &Node, peer: &PeerIdentity, transfer: &str) -> Answer {
     let (now, pid) = (node.clocks.wall(), transfer.to_owned());
     let (did, spiffe) = (peer.did.to_string(), peer.spiffe_id.to_string());
     let turn = node.partition.turn(move |turn| {
@@ -205,8 +206,10 @@ pub(crate) async fn refresh(node: &Node, peer: &PeerIdentity, transfer: &str) ->
         Ok(Message::TransferStart(start))
     });
     match turn.await {
-        Ok(start) => Egress::Protocol { status: 200, message: Some(Box::new(start)) },
-        Err(problem) => problem.into(),
+        Ok(start) => {
+            Answer::recorded(Egress::Protocol { status: 200, message: Some(Box::new(start)) })
+        }
+        Err(problem) => Answer::unrecorded(problem.into()),
     }
 }
 
