@@ -7,6 +7,7 @@
 mod docs_rules;
 mod finding;
 mod floors;
+mod limits_rule;
 mod rust_text;
 mod text_rules;
 
@@ -54,6 +55,7 @@ fn tidy() -> Result<(String, bool), String> {
     findings.extend(floors::check_workspace(&file("Cargo.toml"), &file("clippy.toml")));
     findings.extend(files.iter().flat_map(text_rules::check));
     findings.extend(docs_rules::check(&files, &paths));
+    findings.extend(limits_rule::check(&files));
     findings.sort();
 
     let lines: String = findings.iter().map(|finding| format!("{finding}\n")).collect();

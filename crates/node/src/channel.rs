@@ -1,6 +1,6 @@
 //! The transfer through which we pull under an agreement: one, opened when it is needed first, kept
-//! open, its token refreshed. A partner that cannot refresh, or has forgotten the transfer, is asked
-//! for a new one, and the old one is completed.
+//! open, its token refreshed. A partner that cannot refresh, or has forgotten the transfer, is
+//! asked for a new one, and the old one is completed.
 
 use crate::agreements;
 use crate::bargain;
