@@ -11,13 +11,14 @@ mod measure;
 use measure::{MODEL, body, process_cpu, thread_cpu};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use twinpact_edge::batch::{IngestBatch, MAX_BATCH_OBSERVATIONS};
 use twinpact_edge::model_file;
 use twinpact_model::Did;
 use twinpact_model::entry::Entry;
 use twinpact_node::fold::Fold;
-use twinpact_node::partition::CONTROL_CLASS;
+use twinpact_node::partition::{CONTROL_CLASS, Partition};
 use twinpact_node::{Clocks, PolicyClock, open, record};
 use twinpact_store::directory::Directory;
 use twinpact_store::forest::EVENTS;
@@ -47,9 +48,18 @@ fn main() {
         line(name, *cpu, *wall);
     }
     line("sum", parts.iter().map(|p| p.0).sum(), parts.iter().map(|p| p.1).sum());
-    let (cpu, wall) = whole(&place.path().join("node"), &bodies);
+    let (cpu, wall, mut reads) = whole(&place.path().join("node"), &bodies);
     // A tick is made every 50 ms at most, and each batch waits for one.
     line("through a node (wall: with waiting for ticks)", cpu, wall);
+    reads.sort_unstable();
+    let at = |of: usize| reads[(reads.len() - 1) * of / 1_000].as_secs_f64() * 1e6;
+    println!(
+        "\n{} reads meanwhile, a millisecond apart, wall µs: p50 {:.0}, p99 {:.0}, max {:.0}",
+        reads.len(),
+        at(500),
+        at(990),
+        at(1_000)
+    );
 }
 
 fn line(name: &str, cpu: Duration, wall: Duration) {
@@ -160,14 +170,31 @@ fn observation(row: &twinpact_edge::batch::IngestObservation) -> Observation {
     }
 }
 
-/// The same rows through a node, each batch waited for until it is under a tick.
-fn whole(path: &Path, bodies: &[Vec<u8>]) -> (Duration, Duration) {
+/// How long each small read of the state takes while the writer is at work: it waits for the frame
+/// under way, whose `fdatasync` included.
+fn reads(partition: &Partition, done: &AtomicBool) -> Vec<Duration> {
+    let mut took = Vec::new();
+    while !done.load(Ordering::Relaxed) {
+        let start = Instant::now();
+        partition.read(|fold, _| fold.last_recorded()).unwrap();
+        took.push(start.elapsed());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    took
+}
+
+/// The same rows through a node, each batch waited for until it is under a tick; and the reads
+/// meanwhile.
+fn whole(path: &Path, bodies: &[Vec<u8>]) -> (Duration, Duration, Vec<Duration>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
     open::init(path, &organisation(), "Bench").unwrap();
     runtime.block_on(async {
         let parts = open::open(path, PolicyClock::System).await.unwrap();
         let model = model_file::parse(MODEL).unwrap();
         record::apply_model(&parts.node, model, "local").await.unwrap();
+        let done = Arc::new(AtomicBool::new(false));
+        let (partition, told) = (parts.node.partition.clone(), done.clone());
+        let reader = std::thread::spawn(move || reads(&partition, &told));
         let (cpu, wall) = (process_cpu(), Instant::now());
         for body in bodies {
             let batch = IngestBatch::parse(body).unwrap();
@@ -176,8 +203,10 @@ fn whole(path: &Path, bodies: &[Vec<u8>]) -> (Duration, Duration) {
             parts.node.partition.turn_and_prove(|_| Ok(())).await.unwrap();
         }
         let spent = (process_cpu() - cpu, wall.elapsed());
+        done.store(true, Ordering::Relaxed);
+        let reads = reader.join().unwrap();
         parts.stop();
-        spent
+        (spent.0, spent.1, reads)
     })
 }
 

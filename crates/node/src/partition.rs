@@ -10,9 +10,10 @@ use crate::fold::Fold;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{oneshot, watch};
 use twinpact_model::entry::Entry;
 use twinpact_model::problem::Problem;
@@ -172,10 +173,23 @@ impl Partition {
     /// # Errors
     /// `store.stopped` after a failed write.
     pub fn read<T>(&self, look: impl FnOnce(&Fold, &Store) -> T) -> Result<T, Problem> {
-        let shared = self.shared.read().unwrap_or_else(PoisonError::into_inner);
+        let shared = self.looked_at();
         match shared.as_ref() {
             Ok(shared) => Ok(look(&shared.fold, &shared.store)),
             Err(problem) => Err(problem.clone()),
+        }
+    }
+
+    /// The state, after the frame under way: what is not durable is seen by nobody. A worker of the
+    /// async runtime that waits for it hands its other work on.
+    fn looked_at(&self) -> RwLockReadGuard<'_, Result<Shared, Problem>> {
+        if let Ok(guard) = self.shared.try_read() {
+            return guard;
+        }
+        let wait = || self.shared.read().unwrap_or_else(PoisonError::into_inner);
+        match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+            Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(wait),
+            _ => wait(),
         }
     }
 
