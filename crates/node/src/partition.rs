@@ -171,7 +171,7 @@ impl Partition {
     /// Reads the state and the log.
     ///
     /// # Errors
-    /// `store.stopped` after a failed write.
+    /// `store.stopped` after a failed write or a turn that panicked.
     pub fn read<T>(&self, look: impl FnOnce(&Fold, &Store) -> T) -> Result<T, Problem> {
         let shared = self.looked_at();
         match shared.as_ref() {
@@ -196,7 +196,9 @@ impl Partition {
     /// Takes a turn and returns when what it logged is durable.
     ///
     /// # Errors
-    /// What the turn refuses; `store.io` or `store.stopped` when the disk does.
+    /// What the turn refuses; `store.io` when the disk does and `store.stopped` from then on, or
+    /// when a turn of the same round panicked. What the turn logged is then wholly there at the
+    /// next start, or not at all.
     pub async fn turn<T: Send + 'static>(
         &self,
         decide: impl FnOnce(Turn<'_>) -> Result<T, Problem> + Send + 'static,
@@ -230,9 +232,14 @@ impl Partition {
                 let _ = answer.send(decided.and_then(|value| durable.map(|tick| (value, tick))));
             })
         });
-        let gone = || Problem::new(codes::STORE_STOPPED, "the node is stopping");
-        self.sender.send(Message::Job { job, prove }).map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
+        self.sender.send(Message::Job { job, prove }).map_err(|_| self.gone())?;
+        answered.await.map_err(|_| self.gone())?
+    }
+
+    /// Why a turn was not taken: the log has stopped, or the node is stopping.
+    fn gone(&self) -> Problem {
+        let stopping = || Problem::new(codes::STORE_STOPPED, "the node is stopping");
+        self.read(|_, _| ()).err().unwrap_or_else(stopping)
     }
 
     /// Counts durable frames; it changes whenever there is something new to read.
@@ -317,8 +324,12 @@ impl Writer {
             woken |= state.store.has_staged();
             let tick = last && (wanted || idle_due) && state.store.forest().changed();
             durable = self.make_durable(state, tick, wanted && last);
-            if let Err(problem) = &durable {
-                *guard = Err(problem.clone());
+            if durable.is_err() {
+                // Memory is ahead of the disk: nobody may read it any more.
+                state.store.stop();
+            }
+            if let Err(stopped) = state.store.check() {
+                *guard = Err(stopped);
             }
             if last {
                 break;
@@ -339,6 +350,7 @@ impl Writer {
         tick: bool,
         wanted: bool,
     ) -> Result<Option<u64>, Problem> {
+        state.store.check()?;
         let now = self.clocks.wall().0;
         if tick || state.store.has_staged() {
             state.store.commit(tick.then_some(now), now)?;

@@ -28,15 +28,12 @@ impl Directory {
     /// # Errors
     /// `store.exists` when a node lives there, `store.locked`, `store.io`.
     pub fn create(vfs: Arc<dyn Vfs>, path: &Path) -> Result<Directory, Problem> {
-        if vfs.exists(&path.join(CONFIG_FILE)) || vfs.exists(&path.join("log")) {
-            return Err(Problem::new(
-                codes::STORE_EXISTS,
-                format!("{} already holds a node", path.display()),
-            )
-            .hint("choose another --dir, or go on with the node that is there"));
-        }
+        vacant(vfs.as_ref(), path)?;
         vfs.create_dir(path).map_err(|e| refused(path, &e))?;
-        Directory::lock(vfs, path)
+        let directory = Directory::lock(vfs, path)?;
+        // Another process may have made one, and ended, just before we got the lock.
+        vacant(directory.vfs.as_ref(), path)?;
+        Ok(directory)
     }
 
     /// Takes a node's directory and locks it.
@@ -89,6 +86,17 @@ impl Directory {
     pub fn keys(&self) -> PathBuf {
         self.path.join("keys")
     }
+}
+
+fn vacant(vfs: &dyn Vfs, path: &Path) -> Result<(), Problem> {
+    if vfs.exists(&path.join(CONFIG_FILE)) || vfs.exists(&path.join("log")) {
+        return Err(Problem::new(
+            codes::STORE_EXISTS,
+            format!("{} already holds a node", path.display()),
+        )
+        .hint("choose another --dir, or go on with the node that is there"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -208,13 +208,36 @@ impl Frame {
     /// whole and unharmed one.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<(Frame, usize)> {
-        let length = frame_length(bytes)?;
-        let sum = Take(bytes.get(8..FRAME_HEAD)?).u32()?;
-        let body = bytes.get(FRAME_HEAD..length)?;
-        if crc32c::crc32c(body) != sum {
-            return None;
-        }
-        decode_body(body).map(|frame| (frame, length))
+        let body = whole(bytes)?;
+        decode_body(body).map(|frame| (frame, FRAME_HEAD + body.len()))
+    }
+}
+
+/// The body of the frame that begins at the front, by its check sum whole and unharmed.
+fn whole(bytes: &[u8]) -> Option<&[u8]> {
+    let length = frame_length(bytes)?;
+    let sum = Take(bytes.get(8..FRAME_HEAD)?).u32()?;
+    bytes.get(FRAME_HEAD..length).filter(|body| crc32c::crc32c(body) == sum)
+}
+
+/// What begins at the front when it is no frame that this release reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadFrame {
+    /// Not whole, or harmed: it may have been torn when power went.
+    Harmed,
+    /// Whole, so that it was not torn, and not of the form: a bug wrote it.
+    Malformed,
+    /// Written by a newer release.
+    Newer,
+}
+
+/// Why these bytes, of which [`Frame::decode`] made nothing, are no frame.
+#[must_use]
+pub fn bad_frame(bytes: &[u8]) -> BadFrame {
+    match whole(bytes).map(|body| Take(body).u16()) {
+        None => BadFrame::Harmed,
+        Some(version) if version.is_some_and(|v| v > VERSION) => BadFrame::Newer,
+        Some(_) => BadFrame::Malformed,
     }
 }
 
@@ -253,6 +276,9 @@ fn decode_body(body: &[u8]) -> Option<Frame> {
         return None;
     }
     let flags = take.u16()?;
+    if flags & !(FLAG_TICK | FLAG_OPENS | FLAG_STATE) != 0 {
+        return None;
+    }
     let mut frame = Frame { first_seq: take.u64()?, ..Frame::default() };
     let count = take.u32()?;
     frame.time = take.i64()?;
@@ -289,20 +315,27 @@ fn decode_state(take: &mut Take<'_>) -> Option<Vec<TreeState>> {
     Some(trees)
 }
 
-/// Whether a whole frame with a sequence number above `seq` begins anywhere in these bytes.
+/// Whether a whole frame with a sequence number above `seq`, or one that only a newer release reads,
+/// begins anywhere in these bytes.
 #[must_use]
 pub fn later_frame(bytes: &[u8], seq: u64) -> bool {
     (0..bytes.len()).any(|at| {
         bytes.get(at..).is_some_and(|rest| {
             rest.starts_with(&FRAME_MAGIC)
-                && Frame::decode(rest).is_some_and(|(frame, _)| frame.first_seq > seq)
+                && match Frame::decode(rest) {
+                    Some((frame, _)) => frame.first_seq > seq,
+                    None => bad_frame(rest) != BadFrame::Harmed,
+                }
         })
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BadHead, Frame, Opens, SealedEntry, SegmentHead, Tick, TreeState, later_frame};
+    use super::{
+        BadFrame, BadHead, Frame, Opens, SealedEntry, SegmentHead, Tick, TreeState, bad_frame,
+        later_frame, seal_head,
+    };
     use proptest::prelude::*;
 
     fn frame() -> Frame {
@@ -373,6 +406,36 @@ mod tests {
         assert!(later_frame(&bytes, 40));
         assert!(!later_frame(&bytes, 41));
         assert!(!later_frame(&bytes[..bytes.len() - 1], 40));
+    }
+
+    /// A frame with another version or other flags, and the check sum that belongs to it.
+    fn changed(at: usize, to: u8) -> Vec<u8> {
+        let mut bytes = frame().encode();
+        bytes[at] = to;
+        seal_head(bytes)
+    }
+
+    #[test]
+    fn what_a_newer_release_wrote_is_not_taken_for_torn() {
+        for (bytes, expect) in [
+            (changed(12, 2), BadFrame::Newer),
+            (changed(13, 1), BadFrame::Newer),
+            (changed(12, 0), BadFrame::Malformed),
+            (changed(14, 8 | 7), BadFrame::Malformed),
+            (changed(15, 1), BadFrame::Malformed),
+            (changed(24, 9), BadFrame::Malformed),
+            (
+                seal_head(super::FRAME_MAGIC.iter().chain(&[0; 8]).copied().collect()),
+                BadFrame::Malformed,
+            ),
+        ] {
+            assert_eq!((Frame::decode(&bytes), bad_frame(&bytes)), (None, expect));
+            let behind = [&[7; 30][..], &bytes].concat();
+            assert!(later_frame(&behind, 1_000), "{expect:?}");
+            let torn = &bytes[..bytes.len() - 1];
+            assert_eq!(bad_frame(torn), BadFrame::Harmed);
+            assert!(!later_frame(torn, 0));
+        }
     }
 
     proptest! {

@@ -325,7 +325,7 @@ fn kek_path(dir: &Path) -> PathBuf {
 /// The disk said no.
 pub(crate) fn refused(path: &Path, error: &io::Error) -> Problem {
     Problem::new(codes::STORE_IO, format!("{}: {error}", path.display()))
-        .hint("check space, permissions and health of the disk; nothing unacknowledged was kept")
+        .hint("check space, permissions and health of the disk; what was acknowledged is safe")
 }
 
 /// Durable bytes are not what was written.

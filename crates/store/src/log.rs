@@ -2,13 +2,14 @@
 //!
 //! One frame is in flight at most, and one `fdatasync` makes it durable. A *torn tail* is a bad
 //! frame in the last segment behind which nothing parses as a frame with a greater sequence number:
-//! it is cut and reported. Anything else is *damage*: it is named with file and offset, and nothing
-//! on disk is changed. After a failed write or sync the log stops for good; it never retries,
+//! it is cut and reported. Anything else is *damage*, or of a newer release when its check sum holds
+//! and its version is above ours: it is named, and nothing on disk is changed. After a failed write or sync the log stops for good; it never retries,
 //! because what the kernel holds is unknown then.
 
 use crate::directory::Directory;
 use crate::frame::{
-    BadHead, FRAME_HEAD, Frame, SEGMENT_HEAD, SegmentHead, frame_length, later_frame,
+    BadFrame, BadHead, FRAME_HEAD, Frame, SEGMENT_HEAD, SegmentHead, bad_frame, frame_length,
+    later_frame,
 };
 use crate::keystore::{damaged, newer, refused};
 use crate::vfs::{VfsFile, read_all};
@@ -144,7 +145,7 @@ impl Log {
         if !self.stopped {
             return Ok(());
         }
-        Err(Problem::new(codes::STORE_STOPPED, "the log has stopped after a failed write")
+        Err(Problem::new(codes::STORE_STOPPED, "the log has stopped after a failed write or a bug")
             .hint("mend the disk and start the node again: it recovers by itself"))
     }
 
@@ -234,6 +235,9 @@ impl Log {
             at += length;
         }
         let rest = bytes.get(at..).unwrap_or_default();
+        if bad_frame(rest) == BadFrame::Newer {
+            return Err(newer(&name));
+        }
         if !rest.is_empty() && (!last || later_frame(rest, self.next_seq.saturating_sub(1))) {
             return Err(damaged(&name, at as u64));
         }

@@ -127,8 +127,8 @@ impl Store {
         let mut keys = Keystore::open(directory.vfs().as_ref(), &directory.keys(), &organisation)?;
         let anchor = keys
             .find(&Meaning::Node(ANCHOR_KEY.to_owned()))
-            .ok_or_else(|| foreign("the keystore has no anchor key"))?;
-        let idempotency = idempotency_key(&keys)?;
+            .ok_or_else(|| keys.blame_torn(foreign("the keystore has no anchor key")))?;
+        let idempotency = idempotency_key(&keys).map_err(|problem| keys.blame_torn(problem))?;
         let mut forest = Forest::new(key_bytes(&keys, anchor)?);
         let mut sealer = Sealer::default();
         let opened = Log::open(&directory, organisation, random_array()?, |frame, place| {
@@ -216,6 +216,14 @@ impl Store {
     /// Stops the log: what is staged is never made durable.
     pub fn stop(&mut self) {
         self.log.stop();
+    }
+
+    /// Whether the log goes on; an error once it has stopped.
+    ///
+    /// # Errors
+    /// `store.stopped`.
+    pub fn check(&self) -> Result<(), Problem> {
+        self.log.check()
     }
 
     /// Whether anything waits to be made durable.

@@ -174,6 +174,35 @@ fn a_harmed_directory_is_named_and_left_alone() {
 }
 
 #[test]
+fn a_directory_that_another_process_has_is_left_alone() {
+    let world = World::with_node();
+    world.write("rows.csv", ROWS.as_bytes());
+    // The lock is all that the others see of whoever has the directory.
+    let lock = std::fs::File::open(world.path("node/lock")).unwrap();
+    lock.try_lock().unwrap();
+    let bytes = || -> Vec<_> {
+        let files = world.files("node").into_iter();
+        let mut all: Vec<_> = files.map(|f| (std::fs::read(&f).unwrap(), f)).collect();
+        all.sort();
+        all
+    };
+    let before = bytes();
+    for (line, code) in [
+        ("serve --dir node", "store.locked"),
+        ("twin list --dir node", "store.locked"),
+        ("ingest rows.csv --map map.toml --dir node", "store.locked"),
+        ("model apply model.toml --dir node", "store.locked"),
+        ("init --dir node --local test", "store.exists"),
+    ] {
+        let done = world.run(line);
+        assert_eq!((done.code, done.error()), (11, code), "{line}: {}", done.stderr);
+        assert!(bytes() == before, "{line} changed the directory");
+    }
+    drop(lock);
+    assert_eq!(world.json("ingest rows.csv --map map.toml --dir node")["new"], 2);
+}
+
+#[test]
 fn every_code_is_explained() {
     let world = World::empty();
     for code in twinpact_model::codes::ALL {
