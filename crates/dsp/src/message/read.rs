@@ -160,11 +160,18 @@ pub(crate) fn address(text: &str, name: &str) -> Result<String, Rejected> {
         && !text.chars().any(|c| c.is_whitespace() || c.is_control() || "?#\\".contains(c));
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let host = rest.and_then(|rest| rest.split('/').next()).unwrap_or_default();
-    if plain && !host.is_empty() && !host.contains('@') {
+    // A dot segment leads out of the place that it seems to be in.
+    let dots = rest.is_some_and(|rest| rest.split('/').any(is_dots));
+    if plain && !dots && !host.is_empty() && !host.contains('@') {
         Ok(text.trim_end_matches('/').to_owned())
     } else {
         Err(Rejected::malformed(format!("{name} is not an HTTP address")))
     }
+}
+
+/// Whether a segment of a path is `.` or `..`, written out or percent-encoded (RFC 3986 §6.2.2.3).
+fn is_dots(segment: &str) -> bool {
+    matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
 }
 
 /// Exactly one of the receiver's pid and a callback address.

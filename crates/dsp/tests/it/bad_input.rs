@@ -263,6 +263,10 @@ fn odd_messages_are_refused() {
     for address in ["ftp://x", "https://", "x", "https://a b", "https://a/?q", "https://u@h/", ""] {
         assert!(!request(&|m| m["callbackAddress"] = json!(address)), "{address}");
     }
+    for address in ["https://a/x/../y", "https://a/./x", "https://a/%2E%2e/x", "https://a/x/.."] {
+        assert!(!request(&|m| m["callbackAddress"] = json!(address)), "{address}");
+    }
+    assert!(request(&|m| m["callbackAddress"] = json!("https://a.example/...x/.y")));
     assert!(request(&|m| m["callbackAddress"] = json!("http://h:1/x/")));
     for pid in ["", ".", "..", "a\u{0}"] {
         assert!(!request(&|m| m["consumerPid"] = json!(pid)), "{pid:?}");

@@ -6,6 +6,7 @@ mod bad_input;
 mod negotiation_table;
 mod network;
 mod oracle;
+mod outside;
 mod samples;
 mod schemas;
 mod transfer_table;

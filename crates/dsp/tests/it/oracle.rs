@@ -1,67 +1,12 @@
 //! Every message of ours through a foreign JSON-LD processor and back: nothing may get lost.
 //!
-//! The processor is PyLD in `oracles/.venv`, built by `make test`; without it the test says that it
-//! was skipped, and fails when `CI_STRICT=1`.
+//! The processor is PyLD in `oracles/.venv`, built by `make test`.
 
-use crate::samples::{agreement, all, shared, strict};
+use crate::outside::{shared, through};
+use crate::samples::{agreement, all};
 use serde_json::{Value, json};
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use twinpact_dsp::Message;
 use twinpact_dsp::message::ContractAgreement;
-
-fn project() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn python() -> PathBuf {
-    let given = std::env::var_os("TWINPACT_ORACLE_PYTHON").map(PathBuf::from);
-    given.unwrap_or_else(|| project().join("oracles/.venv/bin/python"))
-}
-
-/// The processor's results, one a message; `None` when there is no processor.
-fn through(shared: &Path, messages: &[Value]) -> Option<Vec<Value>> {
-    let script = project().join("oracles/jsonld/roundtrip.py");
-    let child = Command::new(python())
-        .arg(script)
-        .env("TWINPACT_SHARED", std::fs::canonicalize(shared).unwrap())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let mut child = match child {
-        Ok(child) => child,
-        Err(error) => return skipped(&format!("{}: {error}", python().display())),
-    };
-    let lines: String = messages.iter().map(|m| format!("{m}\n")).collect();
-    // Written beside the reading: both pipes are smaller than what goes through them.
-    let mut input = child.stdin.take().unwrap();
-    let writer = std::thread::spawn(move || {
-        // A processor that is not there closes the pipe; its exit code says why.
-        let _ = input.write_all(lines.as_bytes());
-    });
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    if output.status.code() == Some(3) {
-        return skipped(said.trim());
-    }
-    assert!(output.status.success(), "{said}");
-    let results: Vec<Value> = String::from_utf8(output.stdout)
-        .unwrap()
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    assert_eq!(results.len(), messages.len(), "{said}");
-    Some(results)
-}
-
-fn skipped<T>(reason: &str) -> Option<T> {
-    assert!(!strict(), "CI_STRICT=1 and no JSON-LD oracle: {reason}");
-    println!("skipped: no JSON-LD oracle: {reason}");
-    None
-}
 
 fn check(messages: &[Message]) {
     let Some(shared) = shared("the JSON-LD oracle") else { return };

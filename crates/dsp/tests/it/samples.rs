@@ -1,7 +1,6 @@
-//! One or more of every message that we can produce, and the shared folder of outside data.
+//! One or more of every message that we can produce.
 
 use serde_json::{Value, json};
-use std::path::PathBuf;
 use twinpact_dsp::message::{
     Access, Agreement, Auth, Catalog, CatalogRequest, ContractAgreement, ContractOffer,
     ContractRequest, DataAddress, DataService, Dataset, DatasetRequest, Distribution, ErrorBody,
@@ -9,24 +8,6 @@ use twinpact_dsp::message::{
     TransferRequest, TransferStart, TransferStatus, Versions,
 };
 use twinpact_dsp::{Rejected, Subject, negotiation, transfer};
-
-/// The shared folder, or `None` with a line that says what was skipped.
-pub(crate) fn shared(what: &str) -> Option<PathBuf> {
-    let given = std::env::var_os("TWINPACT_SHARED").map(PathBuf::from);
-    let path =
-        given.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"));
-    if path.join("suites/dsp").is_dir() {
-        return Some(path);
-    }
-    assert!(!strict(), "CI_STRICT=1 and no shared data for: {what}");
-    println!("skipped: no shared data for: {what}");
-    None
-}
-
-/// Whether a skipped check is a failure.
-pub(crate) fn strict() -> bool {
-    std::env::var("CI_STRICT").is_ok_and(|value| value == "1")
-}
 
 pub(crate) fn pids() -> Pids {
     Pids { provider: "urn:uuid:p".to_owned(), consumer: "urn:uuid:c".to_owned() }

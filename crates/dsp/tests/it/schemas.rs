@@ -1,69 +1,14 @@
 //! Our messages against the protocol's JSON Schemas, its examples against our reader.
 
-use crate::samples::{all, shared};
-use jsonschema::{Draft, Registry, Validator};
+use crate::outside::{FOLDERS, Schemas, json_files, shared};
+use crate::samples::all;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use twinpact_dsp::Message;
 
-fn json_files(folder: &Path, suffix: &str) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.to_string_lossy().ends_with(suffix))
-        .collect();
-    files.sort();
-    files
-}
-
+/// The JSON of a file.
 fn read(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
-}
-
-const FOLDERS: [&str; 4] = ["catalog", "common", "negotiation", "transfer"];
-
-/// The schemas of the suite, each under its `$id`; nothing is fetched.
-struct Schemas(Vec<(String, Value)>);
-
-impl Schemas {
-    fn load(shared: &Path) -> Self {
-        let folders = FOLDERS.map(|folder| shared.join("suites/dsp").join(folder));
-        let files = folders.iter().flat_map(|folder| json_files(folder, "-schema.json"));
-        Schemas(
-            files
-                // Three references of the suite lack the slash of a JSON pointer (RFC 6901).
-                .map(|path| std::fs::read_to_string(path).unwrap())
-                .map(|text| text.replace("#definitions/", "#/definitions/"))
-                .map(|text| serde_json::from_str::<Value>(&text).unwrap())
-                .map(|schema| (schema["$id"].as_str().unwrap().to_owned(), schema))
-                .collect(),
-        )
-    }
-
-    /// The schema of a message, by the name of its type.
-    fn of(&self, name: &str) -> Validator {
-        let mut file = String::new();
-        for c in name.chars() {
-            if c.is_ascii_uppercase() && !file.is_empty() {
-                file.push('-');
-            }
-            file.push(c.to_ascii_lowercase());
-        }
-        let file = match name {
-            "VersionResponse" => "protocol-version".to_owned(),
-            _ => file,
-        };
-        let suffix = format!("/{file}-schema.json");
-        let found = self.0.iter().find(|(id, _)| id.ends_with(&suffix));
-        let (_, schema) = found.unwrap_or_else(|| panic!("no schema for {name}"));
-        let mut registry = Registry::new();
-        for (id, schema) in &self.0 {
-            registry = registry.add(id, schema.clone()).unwrap();
-        }
-        let registry = registry.prepare().unwrap();
-        let options = jsonschema::options().with_draft(Draft::Draft201909);
-        options.with_registry(&registry).build(schema).unwrap()
-    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! An agreement is the same one after a foreign connector's JSON-LD processor had it: whichever
 //! form it comes back in, its identity (docs/format.md) is equal, so both sides sign one thing.
 
-use crate::oracle::{project, shared, through};
+use crate::outside::{project, shared, through};
 use serde_json::{Value, json};
 use twinpact_contract::Contract;
 use twinpact_dsp::Message;
@@ -90,13 +90,13 @@ fn check(shared: &std::path::Path, messages: &[Value]) {
 
 #[test]
 fn our_agreements_keep_their_identity_through_a_foreign_processor() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = shared("the JSON-LD oracle") else { return };
     check(&shared, &ours());
 }
 
 #[test]
 fn a_given_agreement_keeps_its_identity_through_a_foreign_processor() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = shared("the JSON-LD oracle") else { return };
     let path = shared.join("design/examples/agreement-message.json");
     let Ok(text) = std::fs::read_to_string(&path) else {
         println!("skipped: no shared data for: {}", path.display());

@@ -4,6 +4,8 @@
 
 mod agreement_identity;
 mod disk;
+mod door;
 mod harm;
-mod oracle;
+#[path = "../../../dsp/tests/it/outside.rs"]
+mod outside;
 mod partition;
