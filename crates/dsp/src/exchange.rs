@@ -1,4 +1,4 @@
-//! What both machines share: roles, turns, and what a step asks its caller to do.
+//! What both machines share: roles, turns, inputs, and what a step asks its caller to do.
 //!
 //! A step changes nothing by itself. The caller writes the next state and the effects in one frame
 //! and only then answers; the outbox sends, in order within one process, and tells the machine how
@@ -7,7 +7,7 @@
 
 use crate::message::{Message, Pids};
 use crate::rejected::Rejected;
-use crate::{fingerprint, message, terms};
+use crate::{fingerprint, message, route, terms};
 use serde::{Deserialize, Serialize};
 use twinpact_model::WallTime;
 
@@ -62,6 +62,55 @@ pub enum Whose {
     Nobody,
 }
 
+/// What a step of either machine is taken on; `D` is a decision of ours.
+#[derive(Debug, Clone)]
+pub enum Input<'a, D> {
+    /// A message came from this authenticated participant.
+    Received {
+        /// Who sent it.
+        from: &'a str,
+        /// The message.
+        message: &'a Message,
+    },
+    /// We decided.
+    Decide(D),
+    /// The message of this `@id` arrived; the answer's body, when it held a message.
+    Delivered {
+        /// The message's `@id`.
+        id: &'a str,
+        /// The body of the answer.
+        answer: Option<&'a Message>,
+    },
+    /// The message of this `@id` is not taken, or cannot be delivered; with an empty id: the other
+    /// side did not say where it stands.
+    Undelivered {
+        /// The message's `@id`, or nothing.
+        id: &'a str,
+        /// Why.
+        reason: &'a str,
+    },
+    /// The other side says where it stands.
+    Status(&'a Message),
+    /// The deadline has come.
+    Deadline,
+}
+
+/// The next state and what to do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step<S> {
+    /// The next state.
+    pub next: S,
+    /// What to do once it is written.
+    pub effects: Vec<Effect>,
+}
+
+impl<S: Clone> Step<S> {
+    /// Nothing happens.
+    pub(crate) fn unchanged(state: &S) -> Self {
+        Step { next: state.clone(), effects: Vec::new() }
+    }
+}
+
 /// What the caller has to do after it wrote the next state.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
@@ -88,6 +137,13 @@ pub enum Effect {
     },
     /// Write into the audit log.
     Record(Record),
+}
+
+/// A move on record, and when to come back.
+pub(crate) fn moved(record: Record, deadline: Option<WallTime>) -> Vec<Effect> {
+    let mut effects = vec![Effect::Record(record)];
+    effects.extend(deadline.map(|deadline| Effect::Schedule { deadline }));
+    effects
 }
 
 /// A message to send. A `TransferStartMessage` may hold an access token: whoever keeps it keeps it
@@ -287,6 +343,29 @@ impl Party {
         }
         Ok(())
     }
+}
+
+/// Asks the other side where the process below this path stands; when its process id is unknown, by
+/// sending our opening message again.
+pub(crate) fn asking(
+    (party, post): (&Party, &Post),
+    (below, state): (&str, &str),
+    reason: &str,
+    deadline: Option<WallTime>,
+) -> Vec<Effect> {
+    let (name, why) = (state.to_owned(), format!("{reason}; we ask where they stand"));
+    let record = Record { from: Some(name.clone()), to: name, by: Whose::Nobody, why };
+    let mut effects = moved(record, deadline);
+    let ask = match (&party.peer_pid, &post.unacknowledged) {
+        (Some(pid), _) => {
+            let path = format!("{below}/{}", route::segment(pid));
+            Some(Effect::Ask { to: party.address.clone(), path })
+        }
+        (None, Some(id)) => Some(Effect::Resend { id: id.clone() }),
+        (None, None) => None,
+    };
+    effects.splice(1..1, ask);
+    effects
 }
 
 /// Which opening message this is, as a key over all processes of one kind: the caller looks it up

@@ -6,8 +6,8 @@
 //! is always part of the state, so that nothing waits unseen.
 
 use crate::exchange::{
-    Effect, Ended, Expect, MAX_DOUBTS, OWN_PATIENCE_S, Outgoing, PEER_PATIENCE_S, Party, Post,
-    Record, Role, Whose,
+    self, Effect, Ended, Expect, MAX_DOUBTS, OWN_PATIENCE_S, Outgoing, PEER_PATIENCE_S, Party,
+    Post, Record, Role, Whose,
 };
 use crate::message::{
     Agreement, ContractAgreement, ContractOffer, ContractRequest, Event, Message, NegotiationEvent,
@@ -111,38 +111,10 @@ pub struct Negotiation {
     pub deadline: Option<WallTime>,
 }
 
-/// What a step is taken on.
-#[derive(Debug, Clone)]
-pub enum Input<'a> {
-    /// A message came from this authenticated participant.
-    Received {
-        /// Who sent it.
-        from: &'a str,
-        /// The message.
-        message: &'a Message,
-    },
-    /// We decided.
-    Decide(Decision),
-    /// The message of this `@id` arrived; the answer's body, when it held a message.
-    Delivered {
-        /// The message's `@id`.
-        id: &'a str,
-        /// The body of the answer.
-        answer: Option<&'a Message>,
-    },
-    /// The message of this `@id` is not taken, or cannot be delivered; with an empty id: the other
-    /// side did not say where it stands.
-    Undelivered {
-        /// The message's `@id`, or nothing.
-        id: &'a str,
-        /// Why.
-        reason: &'a str,
-    },
-    /// The other side says where it stands.
-    Status(&'a Message),
-    /// The deadline has come.
-    Deadline,
-}
+/// What a step of a negotiation is taken on.
+pub type Input<'a> = exchange::Input<'a, Decision>;
+/// The next state of a negotiation and what to do.
+pub type Step = exchange::Step<Negotiation>;
 
 /// A decision of ours.
 #[derive(Debug, Clone, PartialEq)]
@@ -166,15 +138,6 @@ pub enum Decision {
         /// Why, for people.
         reason: String,
     },
-}
-
-/// The next state and what to do.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Step {
-    /// The next state.
-    pub next: Negotiation,
-    /// What to do once it is written.
-    pub effects: Vec<Effect>,
 }
 
 /// Who opens a negotiation with whom.
@@ -317,8 +280,7 @@ fn opened(next: Negotiation, first: Option<(&str, Message)>) -> Step {
     }
     let why = "the negotiation opens".to_owned();
     let to = next.state.name().to_owned();
-    effects.push(Effect::Record(Record { from: None, to, by, why }));
-    effects.extend(next.deadline.map(|deadline| Effect::Schedule { deadline }));
+    effects.extend(exchange::moved(Record { from: None, to, by, why }, next.deadline));
     Step { next, effects }
 }
 
@@ -379,13 +341,13 @@ fn received(
 ) -> Result<Step, Rejected> {
     if crate::exchange::opening_key(from, message).is_some() {
         state.reopen(from, message)?;
-        return Ok(state.unchanged());
+        return Ok(Step::unchanged(state));
     }
     let mut next = state.clone();
     next.party.admit(from, message)?;
     let ends = matches!(message, Message::NegotiationTermination(_));
     if state.post.is_repeat(message) || (ends && state.state == State::Terminated) {
-        return Ok(state.unchanged());
+        return Ok(Step::unchanged(state));
     }
     let Some(to) = follow(state.party.role, state.state, message) else {
         let (name, other, at) =
@@ -495,7 +457,7 @@ fn delivered(
     now: WallTime,
 ) -> Result<Step, Rejected> {
     if state.post.unacknowledged.as_deref() != Some(id) {
-        return Ok(state.unchanged());
+        return Ok(Step::unchanged(state));
     }
     let mut next = state.clone();
     // Only the answer to an opening says something that we do not know.
@@ -513,14 +475,14 @@ fn delivered(
 fn undelivered(state: &Negotiation, id: &str, reason: &str, now: WallTime) -> Step {
     let ours = state.post.unacknowledged.as_deref();
     if state.state.is_final() || (!id.is_empty() && ours != Some(id)) {
-        return state.unchanged();
+        return Step::unchanged(state);
     }
     if state.party.peer_pid.is_none() {
         return state.given_up(codes::DSP_UNDELIVERED.name, reason, now);
     }
     if state.bound() && state.post.doubts >= MAX_DOUBTS {
         // The deadline asks again, once a day; asking at once would go round in circles.
-        return state.unchanged();
+        return Step::unchanged(state);
     }
     state.doubted(codes::DSP_UNDELIVERED.name, reason, now)
 }
@@ -533,7 +495,7 @@ fn status(state: &Negotiation, answer: &Message, now: WallTime) -> Result<Step, 
     next.party.learn(&answer.pids)?;
     let (at, theirs) = (state.state, answer.state);
     if at.is_final() {
-        return Ok(state.unchanged());
+        return Ok(Step::unchanged(state));
     }
     if theirs == State::Terminated {
         let reason = vec!["found terminated on the other side".to_owned()];
@@ -561,7 +523,7 @@ fn deadline(state: &Negotiation, now: WallTime) -> Step {
         Whose::Peers if due => {
             state.doubted(codes::DSP_OVERDUE.name, "there was no message in time", now)
         }
-        _ => state.unchanged(),
+        _ => Step::unchanged(state),
     }
 }
 
@@ -642,19 +604,13 @@ impl Negotiation {
         Some(WallTime(now.0.plus_seconds(seconds)))
     }
 
-    fn unchanged(&self) -> Step {
-        Step { next: self.clone(), effects: Vec::new() }
-    }
-
     fn moved(mut self, to: State, by: Whose, why: String, now: WallTime) -> Step {
         let from = Some(self.state.name().to_owned());
         self.state = to;
         self.since = now;
         self.deadline = self.patience(now);
         let record = Record { from, to: to.name().to_owned(), by, why };
-        let mut effects = vec![Effect::Record(record)];
-        effects.extend(self.deadline.map(|deadline| Effect::Schedule { deadline }));
-        Step { next: self, effects }
+        Step { effects: exchange::moved(record, self.deadline), next: self }
     }
 
     /// Asks the other side where it stands, or gives up when it was asked often enough.
@@ -670,19 +626,8 @@ impl Negotiation {
     /// Stays in this state with a new deadline and asks.
     fn asking(mut self, reason: &str, now: WallTime) -> Step {
         self.deadline = self.patience(now);
-        let name = self.state.name().to_owned();
-        let (from, why) = (Some(name.clone()), format!("{reason}; we ask where they stand"));
-        let mut effects = vec![Effect::Record(Record { from, to: name, by: Whose::Nobody, why })];
-        let ask = match (&self.party.peer_pid, &self.post.unacknowledged) {
-            (Some(pid), _) => {
-                let (to, path) = (&self.party.address, format!("/negotiations/{}", segment(pid)));
-                Some(Effect::Ask { to: to.clone(), path })
-            }
-            (None, Some(id)) => Some(Effect::Resend { id: id.clone() }),
-            (None, None) => None,
-        };
-        effects.extend(ask);
-        effects.extend(self.deadline.map(|deadline| Effect::Schedule { deadline }));
+        let at = ("/negotiations", self.state.name());
+        let effects = exchange::asking((&self.party, &self.post), at, reason, self.deadline);
         Step { next: self, effects }
     }
 

@@ -8,8 +8,8 @@
 //! logged.
 
 use crate::exchange::{
-    Effect, Ended, Expect, MAX_DOUBTS, OWN_PATIENCE_S, Outgoing, PEER_PATIENCE_S, Party, Post,
-    Record, Role, Whose,
+    self, Effect, Ended, Expect, MAX_DOUBTS, OWN_PATIENCE_S, Outgoing, PEER_PATIENCE_S, Party,
+    Post, Record, Role, Whose,
 };
 use crate::message::{
     DataAddress, Message, Notice, Signal, TransferRequest, TransferStart, TransferStatus,
@@ -95,38 +95,10 @@ pub struct Transfer {
     pub deadline: Option<WallTime>,
 }
 
-/// What a step is taken on.
-#[derive(Debug, Clone)]
-pub enum Input<'a> {
-    /// A message came from this authenticated participant.
-    Received {
-        /// Who sent it.
-        from: &'a str,
-        /// The message.
-        message: &'a Message,
-    },
-    /// We decided.
-    Decide(Decision),
-    /// The message of this `@id` arrived; the answer's body, when it held a message.
-    Delivered {
-        /// The message's `@id`.
-        id: &'a str,
-        /// The body of the answer.
-        answer: Option<&'a Message>,
-    },
-    /// The message of this `@id` is not taken, or cannot be delivered; with an empty id: the other
-    /// side did not say where it stands.
-    Undelivered {
-        /// The message's `@id`, or nothing.
-        id: &'a str,
-        /// Why.
-        reason: &'a str,
-    },
-    /// The other side says where it stands.
-    Status(&'a Message),
-    /// The deadline has come.
-    Deadline,
-}
+/// What a step of a transfer is taken on.
+pub type Input<'a> = exchange::Input<'a, Decision>;
+/// The next state of a transfer and what to do.
+pub type Step = exchange::Step<Transfer>;
 
 /// A decision of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,15 +124,6 @@ pub enum Decision {
         /// Why, for people.
         reason: String,
     },
-}
-
-/// The next state and what to do.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Step {
-    /// The next state.
-    pub next: Transfer,
-    /// What to do once it is written.
-    pub effects: Vec<Effect>,
 }
 
 /// Asks a provider for a transfer.
@@ -250,13 +213,13 @@ fn received(
             return Err(Rejected::unknown());
         }
         state.post.reopen(message)?;
-        return Ok(state.unchanged());
+        return Ok(Step::unchanged(state));
     }
     let mut next = state.clone();
     next.party.admit(from, message)?;
     let ends = matches!(message, Message::TransferTermination(_));
     if state.post.is_repeat(message) || (ends && state.state == State::Terminated) {
-        return Ok(state.unchanged());
+        return Ok(Step::unchanged(state));
     }
     let to = outcome(state, message)?;
     if state.post.is_full() && !ends {
@@ -348,7 +311,7 @@ fn delivered(
     now: WallTime,
 ) -> Result<Step, Rejected> {
     if state.post.unacknowledged.as_deref() != Some(id) {
-        return Ok(state.unchanged());
+        return Ok(Step::unchanged(state));
     }
     let mut next = state.clone();
     // Only the answer to an opening says something that we do not know.
@@ -366,11 +329,11 @@ fn undelivered(state: &Transfer, id: &str, reason: &str, now: WallTime) -> Step 
     let ours = state.post.unacknowledged.as_deref();
     let over = state.state == State::Terminated || state.is_confirmed();
     if over || (!id.is_empty() && ours != Some(id)) {
-        return state.unchanged();
+        return Step::unchanged(state);
     }
     if id.is_empty() && ours.is_none() && state.state != State::Requested {
         // Many consumers do not say where they stand. While nothing is due that is no harm.
-        return state.unchanged();
+        return Step::unchanged(state);
     }
     if state.party.peer_pid.is_none() {
         return state.given_up(codes::DSP_UNDELIVERED.name, reason, now);
@@ -386,7 +349,7 @@ fn status(state: &Transfer, answer: &Message, now: WallTime) -> Result<Step, Rej
     next.party.learn(&answer.pids)?;
     let (at, theirs) = (state.state, answer.state);
     if at == State::Terminated || state.is_confirmed() {
-        return Ok(state.unchanged());
+        return Ok(Step::unchanged(state));
     }
     if theirs == at {
         next.settle();
@@ -410,7 +373,7 @@ fn status(state: &Transfer, answer: &Message, now: WallTime) -> Result<Step, Rej
 
 fn deadline(state: &Transfer, now: WallTime) -> Step {
     if state.deadline.is_none_or(|deadline| now < deadline) {
-        return state.unchanged();
+        return Step::unchanged(state);
     }
     let overdue = codes::DSP_OVERDUE.name;
     match (state.state, state.turn()) {
@@ -504,8 +467,7 @@ impl Transfer {
     fn opened(self, by: Whose, send: Option<Effect>) -> Step {
         let (to, why) = (self.state.name().to_owned(), "the transfer opens".to_owned());
         let mut effects: Vec<Effect> = send.into_iter().collect();
-        effects.push(Effect::Record(Record { from: None, to, by, why }));
-        effects.extend(self.deadline.map(|deadline| Effect::Schedule { deadline }));
+        effects.extend(exchange::moved(Record { from: None, to, by, why }, self.deadline));
         Step { next: self, effects }
     }
 
@@ -536,19 +498,13 @@ impl Transfer {
         Some(WallTime(now.0.plus_seconds(seconds)))
     }
 
-    fn unchanged(&self) -> Step {
-        Step { next: self.clone(), effects: Vec::new() }
-    }
-
     fn moved(mut self, to: State, by: Whose, why: String, now: WallTime) -> Step {
         let from = Some(self.state.name().to_owned());
         self.state = to;
         self.since = now;
         self.deadline = self.patience(now);
         let record = Record { from, to: to.name().to_owned(), by, why };
-        let mut effects = vec![Effect::Record(record)];
-        effects.extend(self.deadline.map(|deadline| Effect::Schedule { deadline }));
-        Step { next: self, effects }
+        Step { effects: exchange::moved(record, self.deadline), next: self }
     }
 
     /// Asks the other side where it stands, or gives up when it was asked often enough.
@@ -568,19 +524,8 @@ impl Transfer {
     /// Stays in this state with a new deadline and asks.
     fn asking(mut self, reason: &str, now: WallTime) -> Step {
         self.deadline = self.patience(now);
-        let name = self.state.name().to_owned();
-        let (from, why) = (Some(name.clone()), format!("{reason}; we ask where they stand"));
-        let mut effects = vec![Effect::Record(Record { from, to: name, by: Whose::Nobody, why })];
-        let ask = match (&self.party.peer_pid, &self.post.unacknowledged) {
-            (Some(pid), _) => {
-                let (to, path) = (&self.party.address, format!("/transfers/{}", segment(pid)));
-                Some(Effect::Ask { to: to.clone(), path })
-            }
-            (None, Some(id)) => Some(Effect::Resend { id: id.clone() }),
-            (None, None) => None,
-        };
-        effects.extend(ask);
-        effects.extend(self.deadline.map(|deadline| Effect::Schedule { deadline }));
+        let at = ("/transfers", self.state.name());
+        let effects = exchange::asking((&self.party, &self.post), at, reason, self.deadline);
         Step { next: self, effects }
     }
 
