@@ -77,7 +77,7 @@ pub(crate) fn advance(
             let input = negotiation::Input::Received { from: did, message };
             let step = negotiation::step(&state, input, now)?;
             if step.next != *state {
-                entries.extend(follow(node, turn, step, now)?);
+                entries.extend(follow(node, turn, state.state, step, now)?);
             } else if let Message::ContractRequest(_) = message {
                 return Ok(Some(state.status()));
             }
@@ -111,7 +111,7 @@ pub(crate) fn negotiation_moved(
 ) -> Result<Vec<NewEntry>, Problem> {
     match negotiation::step(state, input, now) {
         Ok(step) if step.next != *state || !step.effects.is_empty() => {
-            follow(node, turn, step, now).map_err(Problem::from)
+            follow(node, turn, state.state, step, now).map_err(Problem::from)
         }
         _ => Ok(Vec::new()),
     }
@@ -148,10 +148,12 @@ fn transfer_followed(turn: &Turn<'_>, step: &transfer::Step) -> Result<Vec<NewEn
     Ok(entries)
 }
 
-/// What follows from where a negotiation stands now, until it is somebody else's turn.
+/// What follows from where a negotiation stands now, after this state, until it is somebody else's
+/// turn.
 fn follow(
     node: &Node,
     turn: &mut Turn<'_>,
+    before: negotiation::State,
     mut step: negotiation::Step,
     now: WallTime,
 ) -> Result<Vec<NewEntry>, Refused> {
@@ -161,7 +163,7 @@ fn follow(
         step.next = next.next;
         step.effects.extend(next.effects);
     }
-    let finalized = step.next.state == negotiation::State::Finalized;
+    let finalized = step.next.state == negotiation::State::Finalized && before != step.next.state;
     if let (true, Some(wire)) = (finalized, &step.next.agreement) {
         let (role, peer) = (step.next.party.role, step.next.party.peer.clone());
         more.push(agreements::conclude(turn, node, wire, role, &peer)?);

@@ -19,7 +19,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinSet};
 use twinpact_dsp::delivery::{Delivery, classify_response};
-use twinpact_dsp::{MAX_MESSAGE_BYTES, Message, negotiation, transfer};
+use twinpact_dsp::exchange::Input;
+use twinpact_dsp::{MAX_MESSAGE_BYTES, Message};
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 
@@ -81,7 +82,7 @@ fn next_of_each(node: &Node, busy: &HashSet<Lane>) -> Vec<(u64, Pending)> {
 /// What became of a row.
 enum Became {
     /// It arrived; the message that it was answered with.
-    Taken(Option<Message>),
+    Taken(Option<Box<Message>>),
     /// It will not be taken, or cannot be delivered.
     NotTaken(String),
     /// Nobody waits for it any more.
@@ -102,7 +103,7 @@ async fn deliver(node: &Node, number: u64, pending: &Pending) -> Result<(), Prob
         };
         match classify_response(status, &text, attempt) {
             Delivery::Delivered => {
-                let answer = Message::parse_bytes(text.as_bytes()).ok();
+                let answer = Message::parse_bytes(text.as_bytes()).ok().map(Box::new);
                 return settle(node, number, pending, Became::Taken(answer)).await;
             }
             Delivery::GiveUp { reason } => {
@@ -185,15 +186,21 @@ async fn settle(
     if pending.what == Waiting::Start {
         node.secrets.forget_message(&pending.id);
     }
-    let (ours, pending) = (node.clone(), pending.clone());
-    node.partition
-        .turn(move |mut turn| {
-            let parked = matches!(became, Became::NotTaken(_)) && !pending.id.is_empty();
-            let mut entries = vec![outbox_done(&pending.peer, number, parked)];
-            entries.extend(told(&ours, &mut turn, &pending, &became)?);
-            turn.log(entries).map(|_| ())
-        })
-        .await
+    let (ours, row) = (node.clone(), pending.clone());
+    let turn = node.partition.turn(move |mut turn| {
+        let parked = matches!(became, Became::NotTaken(_)) && !row.id.is_empty();
+        let mut entries = vec![outbox_done(&row.peer, number, parked)];
+        entries.extend(told(&ours, &mut turn, &row, &became)?);
+        turn.log(entries).map(|_| ())
+    });
+    match turn.await {
+        Err(problem) if problem.code == codes::INTERNAL => {
+            // A process that cannot take the news must not have its message sent for ever.
+            let done = outbox_done(&pending.peer, number, false);
+            node.partition.turn(move |turn| turn.log(vec![done]).map(|_| ())).await
+        }
+        settled => settled,
+    }
 }
 
 /// The step of the process that learns what became of its message.
@@ -203,32 +210,30 @@ fn told(
     pending: &Pending,
     became: &Became,
 ) -> Result<Vec<NewEntry>, Problem> {
-    let (id, now) = (pending.id.as_str(), node.clocks.wall());
-    let unclear = "the answer does not say where it stands";
-    let question = pending.what == Waiting::Question;
+    let now = node.clocks.wall();
     match find(turn.fold(), &pending.pid) {
-        Some(Process::Negotiation(state)) => {
-            use negotiation::Input;
-            let input = match became {
-                Became::Needless => return Ok(Vec::new()),
-                Became::NotTaken(reason) => Input::Undelivered { id, reason },
-                Became::Taken(Some(answer)) if question => Input::Status(answer),
-                Became::Taken(None) if question => Input::Undelivered { id, reason: unclear },
-                Became::Taken(answer) => Input::Delivered { id, answer: answer.as_ref() },
-            };
-            bargain::negotiation_moved(node, turn, &state, input, now)
-        }
-        Some(Process::Transfer(state)) => {
-            use transfer::Input;
-            let input = match became {
-                Became::Needless => return Ok(Vec::new()),
-                Became::NotTaken(reason) => Input::Undelivered { id, reason },
-                Became::Taken(Some(answer)) if question => Input::Status(answer),
-                Became::Taken(None) if question => Input::Undelivered { id, reason: unclear },
-                Became::Taken(answer) => Input::Delivered { id, answer: answer.as_ref() },
-            };
-            bargain::transfer_moved(turn, &state, input, now)
-        }
+        Some(Process::Negotiation(state)) => match input(pending, became) {
+            Some(input) => bargain::negotiation_moved(node, turn, &state, input, now),
+            None => Ok(Vec::new()),
+        },
+        Some(Process::Transfer(state)) => match input(pending, became) {
+            Some(input) => bargain::transfer_moved(turn, &state, input, now),
+            None => Ok(Vec::new()),
+        },
         None => Ok(Vec::new()),
     }
+}
+
+/// What either machine is told of it.
+fn input<'a, D>(pending: &'a Pending, became: &'a Became) -> Option<Input<'a, D>> {
+    let id = pending.id.as_str();
+    let reason = "the answer does not say where it stands";
+    let question = pending.what == Waiting::Question;
+    Some(match became {
+        Became::Needless => return None,
+        Became::NotTaken(reason) => Input::Undelivered { id, reason },
+        Became::Taken(Some(answer)) if question => Input::Status(answer),
+        Became::Taken(None) if question => Input::Undelivered { id, reason },
+        Became::Taken(answer) => Input::Delivered { id, answer: answer.as_deref() },
+    })
 }

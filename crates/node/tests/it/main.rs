@@ -6,6 +6,8 @@ mod agreement_identity;
 mod disk;
 mod door;
 mod harm;
+mod liveness;
+mod operator;
 #[path = "../../../dsp/tests/it/outside.rs"]
 mod outside;
 mod partition;
