@@ -118,6 +118,7 @@ codes! {
     CONFIG_PORT = "config.port", Us, Config, "a port cannot be bound";
     ADMIN_TOKEN = "admin.token", Caller, Unauthenticated, "the admin token is missing or wrong";
     NODE_UNREACHABLE = "node.unreachable", Us, Unavailable, "the node does not answer";
+    FEDERATION_BUSY = "federation.busy", Caller, Unavailable, "too many connections are open";
     ROUTE_UNKNOWN = "route.unknown", Caller, NotFound, "there is no such route";
     // Identity: names, keys and certificates, TLS, tokens, outgoing connections.
     IDENTITY_NAME = "identity.name", Caller, Invalid, "a name of an organisation or a node cannot be used";
@@ -128,6 +129,7 @@ codes! {
     IDENTITY_EXPOSED = "identity.exposed", Us, Config, "a key file can be read by others";
     IDENTITY_MISMATCH = "identity.mismatch", Us, Config, "a key and a certificate do not belong together";
     IDENTITY_EXPIRED = "identity.expired", Us, Unavailable, "our certificate has run out";
+    IDENTITY_EXPIRING = "identity.expiring", Us, Unavailable, "our certificate runs out soon";
     TLS_REFUSED = "tls.refused", Peer, Peer, "no trusted connection to the partner";
     TOKEN_INVALID = "token.invalid", Caller, Unauthenticated, "the access token is not valid for this";
     TOKEN_EXPIRED = "token.expired", Caller, Unauthenticated, "the access token has expired";

@@ -1,5 +1,6 @@
 //! The one configuration file, `twinpact.toml`. Unknown keys are errors with "did you mean".
 
+use crate::clock::PolicyClock;
 use crate::organisation;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -81,6 +82,30 @@ impl Config {
         })
     }
 
+    /// Whether the node may run by that policy clock. Whoever drives a clock decides what a
+    /// contract permits, so such a node listens on loopback only.
+    ///
+    /// # Errors
+    /// `config.invalid` with the address that is not loopback.
+    pub fn allows(&self, policy: PolicyClock) -> Result<(), Problem> {
+        let listeners = [
+            ("admin.listen", Some(self.admin.listen)),
+            ("federation.listen", self.federation.listen),
+        ];
+        for (key, address) in listeners {
+            if let (PolicyClock::Driven, Some(address)) = (policy, address)
+                && !address.ip().is_loopback()
+            {
+                let why = "a driven policy clock serves on loopback only";
+                return Err(Problem::new(
+                    codes::CONFIG_INVALID,
+                    format!("twinpact.toml: {key} is {address}, and {why}"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// The base URL at which partners reach the node: the configured endpoint, else the address
     /// that the listener has, else the organisation's host.
     #[must_use]
@@ -143,6 +168,7 @@ pub fn path(directory: &Path) -> std::path::PathBuf {
 #[cfg(test)]
 mod tests {
     use super::Config;
+    use crate::clock::PolicyClock;
     use twinpact_model::Did;
 
     #[test]
@@ -171,5 +197,30 @@ mod tests {
         }
         assert!(Config::parse("name = \"a\"").is_err());
         assert!(Config::parse("organisation = \"a\"\nname = \"a\"").is_err());
+    }
+
+    #[test]
+    fn a_driven_policy_clock_stays_on_loopback() {
+        let text = Config::text_of_new(&Did::new("did:web:a.example").unwrap(), "a");
+        let mut config = Config::parse(&text).unwrap();
+        for (admin, federation, key) in [
+            ("127.0.0.1:0", None, None),
+            ("[::1]:0", Some("127.0.0.9:8443"), None),
+            ("127.0.0.1:0", Some("0.0.0.0:8443"), Some("federation.listen")),
+            ("127.0.0.1:0", Some("[::]:8443"), Some("federation.listen")),
+            ("127.0.0.1:0", Some("192.168.0.7:8443"), Some("federation.listen")),
+            // The text of a file cannot say so, whatever the clock; a program might.
+            ("0.0.0.0:80", None, Some("admin.listen")),
+        ] {
+            config.admin.listen = admin.parse().unwrap();
+            config.federation.listen = federation.map(|address| address.parse().unwrap());
+            assert_eq!(config.allows(PolicyClock::System), Ok(()));
+            let refused = config.allows(PolicyClock::Driven).err();
+            assert_eq!(refused.is_some(), key.is_some(), "{admin} {federation:?}");
+            if let (Some(problem), Some(key)) = (refused, key) {
+                assert_eq!(problem.code.name, "config.invalid");
+                assert!(problem.message.contains(key), "{problem}");
+            }
+        }
     }
 }

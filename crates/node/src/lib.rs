@@ -33,9 +33,11 @@ pub mod processes;
 pub mod prove;
 pub mod rates;
 pub mod read;
+pub mod ready;
 pub mod receipts;
 pub mod record;
 pub mod secrets;
+pub mod strangers;
 pub mod tokens;
 
 pub use clock::{Clocks, PolicyClock};

@@ -8,6 +8,7 @@ use crate::outbound::Outbound;
 use crate::partition::{NewEntry, Partition};
 use crate::rates::Rates;
 use crate::secrets::Secrets;
+use crate::strangers::Strangers;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -46,6 +47,8 @@ pub struct Node {
     pub secrets: Arc<Secrets>,
     /// How often partners may ask.
     pub rates: Arc<Rates>,
+    /// Who was turned away at the federation door before it was asked anything.
+    pub strangers: Strangers,
     /// The words that policies are decided with.
     pub vocabulary: Arc<Vocabulary>,
 }
@@ -98,11 +101,13 @@ pub fn init(path: &Path, organisation: &Did, name: &str) -> Result<(), Problem> 
 /// Opens a node's directory, folds its log and starts the writer.
 ///
 /// # Errors
-/// `store.*` with what is wrong and what to do; `config.invalid`.
+/// `store.*` with what is wrong and what to do; `config.invalid`, also when the configuration does
+/// not allow that policy clock.
 pub async fn open(path: &Path, policy: PolicyClock) -> Result<NodeParts, Problem> {
     let disk: Arc<dyn Vfs> = Arc::new(RealDisk);
     let directory = Directory::open(disk.clone(), path)?;
     let config = read_config(disk.as_ref(), path)?;
+    config.allows(policy)?;
     let trust_domain = TrustDomain::of_did(&config.organisation)?;
     let identity = IdentityFiles::new(path.join("identity")).load(&trust_domain)?;
     let clocks = Clocks::new(policy);
@@ -121,6 +126,7 @@ pub async fn open(path: &Path, policy: PolicyClock) -> Result<NodeParts, Problem
         outbound: Arc::default(),
         secrets,
         rates: Arc::default(),
+        strangers: Strangers::default(),
         vocabulary: Arc::new(Vocabulary::standard()),
     };
     renew(&node)?;

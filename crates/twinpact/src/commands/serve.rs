@@ -10,7 +10,7 @@ use twinpact_gateway::Running;
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 use twinpact_node::api::AdminFile;
-use twinpact_node::{PolicyClock, open};
+use twinpact_node::{PolicyClock, open, ready};
 
 pub(crate) async fn serve(arguments: &Serve, out: Output) -> Result<ExitCode, Problem> {
     let policy = match arguments.policy_clock.as_str() {
@@ -19,14 +19,6 @@ pub(crate) async fn serve(arguments: &Serve, out: Output) -> Result<ExitCode, Pr
     };
     let dir = &arguments.dir.dir;
     let parts = open::open(dir, policy).await?;
-    let exposed = parts.node.config.federation.listen.filter(|a| !a.ip().is_loopback());
-    if let (PolicyClock::Driven, Some(address)) = (policy, exposed) {
-        parts.stop();
-        return Err(Problem::new(
-            codes::CONFIG_INVALID,
-            format!("a driven policy clock serves on loopback only, not on {address}"),
-        ));
-    }
     if let Some(cut) = parts.cut {
         out.say(&format!(
             "a torn tail of {} bytes was cut at offset {} of segment {}",
@@ -41,15 +33,21 @@ pub(crate) async fn serve(arguments: &Serve, out: Output) -> Result<ExitCode, Pr
     };
     write_admin_file(dir, &file)?;
     let federation = running.federation.map(|address| format!("https://{address}"));
+    let node = &running.parts.node;
+    let warnings = ready::warnings(node, node.clocks.wall());
     let shown = serde_json::json!({
         "admin": file.url,
         "federation": federation,
         "pid": file.pid,
+        "warnings": warnings,
     });
     out.result(&shown, |_| {
         let federation = federation.as_deref().unwrap_or("no listener");
         format!("admin       {}\nfederation  {federation}", file.url)
     });
+    for warning in &warnings {
+        out.say(&format!("warning[{}]: {}", warning.code, warning.message));
+    }
     if policy == PolicyClock::Driven {
         out.say("the policy clock is driven: decisions of this node are no evidence");
     }

@@ -1,0 +1,119 @@
+//! Whether the node does its work, and what its operator should know before it stops doing it.
+//!
+//! A node whose issuing CA has run out works, and refuses federation traffic only. It says so, and
+//! begins to warn 30 days before.
+
+use crate::open::Node;
+use serde::{Deserialize, Serialize};
+use twinpact_identity::ca::Validity;
+use twinpact_model::codes;
+use twinpact_model::problem::Problem;
+use twinpact_model::time::WallTime;
+
+/// The answer to `GET /readyz`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// In a word.
+    pub status: Status,
+    /// What the operator should know; empty when there is nothing.
+    pub warnings: Vec<Warning>,
+    /// The log.
+    pub log: LogLine,
+}
+
+/// How the node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Status {
+    /// It does all of its work.
+    #[serde(rename = "ready")]
+    Ready,
+    /// It does all of its work for now: see the warnings.
+    #[serde(rename = "warning")]
+    Warning,
+    /// It works, but not with partners.
+    #[serde(rename = "federation refused")]
+    FederationRefused,
+}
+
+/// What the operator should know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// The code, whose page says what to do.
+    pub code: String,
+    /// One sentence.
+    pub message: String,
+}
+
+/// The log, in a number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// How many anchor leaves it has.
+    pub ticks: u64,
+}
+
+/// How the node is at that time.
+///
+/// # Errors
+/// `store.stopped` after a failed write: such a node is not ready.
+pub fn ready(node: &Node, now: WallTime) -> Result<Ready, Problem> {
+    let ticks = node.partition.read(|_, store| store.forest().ticks())?;
+    let warnings = warnings(node, now);
+    let status = match warnings.as_slice() {
+        _ if !node.identity.issuing.validity(now).federates() => Status::FederationRefused,
+        [] => Status::Ready,
+        _ => Status::Warning,
+    };
+    Ok(Ready { status, warnings, log: LogLine { ticks } })
+}
+
+/// What the operator should know at that time.
+#[must_use]
+pub fn warnings(node: &Node, now: WallTime) -> Vec<Warning> {
+    let validity = node.identity.issuing.validity(now);
+    let code = match validity {
+        Validity::Good => return Vec::new(),
+        Validity::Expiring { .. } => codes::IDENTITY_EXPIRING,
+        Validity::Expired { .. } => codes::IDENTITY_EXPIRED,
+    };
+    vec![Warning { code: code.name.to_owned(), message: validity.to_string() }]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Status, ready, warnings};
+    use crate::clock::PolicyClock;
+    use crate::open::{init, open};
+    use twinpact_model::{Did, WallTime};
+
+    #[tokio::test]
+    async fn the_end_of_the_issuing_ca_is_said_thirty_days_ahead() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("node");
+        init(&path, &Did::new("did:web:operator.example").unwrap(), "test").unwrap();
+        let parts = open(&path, PolicyClock::System).await.unwrap();
+        let node = &parts.node;
+        let end = node.identity.issuing.not_after();
+        const DAY: i64 = 86_400;
+        for (seconds, status, code) in [
+            (-31 * DAY, Status::Ready, None),
+            (-30 * DAY - 1, Status::Ready, None),
+            (-30 * DAY, Status::Warning, Some("identity.expiring")),
+            (-29 * DAY, Status::Warning, Some("identity.expiring")),
+            (0, Status::Warning, Some("identity.expiring")),
+            (1, Status::FederationRefused, Some("identity.expired")),
+            (DAY, Status::FederationRefused, Some("identity.expired")),
+        ] {
+            let now = WallTime(end.0.plus_seconds(seconds));
+            let said = ready(node, now).unwrap();
+            assert_eq!(said.status, status, "{seconds}");
+            assert_eq!(said.warnings, warnings(node, now));
+            let codes: Vec<&str> = said.warnings.iter().map(|w| w.code.as_str()).collect();
+            assert_eq!(codes, code.into_iter().collect::<Vec<_>>(), "{seconds}");
+            let named = |w: &super::Warning| w.message.contains(&end.0.to_string());
+            assert!(said.warnings.iter().all(named), "{:?}", said.warnings);
+            let word = serde_json::to_value(&said).unwrap()["status"].clone();
+            assert_eq!(word == "federation refused", seconds > 0);
+        }
+        parts.stop();
+    }
+}
