@@ -2,6 +2,7 @@
 //! three that say whether the node lives. `POST /ingest` and `POST /models` are the only ways in
 //! which the organisation's own data enters.
 
+use crate::port::{Bound, bind};
 use crate::refusal::{PROBLEM_JSON, Refusal};
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
@@ -14,7 +15,6 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use twinpact_edge::batch::{IngestBatch, IngestReport, MAX_BATCH_BYTES};
@@ -26,6 +26,8 @@ use twinpact_node::api::{
     AgreementLine, ContractLine, DatasetLine, DecisionLine, History, ModelApplied, Negotiate,
     PartnerLine, Published, Pull, Pulled, TwinLine, TwinState, Version,
 };
+use twinpact_node::ready::{self, Ready};
+use twinpact_node::strangers::{self, Shown as Turned};
 use twinpact_node::{self as node, Node, consumer, prove, read, record};
 use twinpact_proof::digest::sha256;
 
@@ -104,6 +106,7 @@ pub const ROUTES: &[Route] = &[
     guarded(GET, "/receipts/{id}", |verb| on(verb, receipt)),
     guarded(GET, "/decisions", |verb| on(verb, decisions)),
     guarded(GET, "/decisions/{id}", |verb| on(verb, decision)),
+    guarded(GET, "/strangers", |verb| on(verb, turned_away)),
     guarded(GET, "/clock", |verb| on(verb, clock)),
     guarded(POST, "/clock", |verb| on(verb, set_clock)),
 ];
@@ -124,9 +127,16 @@ impl AdminListener {
     /// # Errors
     /// `config.port` when the address cannot be bound; `internal` without randomness.
     pub async fn start(node: Node) -> Result<AdminListener, Problem> {
-        let wanted = node.config.admin.listen;
-        let listener = TcpListener::bind(wanted).await.map_err(|e| cannot_bind(wanted, &e))?;
-        let address = listener.local_addr().map_err(|e| cannot_bind(wanted, &e))?;
+        let bound = bind(node.config.admin.listen).await?;
+        AdminListener::answer(bound, node)
+    }
+
+    /// Answers at an address that is bound already. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// `internal` without randomness.
+    pub fn answer(bound: Bound, node: Node) -> Result<AdminListener, Problem> {
+        let Bound { listener, address } = bound;
         let token = random_token()?;
         let (stop, mut stopped) = watch::channel(false);
         let app = router(node, &token);
@@ -152,12 +162,6 @@ impl AdminListener {
             cut.abort();
         }
     }
-}
-
-/// A listener could not be bound.
-pub(crate) fn cannot_bind(address: SocketAddr, error: &std::io::Error) -> Problem {
-    Problem::new(codes::CONFIG_PORT, format!("{address} cannot be bound: {error}"))
-        .hint("choose another port in twinpact.toml, or 0 for any free one")
 }
 
 fn random_token() -> Result<String, Problem> {
@@ -217,9 +221,12 @@ async fn livez() -> Json<Value> {
     Json(json!({ "live": true }))
 }
 
-async fn readyz(State(node): State<Node>) -> Result<Json<Value>, Refusal> {
-    let ticks = node.partition.read(|_, store| store.forest().ticks())?;
-    Ok(Json(json!({ "ready": true, "log": { "ticks": ticks } })))
+async fn readyz(State(node): State<Node>) -> Result<Json<Ready>, Refusal> {
+    Ok(Json(ready::ready(&node, node.clocks.wall())?))
+}
+
+async fn turned_away(State(node): State<Node>) -> Json<Turned> {
+    Json(strangers::show(&node))
 }
 
 async fn version() -> Json<Version> {

@@ -4,32 +4,40 @@
 //! [`Door`], and one function makes bytes of it; nothing here answers with data of its own. Whoever
 //! presents no certificate reaches [`PUBLIC_ROUTES`] alone, and is answered with public documents
 //! and refusals alone. A partner that was taken out is not answered any more, on live connections
-//! either.
+//! either. Connections have places ([`crate::places`]), and who is turned away here is counted
+//! ([`twinpact_node::strangers`]): the door has not been asked, and has nothing on record.
 
-use crate::admin::cannot_bind;
+use crate::paced::{Paced, Unread};
+use crate::places::{Bounds, Handshakes, Place, Places};
+use crate::port::Bound;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use std::error::Error;
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use twinpact_identity::partners::{Partners, PeerIdentity, Side};
+use twinpact_identity::refusal::Refusal;
 use twinpact_identity::tls::{Clock, Presented, peer_identity, server_config};
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 use twinpact_node::door::{Asked, Door};
 use twinpact_node::egress::{Egress, PublicDoc};
+use twinpact_node::strangers::{Away, Strangers};
 
 /// What is answered without a client certificate: method and path. The golden file
 /// `tests/golden/public-routes.txt` holds the same.
@@ -37,8 +45,6 @@ pub const PUBLIC_ROUTES: &[(&str, &str)] =
     &[("GET", "/.well-known/dspace-version"), ("GET", "/.well-known/twinpact/organisation")];
 /// The header that carries the signed assertion of purpose and place.
 pub const ASSERTION_HEADER: &str = "twinpact-assertion";
-/// The most connections at a time; further ones wait to be accepted.
-pub const MAX_CONNECTIONS: usize = 1024;
 /// The most bytes of the body of a request.
 pub const MAX_BODY_BYTES: usize = 1_048_576;
 /// The bytes of the head of a request after which no more of it is read; what the last read brings
@@ -47,43 +53,14 @@ pub const MAX_HEAD_BYTES: usize = 65_536;
 /// The most header fields of a request.
 pub const MAX_HEADERS: usize = 64;
 
-/// How long a TLS handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a partner's next request may take to begin and to bring its head.
 const HEAD: Duration = Duration::from_secs(60);
-/// The same for whoever presents no certificate.
-const NAMELESS_HEAD: Duration = Duration::from_secs(10);
 /// How long the body of a request may take.
 const BODY: Duration = Duration::from_secs(30);
 /// How long requests may take to finish when the listener stops.
 const STOP: Duration = Duration::from_secs(5);
 /// How long to wait after a failure to accept, which is that of the system (no more files).
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
-
-/// An address that was bound and is not served yet.
-pub struct Bound {
-    listener: TcpListener,
-    address: SocketAddr,
-}
-
-impl Bound {
-    /// Where it listens.
-    #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
-    }
-}
-
-/// Binds an address. Who connects now waits until [`FederationListener::start`].
-///
-/// # Errors
-/// `config.port` when it cannot be bound.
-pub async fn bind(address: SocketAddr) -> Result<Bound, Problem> {
-    let refuse = |e: io::Error| cannot_bind(address, &e);
-    let listener = TcpListener::bind(address).await.map_err(refuse)?;
-    let address = listener.local_addr().map_err(refuse)?;
-    Ok(Bound { listener, address })
-}
 
 /// The federation listener, answering until it is stopped.
 pub struct FederationListener {
@@ -94,22 +71,29 @@ pub struct FederationListener {
 }
 
 impl FederationListener {
-    /// Answers partners at that address: presents that certificate, accepts those partners, and
-    /// asks that door. Must be called within a tokio runtime.
+    /// Answers partners at that address, within those bounds: presents that certificate, accepts
+    /// those partners, and asks that door. Who is turned away before the door is asked is counted.
+    /// Must be called within a tokio runtime.
     ///
     /// # Errors
     /// `internal` when TLS cannot be set up.
     pub fn start(
         bound: Bound,
+        bounds: Bounds,
         presented: &Presented,
         partners: &Partners,
         clock: &Clock,
+        strangers: &Strangers,
         door: impl Door,
     ) -> Result<FederationListener, Problem> {
         let house = Arc::new(House {
             acceptor: TlsAcceptor::from(server_config(presented, partners, clock)?),
+            bounds,
+            places: Places::new(bounds),
+            presented: presented.clone(),
             partners: partners.clone(),
             clock: Arc::clone(clock),
+            strangers: strangers.clone(),
             door: Box::new(door),
         });
         let (stop, stopped) = watch::channel(false);
@@ -127,9 +111,29 @@ impl FederationListener {
 /// What all connections share.
 struct House {
     acceptor: TlsAcceptor,
+    bounds: Bounds,
+    places: Arc<Places>,
+    presented: Presented,
     partners: Partners,
     clock: Clock,
+    strangers: Strangers,
     door: Box<dyn Door>,
+}
+
+impl House {
+    fn count(&self, away: Away) {
+        self.strangers.count(away, (self.clock)());
+    }
+
+    /// Why a handshake failed.
+    fn refused(&self, error: &io::Error) -> Away {
+        match Refusal::of_io(error) {
+            // Whatever the caller did, there was nothing to shake hands with.
+            _ if self.presented.is_empty() => Away::NoCertificate,
+            Some(refusal) => Away::Tls(refusal),
+            None => Away::Broken,
+        }
+    }
 }
 
 /// Waits until the listener is told to stop or is dropped.
@@ -138,27 +142,20 @@ async fn told(stopped: &mut watch::Receiver<bool>) {
 }
 
 async fn serve(listener: TcpListener, house: Arc<House>, mut stopped: watch::Receiver<bool>) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut handshakes = Handshakes::new(&house.bounds);
     let mut connections = JoinSet::new();
     loop {
-        let accepting = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (place, listener.accept().await)
-        };
         let accepted = tokio::select! {
             () = told(&mut stopped) => break,
-            accepted = accepting => accepted,
+            accepted = listener.accept() => accepted,
         };
         while connections.try_join_next().is_some() {}
         match accepted {
-            (Ok(place), Ok((tcp, _))) => {
-                let (house, stopped) = (Arc::clone(&house), stopped.clone());
-                connections.spawn(async move {
-                    connection(house, tcp, stopped).await;
-                    drop(place);
-                });
+            Ok((tcp, _)) => {
+                let make_room = handshakes.enter();
+                connections.spawn(connection(Arc::clone(&house), tcp, make_room, stopped.clone()));
             }
-            _ => tokio::time::sleep(ACCEPT_AGAIN).await,
+            Err(_) => sleep(ACCEPT_AGAIN).await,
         }
     }
     drop(listener);
@@ -168,53 +165,160 @@ async fn serve(listener: TcpListener, house: Arc<House>, mut stopped: watch::Rec
 }
 
 /// One connection from its handshake to its end.
-async fn connection(house: Arc<House>, tcp: TcpStream, mut stopped: watch::Receiver<bool>) {
+async fn connection(
+    house: Arc<House>,
+    tcp: TcpStream,
+    make_room: oneshot::Receiver<()>,
+    mut stopped: watch::Receiver<bool>,
+) {
     // Answers are small and waited for; without this they are only slower.
     let _ = tcp.set_nodelay(true);
-    let handshake = tokio::select! {
+    let shaken = tokio::select! {
         () = told(&mut stopped) => return,
-        handshake = timeout(HANDSHAKE, house.acceptor.accept(tcp)) => handshake,
+        shaken = handshake(&house, tcp, make_room) => shaken,
     };
-    let Ok(Ok(tls)) = handshake else { return };
+    let seated = shaken.and_then(|(tls, peer)| Ok((tls, seat(&house, peer)?)));
+    match seated {
+        Ok((tls, (who, place))) => {
+            exchange(house, tls, who, stopped).await;
+            drop(place);
+        }
+        Err(away) => house.count(away),
+    }
+}
+
+type Shaken = (TlsStream<TcpStream>, Option<PeerIdentity>);
+
+/// Shakes hands, while there is time and room for it.
+async fn handshake(
+    house: &House,
+    tcp: TcpStream,
+    make_room: oneshot::Receiver<()>,
+) -> Result<Shaken, Away> {
+    let tls = tokio::select! {
+        Ok(()) = make_room => return Err(Away::HandshakesFull),
+        shaken = timeout(house.bounds.handshake_time, house.acceptor.accept(tcp)) => shaken
+            .map_err(|_| Away::HandshakeLate)?
+            .map_err(|error| house.refused(&error))?,
+    };
     let certificates = tls.get_ref().1.peer_certificates();
-    let now = (house.clock)();
-    let Ok(peer) = peer_identity(certificates, Side::Client, &house.partners, now) else { return };
+    let peer = peer_identity(certificates, Side::Client, &house.partners, (house.clock)());
+    Ok((tls, peer.map_err(Away::Tls)?))
+}
+
+/// Who is at the other end.
+enum Who {
+    Partner(PeerIdentity),
+    /// A partner that has, or partners that have, too many connections: it is told so. A connection
+    /// that were only closed could mean anything, also that the request was carried out.
+    Beyond(Problem),
+    Nameless,
+}
+
+/// Finds a place for who came through the handshake. A partner that is beyond its share is served
+/// from the places of the nameless: it is counted, and counted once more if they are full too.
+fn seat(house: &House, peer: Option<PeerIdentity>) -> Result<(Who, Place), Away> {
+    let Some(peer) = peer else { return Ok((Who::Nameless, house.places.nameless()?)) };
+    match house.places.partner(&peer.did) {
+        Ok(place) => Ok((Who::Partner(peer), place)),
+        Err(away) => {
+            house.count(away);
+            Ok((Who::Beyond(busy(&house.bounds, away)), house.places.nameless()?))
+        }
+    }
+}
+
+fn busy(bounds: &Bounds, away: Away) -> Problem {
+    let why = match away {
+        Away::PartnerFull => format!("a partner may have {} connections", bounds.per_partner),
+        _ => format!("all partners together may have {} connections", bounds.partners),
+    };
+    Problem::new(codes::FEDERATION_BUSY, why)
+}
+
+/// Answers what is asked over one connection, until either side ends it.
+async fn exchange(
+    house: Arc<House>,
+    tls: TlsStream<TcpStream>,
+    who: Who,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let named = matches!(who, Who::Partner(_));
+    let life = (!named).then_some(house.bounds.nameless_time);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(if peer.is_some() { HEAD } else { NAMELESS_HEAD })
-        .keep_alive(peer.is_some())
+        .header_read_timeout(named.then_some(HEAD))
+        .keep_alive(named)
         .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS);
-    let line = Arc::new(Line { house, peer });
+    let stream = TokioIo::new(Paced::new(tls, house.bounds.write_time));
+    let line = Arc::new(Line { house: Arc::clone(&house), who });
     let service = service_fn(move |request| {
         let line = Arc::clone(&line);
         async move { line.respond(request).await }
     });
-    let mut serving = std::pin::pin!(http.serve_connection(TokioIo::new(tls), service));
-    tokio::select! {
-        // A connection that broke is the peer's affair.
-        _ = serving.as_mut() => return,
-        () = told(&mut stopped) => {}
+    let mut serving = std::pin::pin!(http.serve_connection(stream, service));
+    let ended = tokio::select! {
+        ended = serving.as_mut() => ended,
+        () = ends(life) => return house.count(Away::NamelessLate),
+        () = told(&mut stopped) => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = ended
+        && let Some(away) = broken(&error)
+    {
+        house.count(away);
     }
-    serving.as_mut().graceful_shutdown();
-    let _ = serving.await;
+}
+
+/// Waits for the end of a life; for ever when it has none.
+async fn ends(life: Option<Duration>) {
+    match life {
+        Some(life) => sleep(life).await,
+        None => pending().await,
+    }
+}
+
+/// Why a connection broke, when that is to be counted; else it is the peer's affair.
+fn broken(error: &hyper::Error) -> Option<Away> {
+    if error.is_parse() {
+        return Some(Away::Unreadable);
+    }
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<io::Error>()
+            && io.get_ref().is_some_and(|inner| inner.is::<Unread>())
+        {
+            return Some(Away::Unread);
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// A connection whose peer is known, or known to be nameless.
 struct Line {
     house: Arc<House>,
-    peer: Option<PeerIdentity>,
+    who: Who,
 }
 
 impl Line {
     /// Answers one request; an error closes the connection without an answer.
     async fn respond(&self, request: Request<Incoming>) -> io::Result<Response<Full<Bytes>>> {
         let (head, body) = request.into_parts();
-        let egress = match &self.peer {
-            Some(peer) => self.partner(peer, &head, body).await?,
-            None => self.nameless(&head).await,
-        };
-        Ok(write(egress))
+        match &self.who {
+            Who::Partner(peer) => Ok(write(self.partner(peer, &head, body).await?)),
+            Who::Nameless => Ok(write(self.nameless(&head).await)),
+            Who::Beyond(problem) => {
+                // Closing on what was not read would take the answer with it (RFC 9112 §9.6).
+                let _ = Limited::new(body, MAX_BODY_BYTES).collect().await;
+                let mut response = write(problem.clone().into());
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                Ok(response)
+            }
+        }
     }
 
     async fn partner(
@@ -229,6 +333,7 @@ impl Line {
         let body = match timeout(BODY, reading).await {
             Ok(Ok(body)) => body.to_bytes().to_vec(),
             Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                self.house.count(Away::Unreadable);
                 let why = format!("the body is larger than {MAX_BODY_BYTES} bytes");
                 return Ok(Problem::new(codes::DSP_TOO_LARGE, why).into());
             }
@@ -238,18 +343,25 @@ impl Line {
         self.still_holds(peer)?;
         match asked(Some(peer.clone()), head, body) {
             Ok(asked) => Ok(self.house.door.answer(asked).await),
-            Err(problem) => Ok(problem.into()),
+            Err(problem) => {
+                self.house.count(Away::Unreadable);
+                Ok(problem.into())
+            }
         }
     }
 
     async fn nameless(&self, head: &Parts) -> Egress {
         let route = (head.method.as_str(), head.uri.path());
         if !PUBLIC_ROUTES.contains(&route) {
+            self.house.count(Away::Route);
             return nothing_here();
         }
         let egress = match asked(None, head, Vec::new()) {
             Ok(asked) => self.house.door.answer(asked).await,
-            Err(problem) => problem.into(),
+            Err(problem) => {
+                self.house.count(Away::Unreadable);
+                problem.into()
+            }
         };
         match egress {
             Egress::Public(_) | Egress::Fault(_) => egress,

@@ -1,9 +1,11 @@
-//! A node that runs: listeners bound before anything is answered, the way out, the sender, and a
-//! fresh certificate before the old one runs out.
+//! A node that runs: every port bound before anything is written or answered, the way out, the
+//! sender, a fresh certificate before the old one runs out, and an entry a minute about strangers.
 
 use crate::admin::AdminListener;
-use crate::federation::{self, FederationListener};
+use crate::federation::FederationListener;
 use crate::outgoing::HttpsOutbound;
+use crate::places::Bounds;
+use crate::port::{Bound, bind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +14,12 @@ use tokio::task::JoinHandle;
 use twinpact_identity::tls::Clock;
 use twinpact_model::problem::Problem;
 use twinpact_node::outbound::Outbound;
-use twinpact_node::{Node, NodeParts, deadlines, open, organisation, outbox};
+use twinpact_node::{Node, NodeParts, deadlines, open, organisation, outbox, strangers};
 
 /// How often the node certificate is renewed; it is good for an hour.
 const RENEWAL: Duration = Duration::from_secs(20 * 60);
+/// How often those who were turned away without a name become an entry of the log.
+pub const COUNTING: Duration = Duration::from_secs(60);
 
 /// A running node.
 pub struct Running {
@@ -34,32 +38,40 @@ impl Running {
     /// Binds every port, then starts answering and sending.
     ///
     /// # Errors
-    /// `config.port` when a port cannot be bound; what issuing the organisation record refuses.
+    /// `config.port` when a port cannot be bound, and `config.invalid`: nothing was written then.
+    /// What issuing the organisation record refuses.
     pub async fn start(parts: NodeParts) -> Result<Running, Problem> {
+        Running::start_within(parts, Bounds::default(), COUNTING).await
+    }
+
+    /// The same with other bounds for connections, and another time between entries about those
+    /// who were turned away.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_within(
+        parts: NodeParts,
+        bounds: Bounds,
+        counting: Duration,
+    ) -> Result<Running, Problem> {
         let node = parts.node.clone();
-        give_way_out(&node)?;
-        let bound = match node.config.federation.listen {
-            Some(address) => Some(federation::bind(address).await?),
-            None => None,
-        };
-        let federation = bound.as_ref().map(federation::Bound::address);
-        organisation::issue(&node, node.config.dsp_url(federation)).await?;
-        let admin = AdminListener::start(node.clone()).await?;
-        let listener = match bound {
-            None => None,
-            Some(bound) => {
-                let (presented, partners) = (&node.presented, &node.tls_partners);
-                let clock = wall_clock(&node);
-                Some(FederationListener::start(bound, presented, partners, &clock, node.clone())?)
+        match listen(&node, bounds).await {
+            Ok((admin, listener)) => {
+                let (stop, stopped) = watch::channel(false);
+                let jobs = vec![
+                    tokio::spawn(outbox::run(node.clone(), stopped.clone())),
+                    tokio::spawn(deadlines::run(node.clone(), stopped.clone())),
+                    tokio::spawn(renewal(node.clone(), stopped.clone())),
+                    tokio::spawn(count_strangers(node, counting, stopped)),
+                ];
+                let federation = listener.as_ref().map(|listener| listener.address);
+                Ok(Running { parts, admin, federation, listener, stop, jobs })
             }
-        };
-        let (stop, stopped) = watch::channel(false);
-        let jobs = vec![
-            tokio::spawn(outbox::run(node.clone(), stopped.clone())),
-            tokio::spawn(deadlines::run(node.clone(), stopped.clone())),
-            tokio::spawn(renewal(node, stopped)),
-        ];
-        Ok(Running { parts, admin, federation, listener, stop, jobs })
+            Err(problem) => {
+                parts.stop();
+                Err(problem)
+            }
+        }
     }
 
     /// Stops accepting, finishes what is being answered, and lets the log come to rest.
@@ -73,8 +85,36 @@ impl Running {
             listener.stop().await;
         }
         self.admin.stop().await;
+        // After the last one that could be counted. A log that has stopped takes nothing any more.
+        let _ = strangers::log(&self.parts.node).await;
         self.parts.stop();
     }
+}
+
+/// Both listeners. What can fail without a trace comes before what is written.
+async fn listen(
+    node: &Node,
+    bounds: Bounds,
+) -> Result<(AdminListener, Option<FederationListener>), Problem> {
+    give_way_out(node)?;
+    let admin = bind(node.config.admin.listen).await?;
+    let federation = match node.config.federation.listen {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
+    let address = federation.as_ref().map(Bound::address);
+    organisation::issue(node, node.config.dsp_url(address)).await?;
+    let listener = match federation {
+        None => None,
+        Some(bound) => {
+            let (presented, partners) = (&node.presented, &node.tls_partners);
+            let (clock, strangers, door) = (wall_clock(node), &node.strangers, node.clone());
+            Some(FederationListener::start(
+                bound, bounds, presented, partners, &clock, strangers, door,
+            )?)
+        }
+    };
+    Ok((AdminListener::answer(admin, node.clone())?, listener))
 }
 
 /// Gives the node its way to partners.
@@ -107,5 +147,22 @@ async fn renewal(node: Node, mut stop: watch::Receiver<bool>) {
             }
             _ = stop.wait_for(|stop| *stop) => return,
         }
+    }
+}
+
+/// Logs who was turned away, every so often; the last of it is logged by [`Running::stop`].
+async fn count_strangers(node: Node, every: Duration, mut stop: watch::Receiver<bool>) {
+    let mut ticks = tokio::time::interval(every);
+    ticks.tick().await;
+    loop {
+        let over = tokio::select! {
+            _ = ticks.tick() => false,
+            _ = stop.wait_for(|stop| *stop) => true,
+        };
+        if over {
+            return;
+        }
+        // A log that has stopped says so to everybody who asks for more than this.
+        let _ = strangers::log(&node).await;
     }
 }

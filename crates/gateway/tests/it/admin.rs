@@ -8,7 +8,9 @@ use tokio::net::TcpStream;
 use twinpact_edge::batch::MAX_BATCH_BYTES;
 use twinpact_gateway::AdminListener;
 use twinpact_gateway::admin::ROUTES;
+use twinpact_identity::refusal::Refusal;
 use twinpact_model::{Did, codes};
+use twinpact_node::strangers::Away;
 use twinpact_node::{Node, NodeParts, PolicyClock, open};
 
 const MODEL: &str = r#"
@@ -125,6 +127,24 @@ pub(crate) async fn send(
         kind: kind.map_or(String::new(), |(_, value)| value.to_owned()),
         body: bytes[end + 4..].to_vec(),
     }
+}
+
+#[tokio::test]
+async fn readiness_and_strangers_are_shown() {
+    let office = Office::open().await;
+    let ready = office.get("/readyz").await;
+    assert_eq!((&ready["status"], &ready["warnings"]), (&json!("ready"), &json!([])));
+    assert!(ready["log"]["ticks"].is_u64());
+    let none = json!({ "first": null, "last": null, "sum": 0, "kinds": {} });
+    assert_eq!(office.get("/strangers").await, none);
+    let now = office.node.clocks.wall();
+    office.node.strangers.count(Away::Tls(Refusal::Expired), now);
+    office.node.strangers.count(Away::Route, now);
+    let shown = office.get("/strangers").await;
+    let kinds = json!({ "nameless.route": 1, "tls.expired": 1 });
+    assert_eq!((&shown["kinds"], &shown["sum"]), (&kinds, &json!(2)));
+    assert_eq!((&shown["first"], &shown["last"]), (&json!(now.0), &json!(now.0)));
+    office.close().await;
 }
 
 /// A route's path with something in place of each name in braces.

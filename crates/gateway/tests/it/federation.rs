@@ -5,8 +5,10 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use twinpact_gateway::federation::{MAX_BODY_BYTES, MAX_HEAD_BYTES, PUBLIC_ROUTES, bind};
+use twinpact_gateway::federation::{MAX_BODY_BYTES, MAX_HEAD_BYTES, PUBLIC_ROUTES};
+use twinpact_gateway::port::bind;
 use twinpact_node::outbound::Outbound;
+use twinpact_node::strangers::Away;
 
 #[test]
 fn the_public_routes_are_those_of_the_golden_file() {
@@ -106,6 +108,8 @@ async fn requests_have_bounds() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{more:.60}: {answer}");
     }
     assert_eq!(echo.count(), 2);
+    // The door has none of these on record: they are counted.
+    b.turned_away(Away::Unreadable, 6).await;
 }
 
 #[tokio::test]

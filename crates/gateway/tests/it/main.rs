@@ -8,3 +8,5 @@ mod federation;
 mod outgoing;
 mod parties;
 mod routes;
+mod running;
+mod strangers;

@@ -4,12 +4,15 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
-use twinpact_gateway::federation::{FederationListener, bind};
+use twinpact_gateway::federation::FederationListener;
 use twinpact_gateway::outgoing::HttpsOutbound;
+use twinpact_gateway::places::Bounds;
+use twinpact_gateway::port::bind;
 use twinpact_identity::ca::Root;
 use twinpact_identity::partners::{Partner, PartnerSet, Partners};
 use twinpact_identity::spiffe::{SpiffeId, TrustDomain};
@@ -19,6 +22,10 @@ use twinpact_model::{Did, codes};
 use twinpact_node::door::{Answering, Asked, Door};
 use twinpact_node::egress::{Egress, PublicDoc};
 use twinpact_node::outbound::Call;
+use twinpact_node::strangers::{Away, Strangers};
+
+/// How long a test waits for what must happen: it fails then.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An organisation with one node.
 pub(crate) struct Party {
@@ -27,7 +34,9 @@ pub(crate) struct Party {
     pub(crate) presented: Presented,
     pub(crate) partners: Partners,
     pub(crate) clock: Clock,
-    root: Root,
+    pub(crate) root: Root,
+    /// Who was turned away at its door.
+    pub(crate) strangers: Strangers,
 }
 
 impl Party {
@@ -41,7 +50,8 @@ impl Party {
         let node = root.issue(clock()).unwrap().issue_node(&id, clock()).unwrap();
         let presented = Presented::default();
         presented.replace(&node).unwrap();
-        Party { did, domain, presented, partners: Partners::default(), clock, root }
+        let (partners, strangers) = (Partners::default(), Strangers::default());
+        Party { did, domain, presented, partners, clock, root, strangers }
     }
 
     pub(crate) fn knows(&self, others: &[&Party]) {
@@ -63,13 +73,28 @@ impl Party {
     }
 
     pub(crate) async fn listen(&self, echo: &Echo) -> FederationListener {
+        self.listen_within(Bounds::default(), echo).await
+    }
+
+    pub(crate) async fn listen_within(&self, bounds: Bounds, echo: &Echo) -> FederationListener {
         let bound = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let (address, echo) = (bound.address(), echo.clone());
-        let (presented, partners) = (&self.presented, &self.partners);
+        let (presented, partners, clock) = (&self.presented, &self.partners, &self.clock);
+        let (strangers, door) = (&self.strangers, echo);
         let listener =
-            FederationListener::start(bound, presented, partners, &self.clock, echo).unwrap();
+            FederationListener::start(bound, bounds, presented, partners, clock, strangers, door);
+        let listener = listener.unwrap();
         assert_eq!(listener.address, address);
         listener
+    }
+
+    /// Waits until that many were turned away for that reason.
+    pub(crate) async fn turned_away(&self, away: Away, many: u64) {
+        let mut changes = self.strangers.changes();
+        let waiting = changes.wait_for(|tally| tally.total.of(away) >= many);
+        let waited = tokio::time::timeout(PATIENCE, waiting).await.is_ok();
+        let total = self.strangers.tally().total;
+        assert!(waited && total.of(away) == many, "{away:?} {many} times: {total:?}");
     }
 
     /// The server's side of the next connection, for a server by hand.
@@ -101,8 +126,12 @@ pub(crate) fn friends() -> (Party, Party) {
     (a, b)
 }
 
+/// The bytes of a large answer.
+pub(crate) const LARGE: usize = 32 << 20;
+
 /// A door that answers with what it was asked. The query asks for something else: `stuck` waits
-/// for [`Echo::release`], `fault` is a fault of ours, `protocol` a bare acknowledgement.
+/// for [`Echo::release`], `fault` is a fault of ours, `protocol` a bare acknowledgement, `large` an
+/// answer that no buffer on the way holds.
 #[derive(Clone, Default)]
 pub(crate) struct Echo {
     asked: Arc<AtomicUsize>,
@@ -127,6 +156,10 @@ impl Door for Echo {
                     self.release.notified().await;
                 }
                 Some("fault") => return Problem::new(codes::INTERNAL, "a secret of ours").into(),
+                Some("large") => {
+                    let text = "x".repeat(LARGE);
+                    return Egress::Public(PublicDoc::Organisation(text));
+                }
                 Some("protocol") => return Egress::Protocol { status: 202, message: None },
                 _ => {}
             }
