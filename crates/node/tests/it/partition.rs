@@ -71,8 +71,8 @@ impl Bench {
         Bench { place, disk, partition, writer }
     }
 
-    /// The first entry: with it the key of the day is made and synced, and it waits for its tick, so
-    /// that the writer has nothing left to do.
+    /// The first entry: with it the key of the day is made and synced, and it waits for its tick,
+    /// so that the writer has nothing left to do.
     async fn begin(&self) {
         assert!(self.taking(FIRST).await.unwrap().1.is_some());
     }

@@ -101,6 +101,17 @@ fn what_a_verifier_says() {
     assert!(conflict.stderr.contains("trust.conflict"), "{}", conflict.stderr);
 }
 
+/// Files that are bad for whoever reads them: no UTF-8, a key twice, too deep, too large.
+fn bad_files(world: &World) {
+    world.write("utf8", b"model = \"\xff\"");
+    world.write("twice.toml", b"model = \"a\"\nmodel = \"a\"\n");
+    world.write("twice.yaml", b"kind: DataContract\nkind: DataContract\n");
+    world.write("twice.json", b"{\"payload\": \"\", \"payload\": \"\"}");
+    world.write("deep", format!("{}{}", "[".repeat(50_000), "]".repeat(50_000)).as_bytes());
+    world.write("large.toml", "# much\n".repeat(50_000).as_bytes());
+    world.write("large.yaml", "# much\n".repeat(200_000).as_bytes());
+}
+
 #[test]
 fn bad_input_gets_a_code_and_changes_nothing() {
     let world = World::with_node();
@@ -117,7 +128,23 @@ fn bad_input_gets_a_code_and_changes_nothing() {
         crate::world::MAP.replace("power = \"power\"", "pwoer = \"power\"").as_bytes(),
     );
     world.write("empty.twinproof", b"");
+    bad_files(&world);
     for (line, code, name) in [
+        ("ingest rows.csv --map utf8 --dir node", 11, "input.malformed"),
+        ("ingest rows.csv --map twice.toml --dir node", 11, "input.malformed"),
+        ("ingest rows.csv --map deep --dir node", 11, "input.malformed"),
+        ("ingest rows.csv --map large.toml --dir node", 11, "input.too_large"),
+        ("model apply utf8 --dir node", 11, "input.malformed"),
+        ("model apply twice.toml --dir node", 11, "input.malformed"),
+        ("model apply deep --dir node", 11, "input.malformed"),
+        ("model apply large.toml --dir node", 11, "input.too_large"),
+        ("contract publish utf8 --dir node", 11, "input.malformed"),
+        ("contract publish twice.yaml --dir node", 21, "contract.malformed"),
+        ("contract publish deep --dir node", 21, "contract.malformed"),
+        ("contract publish large.yaml --dir node", 11, "contract.too_large"),
+        ("partner add utf8 --dir node", 11, "trust.record"),
+        ("partner add twice.json --dir node", 11, "trust.record"),
+        ("partner add deep --dir node", 11, "trust.record"),
         ("ingest none.csv --map map.toml --dir node", 11, "ingest.file"),
         ("ingest cut.csv.gz --map map.toml --dir node", 11, "ingest.file"),
         ("ingest rows.csv --map map2.toml --dir node", 11, "input.unknown_key"),
