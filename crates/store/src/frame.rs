@@ -315,8 +315,8 @@ fn decode_state(take: &mut Take<'_>) -> Option<Vec<TreeState>> {
     Some(trees)
 }
 
-/// Whether a whole frame with a sequence number above `seq`, or one that only a newer release reads,
-/// begins anywhere in these bytes.
+/// Whether a whole frame with a sequence number above `seq`, or a whole one that this release
+/// cannot read, begins anywhere in these bytes.
 #[must_use]
 pub fn later_frame(bytes: &[u8], seq: u64) -> bool {
     (0..bytes.len()).any(|at| {

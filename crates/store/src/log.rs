@@ -2,9 +2,10 @@
 //!
 //! One frame is in flight at most, and one `fdatasync` makes it durable. A *torn tail* is a bad
 //! frame in the last segment behind which nothing parses as a frame with a greater sequence number:
-//! it is cut and reported. Anything else is *damage*, or of a newer release when its check sum holds
-//! and its version is above ours: it is named, and nothing on disk is changed. After a failed write or sync the log stops for good; it never retries,
-//! because what the kernel holds is unknown then.
+//! it is cut and reported. A frame whose check sum holds was not torn: with a version above ours it
+//! is of a newer release. Anything else is *damage*. Both are named, and nothing on disk changes.
+//! After a failed write or sync the log stops for good; it never retries, because what the kernel
+//! holds is unknown then.
 
 use crate::directory::Directory;
 use crate::frame::{
