@@ -12,7 +12,7 @@ use crate::places::{Bounds, Handshakes, Place, Places};
 use crate::port::Bound;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -57,6 +57,8 @@ pub const MAX_HEADERS: usize = 64;
 const HEAD: Duration = Duration::from_secs(60);
 /// How long the body of a request may take.
 const BODY: Duration = Duration::from_secs(30);
+/// After how many seconds who asks too often, or at a bad time, is to come again.
+const AGAIN: &str = "1";
 /// How long requests may take to finish when the listener stops.
 const STOP: Duration = Duration::from_secs(5);
 /// How long to wait after a failure to accept, which is that of the system (no more files).
@@ -330,24 +332,19 @@ impl Line {
         // Before the body too, so that who was taken out keeps nothing open.
         self.still_holds(peer)?;
         let reading = Limited::new(body, MAX_BODY_BYTES).collect();
-        let body = match timeout(BODY, reading).await {
-            Ok(Ok(body)) => body.to_bytes().to_vec(),
+        let (body, large) = match timeout(BODY, reading).await {
+            Ok(Ok(body)) => (body.to_bytes().to_vec(), None),
             Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                self.house.count(Away::Unreadable);
                 let why = format!("the body is larger than {MAX_BODY_BYTES} bytes");
-                return Ok(Problem::new(codes::DSP_TOO_LARGE, why).into());
+                (Vec::new(), Some(Problem::new(codes::DSP_TOO_LARGE, why)))
             }
             Ok(Err(_)) => return Err(io::ErrorKind::ConnectionAborted.into()),
             Err(_) => return Err(io::ErrorKind::TimedOut.into()),
         };
         self.still_holds(peer)?;
-        match asked(Some(peer.clone()), head, body) {
-            Ok(asked) => Ok(self.house.door.answer(asked).await),
-            Err(problem) => {
-                self.house.count(Away::Unreadable);
-                Ok(problem.into())
-            }
-        }
+        let mut asked = asked(Some(peer.clone()), head, body);
+        asked.fault = large.or(asked.fault);
+        Ok(self.house.door.answer(asked).await)
     }
 
     async fn nameless(&self, head: &Parts) -> Egress {
@@ -356,9 +353,10 @@ impl Line {
             self.house.count(Away::Route);
             return nothing_here();
         }
-        let egress = match asked(None, head, Vec::new()) {
-            Ok(asked) => self.house.door.answer(asked).await,
-            Err(problem) => {
+        let asked = asked(None, head, Vec::new());
+        let egress = match asked.fault {
+            None => self.house.door.answer(asked).await,
+            Some(problem) => {
                 self.house.count(Away::Unreadable);
                 problem.into()
             }
@@ -384,16 +382,20 @@ fn nothing_here() -> Egress {
     Problem::new(codes::ROUTE_UNKNOWN, "there is no such route").into()
 }
 
-fn asked(peer: Option<PeerIdentity>, head: &Parts, body: Vec<u8>) -> Result<Asked, Problem> {
-    Ok(Asked {
+fn asked(peer: Option<PeerIdentity>, head: &Parts, body: Vec<u8>) -> Asked {
+    let bearer = single(&head.headers, AUTHORIZATION.as_str());
+    let assertion = single(&head.headers, ASSERTION_HEADER);
+    let fault = bearer.as_ref().err().or(assertion.as_ref().err()).cloned();
+    Asked {
         peer,
         method: head.method.as_str().to_owned(),
         path: head.uri.path().to_owned(),
         query: head.uri.query().map(str::to_owned),
-        bearer: single(&head.headers, AUTHORIZATION.as_str())?.map(without_scheme),
-        assertion: single(&head.headers, ASSERTION_HEADER)?.map(str::to_owned),
+        bearer: bearer.ok().flatten().map(without_scheme),
+        assertion: assertion.ok().flatten().map(str::to_owned),
         body,
-    })
+        fault,
+    }
 }
 
 /// The value of a header that may be there once: of two, nobody could say which one counts.
@@ -440,6 +442,9 @@ fn write(egress: Egress) -> Response<Full<Bytes>> {
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if has_body {
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    }
+    if matches!(status, 429 | 503) {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(AGAIN));
     }
     response
 }

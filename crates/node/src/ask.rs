@@ -8,6 +8,7 @@ use crate::negotiate;
 use crate::open::Node;
 use crate::processes::local;
 use crate::prove;
+use crate::strangers::Away;
 use crate::tokens;
 use twinpact_dsp::Message;
 use twinpact_dsp::route::{Endpoint, match_route};
@@ -68,7 +69,9 @@ fn public(node: &Node, asked: &Asked) -> Option<Egress> {
 /// partner's rate is counted instead.
 async fn partner(node: &Node, asked: &Asked) -> Egress {
     let Some(peer) = &asked.peer else { return unknown().into() };
-    if let Err(problem) = node.rates.request(peer.did.as_str(), node.clocks.wall()) {
+    let now = node.clocks.wall();
+    if let Err(problem) = node.rates.request(peer.did.as_str(), now) {
+        node.strangers.count(Away::PartnerRate, now);
         return problem.into();
     }
     let Answer { egress, recorded } = route(node, peer, asked).await;
@@ -83,6 +86,9 @@ async fn partner(node: &Node, asked: &Asked) -> Egress {
 
 async fn route(node: &Node, peer: &PeerIdentity, asked: &Asked) -> Answer {
     let refuse = |problem: Problem| Answer::unrecorded(problem.into());
+    if let Some(fault) = &asked.fault {
+        return refuse(fault.clone());
+    }
     if let Some(dsp) = asked.path.strip_prefix("/dsp")
         && let Some(route) = match_route(&asked.method, dsp)
     {

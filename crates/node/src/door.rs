@@ -4,6 +4,7 @@ use crate::egress::Egress;
 use std::future::Future;
 use std::pin::Pin;
 use twinpact_identity::partners::PeerIdentity;
+use twinpact_model::problem::Problem;
 
 /// A partner's request, as far as HTTP goes.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ pub struct Asked {
     pub assertion: Option<String>,
     /// The body.
     pub body: Vec<u8>,
+    /// Why the request could not be read whole: it is refused with this, and on record as it is.
+    pub fault: Option<Problem>,
 }
 
 /// An answer that is under way.

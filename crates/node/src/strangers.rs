@@ -1,5 +1,5 @@
-//! Who was turned away at the federation door before we knew who it was or what it asked, counted
-//! by kind.
+//! Who was turned away at the federation door before we knew who it was or what it asked, or
+//! because it asks too much, counted by kind.
 //!
 //! A stranger costs a number and never an entry of its own: what was counted becomes one local
 //! entry a minute, and none while nothing is counted, so that nobody without a name can fill the
@@ -40,7 +40,9 @@ pub enum Away {
     Route,
     /// A caller without a certificate took too long.
     NamelessLate,
-    /// A request that cannot be read, or that is too large; a partner's too.
+    /// A partner asks more often than one partner may.
+    PartnerRate,
+    /// A request that cannot be read as HTTP, or a nameless one that cannot be read.
     Unreadable,
     /// The answer was not read in time.
     Unread,
@@ -58,6 +60,7 @@ impl Away {
         Away::PartnersFull,
         Away::Route,
         Away::NamelessLate,
+        Away::PartnerRate,
         Away::Unreadable,
         Away::Unread,
     ];
@@ -81,6 +84,7 @@ impl Away {
             Away::PartnersFull => "full.partners",
             Away::Route => "nameless.route",
             Away::NamelessLate => "nameless.late",
+            Away::PartnerRate => "partner.rate",
             Away::Unreadable => "request.unreadable",
             Away::Unread => "answer.unread",
         }

@@ -150,6 +150,9 @@ impl Door for Echo {
     fn answer(&self, asked: Asked) -> Answering<'_> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         Box::pin(async move {
+            if let Some(fault) = asked.fault {
+                return fault.into();
+            }
             match asked.query.as_deref() {
                 Some("stuck") => {
                     self.entered.notify_one();

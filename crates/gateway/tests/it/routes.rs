@@ -128,7 +128,8 @@ fn partner(office: &Office) -> PeerIdentity {
 async fn kind(office: &Office, peer: Option<PeerIdentity>, method: &str, path: &str) -> String {
     let (method, path) = (method.to_owned(), path.to_owned());
     let (query, bearer, assertion) = (None, None, None);
-    let asked = Asked { peer, method, path, query, bearer, assertion, body: Vec::new() };
+    let asked =
+        Asked { peer, method, path, query, bearer, assertion, body: Vec::new(), fault: None };
     match office.node.answer(asked).await {
         Egress::Permitted(_) => "Permitted".to_owned(),
         Egress::Protocol { .. } => "Protocol".to_owned(),

@@ -217,6 +217,7 @@ async fn pull(operator: &Operator, maker: &open::NodeParts, pid: &str, token: &s
         bearer: Some(token.to_owned()),
         assertion: Some(signed.unwrap()),
         body: Vec::new(),
+        fault: None,
     };
     match node.answer(asked).await {
         Egress::Permitted(_) => String::new(),
@@ -284,6 +285,7 @@ async fn a_refreshed_token_retires_the_old_one_when_it_is_used() {
             bearer: None,
             assertion: None,
             body: Vec::new(),
+            fault: None,
         };
         let Egress::Protocol { message: Some(message), .. } =
             operator.parts.node.answer(asked).await

@@ -67,6 +67,7 @@ impl Operator {
             bearer: None,
             assertion: None,
             body: body.to_vec(),
+            fault: None,
         };
         let (status, body) = match self.parts.node.answer(asked).await {
             Egress::Protocol { status, message } => {
