@@ -20,7 +20,7 @@ use twinpact_identity::spiffe::{SpiffeId, TrustDomain};
 use twinpact_identity::tls::Presented;
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
-use twinpact_model::{Did, codes};
+use twinpact_model::{Did, WallTime, codes};
 use twinpact_store::directory::Directory;
 use twinpact_store::forest::LOCAL;
 use twinpact_store::vfs::{RealDisk, Vfs};
@@ -150,6 +150,21 @@ pub fn renew(node: &Node) -> Result<(), Problem> {
     }
     let id = SpiffeId::of_node(node.identity.issuing.trust_domain(), "node")?;
     node.presented.replace(&node.identity.issuing.issue_node(&id, now)?)
+}
+
+/// Makes a new issuing CA with the root's key, which may lie anywhere, and tells until when it is
+/// good. Partners need to do nothing: they have pinned the root.
+///
+/// # Errors
+/// `store.locked` while a node runs there; `identity.*` with what is wrong with the key.
+pub fn renew_issuing(path: &Path, root_key: Option<&Path>) -> Result<WallTime, Problem> {
+    let disk: Arc<dyn Vfs> = Arc::new(RealDisk);
+    // The lock is held until the new CA is written.
+    let _directory = Directory::open(disk, path)?;
+    let files = IdentityFiles::new(path.join("identity"));
+    let own = files.root_key_path();
+    let now = Clocks::new(PolicyClock::System).wall();
+    Ok(files.renew_issuing(root_key.unwrap_or(&own), now)?.not_after())
 }
 
 fn read_config(disk: &dyn Vfs, path: &Path) -> Result<Config, Problem> {

@@ -71,6 +71,9 @@ pub(crate) enum Command {
     /// Whom a verifier trusts.
     #[command(subcommand)]
     Trust(Trust),
+    /// The organisation's certificate authority.
+    #[command(subcommand)]
+    Ca(Ca),
     /// Check a proof, offline.
     Verify(Verify),
     /// Print the page of an error code.
@@ -85,6 +88,18 @@ pub(crate) struct Dir {
     /// The node's directory.
     #[arg(long, short, env = "TWINPACT_DIR", default_value = ".twinpact")]
     pub(crate) dir: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ca {
+    /// Make a new issuing CA, good for a year; the node must not be running.
+    Renew {
+        #[command(flatten)]
+        dir: Dir,
+        /// The key file of the root; identity/root.key when it is still there.
+        #[arg(long)]
+        root: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -1,8 +1,9 @@
-//! `init`: the directory of a new node.
+//! `init`: the directory of a new node; `ca renew`: a new issuing CA in it.
 
-use crate::cli::Init;
+use crate::cli::{Dir, Init};
 use crate::output::Output;
 use serde_json::json;
+use std::path::Path;
 use std::process::ExitCode;
 use twinpact_model::Did;
 use twinpact_model::problem::Problem;
@@ -23,5 +24,14 @@ pub(crate) fn init(arguments: &Init, out: Output) -> Result<ExitCode, Problem> {
     out.result(&made, |_| format!("{organisation} has its node in {}", dir.display()));
     out.say("keep identity/root.key offline; it is needed once a year");
     out.next(&format!("twinpact model apply MODEL.toml --dir {}", dir.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn renew(dir: &Dir, root: Option<&Path>, out: Output) -> Result<ExitCode, Problem> {
+    let dir = &dir.dir;
+    let until = open::renew_issuing(dir, root)?.0;
+    let made = json!({ "directory": dir, "until": until.to_string() });
+    out.result(&made, |_| format!("the new issuing CA is good until {until}"));
+    out.next(&format!("twinpact serve --dir {}", dir.display()));
     Ok(ExitCode::SUCCESS)
 }

@@ -14,7 +14,7 @@ mod trust;
 mod twin;
 mod verify;
 
-use crate::cli::Command;
+use crate::cli::{Ca, Command};
 use crate::demo;
 use crate::output::Output;
 use std::process::ExitCode;
@@ -41,6 +41,7 @@ pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Prob
         Command::Clock(command) => oversight::clock(command, *out).await,
         Command::Proof(command) => proof::run(command, *out).await,
         Command::Trust(command) => trust::run(command, *out).await,
+        Command::Ca(Ca::Renew { dir, root }) => init::renew(&dir, root.as_deref(), *out),
         Command::Verify(arguments) => verify::verify(&arguments, *out),
         Command::Explain(arguments) => explain::explain(&arguments, *out),
         Command::Demo(arguments) => demo::demo(&arguments, *out),

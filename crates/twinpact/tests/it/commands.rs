@@ -219,6 +219,7 @@ fn a_directory_that_another_process_has_is_left_alone() {
         ("twin list --dir node", "store.locked"),
         ("ingest rows.csv --map map.toml --dir node", "store.locked"),
         ("model apply model.toml --dir node", "store.locked"),
+        ("ca renew --dir node", "store.locked"),
         ("init --dir node --local test", "store.exists"),
     ] {
         let done = world.run(line);
@@ -237,4 +238,32 @@ fn every_code_is_explained() {
         assert_eq!(done.code, 0, "{}", code.name);
         assert!(done.stdout.contains("## What to do"), "{}", code.name);
     }
+}
+
+#[test]
+fn the_issuing_ca_is_renewed_with_the_root_key_wherever_it_lies() {
+    let world = World::empty();
+    for node in ["ours", "theirs"] {
+        assert_eq!(world.run(&format!("init --dir {node} --local {node}")).code, 0);
+    }
+    let issuing = || std::fs::read(world.path("ours/identity/issuing.pem")).unwrap();
+    let first = issuing();
+    let renewed = world.json("ca renew --dir ours");
+    assert!(renewed["until"].as_str().unwrap().ends_with('Z'), "{renewed}");
+    assert_ne!(issuing(), first);
+    std::fs::rename(world.path("ours/identity/root.key"), world.path("stick.key")).unwrap();
+    let second = issuing();
+    for (line, code) in [
+        ("ca renew --dir ours", "identity.missing"),
+        ("ca renew --dir ours --root theirs/identity/root.key", "identity.mismatch"),
+        ("ca renew --dir ours --root theirs/twinpact.toml", "identity.file"),
+        ("ca renew --dir nothing", "store.missing"),
+    ] {
+        let done = world.run(line);
+        assert_eq!(done.error(), code, "{line}: {}", done.stderr);
+        assert_eq!(issuing(), second, "{line}");
+    }
+    assert_eq!(world.run("ca renew --dir ours --root stick.key").code, 0);
+    assert_ne!(issuing(), second);
+    assert_eq!(world.run("twin list --dir ours").code, 0, "the node opens with it");
 }
