@@ -28,8 +28,6 @@ pub const TICK_GAP: Duration = Duration::from_millis(50);
 pub const IDLE_TICK: Duration = Duration::from_secs(1);
 /// The most turns that share a frame.
 const MAX_TURNS: usize = 256;
-/// A frame is closed when it has grown to this many bytes.
-const FRAME_BYTES: usize = 4 << 20;
 /// The retention class of what is about no twin.
 pub const CONTROL_CLASS: &str = "control";
 
@@ -310,7 +308,7 @@ impl Writer {
         let (mut woken, mut durable) = (false, Ok(None));
         // Once it has stopped, the turns that are left are told so, and none is run.
         while let Ok(state) = guard.as_mut() {
-            while state.store.staged_bytes() < FRAME_BYTES
+            while !state.store.is_full()
                 && let Some(job) = jobs.pop_front()
             {
                 let turn = Turn { shared: state, clocks: &self.clocks };

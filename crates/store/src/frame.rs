@@ -14,6 +14,33 @@ pub const SEGMENT_HEAD: usize = 4096;
 pub const VERSION: u16 = 1;
 /// The largest frame in bytes.
 pub const MAX_FRAME: usize = 32 << 20;
+/// A frame that has grown to this many bytes of entries takes no other turn.
+pub const FRAME_BYTES: usize = 4 << 20;
+/// The most bytes of entries that one turn may add to a frame, whatever others have added.
+pub const MAX_TURN_BYTES: usize = 16 << 20;
+/// The most trees of one log: the first frame of a segment has the state of all of them.
+pub const MAX_TREES: u32 = 8_192;
+
+/// What an entry takes in a frame besides its sealed payload: tree, subject, bucket, commitment and
+/// a length.
+pub(crate) const ENTRY_BYTES: usize = 4 + 8 + 4 + 32 + 4;
+/// Magic, length, check sum, version, flags, sequence number, count, time, and the tick.
+const HEAD_BYTES: usize = 12 + 2 + 2 + 8 + 4 + 8 + 16;
+/// Every tree opened in one frame: their number, and number and id of each.
+const OPENS_BYTES: usize = 4 + MAX_TREES as usize * 20;
+/// A tree of fewer than 2^40 leaves has at most so many full subtrees. A log that has more would
+/// be larger than 100 TB.
+const MAX_FRONTIER: usize = 40;
+/// All trees and the anchor: how many, and of each number, id, size and frontier.
+const STATE_BYTES: usize = 4 + (MAX_TREES as usize + 1) * (4 + 16 + 8 + 4 + 32 * MAX_FRONTIER);
+
+// A frame never passes its bound: what others staged is below `FRAME_BYTES` when a turn comes, so
+// 4 MiB + 16 MiB of entries, 10.3 MiB of state and 0.2 MiB of head and opened trees are at most
+// 30.4 MiB of the 32.
+const _: () = assert!(
+    FRAME_BYTES + MAX_TURN_BYTES + STATE_BYTES + OPENS_BYTES + HEAD_BYTES <= MAX_FRAME,
+    "a frame could be larger than what is read back"
+);
 
 const SEGMENT_MAGIC: &[u8; 8] = b"TWINLOG\n";
 /// What every frame begins with.
@@ -333,8 +360,9 @@ pub fn later_frame(bytes: &[u8], seq: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{
-        BadFrame, BadHead, Frame, Opens, SealedEntry, SegmentHead, Tick, TreeState, bad_frame,
-        later_frame, seal_head,
+        BadFrame, BadHead, ENTRY_BYTES, FRAME_BYTES, Frame, MAX_FRAME, MAX_FRONTIER, MAX_TREES,
+        MAX_TURN_BYTES, Opens, SealedEntry, SegmentHead, Tick, TreeState, bad_frame, later_frame,
+        seal_head,
     };
     use proptest::prelude::*;
 
@@ -375,6 +403,27 @@ mod tests {
             bytes.extend_from_slice(b"more");
             assert_eq!(Frame::decode(&bytes), Some((frame, length)));
         }
+    }
+
+    /// Nearly full when a turn of the largest size comes, with every tree opened and stated.
+    #[test]
+    fn the_largest_frame_reads_as_written() {
+        let mut largest = frame();
+        let id = [1; 16];
+        let frontier = vec![[1; 32]; MAX_FRONTIER];
+        largest.opens = (1..=MAX_TREES).map(|tree| Opens { tree, id }).collect();
+        let state = |tree| TreeState { tree, id, size: 1 << 39, frontier: frontier.clone() };
+        largest.state = Some((0..=MAX_TREES).map(state).collect());
+        let entry = |bytes: usize| SealedEntry {
+            sealed: vec![7; bytes - ENTRY_BYTES],
+            ..largest.entries[0].clone()
+        };
+        largest.entries = vec![entry(FRAME_BYTES - 1), entry(MAX_TURN_BYTES)];
+        let bytes = largest.encode();
+        let parts = super::STATE_BYTES + super::OPENS_BYTES + super::HEAD_BYTES;
+        assert_eq!(bytes.len(), FRAME_BYTES - 1 + MAX_TURN_BYTES + parts);
+        assert!(bytes.len() <= MAX_FRAME);
+        assert_eq!(Frame::decode(&bytes), Some((largest, bytes.len())));
     }
 
     #[test]

@@ -9,8 +9,8 @@
 
 use crate::directory::Directory;
 use crate::frame::{
-    BadFrame, BadHead, FRAME_HEAD, Frame, SEGMENT_HEAD, SegmentHead, bad_frame, frame_length,
-    later_frame,
+    BadFrame, BadHead, FRAME_HEAD, Frame, MAX_FRAME, SEGMENT_HEAD, SegmentHead, bad_frame,
+    frame_length, later_frame,
 };
 use crate::keystore::{damaged, newer, refused};
 use crate::vfs::{VfsFile, read_all};
@@ -163,7 +163,8 @@ impl Log {
     /// Appends one frame at [`next_place`](Self::next_place) and makes it durable.
     ///
     /// # Errors
-    /// `store.stopped` after an earlier failure; `store.io` on this one, and the log has stopped.
+    /// `store.stopped` after an earlier failure; `store.io` on this one, or `internal` when the frame
+    /// is larger than [`MAX_FRAME`], and the log has stopped.
     pub fn append(&mut self, frame: &Frame) -> Result<(), Problem> {
         self.check()?;
         self.write(frame).inspect_err(|_| self.stopped = true)
@@ -174,6 +175,10 @@ impl Log {
             self.open_segment(self.segment + 1)?;
         }
         let bytes = frame.encode();
+        if bytes.len() > MAX_FRAME {
+            // The bounds of what goes into a frame exclude it; it could never be read again.
+            return Err(Problem::new(codes::INTERNAL, "a frame is larger than a frame may be"));
+        }
         let path = self.segment_path(self.segment);
         let file = self.files.get_mut(&self.segment).ok_or_else(|| damaged("log", 0))?;
         file.append(&bytes).and_then(|()| file.sync()).map_err(|e| refused(&path, &e))?;

@@ -2,7 +2,9 @@
 
 use crate::directory::Directory;
 use crate::forest::{DECISIONS, EVENTS, Forest, LOCAL, TreeNo, inconsistent};
-use crate::frame::{Frame, MAX_FRAME, Opens, SealedEntry, Tick};
+use crate::frame::{
+    ENTRY_BYTES, FRAME_BYTES, Frame, MAX_TREES, MAX_TURN_BYTES, Opens, SealedEntry, Tick,
+};
 use crate::keystore::{Keystore, Meaning};
 use crate::log::{Log, Place};
 use crate::payload;
@@ -12,7 +14,7 @@ use twinpact_model::entry::{Attribute, Entry};
 use twinpact_model::problem::Problem;
 use twinpact_model::time::Timestamp;
 use twinpact_model::{Did, codes};
-use twinpact_proof::anchor::{MAX_SLOTS, TreeId};
+use twinpact_proof::anchor::TreeId;
 use twinpact_proof::commit::{Point, Seed, commit, points_lexical};
 use twinpact_proof::digest::{Digest, sha256};
 
@@ -86,8 +88,6 @@ pub struct Store {
     staged_bytes: usize,
 }
 
-/// What an entry takes in a frame besides its sealed payload.
-const ENTRY_BYTES: usize = 52;
 const ANCHOR_KEY: &str = "anchor";
 const IDEMPOTENCY_KEY: &str = "idempotency";
 
@@ -163,24 +163,29 @@ impl Store {
         Store { directory, log, keys, sealer, forest, staged, staged_bytes }
     }
 
-    /// Puts drafts into the frame that the next [`commit`](Self::commit) makes durable, all of them
-    /// or none. Until then nothing that was staged may be shown to anybody.
+    /// Puts the drafts of one turn into the frame that the next [`commit`](Self::commit) makes
+    /// durable, all of them or none. Until then nothing that was staged may be shown to anybody.
+    /// Whoever stages commits first when [`is_full`](Self::is_full).
     ///
     /// # Errors
-    /// `input.too_large` when an entry or the frame is beyond its bound, `store.stopped`; nothing
-    /// has changed.
+    /// `input.too_large` when an entry is beyond its bound or the drafts are more than
+    /// [`MAX_TURN_BYTES`], whatever other turns have staged; `store.stopped`; `internal` when the
+    /// frame is full. Nothing has changed.
     pub fn stage(&mut self, drafts: Vec<Draft>) -> Result<Vec<Committed>, Problem> {
         self.log.check()?;
+        if self.is_full() {
+            return Err(internal("the frame is full and has to be committed first"));
+        }
         let mut frame = Frame::default();
         let mut plain = Vec::with_capacity(drafts.len());
         for draft in drafts {
             plain.push(self.seal_draft(draft, &mut frame)?);
         }
         let size: usize = frame.entries.iter().map(|e| e.sealed.len() + ENTRY_BYTES).sum();
-        if self.staged_bytes + size > MAX_FRAME / 2 {
+        if size > MAX_TURN_BYTES {
             return Err(Problem::new(
                 codes::INPUT_TOO_LARGE,
-                format!("one commit of {size} bytes is beyond the bound of {}", MAX_FRAME / 2),
+                format!("one commit of {size} bytes is beyond the bound of {MAX_TURN_BYTES}"),
             )
             .hint("send smaller batches"));
         }
@@ -201,11 +206,12 @@ impl Store {
     /// Opens a new tree with the next [`commit`](Self::commit) and gives its number and id.
     ///
     /// # Errors
-    /// `input.too_large` when there are too many trees.
+    /// `input.too_large` when there are [`MAX_TREES`].
     pub fn open_tree(&mut self) -> Result<(TreeNo, TreeId), Problem> {
         let opens = Opens { tree: self.forest.next_tree(), id: random_array()? };
-        if u64::from(opens.tree) > MAX_SLOTS {
-            return Err(Problem::new(codes::INPUT_TOO_LARGE, "there are too many trees"));
+        if opens.tree > MAX_TREES {
+            let why = format!("the log has {MAX_TREES} trees, and more are not possible");
+            return Err(Problem::new(codes::INPUT_TOO_LARGE, why));
         }
         self.begin_frame();
         self.forest.open(opens)?;
@@ -232,10 +238,11 @@ impl Store {
         !self.staged.entries.is_empty() || !self.staged.opens.is_empty()
     }
 
-    /// How many bytes wait to be made durable, about.
+    /// Whether so much waits to be made durable that no other turn may be added: entries of
+    /// [`FRAME_BYTES`] or more.
     #[must_use]
-    pub fn staged_bytes(&self) -> usize {
-        self.staged_bytes
+    pub fn is_full(&self) -> bool {
+        self.staged_bytes >= FRAME_BYTES
     }
 
     /// Makes what was staged durable as one frame, with an anchor leaf when a time for it is given,
@@ -463,6 +470,7 @@ mod tests {
     use super::{Draft, ItemPoint, Opened, Store, Subject};
     use crate::directory::{CONFIG_FILE, Directory};
     use crate::forest::{EVENTS, LOCAL};
+    use crate::frame::{ENTRY_BYTES, FRAME_BYTES, Frame, MAX_TREES, MAX_TURN_BYTES};
     use crate::vfs::RealDisk;
     use std::path::Path;
     use std::sync::Arc;
@@ -574,6 +582,64 @@ mod tests {
         let refused = append(&mut store, vec![draft(EVENTS, 1), big]).unwrap_err();
         assert_eq!(refused.code.name, "input.too_large");
         append(&mut store, vec![draft(EVENTS, 1)]).unwrap();
+        drop(store);
+        assert_eq!(reopen(dir.path()).unwrap().1.len(), 1);
+    }
+
+    /// A draft that takes exactly so many bytes in a frame, found from what a smaller one takes.
+    fn sized(store: &mut Store, bytes: usize) -> Draft {
+        let of = |length: usize| {
+            let mut one = draft(LOCAL, 1);
+            one.entry.what = vec![Attribute::new("note", "string", "x".repeat(length))];
+            one
+        };
+        let mut frame = Frame::default();
+        store.seal_draft(of(1 << 20), &mut frame).unwrap();
+        let rest = frame.entries[0].sealed.len() + ENTRY_BYTES - (1 << 20);
+        of(bytes - rest)
+    }
+
+    #[test]
+    fn a_turn_has_a_bound_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = create(dir.path());
+        let largest = sized(&mut store, MAX_TURN_BYTES);
+        let larger = sized(&mut store, MAX_TURN_BYTES + 1);
+        let nearly = sized(&mut store, FRAME_BYTES - 1);
+        let small = sized(&mut store, FRAME_BYTES);
+        let refused = |store: &mut Store, draft: &Draft| {
+            store.stage(vec![draft.clone()]).err().map(|p| p.code.name)
+        };
+        // Just above it, when nothing is staged and when others have staged.
+        assert_eq!(refused(&mut store, &larger), Some("input.too_large"));
+        assert_eq!(refused(&mut store, &nearly), None);
+        assert_eq!(refused(&mut store, &larger), Some("input.too_large"));
+        assert!(!store.is_full());
+        // Just at it, however much others have staged before the frame is full.
+        assert_eq!(refused(&mut store, &largest), None);
+        assert!(store.is_full());
+        assert_eq!(refused(&mut store, &draft(LOCAL, 1)), Some("internal"));
+        store.commit(Some(now()), now()).unwrap();
+        assert_eq!(refused(&mut store, &small), None);
+        assert!(store.is_full());
+        store.commit(Some(now()), now()).unwrap();
+        drop(store);
+        let lengths = |entries: Vec<Opened>| -> Vec<usize> {
+            entries.iter().map(|e| e.entry.get("note").unwrap().len()).collect()
+        };
+        let staged = [&nearly, &largest, &small].map(|d| d.entry.get("note").unwrap().len());
+        assert_eq!(lengths(reopen(dir.path()).unwrap().1), staged);
+    }
+
+    #[test]
+    fn trees_have_a_bound() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = create(dir.path());
+        while store.forest().next_tree() <= MAX_TREES {
+            store.open_tree().unwrap();
+        }
+        assert_eq!(store.open_tree().map_err(|p| p.code.name), Err("input.too_large"));
+        append(&mut store, vec![draft(MAX_TREES, 1)]).unwrap();
         drop(store);
         assert_eq!(reopen(dir.path()).unwrap().1.len(), 1);
     }
