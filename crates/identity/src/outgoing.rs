@@ -11,8 +11,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use twinpact_model::{Problem, codes};
 
-/// The longest URL, in bytes.
-pub const MAX_URL_BYTES: usize = 2048;
+/// The longest URL, in bytes: there is room for the longest identifier, percent-encoded, in a query.
+pub const MAX_URL_BYTES: usize = 8192;
 /// The longest host name, in bytes (RFC 1035 §2.3.4).
 pub const MAX_HOST_BYTES: usize = 253;
 /// The longest label of a host name, in bytes.
@@ -80,7 +80,7 @@ impl Target {
     pub fn parse(url: &str) -> Result<Self, Problem> {
         let bad = |why: &str| bad_url(why, url);
         if url.len() > MAX_URL_BYTES {
-            return Err(bad("the address is longer than 2048 bytes"));
+            return Err(bad("the address is longer than 8192 bytes"));
         }
         let (scheme, rest) = match url.split_once("://") {
             Some(("https", rest)) => (Scheme::Https, rest),
