@@ -281,6 +281,7 @@ impl Contract {
             rows: self.row_filter.clone(),
             since: None,
             until: None,
+            after: None,
         })
     }
 

@@ -139,6 +139,7 @@ fn wanted(agreement: String) -> Pull {
         place: Some("FR".to_owned()),
         since: None,
         until: None,
+        after: None,
     }
 }
 

@@ -19,4 +19,4 @@ pub use problem::{Class, Code, Fault, Problem};
 pub use schedule::Schedule;
 pub use time::{PolicyTime, Timestamp, WallTime};
 pub use type_model::{AttributeModel, Datatype, Merge, ModelRef, TypeModel};
-pub use view::{Column, Row, Selection, View};
+pub use view::{Column, Cursor, PageBounds, Row, Selection, View};

@@ -19,6 +19,7 @@ use twinpact_identity::partners::PeerIdentity;
 use twinpact_identity::token::TokenDigest;
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
+use twinpact_model::view::{Cursor, PageBounds};
 use twinpact_model::{PolicyTime, Timestamp, View, WallTime, codes};
 use twinpact_policy::{
     Action, AgreementFacts, Assertion, Caller, Decision, Grant, Outcome, Permitted, Request, decide,
@@ -44,6 +45,8 @@ pub struct Ask {
     pub since: Option<Timestamp>,
     /// Only rows before then.
     pub until: Option<Timestamp>,
+    /// Only the page that begins behind this place.
+    pub after: Option<Cursor>,
     /// The sizes of our anchor and of the ledger that the asker saw last.
     pub seen: (Option<u64>, Option<u64>),
 }
@@ -164,10 +167,11 @@ fn fresh_token(fold: &Fold, ask: &Ask) -> Option<NewEntry> {
     fresh.then(|| tokens::used(ask.peer.did.as_str(), &digest))
 }
 
-/// The asker may narrow the view in time, never widen it.
+/// The asker may narrow the view in time and go on behind a place, never widen it.
 fn narrowed(mut facts: AgreementFacts, ask: &Ask) -> AgreementFacts {
     facts.selection.since = ask.since;
     facts.selection.until = ask.until;
+    facts.selection.after.clone_from(&ask.after);
     facts
 }
 
@@ -213,8 +217,9 @@ fn deliver(
     let (document, ledger) =
         (agreement.document.clone().ok_or_else(missing)?, agreement.ledger.ok_or_else(missing)?);
     let agreement_id = agreement.id;
-    let rows = fold.twins.view(grant.selection());
-    let view = View { id: facts.target.clone(), columns: grant.selection().columns.clone(), rows };
+    let (rows, next) = fold.twins.view(grant.selection(), PageBounds::DELIVERY);
+    let (id_of_view, columns) = (facts.target.clone(), grant.selection().columns.clone());
+    let view = View { id: id_of_view, columns, rows, next };
     let view = grant.apply(view, now, facts.epoch)?;
     let items = points(view.get());
     let bytes = items.iter().map(|point| point.lexical.len() as u64).sum();

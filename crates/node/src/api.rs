@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use twinpact_model::Timestamp;
 use twinpact_model::type_model::ModelRef;
+use twinpact_model::view::Cursor;
 
 /// The answer to `POST /models`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -219,26 +220,29 @@ pub struct Pull {
     /// Only rows before this time.
     #[serde(default)]
     pub until: Option<Timestamp>,
+    /// Only rows behind this place: where a pull that was refused on the way had come to.
+    #[serde(default)]
+    pub after: Option<Cursor>,
 }
 
-/// What a pull brought.
+/// What a pull brought: all of its pages together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pulled {
-    /// The receipt: `twinpact receipt export` writes its proof.
-    pub receipt: String,
+    /// The receipts, one for each page: `twinpact receipt export` writes the proof of one.
+    pub receipts: Vec<String>,
     /// The agreement.
     pub agreement: String,
     /// How many rows.
     pub rows: usize,
     /// The bytes of the rows.
     pub bytes: u64,
-    /// The time of the first row, when there is one.
+    /// The earliest time of a row, when there is one.
     pub first: Option<Timestamp>,
-    /// The time of the last row.
+    /// The latest time of a row.
     pub last: Option<Timestamp>,
-    /// By when the copy is to be deleted.
-    pub delete_by: Option<String>,
-    /// The level at which the receipt was verified before the copy was stored.
+    /// By when the copy is to be deleted, the first page of it.
+    pub delete_by: Option<Timestamp>,
+    /// The lowest level at which a receipt was verified before its page was stored.
     pub level: String,
 }
 

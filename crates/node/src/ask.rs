@@ -15,6 +15,7 @@ use twinpact_dsp::route::{Endpoint, match_route};
 use twinpact_identity::partners::PeerIdentity;
 use twinpact_model::entry::{Attribute, Kind};
 use twinpact_model::problem::Problem;
+use twinpact_model::view::Cursor;
 use twinpact_model::{Timestamp, codes};
 
 /// How much of a method and of a path is written into the log, in characters.
@@ -157,6 +158,7 @@ fn ask(asked: &Asked, transfer: &str) -> Option<Ask> {
         assertion: asked.assertion.clone(),
         since: None,
         until: None,
+        after: None,
         seen: (None, None),
     };
     for pair in asked.query.as_deref().unwrap_or_default().split('&').filter(|p| !p.is_empty()) {
@@ -165,12 +167,27 @@ fn ask(asked: &Asked, transfer: &str) -> Option<Ask> {
         match name {
             "since" => ask.since = Some(Timestamp::parse(&value).ok()?),
             "until" => ask.until = Some(Timestamp::parse(&value).ok()?),
+            "after" => ask.after = Some(Cursor::parse(&value).ok()?),
             "anchor" => ask.seen.0 = Some(value.parse().ok()?),
             "ledger" => ask.seen.1 = Some(value.parse().ok()?),
             _ => return None,
         }
     }
     Some(ask)
+}
+
+/// Percent-encoding (RFC 3986 §2.1) of a value in a query: all but unreserved characters.
+pub(crate) fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(char::from(byte));
+            }
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
 }
 
 /// Percent-decoding (RFC 3986 §2.1); `None` when it is not well-formed UTF-8.
@@ -191,4 +208,24 @@ fn decoded(text: &str) -> Option<String> {
 
 fn unknown() -> Problem {
     Problem::new(codes::ROUTE_UNKNOWN, "there is no such route")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{decoded, encoded};
+
+    #[test]
+    fn what_is_encoded_is_decoded() {
+        for (text, expect) in [
+            ("", ""),
+            ("2015-07-27T05:00:00Z~1~urn:a", "2015-07-27T05%3A00%3A00Z~1~urn%3Aa"),
+            ("urn:a&after=b%41+é", "urn%3Aa%26after%3Db%2541%2B%C3%A9"),
+        ] {
+            assert_eq!(encoded(text), expect);
+            assert_eq!(decoded(expect).as_deref(), Some(text));
+        }
+        for bad in ["%", "%4", "%4g", "%FF"] {
+            assert_eq!(decoded(bad), None, "{bad}");
+        }
+    }
 }

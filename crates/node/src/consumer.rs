@@ -11,7 +11,8 @@ use crate::ids;
 use crate::negotiate::opened_negotiation;
 use crate::open::Node;
 use crate::outbox::call;
-use crate::{agreements, receipts};
+use crate::pages::{self, MAX_PAGES, Page};
+use crate::{agreements, ask, receipts};
 use serde_json::Value;
 use std::time::Duration;
 use twinpact_contract::text;
@@ -19,6 +20,7 @@ use twinpact_dsp::message::{CatalogRequest, Offer};
 use twinpact_dsp::negotiation::{self, Opening};
 use twinpact_dsp::{MAX_CATALOG_BYTES, Message, Role};
 use twinpact_model::problem::Problem;
+use twinpact_model::view::Cursor;
 use twinpact_model::{Timestamp, codes};
 use twinpact_policy::State;
 use twinpact_proof::commit::{Point, points_lexical, read_attribute};
@@ -29,8 +31,10 @@ use twinpact_proof::{Bundle, Level, Verdict, to_hex, verify};
 
 /// How long a command waits for a partner; the node goes on trying after it.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The most bytes of a delivery.
-const MAX_DELIVERY_BYTES: usize = 64 << 20;
+/// The most bytes of a delivery, one page with its proof. A page has 4 MiB of rows, or one row of at
+/// most the 8 MiB of a batch; its proof has some 100 KiB. What is read fits the 16 MiB that one turn
+/// may log: it is logged as it came, with less than 1 KiB for every 4,000 rows or 512 KiB.
+pub(crate) const MAX_DELIVERY_BYTES: usize = 12 << 20;
 
 /// A partner's catalogue.
 ///
@@ -113,27 +117,50 @@ fn agreed(fold: &Fold, pid: &str) -> Option<Result<String, Problem>> {
     }
 }
 
-/// Fetches a view under an agreement: transfer, request with assertion, verification, copy and
-/// pins.
+/// Fetches a view under an agreement, page by page; each page is stored before the next is asked
+/// for.
 ///
 /// # Errors
-/// The partner's refusal with its sentence; `exchange.proof` when the delivery proves something
-/// else, and nothing is stored.
+/// The partner's refusal with its sentence; `exchange.proof` when a page proves something else or
+/// does not go on where it must, and nothing of it is stored. The pages before it stay: then the
+/// sentence says how many, and the hint how to go on.
 pub async fn pull(node: &Node, pull: &Pull) -> Result<Pulled, Problem> {
     let (id, at_id, peer) = node.partition.read(|fold, _| granted(fold, &pull.agreement))??;
+    let (mut pages, mut wanted) = (Vec::<Page>::new(), pull.clone());
+    loop {
+        let page = match pages.len() {
+            MAX_PAGES => Err(broken(&format!("there are more than {MAX_PAGES} pages"))),
+            _ => fetch(node, &wanted, (&id, &at_id), &peer).await,
+        };
+        let page = page.map_err(|why| pages::stopped(why, &pages, wanted.after.as_ref()))?;
+        wanted.after.clone_from(&page.next);
+        pages.push(page);
+        if wanted.after.is_none() {
+            return Ok(pages::total(id, pages));
+        }
+    }
+}
+
+/// Fetches one page: transfer, request with an assertion of its own, verification, copy and pins.
+async fn fetch(
+    node: &Node,
+    pull: &Pull,
+    (id, at_id): (&str, &str),
+    peer: &str,
+) -> Result<Page, Problem> {
     let (purpose, place) = asserted(node, pull)?;
-    let Way { pid, url, token } = channel::open(node, &at_id, &peer).await?;
-    let assertion = assertion::sign(node, &peer, &id, &purpose, &place)?;
-    let url = with_query(node, &url, pull, &id, &peer)?;
+    let Way { pid, url, token } = channel::open(node, at_id, peer).await?;
+    let assertion = assertion::sign(node, peer, id, &purpose, &place)?;
+    let url = with_query(node, &url, pull, id, peer)?;
     let headers =
         vec![("authorization", format!("Bearer {token}")), ("twinpact-assertion", assertion)];
-    let reply = call(node, &peer, "GET", url, headers, Vec::new(), MAX_DELIVERY_BYTES).await?;
+    let reply = call(node, peer, "GET", url, headers, Vec::new(), MAX_DELIVERY_BYTES).await?;
     if reply.status != 200 {
         let problem = denied(&reply.body, reply.status);
-        channel::refused(node, &pid, (&peer, &at_id), &problem).await?;
+        channel::refused(node, &pid, (peer, at_id), &problem).await?;
         return Err(problem);
     }
-    store(node, &reply.body, &id, &peer).await
+    store(node, &reply.body, (id, peer), pull.after.as_ref()).await
 }
 
 /// Identity, `@id` and provider of an agreement that gives us something.
@@ -173,6 +200,8 @@ fn with_query(
     let mut parts = Vec::new();
     parts.extend(pull.since.map(|t| format!("since={t}")));
     parts.extend(pull.until.map(|t| format!("until={t}")));
+    let after = pull.after.as_ref().map(ToString::to_string);
+    parts.extend(after.map(|place| format!("after={}", ask::encoded(&place))));
     let (anchor, ledger) = node.partition.read(|fold, _| {
         let origin = fold.partners.get(peer).map(|p| p.record.origin.clone()).unwrap_or_default();
         let ledger = fold.copies.ledger(agreement).map(|pin| pin.seen.size);
@@ -183,8 +212,13 @@ fn with_query(
     Ok(if parts.is_empty() { url.to_owned() } else { format!("{url}?{}", parts.join("&")) })
 }
 
-/// Verifies a delivery and stores it; nothing is stored that does not verify.
-async fn store(node: &Node, body: &[u8], agreement: &str, peer: &str) -> Result<Pulled, Problem> {
+/// Verifies the page behind that place and stores it; nothing is stored that does not verify.
+async fn store(
+    node: &Node,
+    body: &[u8],
+    (agreement, peer): (&str, &str),
+    after: Option<&Cursor>,
+) -> Result<Page, Problem> {
     let delivery: Value =
         serde_json::from_slice(body).map_err(|_| broken("the delivery is not JSON"))?;
     let text = |name: &str| delivery.get(name).and_then(Value::as_str);
@@ -197,18 +231,16 @@ async fn store(node: &Node, body: &[u8], agreement: &str, peer: &str) -> Result<
     let verdict = verify(proof.as_bytes(), Some(&trust)).map_err(|b| broken(&b.sentence))?;
     let signed = same_delivery(node, &bundle, &verdict, agreement, peer)?;
     let bytes = same_rows(&bundle, &rows, &seed)?;
+    let (next, times) = pages::goes_on(&delivery, after, &rows).map_err(broken)?;
     let receipt = to_hex(&bundle.entry.leaf);
-    let time = |row: &Value| Timestamp::parse(row.get(1)?.as_str()?).ok();
-    let times: Vec<Timestamp> = rows.iter().filter_map(time).collect();
-    let delete_by = signed.delete_by.map(|micros| Timestamp::from_micros(micros).to_string());
+    let delete_by = signed.delete_by.map(Timestamp::from_micros);
     let copy = Copy {
         agreement: agreement.to_owned(),
         proof,
-        delete_by: delete_by.clone().unwrap_or_default(),
+        delete_by: delete_by.map(|t| t.to_string()).unwrap_or_default(),
         parts: Vec::new(),
     };
-    let count = rows.len();
-    let level = verdict.level.name().to_owned();
+    let (count, level) = (rows.len(), verdict.level);
     let (name, peer, under) = (receipt.clone(), peer.to_owned(), agreement.to_owned());
     // In the turn that pins it: two pulls at once cannot pin two histories.
     node.partition
@@ -222,16 +254,7 @@ async fn store(node: &Node, body: &[u8], agreement: &str, peer: &str) -> Result<
             turn.log(entries).map(|_| ())
         })
         .await?;
-    Ok(Pulled {
-        receipt,
-        agreement: agreement.to_owned(),
-        rows: count,
-        bytes,
-        first: times.iter().min().copied(),
-        last: times.iter().max().copied(),
-        delete_by,
-        level,
-    })
+    Ok(Page { receipt, rows: count, bytes, times, delete_by, level, next })
 }
 
 /// Whether the bundle proves a delivery by this partner to us under this agreement.
@@ -373,7 +396,7 @@ pub(crate) fn refused(why: &str) -> Problem {
 }
 
 fn broken(why: &str) -> Problem {
-    Problem::new(codes::EXCHANGE_PROOF, format!("nothing was stored: {why}"))
+    Problem::new(codes::EXCHANGE_PROOF, format!("nothing of this delivery was stored: {why}"))
         .hint("keep this message and talk to the partner")
 }
 

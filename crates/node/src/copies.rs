@@ -10,8 +10,11 @@ use twinpact_model::problem::Problem;
 use twinpact_proof::digest::{Digest, from_hex};
 use twinpact_proof::to_hex;
 
-/// How many rows stand in one record: well below the bound of a lexical form.
+/// The most rows of one record.
 const ROWS_A_RECORD: usize = 4_000;
+/// The most bytes of rows of one record, well below the bound of a lexical form; a row that is
+/// larger has a record of its own.
+const BYTES_A_RECORD: usize = 512 << 10;
 
 /// A size and root that were seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,8 +140,7 @@ pub fn copy(peer: &str, receipt: &str, copy: &Copy, rows: &[serde_json::Value]) 
         Attribute::new("proof", "text", &copy.proof),
     ];
     let mut all = vec![local(Kind::Copy, peer, head)];
-    for part in rows.chunks(ROWS_A_RECORD) {
-        let rows = serde_json::Value::from(part.to_vec()).to_string();
+    for rows in parts(rows) {
         let what =
             vec![Attribute::new("receipt", "text", receipt), Attribute::new("rows", "json", rows)];
         // Sealed by agreement and day, so that a copy can die on its day without anything else.
@@ -147,6 +149,24 @@ pub fn copy(peer: &str, receipt: &str, copy: &Copy, rows: &[serde_json::Value]) 
         all.push(part);
     }
     all
+}
+
+/// The rows as JSON arrays of a size that suits a record.
+fn parts(rows: &[serde_json::Value]) -> Vec<String> {
+    let (mut parts, mut part, mut count) = (Vec::new(), String::new(), 0);
+    for row in rows.iter().map(ToString::to_string) {
+        if count == ROWS_A_RECORD || (count > 0 && part.len() + row.len() + 2 > BYTES_A_RECORD) {
+            parts.push(format!("{}]", std::mem::take(&mut part)));
+            count = 0;
+        }
+        part.push(if count == 0 { '[' } else { ',' });
+        part.push_str(&row);
+        count += 1;
+    }
+    if count > 0 {
+        parts.push(part + "]");
+    }
+    parts
 }
 
 /// The record that pins what was seen of a partner's anchor and of an agreement's ledger.

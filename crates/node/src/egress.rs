@@ -97,8 +97,9 @@ impl From<Problem> for Egress {
 }
 
 impl Delivered {
-    /// The body of a delivery: the rows as the contract names them, by when they are to be deleted,
-    /// and the proof. The only place where a twin value becomes a partner's bytes.
+    /// The body of a delivery: the rows of this page as the contract names them, where the next page
+    /// goes on (null when there is none), by when the rows are to be deleted, and the proof. The only
+    /// place where a twin value becomes a partner's bytes.
     #[must_use]
     pub fn body(&self) -> Value {
         let view = self.view.get();
@@ -112,6 +113,7 @@ impl Delivered {
             "view": view.id,
             "columns": columns,
             "rows": rows,
+            "next": view.next.as_ref().map(ToString::to_string),
             "deleteBy": self.view.delete_by().map(|t| t.0.to_string()),
             "seed": to_hex(&self.seed),
             "proof": self.proof,
@@ -128,10 +130,32 @@ fn hashes(proof: Option<&[Digest]>) -> Value {
 }
 
 /// One delivered item as the ledger commits to it and as it stands in the body: `[twin, time,
-/// values …]`, all text or null.
+/// values …]`, all text or null. As text it has [`Row::bytes`](twinpact_model::Row::bytes) bytes.
 #[must_use]
 pub fn item(row: &twinpact_model::Row) -> Vec<Value> {
     let mut cells = vec![Value::from(row.twin.as_str()), Value::from(row.phen_start.to_string())];
     cells.extend(row.values.iter().map(|v| v.as_deref().map_or(Value::Null, Value::from)));
     cells
+}
+
+#[cfg(test)]
+mod tests {
+    use super::item;
+    use serde_json::Value;
+    use twinpact_model::{Row, Timestamp};
+
+    #[test]
+    fn a_page_is_bound_by_the_bytes_that_leave() {
+        for (micros, value) in [
+            (0, None),
+            (1, Some("514.24")),
+            (-1, Some("")),
+            (1_437_757_190_500_000, Some("a \"quoted\" \\ text\n\u{1}\u{7f} é 風")),
+        ] {
+            let values = vec![value.map(str::to_owned), None];
+            let phen_start = Timestamp::from_micros(micros);
+            let row = Row { twin: "urn:turbine:é".to_owned(), phen_start, values };
+            assert_eq!(Value::from(item(&row)).to_string().len(), row.bytes(), "{row:?}");
+        }
+    }
 }

@@ -27,6 +27,7 @@ pub mod open;
 pub mod organisation;
 pub mod outbound;
 pub mod outbox;
+mod pages;
 pub mod partition;
 pub mod partners;
 pub mod processes;

@@ -53,6 +53,7 @@
 use crate::checks::Asked;
 use std::fmt;
 use twinpact_contract::Duty;
+use twinpact_model::view::{Cursor, PageBounds, in_order};
 use twinpact_model::{PolicyTime, Problem, Row, Selection, Timestamp, View, WallTime, codes};
 use twinpact_proof::digest::Digest;
 
@@ -115,8 +116,9 @@ impl Grant {
         self.wall_until
     }
 
-    /// Holds a view against the grant: its id, its columns, each row's twin, time and width, the
-    /// policy time and the epoch of the agreement as it is now.
+    /// Holds a page of a view against the grant: its id, its columns, each row's twin, time and
+    /// width, that it is the page that was asked for, the policy time and the epoch of the agreement
+    /// as it is now.
     ///
     /// # Errors
     /// `policy.expired` when the grant is not, or no longer, good; `policy.rows` when the view
@@ -138,12 +140,30 @@ impl Grant {
         if let Some(i) = view.rows.iter().position(|row| !self.covers(row)) {
             return rows(&format!("row {i} is not covered by the permit"));
         }
+        if let Some(why) = self.other_page(&view) {
+            return rows(why);
+        }
         let strictest = self.obligations.iter().map(|Duty::Delete { within_s }| *within_s).min();
         let delete_by = strictest.map(|within_s| {
             PolicyTime(now.0.plus_seconds(i64::try_from(within_s).unwrap_or(i64::MAX)))
         });
         let obligations = self.obligations.clone();
         Ok(Permitted { value: view, obligations, delete_by, decision: self.decision })
+    }
+
+    /// Why this is not a page that begins behind the cursor, if it is not.
+    fn other_page(&self, view: &View) -> Option<&'static str> {
+        let after = self.selection.after.as_ref();
+        let bytes = view.rows.iter().map(Row::bytes).sum();
+        if !PageBounds::DELIVERY.hold(view.rows.len(), bytes) {
+            return Some("the page is beyond its bounds");
+        }
+        let places = || view.rows.iter().map(Row::place);
+        if !in_order(after, places()) {
+            return Some("the rows are out of order, or before the place that was asked for");
+        }
+        let ends = view.next.is_none() || view.next == Cursor::behind(after, places());
+        (!ends).then_some("the next page would not go on where this one ends")
     }
 
     fn check_time(&self, now: Timestamp, epoch: u64) -> Result<(), Problem> {

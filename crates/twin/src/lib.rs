@@ -11,4 +11,4 @@ mod read;
 
 pub use decide::{Observation, Outcome, Report, RowOutcome, Source};
 pub use fold::{Fact, Heads, Node, Twins};
-pub use read::{HistoryRow, MAX_VIEW_ROWS, Page};
+pub use read::{HistoryRow, Page};

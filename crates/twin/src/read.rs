@@ -1,12 +1,10 @@
-//! Questions to the state: the history of a twin, the rows of a view.
+//! Questions to the state: the history of a twin, the rows of a view page by page.
 
 use crate::fold::{Fact, Node, Twins};
+use std::ops::Bound;
 use twinpact_model::problem::Problem;
 use twinpact_model::time::Timestamp;
-use twinpact_model::view::{Row, Selection};
-
-/// The most rows of one view; a reader goes on from the last row's time.
-pub const MAX_VIEW_ROWS: usize = 50_000;
+use twinpact_model::view::{Cursor, PageBounds, Row, Selection};
 
 /// One fact of a history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,23 +54,35 @@ impl Twins {
         Ok(Page { rows, total })
     }
 
-    /// The rows of a view: standing facts of the selected twins, by twin and then by time. At most
-    /// [`MAX_VIEW_ROWS`] per call.
+    /// A page of a view: the standing facts of the selected twins, by twin, then by time, then as
+    /// they were recorded, from behind `selection.after` on; and where the next page goes on, if
+    /// rows are left. Twins behind the page are not looked at.
+    ///
+    /// A page ends between two instants of a twin wherever it can: only an instant that has more
+    /// rows than a page is split. So a row that is corrected between two pages shifts no other one.
     #[must_use]
-    pub fn view(&self, selection: &Selection) -> Vec<Row> {
-        let mut rows = Vec::new();
-        for (id, node) in &self.nodes {
-            let chosen = selection.twins.is_empty() || selection.twins.iter().any(|t| t == id);
-            if chosen && node.model.name == selection.model.name {
-                view_rows(id, node, selection, &mut rows);
-            }
-        }
-        rows.truncate(MAX_VIEW_ROWS);
-        rows
+    pub fn view(&self, selection: &Selection, bounds: PageBounds) -> (Vec<Row>, Option<Cursor>) {
+        let after = selection.after.as_ref();
+        let from = after.map_or("", |cursor| cursor.twin.as_str());
+        let rows = self
+            .nodes
+            .range::<str, _>((Bound::Included(from), Bound::Unbounded))
+            .filter(|(id, node)| {
+                node.model.name == selection.model.name
+                    && (selection.twins.is_empty() || selection.twins.contains(id))
+            })
+            .flat_map(|(id, node)| rows_of(id, node, selection));
+        page(after, rows, bounds)
     }
 }
 
-fn view_rows(id: &str, node: &Node, selection: &Selection, rows: &mut Vec<Row>) {
+/// The rows of one twin, in their order, without those before the cursor.
+fn rows_of<'a>(
+    id: &'a str,
+    node: &'a Node,
+    selection: &'a Selection,
+) -> impl Iterator<Item = Row> + 'a {
+    let after = selection.after.as_ref().filter(|cursor| cursor.twin == id);
     let numbers: Vec<Option<u16>> =
         selection.columns.iter().map(|c| node.attribute_number(&c.attribute)).collect();
     let mut facts: Vec<&Fact> = node
@@ -80,16 +90,50 @@ fn view_rows(id: &str, node: &Node, selection: &Selection, rows: &mut Vec<Row>) 
         .iter()
         .filter(|f| f.corrected_by.is_none())
         .filter(|f| inside(f.phen_start, selection.since, selection.until))
-        .filter(|f| selection.rows.as_ref().is_none_or(|open| open.contains(f.phen_start)))
+        .filter(|f| after.is_none_or(|cursor| f.phen_start >= cursor.phen_start))
         .collect();
+    // Facts mostly come in order, which this sort is quick with.
     facts.sort_by_key(|f| (f.phen_start, f.index));
-    for fact in facts.into_iter().take(MAX_VIEW_ROWS) {
-        let values: Vec<Option<String>> =
-            numbers.iter().map(|number| node.value(fact, (*number)?).map(str::to_owned)).collect();
-        if values.iter().any(Option::is_some) {
-            rows.push(Row { twin: id.to_owned(), phen_start: fact.phen_start, values });
+    // The rest is asked of each fact only when a page gets that far.
+    let rows = facts
+        .into_iter()
+        .filter(|f| selection.rows.as_ref().is_none_or(|open| open.contains(f.phen_start)))
+        .filter_map(move |fact| row(id, node, fact, &numbers));
+    let mut delivered = after.map_or(0, |cursor| cursor.delivered);
+    rows.filter(move |row| {
+        let again = delivered > 0 && after.is_some_and(|c| c.phen_start == row.phen_start);
+        delivered -= u64::from(again);
+        !again
+    })
+}
+
+/// What a fact shows in these columns; `None` when that is nothing.
+fn row(id: &str, node: &Node, fact: &Fact, numbers: &[Option<u16>]) -> Option<Row> {
+    let value = |number: &Option<u16>| node.value(fact, (*number)?).map(str::to_owned);
+    let values: Vec<Option<String>> = numbers.iter().map(value).collect();
+    let shown = values.iter().any(Option::is_some);
+    shown.then(|| Row { twin: id.to_owned(), phen_start: fact.phen_start, values })
+}
+
+/// The first of these rows that make a page, and where the others go on.
+fn page(
+    after: Option<&Cursor>,
+    rows: impl Iterator<Item = Row>,
+    bounds: PageBounds,
+) -> (Vec<Row>, Option<Cursor>) {
+    let (mut page, mut bytes) = (Vec::<Row>::new(), 0);
+    for row in rows {
+        bytes += row.bytes();
+        if !bounds.hold(page.len() + 1, bytes) {
+            // Back to the end of the instant before; the first one of a page has to be split.
+            let whole = page.iter().rposition(|r| r.place() != row.place());
+            page.truncate(whole.map_or(page.len(), |last| last + 1));
+            let next = Cursor::behind(after, page.iter().map(Row::place));
+            return (page, next);
         }
+        page.push(row);
     }
+    (page, None)
 }
 
 fn history_row(node: &Node, fact: &Fact) -> HistoryRow {
@@ -110,3 +154,6 @@ fn history_row(node: &Node, fact: &Fact) -> HistoryRow {
 fn inside(at: Timestamp, since: Option<Timestamp>, until: Option<Timestamp>) -> bool {
     since.is_none_or(|since| at >= since) && until.is_none_or(|until| at < until)
 }
+
+#[cfg(test)]
+mod tests;

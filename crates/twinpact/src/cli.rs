@@ -308,6 +308,9 @@ pub(crate) struct Pull {
     /// Only rows before this time.
     #[arg(long)]
     pub(crate) until: Option<String>,
+    /// Only rows behind this place: where a pull that was refused on the way said to go on.
+    #[arg(long)]
+    pub(crate) after: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,6 +1,7 @@
 //! The door: what a grant lets through, and what a decision leaves on record.
 
 use crate::world::{VIEW, World, at, terms};
+use twinpact_model::view::{Cursor, MAX_PAGE_BYTES, MAX_PAGE_ROWS};
 use twinpact_model::{Column, PolicyTime, Row, View};
 use twinpact_policy::{Decision, Duty, Grant, Outcome, State, Vocabulary};
 use twinpact_proof::digest::to_hex;
@@ -29,6 +30,7 @@ fn view() -> View {
         id: VIEW.to_owned(),
         columns: grant().selection().columns.clone(),
         rows: vec![row("2015-07-24T07:00:00+02:00"), row("2015-07-24T18:50:00+02:00")],
+        next: None,
     }
 }
 
@@ -84,6 +86,64 @@ fn everything_else_does_not() {
     };
     assert!(!bounded("2015-07-24T07:59:59+02:00") && bounded("2015-07-24T08:00:00+02:00"));
     assert!(bounded("2015-07-24T08:59:59+02:00") && !bounded("2015-07-24T09:00:00+02:00"));
+}
+
+/// What the door says of a page that was asked for behind that place.
+fn page(after: Option<Cursor>, view: View) -> Option<String> {
+    let decision = decision(|world| world.agreement.selection.after.clone_from(&after));
+    let Outcome::Permit(grant) = decision.outcome else { panic!() };
+    let problem = grant.apply(view, noon(), 3).err()?;
+    assert_eq!(problem.code.name, "policy.rows");
+    Some(problem.message)
+}
+
+fn place(time: &str, delivered: u64) -> Option<Cursor> {
+    let twin = "urn:turbine:R80711".to_owned();
+    Some(Cursor { twin, phen_start: at(time), delivered })
+}
+
+#[test]
+fn only_the_page_that_was_asked_for_passes() {
+    let check = |after: Option<Cursor>, change: &dyn Fn(&mut View), expect: Option<&str>| {
+        let mut view = view();
+        change(&mut view);
+        let got = page(after.clone(), view);
+        assert_eq!(got.is_some(), expect.is_some(), "{after:?}: {got:?}");
+        assert!(got.unwrap_or_default().contains(expect.unwrap_or_default()), "{after:?}");
+    };
+    let (first, last) = ("2015-07-24T07:00:00+02:00", "2015-07-24T18:50:00+02:00");
+    check(place("2015-07-24T06:00:00+02:00", 1), &|_| (), None);
+    // More rows of the instant that the page before ended with.
+    check(place(first, 1), &|_| (), None);
+    check(place("2015-07-24T07:00:00.000001+02:00", 1), &|_| (), Some("before the place"));
+    check(None, &|v| v.rows.swap(0, 1), Some("out of order"));
+    check(None, &|v| v.next = place(last, 1), None);
+    for wrong in [place(last, 2), place(first, 1), place("2015-07-24T18:50:01+02:00", 1)] {
+        check(None, &|v| v.next = wrong.clone(), Some("where this one ends"));
+    }
+    check(None, &|v| (v.rows.clear(), v.next = place(last, 1)).1, Some("where this one ends"));
+    check(None, &|v| v.rows[1] = v.rows[0].clone(), None);
+    check(None, &|v| (v.rows[1] = v.rows[0].clone(), v.next = place(first, 2)).1, None);
+    let twice = |v: &mut View| (v.rows[1] = v.rows[0].clone(), v.next = place(first, 5)).1;
+    check(place(first, 3), &twice, None);
+}
+
+#[test]
+fn a_page_has_bounds() {
+    let rows = |number: usize, bytes: usize| {
+        let mut view = view();
+        let mut row = view.rows[0].clone();
+        row.values[0] = Some(String::new());
+        row.values[0] = Some("1".repeat(bytes - row.bytes()));
+        assert_eq!(row.bytes(), bytes);
+        view.rows = vec![row; number];
+        page(None, view)
+    };
+    assert_eq!(rows(MAX_PAGE_ROWS, 100), None);
+    assert!(rows(MAX_PAGE_ROWS + 1, 100).unwrap().contains("bounds"));
+    assert_eq!(rows(2, MAX_PAGE_BYTES / 2), None);
+    assert!(rows(2, MAX_PAGE_BYTES / 2 + 1).unwrap().contains("bounds"));
+    assert_eq!(rows(1, MAX_PAGE_BYTES + 1), None);
 }
 
 #[test]

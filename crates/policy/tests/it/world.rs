@@ -162,6 +162,7 @@ impl World {
                     rows: Some(Schedule::parse("Mo-Fr 07:00-19:00 [Europe/Paris]").unwrap()),
                     since: None,
                     until: None,
+                    after: None,
                 },
             },
             now: at("2015-07-24T12:00:00+02:00"),

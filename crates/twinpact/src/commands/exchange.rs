@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::json;
 use std::process::ExitCode;
 use twinpact_gateway::client::segment;
-use twinpact_model::Timestamp;
 use twinpact_model::problem::Problem;
+use twinpact_model::{Cursor, Timestamp};
 use twinpact_node::api::{AgreementLine, DatasetLine, Negotiate, Pull, Pulled};
 
 pub(crate) async fn catalog(dir: &Dir, partner: &str, out: Output) -> Result<ExitCode, Problem> {
@@ -47,6 +47,7 @@ pub(crate) async fn pull(arguments: &PullArguments, out: Output) -> Result<ExitC
         place: arguments.place.clone(),
         since: time(&arguments.since)?,
         until: time(&arguments.until)?,
+        after: arguments.after.as_deref().map(Cursor::parse).transpose()?,
     })?;
     let session = Session::running(&arguments.dir.dir).await?;
     let pulled: Pulled = session.client.post("/pulls", "application/json", asked).await?;
@@ -60,10 +61,16 @@ pub(crate) async fn pull(arguments: &PullArguments, out: Output) -> Result<ExitC
             .as_ref()
             .map_or(String::new(), |t| format!("\nthe copy is to be deleted by {t}"));
         let rows = count(pulled.rows as u64);
-        format!("{rows} rows{span}\nthe receipt is verified: {}{delete}", pulled.level)
+        let (pages, receipts) = match pulled.receipts.len() {
+            0 | 1 => (String::new(), "the receipt is".to_owned()),
+            pages => (format!(" in {pages} pages"), format!("the {pages} receipts are")),
+        };
+        format!("{rows} rows{pages}{span}\n{receipts} verified: {}{delete}", pulled.level)
     });
-    let receipt: String = pulled.receipt.chars().take(12).collect();
-    out.next(&format!("twinpact receipt export {receipt} --out receipt.twinproof"));
+    if let Some(receipt) = pulled.receipts.first() {
+        let receipt: String = receipt.chars().take(12).collect();
+        out.next(&format!("twinpact receipt export {receipt} --out receipt.twinproof"));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -75,9 +75,9 @@ fn deliver(stage: &mut Stage, agreement: &str) -> Result<(), Problem> {
     let pull = pull(agreement, PURPOSE, "FR");
     stage.run("pull", &pull, 0)?;
     let again = stage.json(&pull)?;
-    let receipt = again.get("receipt").and_then(Value::as_str).unwrap_or_default().to_owned();
-    stage.report.permitted.push(again);
+    let receipt = again.pointer("/receipts/0").and_then(Value::as_str).unwrap_or_default();
     let short: String = receipt.chars().take(12).collect();
+    stage.report.permitted.push(again);
     let export = format!("receipt export {short} --out receipt.twinproof --dir maker");
     stage.run("receipt", &export, 0)?;
     stage.title("The receipt, checked by somebody who trusts neither node");

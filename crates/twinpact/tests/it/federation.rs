@@ -220,7 +220,7 @@ fn a_receipt_holds_for_who_trusts_the_operator_and_the_next_one_continues_it() {
     let world = &pair.world;
     ok(world, "trust add operator.json --trust trust.toml");
     let receipts: Vec<String> =
-        (0..2).map(|_| pair.pull()["receipt"].as_str().unwrap().to_owned()).collect();
+        (0..2).map(|_| pair.pull()["receipts"][0].as_str().unwrap().to_owned()).collect();
     assert_ne!(receipts[0], receipts[1]);
     for receipt in receipts {
         ok(world, &format!("receipt export {receipt} --out r.twinproof --dir maker"));
@@ -314,7 +314,7 @@ fn a_killed_provider_delivers_again() {
 #[test]
 fn a_killed_consumer_keeps_receipts_and_pins() {
     let mut pair = Pair::concluded();
-    let before = pair.pull()["receipt"].as_str().unwrap().to_owned();
+    let before = pair.pull()["receipts"][0].as_str().unwrap().to_owned();
     pair.restart_maker();
     assert_eq!(pair.pull()["rows"], shown().len());
     ok(&pair.world, &format!("receipt export {before} --out r.twinproof --dir maker"));
