@@ -1,8 +1,9 @@
 //! Views: the rows of twins that a contract may show, how they are chosen, and how they are paged.
 //!
 //! The rows of a view are in one order: by twin, then by time, then as they were recorded. A view
-//! is handed out in pages; a [`Cursor`] says where the next one goes on. Every row that stands
-//! while all pages are fetched comes exactly once.
+//! is handed out in pages; a [`Cursor`] says where the next one goes on. Each page is of its own
+//! moment. A row that stands while all pages are fetched comes exactly once, unless its twin and
+//! instant have more rows than a page and some of those are corrected meanwhile.
 
 use crate::codes;
 use crate::iri::{Iri, MAX_IRI_BYTES};

@@ -218,8 +218,8 @@ fn deliver(
         (agreement.document.clone().ok_or_else(missing)?, agreement.ledger.ok_or_else(missing)?);
     let agreement_id = agreement.id;
     let (rows, next) = fold.twins.view(grant.selection(), PageBounds::DELIVERY);
-    let (id_of_view, columns) = (facts.target.clone(), grant.selection().columns.clone());
-    let view = View { id: id_of_view, columns, rows, next };
+    let columns = grant.selection().columns.clone();
+    let view = View { id: facts.target.clone(), columns, rows, next };
     let view = grant.apply(view, now, facts.epoch)?;
     let items = points(view.get());
     let bytes = items.iter().map(|point| point.lexical.len() as u64).sum();

@@ -194,3 +194,55 @@ pub fn pin(
 fn unreadable() -> Problem {
     Problem::new(codes::INTERNAL, "a logged copy cannot be read")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{BYTES_A_RECORD, Copy, ROWS_A_RECORD, copy, parts};
+    use crate::consumer::MAX_DELIVERY_BYTES;
+    use serde_json::{Value, json};
+    use twinpact_store::frame::MAX_TURN_BYTES;
+    use twinpact_store::payload;
+
+    #[test]
+    fn rows_are_parted_by_number_and_by_bytes() {
+        let check = |rows: Vec<Value>, expect: &[usize]| {
+            let parts = parts(&rows);
+            let read: Vec<Vec<Value>> =
+                parts.iter().map(|part| serde_json::from_str(part).unwrap()).collect();
+            assert_eq!(read.iter().map(Vec::len).collect::<Vec<_>>(), expect);
+            assert_eq!(read.concat(), rows);
+            assert!(parts.iter().zip(expect).all(|(p, n)| *n == 1 || p.len() <= BYTES_A_RECORD));
+        };
+        let row = |bytes: usize| json!("x".repeat(bytes - 2));
+        check(vec![], &[]);
+        check(vec![row(9); ROWS_A_RECORD], &[ROWS_A_RECORD]);
+        check(vec![row(9); ROWS_A_RECORD + 1], &[ROWS_A_RECORD, 1]);
+        // Two brackets and a comma are between the rows of a record and its bound.
+        let half = (BYTES_A_RECORD - 4) / 2;
+        check(vec![row(half), row(half + 1), row(9)], &[2, 1]);
+        check(vec![row(half), row(half + 2), row(9)], &[1, 2]);
+        check(vec![row(9), row(BYTES_A_RECORD + 9), row(9)], &[1, 1, 1]);
+    }
+
+    /// However a delivery of the largest size is shaped, one turn can log it.
+    #[test]
+    fn what_is_read_can_be_logged() {
+        let check = |rows: Vec<Value>, proof: usize| {
+            let body: usize = rows.iter().map(|row| row.to_string().len() + 1).sum();
+            assert!(body + proof <= MAX_DELIVERY_BYTES && body + proof > MAX_DELIVERY_BYTES - 99);
+            let one = Copy { proof: "p".repeat(proof), ..Copy::default() };
+            let entries = copy("did:web:a.example", &"r".repeat(64), &one, &rows);
+            let sealed = |e: &crate::partition::NewEntry| {
+                // With what seals it and what stands beside it in a frame.
+                payload::encode(&[0; 32], &e.entry.attributes()).len() + 16 + 52
+            };
+            let bytes: usize = entries.iter().map(sealed).sum();
+            assert!(bytes < MAX_TURN_BYTES - (1 << 20), "{bytes}");
+        };
+        check(vec![json!([]); MAX_DELIVERY_BYTES / 3], 0);
+        check(vec![json!("x".repeat(97)); MAX_DELIVERY_BYTES / 100], 0);
+        check(vec![json!("x".repeat((BYTES_A_RECORD) - 2)); 23], (512 << 10) - 100);
+        check(vec![json!("x".repeat(MAX_DELIVERY_BYTES - 3))], 0);
+        check(vec![], MAX_DELIVERY_BYTES);
+    }
+}

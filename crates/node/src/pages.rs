@@ -92,3 +92,102 @@ pub(crate) fn stopped(mut problem: Problem, before: &[Page], after: Option<&Curs
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Page, goes_on, quoted, stopped, total};
+    use serde_json::{Value, json};
+    use twinpact_model::problem::Problem;
+    use twinpact_model::{Cursor, Timestamp, codes};
+    use twinpact_proof::Level;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_seconds(second)
+    }
+
+    fn cursor(twin: &str, second: i64, delivered: u64) -> Cursor {
+        Cursor { twin: twin.to_owned(), phen_start: at(second), delivered }
+    }
+
+    #[test]
+    fn a_page_goes_on_where_it_ends_or_is_refused() {
+        let check = |after: Option<&Cursor>, rows: &[(&str, i64)], next: Value, expect: &str| {
+            let row = |(twin, second): &(&str, i64)| json!([twin, at(*second).to_string(), "1"]);
+            let rows: Vec<Value> = rows.iter().map(row).collect();
+            let got = goes_on(&json!({ "next": next }), after, &rows);
+            match got {
+                Ok((next, _)) => assert_eq!(next.map_or("end".into(), |c| c.to_string()), expect),
+                Err(why) => assert!(why.contains(expect), "{why} {expect}"),
+            }
+        };
+        let rows = [("urn:a", 5), ("urn:a", 6), ("urn:a", 6)];
+        let end = cursor("urn:a", 6, 2).to_string();
+        check(None, &rows, json!(end), &end);
+        check(None, &rows, Value::Null, "end");
+        check(None, &[], Value::Null, "end");
+        // One that stays, goes back, or jumps ahead.
+        let before = cursor("urn:a", 4, 1);
+        for other in [before.clone(), cursor("urn:a", 6, 1), cursor("urn:a", 7, 1)] {
+            check(Some(&before), &rows, json!(other.to_string()), "where it ends");
+        }
+        check(None, &[], json!(end), "where it ends");
+        check(Some(&before), &[], json!(before.to_string()), "where it ends");
+        check(Some(&cursor("urn:a", 6, 1)), &rows, json!(end), "came before");
+        check(None, &[("urn:b", 1), ("urn:a", 2)], Value::Null, "out of order");
+        check(None, &rows, json!("tomorrow"), "cannot be read");
+        check(None, &rows, json!(7), "does not say");
+        check(None, &rows, json!([end]), "does not say");
+        // An instant that is more than a page moves on by its count.
+        let (inside, further) = (cursor("urn:a", 6, 5), cursor("urn:a", 6, 7).to_string());
+        check(Some(&inside), &[rows[1], rows[2]], json!(further), &further);
+        assert!(goes_on(&json!({}), None, &[]).unwrap_err().contains("does not say"));
+        for row in [json!([]), json!(["urn:a", "noon"]), json!([7, at(5).to_string()]), json!({})] {
+            assert!(goes_on(&json!({ "next": null }), None, &[row]).is_err());
+        }
+    }
+
+    fn page(receipt: &str, rows: usize, seconds: (i64, i64), delete: i64, level: Level) -> Page {
+        let times = (rows > 0).then_some((at(seconds.0), at(seconds.1)));
+        let bytes = 10 * rows as u64;
+        let delete_by = Some(at(delete));
+        Page { receipt: receipt.to_owned(), rows, bytes, times, delete_by, level, next: None }
+    }
+
+    #[test]
+    fn pages_add_up() {
+        let pages = vec![
+            page("r1", 3, (50, 90), 1_000, Level::Countersigned),
+            page("r2", 2, (10, 60), 1_001, Level::Signed),
+            page("r3", 0, (0, 0), 1_002, Level::Countersigned),
+        ];
+        let all = total("a".to_owned(), pages);
+        assert_eq!(all.receipts, ["r1", "r2", "r3"]);
+        assert_eq!((all.rows, all.bytes), (5, 50));
+        assert_eq!(
+            (all.first, all.last, all.delete_by),
+            (Some(at(10)), Some(at(90)), Some(at(1_000)))
+        );
+        assert_eq!(all.level, "signed");
+    }
+
+    #[test]
+    fn a_refusal_on_the_way_says_what_is_stored_and_how_to_go_on() {
+        let check = |pages: usize, hint: Option<&str>, message: &str, expect: Option<&str>| {
+            let mut problem = Problem::new(codes::POLICY_SCHEDULE, "refused: it is late");
+            problem.hint = hint.map(str::to_owned);
+            let before = vec![page("r", 20_000, (1, 2), 9, Level::Signed); pages];
+            let after = (pages > 0).then(|| cursor("urn:it's", 10, 1));
+            let said = stopped(problem, &before, after.as_ref());
+            assert_eq!((said.message.as_str(), said.hint.as_deref()), (message, expect));
+            assert_eq!(said.code, codes::POLICY_SCHEDULE);
+        };
+        check(0, None, "refused: it is late", None);
+        check(0, Some("wait"), "refused: it is late", Some("wait"));
+        let rest = r"pull the rest with --after '1970-01-01T00:00:10Z~1~urn:it'\''s'";
+        let one = "refused: it is late; 1 page with 20000 rows were stored before";
+        check(1, None, one, Some(rest));
+        let two = "refused: it is late; 2 pages with 40000 rows were stored before";
+        check(2, Some("wait"), two, Some(&format!("wait; {rest}")));
+        assert_eq!(quoted("a;$b"), "'a;$b'");
+    }
+}

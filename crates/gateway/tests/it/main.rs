@@ -6,6 +6,7 @@
 mod admin;
 mod federation;
 mod outgoing;
+mod pages;
 mod parties;
 mod routes;
 mod running;

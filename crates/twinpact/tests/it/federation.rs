@@ -6,6 +6,7 @@ use crate::world::{Done, Serving, World};
 use serde_json::Value;
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU16, Ordering};
+use twinpact_model::Timestamp;
 
 const CONTRACT: &str = include_str!("../../../../examples/wind/turbine-maintenance.odcs.yaml");
 const OPERATOR: &str = "did:web:operator.example";
@@ -235,6 +236,44 @@ fn a_receipt_holds_for_who_trusts_the_operator_and_the_next_one_continues_it() {
         let untrusted = world.run("verify r.twinproof");
         assert_eq!((untrusted.code, untrusted.error()), (23, "proof.unanchored"));
     }
+}
+
+#[test]
+fn a_view_of_two_pages_has_two_receipts() {
+    let pair = Pair::concluded();
+    let world = &pair.world;
+    // A row a second from Tuesday morning on, of a twin that comes before the other: one row more
+    // than a page.
+    let first = Timestamp::parse("2015-07-21T05:00:00Z").unwrap();
+    let mut csv = "name,time,power,pitch,wind,note\n".to_owned();
+    for second in 0..=20_000 {
+        csv.push_str(&format!("a,{},{second},1.5,8,x\n", first.plus_seconds(second)));
+    }
+    world.write("more.csv", csv.as_bytes());
+    assert_eq!(world.json("ingest more.csv --map map.toml --dir operator")["new"], 20_001);
+    let done = ok(world, &pair.line(PURPOSE, "FR"));
+    let said = format!(" rows in 2 pages, {} to", shown()[0]);
+    assert!(done.stdout.contains(&said), "{}", done.stdout);
+    assert!(done.stdout.contains("the 2 receipts are verified: signed"), "{}", done.stdout);
+    let pulled = pair.pull();
+    assert_eq!(pulled["rows"], 20_001 + shown().len());
+    ok(world, "trust add operator.json --trust trust.toml");
+    let receipts = pulled["receipts"].as_array().unwrap();
+    assert_eq!(receipts.len(), 2);
+    for (receipt, rows) in receipts.iter().zip([20_000, 1 + shown().len()]) {
+        let receipt = receipt.as_str().unwrap();
+        ok(world, &format!("receipt export {receipt} --out r.twinproof --dir maker"));
+        let verdict = ok(world, "verify r.twinproof --trust trust.toml");
+        assert!(verdict.stdout.contains(&format!("delivered {rows} items")), "{}", verdict.stdout);
+    }
+    let end = first.plus_seconds(19_999);
+    let rest = format!("{} --after {end}~1~urn:turbine:a", pair.line(PURPOSE, "FR"));
+    assert_eq!(world.json(&rest)["rows"], 1 + shown().len());
+    let wrong = world.run(&format!("{} --after yesterday", pair.line(PURPOSE, "FR")));
+    assert_eq!((wrong.code, wrong.error()), (11, "input.malformed"), "{}", wrong.stderr);
+    // Every page of every pull was a delivery under one decision.
+    let decisions = pair.decisions();
+    assert_eq!((decisions.len(), &decisions[0]["used"]), (1, &5.into()), "{decisions:?}");
 }
 
 #[test]
