@@ -161,7 +161,7 @@ pub(crate) async fn refused(
     (peer, at_id): (&str, &str),
     problem: &Problem,
 ) -> Result<(), Problem> {
-    if problem.code.name.starts_with("token.") {
+    if problem.code == codes::POLICY_TOKEN {
         node.secrets.forget_address(pid);
     }
     if problem.code == codes::ROUTE_UNKNOWN {

@@ -141,8 +141,19 @@ pub async fn pull(node: &Node, pull: &Pull) -> Result<Pulled, Problem> {
     }
 }
 
-/// Fetches one page: transfer, request with an assertion of its own, verification, copy and pins.
-async fn fetch(
+/// Fetches one page. A token that the partner does not take any more, whatever our clock says, is
+/// refreshed once.
+async fn fetch(node: &Node, pull: &Pull, ids: (&str, &str), peer: &str) -> Result<Page, Problem> {
+    match fetch_once(node, pull, ids, peer).await {
+        Err(problem) if problem.code == codes::POLICY_TOKEN => {
+            fetch_once(node, pull, ids, peer).await
+        }
+        fetched => fetched,
+    }
+}
+
+/// Transfer, request with an assertion of its own, verification, copy and pins.
+async fn fetch_once(
     node: &Node,
     pull: &Pull,
     (id, at_id): (&str, &str),

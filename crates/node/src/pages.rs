@@ -12,6 +12,9 @@ use twinpact_proof::Level;
 /// that never ends.
 pub(crate) const MAX_PAGES: usize = 10_000;
 
+/// The earliest and the latest time of rows; `None` when there are none.
+pub(crate) type Span = Option<(Timestamp, Timestamp)>;
+
 /// A page that is verified and stored.
 #[derive(Debug, Clone)]
 pub(crate) struct Page {
@@ -19,15 +22,13 @@ pub(crate) struct Page {
     pub(crate) rows: usize,
     /// The bytes of the rows.
     pub(crate) bytes: u64,
-    /// The earliest and the latest time of a row.
-    pub(crate) times: Option<(Timestamp, Timestamp)>,
+    pub(crate) times: Span,
     pub(crate) delete_by: Option<Timestamp>,
     pub(crate) level: Level,
     pub(crate) next: Option<Cursor>,
 }
 
-/// Where the next page goes on, and the earliest and latest time of the rows of this one, which was
-/// asked for behind `after`.
+/// Where the next page goes on, and the times of this one, which was asked for behind `after`.
 ///
 /// Where a page ends follows from its rows. So the place that a partner names is behind the one
 /// before it, or the page is refused.
@@ -38,8 +39,8 @@ pub(crate) fn goes_on(
     delivery: &Value,
     after: Option<&Cursor>,
     rows: &[Value],
-) -> Result<(Option<Cursor>, Option<(Timestamp, Timestamp)>), &'static str> {
-    let place = |row: &'_ Value| -> Option<(String, Timestamp)> {
+) -> Result<(Option<Cursor>, Span), &'static str> {
+    let place = |row: &Value| -> Option<(String, Timestamp)> {
         let twin = row.get(0)?.as_str()?.to_owned();
         Some((twin, Timestamp::parse(row.get(1)?.as_str()?).ok()?))
     };
