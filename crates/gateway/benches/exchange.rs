@@ -83,8 +83,9 @@ async fn exchanges(place: &Path) {
     provider.stop().await;
 }
 
-/// What the log waits for at every commit: there are five frames in a row in a negotiation (request,
-/// agreement, verification, finalization, each side before it answers) and a tick in a pull.
+/// What the log waits for at every commit: there are five frames in a row in a negotiation
+/// (request, agreement, verification, finalization, each side before it answers) and a tick in a
+/// pull.
 fn synced(place: &Path) -> Vec<Duration> {
     let mut file = std::fs::File::create(place.join("synced")).unwrap();
     let append = |_| {

@@ -11,7 +11,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use twinpact_model::{Problem, codes};
 
-/// The longest URL, in bytes: there is room for the longest identifier, percent-encoded, in a query.
+/// The longest URL, in bytes: there is room for the longest identifier, percent-encoded, in a
+/// query.
 pub const MAX_URL_BYTES: usize = 8192;
 /// The longest host name, in bytes (RFC 1035 §2.3.4).
 pub const MAX_HOST_BYTES: usize = 253;

@@ -11,7 +11,7 @@ mod measure;
 use measure::{MODEL, body, process_cpu, thread_cpu};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use twinpact_edge::batch::{IngestBatch, MAX_BATCH_OBSERVATIONS};
 use twinpact_edge::model_file;
@@ -172,13 +172,12 @@ fn observation(row: &twinpact_edge::batch::IngestObservation) -> Observation {
 
 /// How long each small read of the state takes while the writer is at work: it waits for the frame
 /// under way, whose `fdatasync` included.
-fn reads(partition: &Partition, done: &AtomicBool) -> Vec<Duration> {
+fn reads(partition: &Partition, done: &Receiver<()>) -> Vec<Duration> {
     let mut took = Vec::new();
-    while !done.load(Ordering::Relaxed) {
+    while done.recv_timeout(Duration::from_millis(1)) == Err(RecvTimeoutError::Timeout) {
         let start = Instant::now();
         partition.read(|fold, _| fold.last_recorded()).unwrap();
         took.push(start.elapsed());
-        std::thread::sleep(Duration::from_millis(1));
     }
     took
 }
@@ -192,8 +191,8 @@ fn whole(path: &Path, bodies: &[Vec<u8>]) -> (Duration, Duration, Vec<Duration>)
         let parts = open::open(path, PolicyClock::System).await.unwrap();
         let model = model_file::parse(MODEL).unwrap();
         record::apply_model(&parts.node, model, "local").await.unwrap();
-        let done = Arc::new(AtomicBool::new(false));
-        let (partition, told) = (parts.node.partition.clone(), done.clone());
+        let (done, told) = channel();
+        let partition = parts.node.partition.clone();
         let reader = std::thread::spawn(move || reads(&partition, &told));
         let (cpu, wall) = (process_cpu(), Instant::now());
         for body in bodies {
@@ -203,7 +202,7 @@ fn whole(path: &Path, bodies: &[Vec<u8>]) -> (Duration, Duration, Vec<Duration>)
             parts.node.partition.turn_and_prove(|_| Ok(())).await.unwrap();
         }
         let spent = (process_cpu() - cpu, wall.elapsed());
-        done.store(true, Ordering::Relaxed);
+        drop(done);
         let reads = reader.join().unwrap();
         parts.stop();
         (spent.0, spent.1, reads)

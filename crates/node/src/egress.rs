@@ -97,9 +97,9 @@ impl From<Problem> for Egress {
 }
 
 impl Delivered {
-    /// The body of a delivery: the rows of this page as the contract names them, where the next page
-    /// goes on (null when there is none), by when the rows are to be deleted, and the proof. The only
-    /// place where a twin value becomes a partner's bytes.
+    /// The body of a delivery: the rows of this page as the contract names them, where the next
+    /// page goes on (null when there is none), by when the rows are to be deleted, and the proof.
+    /// The only place where a twin value becomes a partner's bytes.
     #[must_use]
     pub fn body(&self) -> Value {
         let view = self.view.get();

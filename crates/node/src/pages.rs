@@ -1,5 +1,5 @@
-//! The pages of a pull: whether each begins and ends where it must, what they are together, and what
-//! is said when the rest of them does not come.
+//! The pages of a pull: whether each begins and ends where it must, what they are together, and
+//! what is said when the rest of them does not come.
 
 use crate::api::Pulled;
 use serde_json::Value;

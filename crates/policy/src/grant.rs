@@ -117,8 +117,8 @@ impl Grant {
     }
 
     /// Holds a page of a view against the grant: its id, its columns, each row's twin, time and
-    /// width, that it is the page that was asked for, the policy time and the epoch of the agreement
-    /// as it is now.
+    /// width, that it is the page that was asked for, the policy time and the epoch of the
+    /// agreement as it is now.
     ///
     /// # Errors
     /// `policy.expired` when the grant is not, or no longer, good; `policy.rows` when the view

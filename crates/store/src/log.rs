@@ -163,8 +163,8 @@ impl Log {
     /// Appends one frame at [`next_place`](Self::next_place) and makes it durable.
     ///
     /// # Errors
-    /// `store.stopped` after an earlier failure; `store.io` on this one, or `internal` when the frame
-    /// is larger than [`MAX_FRAME`], and the log has stopped.
+    /// `store.stopped` after an earlier failure; `store.io` on this one, or `internal` when the
+    /// frame is larger than [`MAX_FRAME`], and the log has stopped.
     pub fn append(&mut self, frame: &Frame) -> Result<(), Problem> {
         self.check()?;
         self.write(frame).inspect_err(|_| self.stopped = true)
