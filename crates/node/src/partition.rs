@@ -20,7 +20,7 @@ use twinpact_model::problem::Problem;
 use twinpact_model::{Timestamp, codes};
 use twinpact_proof::anchor::TreeId;
 use twinpact_store::forest::{EVENTS, TreeNo};
-use twinpact_store::{Committed, Draft, ItemPoint, Store, Subject};
+use twinpact_store::{Committed, Draft, ItemPoint, Opens, Store, Subject};
 
 /// The least time between two ticks while somebody waits for a proof.
 pub const TICK_GAP: Duration = Duration::from_millis(50);
@@ -67,6 +67,7 @@ struct Shared {
 pub struct Turn<'a> {
     shared: &'a mut Shared,
     clocks: &'a Clocks,
+    opens: Option<Opens>,
 }
 
 impl Turn<'_> {
@@ -82,12 +83,17 @@ impl Turn<'_> {
         &self.shared.store
     }
 
-    /// Opens a new tree together with what is logged next.
+    /// Opens a new tree, one a turn, together with what the turn logs: both or neither.
     ///
     /// # Errors
     /// `input.too_large` when there are too many trees.
     pub fn open_tree(&mut self) -> Result<(TreeNo, TreeId), Problem> {
-        self.shared.store.open_tree()
+        let opens = match self.opens {
+            Some(opens) => opens,
+            None => self.shared.store.new_tree()?,
+        };
+        self.opens = Some(opens);
+        Ok((opens.tree, opens.id))
     }
 
     /// Logs these entries, all or none, and takes them into the state. It ends the turn, so that a
@@ -106,7 +112,7 @@ impl Turn<'_> {
                 draft(new, Timestamp::from_micros(recorded), day)
             })
             .collect();
-        let committed = self.shared.store.stage(drafts)?;
+        let committed = self.shared.store.stage_opening(self.opens, drafts)?;
         self.shared.recorded = recorded;
         for one in &committed {
             // What cannot be folded could not be read again: it must never become durable.
@@ -311,7 +317,7 @@ impl Writer {
             while !state.store.is_full()
                 && let Some(job) = jobs.pop_front()
             {
-                let turn = Turn { shared: state, clocks: &self.clocks };
+                let turn = Turn { shared: state, clocks: &self.clocks, opens: None };
                 match catch_unwind(AssertUnwindSafe(|| job(turn))) {
                     Ok(answer) => answers.push(answer),
                     // A bug. What it left in memory is unknown, so nothing of it becomes durable.

@@ -18,4 +18,5 @@ pub mod vfs;
 
 pub use directory::Directory;
 pub use forest::{Forest, Proof, TreeNo};
+pub use frame::Opens;
 pub use store::{Committed, Cut, Draft, ItemPoint, Opened, Store, Subject};

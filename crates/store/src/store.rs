@@ -14,7 +14,6 @@ use twinpact_model::entry::{Attribute, Entry};
 use twinpact_model::problem::Problem;
 use twinpact_model::time::Timestamp;
 use twinpact_model::{Did, codes};
-use twinpact_proof::anchor::TreeId;
 use twinpact_proof::commit::{Point, Seed, commit, points_lexical};
 use twinpact_proof::digest::{Digest, sha256};
 
@@ -107,8 +106,11 @@ impl Store {
         let log = Log::create(&directory, organisation, random_array()?)?;
         let forest = Forest::new(key_bytes(&keys, anchor)?);
         let mut store = Store::assemble(directory, log, keys, Sealer::default(), forest);
-        let opened = [store.open_tree()?.0, store.open_tree()?.0];
-        debug_assert_eq!(opened, [EVENTS, DECISIONS]);
+        for tree in [EVENTS, DECISIONS] {
+            let opens = store.new_tree()?;
+            debug_assert_eq!(opens.tree, tree);
+            store.stage_opening(Some(opens), Vec::new())?;
+        }
         store.commit(None, now)?;
         Ok(store)
     }
@@ -172,6 +174,18 @@ impl Store {
     /// [`MAX_TURN_BYTES`], whatever other turns have staged; `store.stopped`; `internal` when the
     /// frame is full. Nothing has changed.
     pub fn stage(&mut self, drafts: Vec<Draft>) -> Result<Vec<Committed>, Problem> {
+        self.stage_opening(None, drafts)
+    }
+
+    /// The same, and opens a tree with them: both or neither.
+    ///
+    /// # Errors
+    /// As [`stage`](Self::stage).
+    pub fn stage_opening(
+        &mut self,
+        opens: Option<Opens>,
+        drafts: Vec<Draft>,
+    ) -> Result<Vec<Committed>, Problem> {
         self.log.check()?;
         if self.is_full() {
             return Err(internal("the frame is full and has to be committed first"));
@@ -190,6 +204,10 @@ impl Store {
             .hint("send smaller batches"));
         }
         self.begin_frame();
+        if let Some(opens) = opens {
+            self.forest.open(opens)?;
+            self.staged.opens.push(opens);
+        }
         let first = self.staged.entries.len();
         self.staged_bytes += size;
         let (place, seq) = (self.log.next_place(), self.staged.first_seq);
@@ -203,20 +221,17 @@ impl Store {
         Ok(committed)
     }
 
-    /// Opens a new tree with the next [`commit`](Self::commit) and gives its number and id.
+    /// Number and id of a tree that may be opened with the entries that are staged next.
     ///
     /// # Errors
     /// `input.too_large` when there are [`MAX_TREES`].
-    pub fn open_tree(&mut self) -> Result<(TreeNo, TreeId), Problem> {
+    pub fn new_tree(&self) -> Result<Opens, Problem> {
         let opens = Opens { tree: self.forest.next_tree(), id: random_array()? };
         if opens.tree > MAX_TREES {
             let why = format!("the log has {MAX_TREES} trees, and more are not possible");
             return Err(Problem::new(codes::INPUT_TOO_LARGE, why));
         }
-        self.begin_frame();
-        self.forest.open(opens)?;
-        self.staged.opens.push(opens);
-        Ok((opens.tree, opens.id))
+        Ok(opens)
     }
 
     /// Stops the log: what is staged is never made durable.
@@ -632,13 +647,26 @@ mod tests {
     }
 
     #[test]
+    fn a_tree_opens_with_its_entries_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = create(dir.path());
+        let opens = store.new_tree().unwrap();
+        let large = vec![draft(opens.tree, 1); MAX_TURN_BYTES / ENTRY_BYTES + 1];
+        let refused = store.stage_opening(Some(opens), large).map_err(|p| p.code.name);
+        assert_eq!(refused, Err("input.too_large"));
+        assert_eq!(store.new_tree().unwrap().tree, opens.tree);
+        assert!(!store.has_staged());
+    }
+
+    #[test]
     fn trees_have_a_bound() {
         let dir = tempfile::tempdir().unwrap();
         let mut store = create(dir.path());
         while store.forest().next_tree() <= MAX_TREES {
-            store.open_tree().unwrap();
+            let opens = store.new_tree().unwrap();
+            store.stage_opening(Some(opens), Vec::new()).unwrap();
         }
-        assert_eq!(store.open_tree().map_err(|p| p.code.name), Err("input.too_large"));
+        assert_eq!(store.new_tree().map_err(|p| p.code.name), Err("input.too_large"));
         append(&mut store, vec![draft(MAX_TREES, 1)]).unwrap();
         drop(store);
         assert_eq!(reopen(dir.path()).unwrap().1.len(), 1);
