@@ -32,8 +32,9 @@ use twinpact_proof::{Bundle, Level, Verdict, to_hex, verify};
 /// How long a command waits for a partner; the node goes on trying after it.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The most bytes of a delivery, one page with its proof. A page has 4 MiB of rows, or one row of
-/// at most the 8 MiB of a batch; its proof has some 100 KiB. What is read fits the 16 MiB that one
-/// turn may log: it is logged as it came, with less than 1 KiB for every 4,000 rows or 512 KiB.
+/// about the 8 MiB of a batch; its proof has 13 KB in the demo, and 4 MiB of room. What is read
+/// fits the 16 MiB that one turn may log: it is logged as it came, with less than 1 KiB for every
+/// 4,000 rows or 512 KiB.
 pub(crate) const MAX_DELIVERY_BYTES: usize = 12 << 20;
 
 /// A partner's catalogue.
