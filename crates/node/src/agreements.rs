@@ -19,7 +19,7 @@ use twinpact_proof::{Digest, Envelope, Json, to_hex};
 use twinpact_store::forest::TreeNo;
 
 /// The most agreements that we grant to one partner; each has a ledger of its own for ever.
-pub const MAX_AGREEMENTS: usize = 1_000;
+pub const MAX_AGREEMENTS: usize = 250;
 
 /// An agreement as it stands.
 #[derive(Debug, Clone)]

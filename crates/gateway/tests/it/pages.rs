@@ -17,7 +17,7 @@ use twinpact_model::{Cursor, Did, Timestamp, codes};
 use twinpact_node::api::{Pull, Pulled};
 use twinpact_node::outbound::{Call, Outbound, Pending, Reply};
 use twinpact_node::{
-    Node, PolicyClock, consumer, contracts, decisions, open, partners, prove, record,
+    Node, PolicyClock, agreements, consumer, contracts, decisions, open, partners, prove, record,
 };
 use twinpact_proof::{Level, verify};
 
@@ -313,4 +313,32 @@ async fn finalized(provider: &Node) {
 /// A port that nobody has at this moment.
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[tokio::test]
+async fn pulls_share_a_transfer_whose_token_is_refreshed_until_the_agreement_is_revoked() {
+    let world = World::concluded().await;
+    let node = &world.consumer.parts.node;
+    let transfers = || -> Vec<String> {
+        let keys =
+            |fold: &twinpact_node::fold::Fold| fold.processes.transfers.keys().cloned().collect();
+        node.partition.read(|fold, _| keys(fold)).unwrap()
+    };
+    world.pull(&world.wanted()).await.unwrap();
+    let first = transfers();
+    assert_eq!(first.len(), 1);
+    // What a restart forgets: the token is in memory only.
+    node.secrets.forget_address(&first[0]);
+    world.pull(&world.wanted()).await.unwrap();
+    assert_eq!(transfers(), first, "refreshed, not opened anew");
+    // The provider ends the transfer, and the consumer learns from that why.
+    let provider = &world.provider.parts.node;
+    agreements::revoke(provider, &world.agreement, "over").await.unwrap();
+    let mut changes = node.partition.changes();
+    while agreements::show(node, &world.agreement).unwrap().state == "active" {
+        changes.changed().await.unwrap();
+    }
+    let refused = world.pull(&world.wanted()).await.unwrap_err();
+    assert_eq!(refused.code, codes::POLICY_REVOKED);
+    world.stop().await;
 }
