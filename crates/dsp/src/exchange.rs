@@ -17,6 +17,9 @@ pub const PEER_PATIENCE_S: i64 = 86_400;
 pub const OWN_PATIENCE_S: i64 = 7 * 86_400;
 /// How often we ask, or are told that our message is not taken, before we give up.
 pub const MAX_DOUBTS: u8 = 3;
+/// How many reasons of an end are kept, and how long each, in characters.
+const MAX_KEPT_REASONS: usize = 4;
+const MAX_KEPT_CHARS: usize = 1_000;
 /// The most messages one process takes; a termination is always taken.
 pub const MAX_RECEIVED: usize = 64;
 
@@ -189,7 +192,7 @@ pub struct Post {
     /// The content of the opening message, when it was theirs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opening: Option<String>,
-    /// The messages that were taken, each by its `@id` or its digest; at most [`MAX_RECEIVED`] and
+    /// The messages that were taken, each by a digest; at most [`MAX_RECEIVED`] and
     /// a termination.
     pub received: Vec<String>,
     /// How many messages we have sent; it numbers them.
@@ -257,6 +260,16 @@ pub struct Ended {
     pub code: Option<String>,
     /// The reasons that were given.
     pub reason: Vec<String>,
+}
+
+impl Ended {
+    /// By the other side, in its words; of many words the first are kept.
+    pub(crate) fn by_peer(code: Option<&String>, reasons: &[String]) -> Ended {
+        let cut = |text: &String, most: usize| text.chars().take(most).collect::<String>();
+        let reason =
+            reasons.iter().take(MAX_KEPT_REASONS).map(|text| cut(text, MAX_KEPT_CHARS)).collect();
+        Ended { by: Whose::Peers, code: code.map(|code| cut(code, MAX_KEPT_CHARS)), reason }
+    }
 }
 
 /// Who is on the other side, and under which ids the process is known.

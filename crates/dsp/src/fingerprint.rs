@@ -7,10 +7,11 @@ use crate::message::Message;
 use serde_json::Value;
 use twinpact_proof::digest::{sha256, to_hex};
 
-/// The message's own id, or the SHA-256 of its content when it has none.
+/// The SHA-256 of the message's own id, or of its content when it has none.
 pub(crate) fn of(message: &Message) -> String {
     match message.id() {
-        Some(id) => format!("id:{id}"),
+        // As a digest: a state keeps many of these, and an id may be long.
+        Some(id) => format!("id:{}", to_hex(&sha256(id.as_bytes()))),
         None => of_content(message),
     }
 }

@@ -364,8 +364,7 @@ fn received(
         Message::ContractOffer(m) => next.offer = m.offer.clone(),
         Message::ContractAgreement(m) => next.agreement = Some(m.agreement.clone()),
         Message::NegotiationTermination(m) => {
-            let (code, reason) = (m.code.clone(), m.reason.clone());
-            next.ended = Some(Ended { by: Whose::Peers, code, reason });
+            next.ended = Some(Ended::by_peer(m.code.as_ref(), &m.reason));
         }
         _ => {}
     }

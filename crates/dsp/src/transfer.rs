@@ -232,8 +232,7 @@ fn received(
     }
     next.suspended_by = (to == State::Suspended).then_some(Whose::Peers);
     if let Message::TransferTermination(m) = message {
-        let (code, reason) = (m.code.clone(), m.reason.clone());
-        next.ended = Some(Ended { by: Whose::Peers, code, reason });
+        next.ended = Some(Ended::by_peer(m.code.as_ref(), &m.reason));
     }
     Ok(next.moved(to, Whose::Peers, format!("received {}", message.name()), now))
 }

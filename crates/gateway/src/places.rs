@@ -14,7 +14,7 @@ use twinpact_model::Did;
 use twinpact_node::strangers::Away;
 
 /// The most connections of all partners together.
-pub const MAX_CONNECTIONS: usize = 1024;
+pub const MAX_CONNECTIONS: usize = 512;
 /// The most connections of one partner.
 pub const MAX_CONNECTIONS_PER_PARTNER: usize = 64;
 /// The most connections in their handshake.

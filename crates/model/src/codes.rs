@@ -92,7 +92,7 @@ codes! {
     POLICY_AGREEMENT = "policy.agreement", Caller, Denied, "the agreement does not cover this request";
     POLICY_REVOKED = "policy.revoked", Caller, Denied, "the agreement was revoked";
     POLICY_TERMINATED = "policy.terminated", Caller, Denied, "the agreement was terminated";
-    POLICY_SUSPENDED = "policy.suspended", Caller, Denied, "the agreement is suspended";
+    POLICY_SUSPENDED = "policy.suspended", Caller, Denied, "the agreement or the transfer is suspended";
     POLICY_TOKEN = "policy.token", Caller, Denied, "the access token does not cover this request";
     POLICY_ASSERTION = "policy.assertion", Caller, Denied, "the assertion of purpose and place does not cover this request";
     POLICY_PROHIBITED = "policy.prohibited", Caller, Denied, "the agreement forbids it";

@@ -8,6 +8,7 @@ use crate::partition::{NewEntry, Turn};
 use std::collections::BTreeMap;
 use twinpact_contract::{odrl, text};
 use twinpact_dsp::Role;
+use twinpact_dsp::exchange::Whose;
 use twinpact_dsp::message::Agreement as Wire;
 use twinpact_dsp::transfer::{self, Transfer};
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
@@ -40,6 +41,8 @@ pub struct Agreement {
     pub concluded: Timestamp,
     /// Whether it holds.
     pub state: State,
+    /// Whether it was the partner that ended it; then the time is when we learned of it.
+    pub ended_by_partner: bool,
     /// Counted up whenever it stops holding.
     pub epoch: u64,
 }
@@ -66,6 +69,7 @@ impl Agreements {
                 let id = entry.get("agreement").ok_or_else(unreadable)?;
                 let known = self.by_id.get_mut(id).ok_or_else(unreadable)?;
                 known.state = State::Revoked { at: entry.when.recorded };
+                known.ended_by_partner = entry.get("by") == Some("partner");
                 known.epoch += 1;
             }
             _ => {}
@@ -105,12 +109,10 @@ impl Agreements {
         self.by_id.values().filter(|a| a.role == Role::Provider && a.peer == peer).count()
     }
 
-    /// The agreement with exactly this `@id` under which this partner grants to us.
+    /// Whether an agreement of this identity or `@id` was concluded, with whomever.
     #[must_use]
-    pub fn granted_by(&self, peer: &str, at_id: &str) -> Option<&Agreement> {
-        self.by_id
-            .values()
-            .find(|a| a.role == Role::Consumer && a.peer == peer && a.wire.id == at_id)
+    pub fn is_known(&self, id: &Digest, at_id: &str) -> bool {
+        self.by_id.values().any(|a| a.id == *id || a.wire.id == at_id)
     }
 
     /// All agreements.
@@ -132,8 +134,7 @@ pub fn conclude(
     peer: &str,
 ) -> Result<NewEntry, Problem> {
     let (id, policy) = identity(wire)?;
-    let known = &turn.fold().agreements;
-    if known.by_id.values().any(|a| a.id == id || a.wire.id == wire.id) {
+    if turn.fold().agreements.is_known(&id, &wire.id) {
         return Err(Problem::new(codes::AGREEMENT_ENDED, "this agreement was concluded before"));
     }
     let mut what = vec![
@@ -188,57 +189,71 @@ pub fn identity(wire: &Wire) -> Result<(Digest, odrl::Policy), Problem> {
 /// `agreement.unknown`; `agreement.ended` when it does not hold any more.
 pub async fn revoke(node: &Node, name: &str, reason: &str) -> Result<AgreementLine, Problem> {
     let (name, reason) = (name.to_owned(), reason.to_owned());
-    let now = node.clocks.wall();
-    let id = node
-        .partition
-        .turn(move |turn| {
-            let known = turn.fold().agreements.get(&name)?;
-            if known.state != State::Active {
-                return Err(Problem::new(
-                    codes::AGREEMENT_ENDED,
-                    format!("the agreement {} does not hold any more", known.wire.id),
-                ));
-            }
-            let (id, peer) = (to_hex(&known.id), known.peer.clone());
-            let mut entries = vec![ended(&peer, &id, &reason)];
-            entries.extend(ended_transfers(turn.fold(), &known.wire.id, now)?);
-            turn.log(entries)?;
-            Ok(id)
-        })
-        .await?;
+    let turn = node.partition.turn(move |turn| {
+        let known = turn.fold().agreements.get(&name)?;
+        if known.state != State::Active {
+            return Err(Problem::new(
+                codes::AGREEMENT_ENDED,
+                format!("the agreement {} does not hold any more", known.wire.id),
+            ));
+        }
+        let (id, peer) = (to_hex(&known.id), known.peer.clone());
+        let at_id = known.wire.id.clone();
+        // Alone: nothing that the partner has opened can keep it from being logged.
+        turn.log(vec![ended(&peer, &id, &reason, Whose::Ours)])?;
+        Ok((id, at_id))
+    });
+    let (id, at_id) = turn.await?;
+    end_transfers(node, &at_id).await?;
     show(node, &id)
 }
 
-fn ended(peer: &str, agreement: &str, reason: &str) -> NewEntry {
+/// Terminates the transfers under an agreement that has ended, each in a turn of its own, and tells
+/// the partner. What a stop leaves of them is ended by their deadlines; they deliver nothing.
+async fn end_transfers(node: &Node, at_id: &str) -> Result<(), Problem> {
+    let running = |t: &&Transfer| t.agreement_id == at_id && !t.state.is_final();
+    let pids: Vec<String> = node.partition.read(|fold, _| {
+        let all = fold.processes.transfers.values().filter(running);
+        all.map(|transfer| transfer.party.own_pid.clone()).collect()
+    })?;
+    let now = node.clocks.wall();
+    for pid in pids {
+        let turn = node.partition.turn(move |turn| {
+            let known = turn.fold().processes.transfers.get(&pid);
+            match known.and_then(|state| terminated(state, now)) {
+                Some(step) => turn.log(bargain::transfer_entries(&step, None)?).map(|_| ()),
+                None => Ok(()),
+            }
+        });
+        turn.await?;
+    }
+    Ok(())
+}
+
+/// The end of a transfer whose agreement was revoked; `None` when it cannot be ended now.
+pub(crate) fn terminated(state: &Transfer, now: WallTime) -> Option<transfer::Step> {
+    let decision = transfer::Decision::Terminate {
+        code: codes::POLICY_REVOKED.name.to_owned(),
+        reason: "the agreement was revoked".to_owned(),
+    };
+    transfer::step(state, transfer::Input::Decide(decision), now).ok()
+}
+
+fn ended(peer: &str, agreement: &str, reason: &str, by: Whose) -> NewEntry {
+    let by = if by == Whose::Ours { "us" } else { "partner" };
     let what = vec![
         Attribute::new("agreement", "text", agreement),
         Attribute::new("reason", "text", reason),
+        Attribute::new("by", "text", by),
     ];
     NewEntry::event(event(Kind::AgreementEnded, peer, what))
 }
 
-/// That a provider has revoked an agreement of ours, unless that is known.
+/// That the partner has revoked an agreement with us, unless that is known.
 pub(crate) fn ended_by_partner(fold: &Fold, peer: &str, at_id: &str) -> Option<NewEntry> {
-    let known = fold.agreements.granted_by(peer, at_id)?;
-    let reason = "the partner revoked it";
-    (known.state == State::Active).then(|| ended(peer, &to_hex(&known.id), reason))
-}
-
-/// The transfers under an agreement that ends are terminated, and the partner is told.
-fn ended_transfers(fold: &Fold, at_id: &str, now: WallTime) -> Result<Vec<NewEntry>, Problem> {
-    let mut entries = Vec::new();
-    let running = |t: &&Transfer| t.agreement_id == at_id && !t.state.is_final();
-    for state in fold.processes.transfers.values().filter(running) {
-        let decision = transfer::Decision::Terminate {
-            code: codes::POLICY_REVOKED.name.to_owned(),
-            reason: "the agreement was revoked".to_owned(),
-        };
-        // One that cannot be ended now grants nothing all the same: its token is void already.
-        if let Ok(step) = transfer::step(state, transfer::Input::Decide(decision), now) {
-            entries.extend(bargain::transfer_entries(&step, None)?);
-        }
-    }
-    Ok(entries)
+    let with = |a: &&Agreement| a.peer == peer && a.wire.id == at_id && a.state == State::Active;
+    let known = fold.agreements.by_id.values().find(with)?;
+    Some(ended(peer, &to_hex(&known.id), "the partner says so", Whose::Peers))
 }
 
 /// One agreement.
@@ -268,6 +283,9 @@ fn line(agreement: &Agreement) -> Result<AgreementLine, Problem> {
         terms: text::terms(&policy.terms),
         state: match agreement.state {
             State::Active => "active".to_owned(),
+            State::Revoked { at } if agreement.ended_by_partner => {
+                format!("revoked by the partner, known since {at}")
+            }
             State::Revoked { at } => format!("revoked at {at}"),
             State::Terminated => "terminated".to_owned(),
             State::Suspended => "suspended".to_owned(),
@@ -322,6 +340,7 @@ fn read(entry: &Entry) -> Option<Agreement> {
         ledger: entry.get("ledger").and_then(|n| n.parse().ok()),
         concluded: entry.when.recorded,
         state: State::Active,
+        ended_by_partner: false,
         epoch: 0,
     })
 }

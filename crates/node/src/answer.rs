@@ -15,6 +15,7 @@ use crate::partition::{NewEntry, Turn};
 use crate::receipts;
 use crate::tokens;
 use serde_json::Value;
+use twinpact_dsp::transfer;
 use twinpact_identity::partners::PeerIdentity;
 use twinpact_identity::token::TokenDigest;
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
@@ -22,7 +23,8 @@ use twinpact_model::problem::Problem;
 use twinpact_model::view::{Cursor, PageBounds};
 use twinpact_model::{PolicyTime, Timestamp, View, WallTime, codes};
 use twinpact_policy::{
-    Action, AgreementFacts, Assertion, Caller, Decision, Grant, Outcome, Permitted, Request, decide,
+    Action, AgreementFacts, Assertion, Caller, Decision, Grant, Outcome, Permitted, Request, State,
+    decide,
 };
 use twinpact_proof::build;
 use twinpact_proof::documents::{Clock, Receipt};
@@ -81,24 +83,28 @@ pub(crate) async fn answer(node: &Node, ask: Ask) -> Answer {
 
 fn in_turn(node: &Node, turn: Turn<'_>, ask: &Ask) -> Result<Logged, Problem> {
     let (now, wall) = (node.clocks.policy(), node.clocks.wall());
-    let (request, agreement) = identify(node, turn.fold(), ask, wall)?;
+    let (request, agreement) = identify(turn.fold(), ask, wall)?;
     let facts = narrowed(agreements::facts(turn.fold(), agreement)?, ask);
     let decision = decide(&request, &facts, now, wall, &node.vocabulary);
     let caller = ask.peer.did.as_str();
-    let (id, record, entry) = on_record(node, &turn, &facts, caller, &decision, (now, wall))?;
+    let (known, entry) = on_record(node, &turn, &facts, caller, &decision, (now, wall))?;
+    let OnRecord { id, record, sentence } = known;
     let reader = Reader { caller, decision: id, assertion: request.assertion.map(|a| a.digest) };
+    let mut entries: Vec<NewEntry> = entry.into_iter().collect();
+    if decision.code_name() != codes::POLICY_TOKEN.name {
+        // A fresh token retires the one before it when it is first used.
+        entries.extend(fresh_token(turn.fold(), ask));
+    }
     match decision.outcome {
         Outcome::Deny(code) => {
             // A denial that stands is not recorded again; that it was met again is.
-            let used = decisions::used(&reader, 0, 0);
-            turn.log(entry.into_iter().chain([used]).collect())?;
-            Ok(Logged::Refused(Problem::new(code, decision.sentence)))
+            entries.push(decisions::used(&reader, 0, 0));
+            turn.log(entries)?;
+            Ok(Logged::Refused(Problem::new(code, sentence)))
         }
         Outcome::Permit(grant) => {
-            let mut entry: Vec<NewEntry> = entry.into_iter().collect();
-            // A fresh token retires the one before it when it is first used.
-            entry.extend(fresh_token(turn.fold(), ask));
-            let parts = Deciding { facts: &facts, grant: &grant, record, entry, reader };
+            node.rates.delivery(caller, wall)?;
+            let parts = Deciding { facts: &facts, grant: &grant, record, entries, reader };
             deliver(node, turn, parts, now)
         }
     }
@@ -107,7 +113,6 @@ fn in_turn(node: &Node, turn: Turn<'_>, ask: &Ask) -> Result<Logged, Problem> {
 /// The request as the policy engine wants it, and the agreement that it is made under. A caller
 /// that is not let in to the transfer learns nothing, not even whether it is there.
 fn identify<'f>(
-    node: &Node,
     fold: &'f Fold,
     ask: &Ask,
     wall: WallTime,
@@ -119,15 +124,23 @@ fn identify<'f>(
     }
     let did = ask.peer.did.as_str();
     let agreement = fold.agreements.granted_to(did, &transfer.agreement_id).ok_or_else(unknown)?;
+    match (transfer.state, agreement.state) {
+        (transfer::State::Started, _) => {}
+        (transfer::State::Suspended, _) => {
+            return Err(Problem::new(codes::POLICY_SUSPENDED, "the transfer is suspended"));
+        }
+        // The end of the agreement ended it: the decision says so.
+        (transfer::State::Terminated, state) if state != State::Active => {}
+        _ => return Err(unknown()),
+    }
     let partner = fold.partners.get(ask.peer.did.as_str())?;
     let digest = ask.token.as_deref().and_then(|token| TokenDigest::of(token).ok());
     let token = digest.and_then(|d| fold.processes.tokens.get(&to_hex(&d.0)).cloned());
     let keys = partner.record.keys_at(wall.0.micros());
-    let id = to_hex(&agreement.id);
     // One that does not count is as good as none, and the denial on record says why.
     let (assertion, assertion_fault) = match &ask.assertion {
         None => (None, None),
-        Some(header) => match read_once(node, header, &keys, &id, wall) {
+        Some(header) => match read_once(fold, header, &keys, did) {
             Ok(assertion) => (Some(assertion), None),
             Err(why) => (None, Some(why.to_owned())),
         },
@@ -145,20 +158,21 @@ fn identify<'f>(
     Ok((request, agreement))
 }
 
+/// The assertion that a caller presents, signed by itself and used for the first time.
 fn read_once(
-    node: &Node,
+    fold: &Fold,
     header: &str,
     keys: &[twinpact_proof::PublicKey],
-    agreement: &str,
-    wall: WallTime,
+    caller: &str,
 ) -> Result<Assertion, &'static str> {
     let assertion = assertion::read(header, keys)?;
-    let us = node.config.organisation.as_str();
-    // Only what could be accepted takes a place among the remembered ones.
-    if assertion.audience == us && assertion.agreement == agreement {
-        node.secrets.assertions.take(&assertion, wall)?;
+    if assertion.issuer.as_str() != caller {
+        return Err("is signed by another party than the caller");
     }
-    Ok(assertion)
+    match fold.decisions.was_asserted(&assertion.digest) {
+        true => Err("was used before"),
+        false => Ok(assertion),
+    }
 }
 
 fn fresh_token(fold: &Fold, ask: &Ask) -> Option<NewEntry> {
@@ -175,6 +189,13 @@ fn narrowed(mut facts: AgreementFacts, ask: &Ask) -> AgreementFacts {
     facts
 }
 
+/// A decision as it is on record.
+struct OnRecord {
+    id: Digest,
+    record: Envelope,
+    sentence: String,
+}
+
 /// The decision's signed record: the standing one, or a new one with its entry.
 fn on_record(
     node: &Node,
@@ -183,15 +204,16 @@ fn on_record(
     caller: &str,
     decision: &Decision,
     (now, wall): (PolicyTime, WallTime),
-) -> Result<(Digest, Envelope, Option<NewEntry>), Problem> {
+) -> Result<(OnRecord, Option<NewEntry>), Problem> {
     if let Some(known) = turn.fold().decisions.standing(decision, facts.epoch, now) {
-        return Ok((known.id, known.envelope.clone(), None));
+        let (id, record) = (known.id, known.envelope.clone());
+        return Ok((OnRecord { id, record, sentence: known.sentence.clone() }, None));
     }
     node.rates.decision(caller, wall)?;
     let forest = turn.store().forest();
-    let (id, envelope, entry) =
+    let (id, record, entry) =
         decisions::record(node, forest, facts, caller, decision, (now, wall))?;
-    Ok((id, envelope, Some(entry)))
+    Ok((OnRecord { id, record, sentence: decision.sentence.clone() }, Some(entry)))
 }
 
 /// What a permit needs to become a delivery.
@@ -199,7 +221,7 @@ struct Deciding<'a> {
     facts: &'a AgreementFacts,
     grant: &'a Grant,
     record: Envelope,
-    entry: Vec<NewEntry>,
+    entries: Vec<NewEntry>,
     reader: Reader<'a>,
 }
 
@@ -209,7 +231,7 @@ fn deliver(
     deciding: Deciding<'_>,
     now: PolicyTime,
 ) -> Result<Logged, Problem> {
-    let Deciding { facts, grant, record, entry: mut entries, reader } = deciding;
+    let Deciding { facts, grant, record, mut entries, reader } = deciding;
     let (caller, id) = (reader.caller, reader.decision);
     let fold = turn.fold();
     let agreement = fold.agreements.get(&facts.id)?;
@@ -226,6 +248,7 @@ fn deliver(
     let count = items.len();
     let delivery = build::delivery_lexical(&agreement_id, &id, &facts.target, count as u64, bytes);
     entries.push(decisions::used(&reader, count, bytes));
+    node.rates.delivered(caller, bytes);
     let times = (now, view.delete_by());
     entries.push(ledger_entry(ledger, caller, delivery, items, times));
     let tree = turn.store().forest().id(ledger).ok_or_else(missing)?;

@@ -10,8 +10,8 @@ use crate::processes::local;
 use crate::prove;
 use crate::strangers::Away;
 use crate::tokens;
-use twinpact_dsp::Message;
 use twinpact_dsp::route::{Endpoint, match_route};
+use twinpact_dsp::{MAX_MESSAGE_BYTES, Message};
 use twinpact_identity::partners::PeerIdentity;
 use twinpact_model::entry::{Attribute, Kind};
 use twinpact_model::problem::Problem;
@@ -71,7 +71,9 @@ fn public(node: &Node, asked: &Asked) -> Option<Egress> {
 async fn partner(node: &Node, asked: &Asked) -> Egress {
     let Some(peer) = &asked.peer else { return unknown().into() };
     let now = node.clocks.wall();
-    if let Err(problem) = node.rates.request(peer.did.as_str(), now) {
+    // What is longer than a message is not looked at, and nothing of it is kept.
+    let bytes = Some(asked.body.len()).filter(|bytes| *bytes <= MAX_MESSAGE_BYTES).unwrap_or(0);
+    if let Err(problem) = node.rates.request(peer.did.as_str(), bytes, now) {
         node.strangers.count(Away::PartnerRate, now);
         return problem.into();
     }

@@ -6,6 +6,7 @@
 
 use crate::agreements::{self, MAX_AGREEMENTS};
 use crate::contracts::{self, FORMAT};
+use crate::fold::Fold;
 use crate::ids;
 use crate::negotiate::{Process, Refused};
 use crate::open::Node;
@@ -85,7 +86,9 @@ pub(crate) fn advance(
         Process::Transfer(state) => {
             let input = transfer::Input::Received { from: did, message };
             let step = transfer::step(&state, input, now)?;
+            // A start that was taken before may hold an older token than the one we have.
             if let Message::TransferStart(start) = message
+                && step.next != *state
                 && let Some(address) = &start.data_address
             {
                 node.secrets.keep_address(&state.party.own_pid, address.clone(), now);
@@ -132,8 +135,8 @@ pub(crate) fn transfer_moved(
     }
 }
 
-/// A transfer's step, and what it tells about its agreement: a provider that revokes ends the
-/// transfers under it and says so.
+/// A transfer's step, and what it tells about its agreement: who revokes it ends the transfers
+/// under it and says so.
 fn transfer_followed(turn: &Turn<'_>, step: &transfer::Step) -> Result<Vec<NewEntry>, Problem> {
     let mut entries = transfer_entries(step, None)?;
     let (state, revoked) = (&step.next, codes::POLICY_REVOKED.name);
@@ -141,7 +144,7 @@ fn transfer_followed(turn: &Turn<'_>, step: &transfer::Step) -> Result<Vec<NewEn
         .ended
         .as_ref()
         .is_some_and(|ended| ended.by == Whose::Peers && ended.code.as_deref() == Some(revoked));
-    if by_peer && state.party.role == Role::Consumer {
+    if by_peer {
         let (peer, at_id) = (&state.party.peer, &state.agreement_id);
         entries.extend(agreements::ended_by_partner(turn.fold(), peer, at_id));
     }
@@ -158,7 +161,7 @@ fn follow(
     now: WallTime,
 ) -> Result<Vec<NewEntry>, Refused> {
     let mut more = Vec::new();
-    while let Some(decision) = decide(node, &step.next) {
+    while let Some(decision) = decide(node, turn.fold(), &step.next) {
         let next = negotiation::step(&step.next, negotiation::Input::Decide(decision), now)?;
         step.next = next.next;
         step.effects.extend(next.effects);
@@ -173,10 +176,10 @@ fn follow(
     Ok(entries)
 }
 
-fn decide(node: &Node, state: &Negotiation) -> Option<negotiation::Decision> {
+fn decide(node: &Node, fold: &Fold, state: &Negotiation) -> Option<negotiation::Decision> {
     match (state.party.role, state.state) {
         (Role::Provider, negotiation::State::Verified) => Some(negotiation::Decision::Finalize),
-        (Role::Consumer, negotiation::State::Agreed) => Some(match verified(node, state) {
+        (Role::Consumer, negotiation::State::Agreed) => Some(match verified(node, fold, state) {
             Ok(()) => negotiation::Decision::Verify,
             Err(problem) => terminate(&problem),
         }),
@@ -185,10 +188,13 @@ fn decide(node: &Node, state: &Negotiation) -> Option<negotiation::Decision> {
 }
 
 /// Whether the agreement means what was asked for, between the two who negotiate.
-fn verified(node: &Node, state: &Negotiation) -> Result<(), Problem> {
+fn verified(node: &Node, fold: &Fold, state: &Negotiation) -> Result<(), Problem> {
     let other = |why: &str| Problem::new(codes::EXCHANGE_REFUSED, format!("the agreement {why}"));
     let wire = state.agreement.as_ref().ok_or_else(|| other("is missing"))?;
-    let policy = agreements::identity(wire)?.1;
+    let (id, policy) = agreements::identity(wire)?;
+    if fold.agreements.is_known(&id, &wire.id) {
+        return Err(other("was concluded before"));
+    }
     if wire.assigner != state.party.peer || wire.assignee != node.config.organisation.as_str() {
         return Err(other("is between others"));
     }
@@ -204,10 +210,13 @@ fn verified(node: &Node, state: &Negotiation) -> Result<(), Problem> {
 
 /// The offer that we agree to: what was asked for, when it is what the contract offers or less.
 fn acceptable(node: &Node, turn: &Turn<'_>, did: &str, asked: &Offer) -> Result<Offer, Problem> {
-    if turn.fold().agreements.granted(did) >= MAX_AGREEMENTS {
+    // Those that are nearly concluded count, and so does this one; each has a tree for ever.
+    let under_way = turn.fold().processes.under_way(did).0;
+    if turn.fold().agreements.granted(did) + under_way >= MAX_AGREEMENTS {
         let bound = format!("there are {MAX_AGREEMENTS} agreements already");
         return Err(Problem::new(codes::EXCHANGE_TOO_MANY, bound));
     }
+    turn.store().new_tree()?;
     let unknown = || Problem::new(codes::AGREEMENT_UNKNOWN, "the offer is not in our catalogue");
     let fold = turn.fold();
     let by_id = || fold.contracts.iter().find(|c| contracts::offer_id(c) == asked.id);
@@ -294,7 +303,7 @@ pub(crate) fn transfer_requested(
     first.effects.extend(second.effects);
     for effect in &first.effects {
         if let Effect::Send(out) = effect {
-            node.secrets.keep_message(&out.message);
+            node.secrets.keep_message(&out.message, now);
         }
     }
     entries.extend(transfer_entries(&first, key)?);

@@ -43,11 +43,18 @@ enum Channel {
 /// The partner's refusal; `exchange.waiting` when it does not answer.
 pub(crate) async fn open(node: &Node, at_id: &str, peer: &str) -> Result<Way, Problem> {
     let pid = transfer_of(node, at_id, peer).await?;
+    if let Channel::Ready(way) = look(node, &pid).await? {
+        return Ok(way);
+    }
+    // One at a time: a second refresh would drop the token that the first one brought.
+    let turn = node.secrets.refreshing(&pid);
+    let refreshing = turn.lock().await;
     match look(node, &pid).await? {
         Channel::Ready(way) => return Ok(way),
         Channel::Stale(theirs) if refreshed(node, peer, &pid, &theirs).await? => {}
         Channel::Stale(_) => complete(node, &pid).await?,
     }
+    drop(refreshing);
     let pid = transfer_of(node, at_id, peer).await?;
     match look(node, &pid).await? {
         Channel::Ready(way) => Ok(way),
@@ -157,12 +164,12 @@ async fn complete(node: &Node, pid: &str) -> Result<(), Problem> {
 /// What a refused request says about token, transfer and agreement.
 pub(crate) async fn refused(
     node: &Node,
-    pid: &str,
+    (pid, token): (&str, &str),
     (peer, at_id): (&str, &str),
     problem: &Problem,
 ) -> Result<(), Problem> {
     if problem.code == codes::POLICY_TOKEN {
-        node.secrets.forget_address(pid);
+        node.secrets.forget_token(pid, token);
     }
     if problem.code == codes::ROUTE_UNKNOWN {
         complete(node, pid).await?;

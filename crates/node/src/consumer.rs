@@ -17,7 +17,7 @@ use serde_json::Value;
 use std::time::Duration;
 use twinpact_contract::text;
 use twinpact_dsp::message::{CatalogRequest, Offer};
-use twinpact_dsp::negotiation::{self, Opening};
+use twinpact_dsp::negotiation::{self, Negotiation, Opening};
 use twinpact_dsp::{MAX_CATALOG_BYTES, Message, Role};
 use twinpact_model::problem::Problem;
 use twinpact_model::view::Cursor;
@@ -101,7 +101,21 @@ pub async fn negotiate(
     let opening = Opening { own_pid: &pid, peer: partner, address: &peer, callback: &us };
     let step = negotiation::open_as_consumer(opening, offer, node.clocks.wall())?;
     let entries = opened_negotiation(&step)?;
-    node.partition.turn(move |turn| turn.log(entries).map(|_| ())).await?;
+    let turn = node.partition.turn(move |turn| {
+        // One that waits for the partner already is gone on with: run again, it opens no second.
+        let same = |n: &&Negotiation| {
+            let ours = &step.next;
+            (n.party.role, &n.party.peer) == (Role::Consumer, &ours.party.peer)
+                && (&n.offer.id, &n.offer.target) == (&ours.offer.id, &ours.offer.target)
+                && !n.state.is_final()
+        };
+        if let Some(open) = turn.fold().processes.negotiations.values().find(same) {
+            return Ok(open.party.own_pid.clone());
+        }
+        turn.log(entries)?;
+        Ok(step.next.party.own_pid)
+    });
+    let pid = turn.await?;
     wait(node, |fold| agreed(fold, &pid)).await.and_then(|id| agreements::show(node, &id))
 }
 
@@ -169,7 +183,7 @@ async fn fetch_once(
     let reply = call(node, peer, "GET", url, headers, Vec::new(), MAX_DELIVERY_BYTES).await?;
     if reply.status != 200 {
         let problem = denied(&reply.body, reply.status);
-        channel::refused(node, &pid, (peer, at_id), &problem).await?;
+        channel::refused(node, (&pid, &token), (peer, at_id), &problem).await?;
         return Err(problem);
     }
     store(node, &reply.body, (id, peer), pull.after.as_ref()).await
@@ -183,7 +197,8 @@ fn granted(fold: &Fold, name: &str) -> Result<(String, String, String), Problem>
             Ok((to_hex(&known.id), known.wire.id.clone(), known.peer.clone()))
         }
         (Role::Consumer, State::Revoked { at }) => {
-            let why = format!("the agreement was revoked, as we know since {at}");
+            let by = if known.ended_by_partner { "the partner" } else { "us" };
+            let why = format!("the agreement was revoked by {by}, on record since {at}");
             Err(Problem::new(codes::POLICY_REVOKED, why).hint("negotiate a new one"))
         }
         _ => Err(Problem::new(codes::AGREEMENT_ENDED, "the agreement gives us nothing now")),

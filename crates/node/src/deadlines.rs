@@ -5,16 +5,17 @@ use crate::bargain;
 use crate::negotiate::{Process, find};
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
+use crate::tokens;
 use std::time::Duration;
 use tokio::sync::watch;
-use twinpact_dsp::{negotiation, transfer};
-use twinpact_model::WallTime;
+use twinpact_dsp::exchange::PEER_PATIENCE_S;
+use twinpact_dsp::transfer::{self, Transfer};
+use twinpact_dsp::{Role, negotiation};
 use twinpact_model::problem::Problem;
+use twinpact_model::{WallTime, codes};
 
 /// How long the timer rests at most: a wall clock that was set is noticed after that.
 const LOOK: Duration = Duration::from_secs(600);
-/// How many processes are looked at in one turn.
-const MAX_AT_ONCE: usize = 100;
 
 /// Wakes processes until told to stop.
 pub async fn run(node: Node, mut stop: watch::Receiver<bool>) {
@@ -53,29 +54,31 @@ fn until_next(node: &Node, now: WallTime) -> Duration {
     }
 }
 
-/// Tells the processes whose deadline has come at this time; how many of them moved.
+/// Tells the processes whose deadline has come at this time, each in a turn of its own; how many of
+/// them moved. One that cannot be told keeps no other from it.
 ///
 /// # Errors
-/// What the log refuses.
+/// `store.stopped`.
 pub async fn fire(node: &Node, now: WallTime) -> Result<usize, Problem> {
-    let due = |now| node.partition.read(move |fold, _| fold.processes.overdue(now));
-    if due(now)?.is_empty() {
-        return Ok(0);
+    let due = node.partition.read(|fold, _| fold.processes.overdue(now))?;
+    let mut moved = 0;
+    for pid in due {
+        let ours = node.clone();
+        let turn = node.partition.turn(move |mut turn| {
+            let entries = late(&ours, &mut turn, &pid, now)?;
+            let moves = !entries.is_empty();
+            if moves {
+                turn.log(entries)?;
+            }
+            Ok(moves)
+        });
+        match turn.await {
+            Ok(moves) => moved += usize::from(moves),
+            Err(problem) if problem.code.name.starts_with("store.") => return Err(problem),
+            Err(_) => {}
+        }
     }
-    let ours = node.clone();
-    let turn = node.partition.turn(move |mut turn| {
-        let (mut entries, mut moved) = (Vec::new(), 0);
-        for pid in turn.fold().processes.overdue(now).into_iter().take(MAX_AT_ONCE) {
-            let more = late(&ours, &mut turn, &pid, now)?;
-            moved += usize::from(!more.is_empty());
-            entries.extend(more);
-        }
-        if !entries.is_empty() {
-            turn.log(entries)?;
-        }
-        Ok(moved)
-    });
-    turn.await
+    Ok(moved)
 }
 
 fn late(
@@ -89,8 +92,30 @@ fn late(
             bargain::negotiation_moved(node, turn, &state, negotiation::Input::Deadline, now)
         }
         Some(Process::Transfer(state)) => {
-            bargain::transfer_moved(turn, &state, transfer::Input::Deadline, now)
+            let input = match useless(turn, &state, now) {
+                Some(decision) => transfer::Input::Decide(decision),
+                None => transfer::Input::Deadline,
+            };
+            bargain::transfer_moved(turn, &state, input, now)
         }
         None => Ok(Vec::new()),
     }
+}
+
+/// Why a transfer of ours as provider that has started is ended, though nobody asked for it: its
+/// agreement does not hold any more, or nobody has refreshed its token for half a day.
+fn useless(turn: &Turn<'_>, state: &Transfer, now: WallTime) -> Option<transfer::Decision> {
+    if (state.party.role, state.state) != (Role::Provider, transfer::State::Started) {
+        return None;
+    }
+    if let Err(problem) = tokens::granting(turn, &state.party.peer, &state.agreement_id) {
+        let (code, reason) = (problem.code.name.to_owned(), problem.message);
+        return Some(transfer::Decision::Terminate { code, reason });
+    }
+    let last = turn.fold().processes.tokens.last_expiry(&state.party.own_pid);
+    let idle = last.is_none_or(|last| last.0.plus_seconds(PEER_PATIENCE_S / 2) < now.0);
+    idle.then(|| transfer::Decision::Terminate {
+        code: codes::DSP_OVERDUE.name.to_owned(),
+        reason: "nobody has refreshed its token for half a day: ask for a new transfer".to_owned(),
+    })
 }

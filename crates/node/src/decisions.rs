@@ -6,11 +6,12 @@
 use crate::api::DecisionLine;
 use crate::open::Node;
 use crate::partition::NewEntry;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
 use twinpact_model::{PolicyTime, Timestamp, WallTime, codes};
-use twinpact_policy::{AgreementFacts, Decision};
+use twinpact_policy::{AgreementFacts, Decision, MAX_ASSERTION_S, MAX_SKEW_S};
+use twinpact_proof::digest::from_hex;
 use twinpact_proof::documents::Decision as Document;
 use twinpact_proof::{Digest, Envelope, Json, to_hex};
 use twinpact_store::forest::{DECISIONS, Forest};
@@ -31,7 +32,8 @@ pub struct Recorded {
     caller: String,
     agreement: String,
     code: String,
-    sentence: String,
+    /// The sentence of its record.
+    pub sentence: String,
     input: String,
     epoch: u64,
     valid_until: Option<PolicyTime>,
@@ -45,6 +47,10 @@ pub struct Decisions {
     by_id: BTreeMap<String, Recorded>,
     /// The last decision on each question.
     by_input: BTreeMap<String, String>,
+    /// Assertions that were used, with when, as long as any could still be good.
+    assertions: BTreeMap<Digest, i64>,
+    /// The same by time.
+    by_time: VecDeque<(i64, Digest)>,
 }
 
 impl Decisions {
@@ -62,10 +68,33 @@ impl Decisions {
             Kind::Used => {
                 let id = entry.get("decision").ok_or_else(unreadable)?;
                 self.by_id.get_mut(id).ok_or_else(unreadable)?.used += 1;
+                if let Some(digest) = entry.get("assertion").and_then(from_hex) {
+                    self.asserted(digest, entry.when.recorded);
+                }
             }
             _ => {}
         }
         Ok(())
+    }
+
+    fn asserted(&mut self, digest: Digest, recorded: Timestamp) {
+        let now = recorded.micros();
+        self.assertions.insert(digest, now);
+        self.by_time.push_back((now, digest));
+        let kept = (MAX_ASSERTION_S + MAX_SKEW_S + 1) * 1_000_000;
+        while let Some((time, oldest)) = self.by_time.front().copied()
+            && time < now - kept
+        {
+            self.by_time.pop_front();
+            self.assertions.remove(&oldest);
+        }
+    }
+
+    /// Whether an assertion of this digest was used before. The log says so: a restart forgets
+    /// none.
+    #[must_use]
+    pub fn was_asserted(&self, digest: &Digest) -> bool {
+        self.assertions.contains_key(digest)
     }
 
     /// The decision of that identity or unique front of it.
@@ -110,7 +139,7 @@ pub fn record(
     let document = Document {
         issuer: facts.assigner.to_string(),
         audience: facts.assignee.to_string(),
-        agreement: twinpact_proof::digest::from_hex(&facts.id).unwrap_or_default(),
+        agreement: from_hex(&facts.id).unwrap_or_default(),
         tree,
         core,
     };

@@ -115,7 +115,6 @@ pub async fn open(path: &Path, policy: PolicyClock) -> Result<NodeParts, Problem
     let fold_partners = fold.partners.tls()?;
     let (partition, writer) = Partition::start(store, fold, clocks.clone());
     let tls_partners = Partners::new(fold_partners);
-    let secrets = Arc::new(Secrets::since(clocks.wall()));
     let node = Node {
         config: Arc::new(config),
         clocks,
@@ -124,7 +123,7 @@ pub async fn open(path: &Path, policy: PolicyClock) -> Result<NodeParts, Problem
         tls_partners,
         presented: Presented::default(),
         outbound: Arc::default(),
-        secrets,
+        secrets: Arc::default(),
         rates: Arc::default(),
         strangers: Strangers::default(),
         vocabulary: Arc::new(Vocabulary::standard()),

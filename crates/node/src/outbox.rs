@@ -15,8 +15,9 @@ use crate::partners;
 use crate::processes::{Pending, Waiting, outbox_done};
 use crate::tokens;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{Id, JoinSet};
 use twinpact_dsp::delivery::{Delivery, classify_response};
 use twinpact_dsp::exchange::Input;
@@ -30,19 +31,25 @@ const REST: Duration = Duration::from_secs(1);
 /// What is done one at a time: the messages of a process, and its question.
 type Lane = (String, bool);
 
+/// How many calls to one partner are open at a time, and to all of them. A row that waits for its
+/// next attempt is no call.
+const MAX_CALLS_TO_ONE: usize = 4;
+const MAX_CALLS: usize = 64;
+
 /// Sends until told to stop. What is under way then is sent again after the next start.
 pub async fn run(node: Node, mut stop: watch::Receiver<bool>) {
     let mut changes = node.partition.changes();
     let mut lanes: HashMap<Id, Lane> = HashMap::new();
     let mut sending: JoinSet<()> = JoinSet::new();
+    let calls = Calls::default();
     loop {
         changes.borrow_and_update();
         let busy: HashSet<Lane> = lanes.values().cloned().collect();
         for (number, pending) in next_of_each(&node, &busy) {
             let lane = lane(&pending);
-            let node = node.clone();
+            let (node, calls) = (node.clone(), calls.clone());
             let task = sending.spawn(async move {
-                if deliver(&node, number, &pending).await.is_err() {
+                if deliver(&node, &calls, number, &pending).await.is_err() {
                     tokio::time::sleep(REST).await;
                 }
             });
@@ -50,11 +57,13 @@ pub async fn run(node: Node, mut stop: watch::Receiver<bool>) {
         }
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { return },
-            Some(done) = sending.join_next_with_id() => {
-                // One that panicked is a bug; its row is tried again.
-                let id = done.map_or_else(|broken| broken.id(), |(id, ())| id);
-                lanes.remove(&id);
-            }
+            Some(done) = sending.join_next_with_id() => match done {
+                Ok((id, ())) => { lanes.remove(&id); }
+                // It panicked, which is a bug: the lane rests, and then its row is tried again.
+                Err(broken) => if let Some(lane) = lanes.remove(&broken.id()) {
+                    lanes.insert(sending.spawn(tokio::time::sleep(REST)).id(), lane);
+                }
+            },
             _ = stop.wait_for(|stop| *stop) => return,
         }
     }
@@ -79,6 +88,34 @@ fn next_of_each(node: &Node, busy: &HashSet<Lane>) -> Vec<(u64, Pending)> {
     read.unwrap_or_default()
 }
 
+/// Turns at calling: a partner that never answers takes none from the others.
+#[derive(Clone)]
+struct Calls {
+    all: Arc<Semaphore>,
+    of: Arc<Mutex<HashMap<String, Arc<Semaphore>>>>,
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Calls { all: Arc::new(Semaphore::new(MAX_CALLS)), of: Arc::default() }
+    }
+}
+
+impl Calls {
+    /// Calls this partner when it is its turn.
+    async fn call(&self, node: &Node, pending: &Pending) -> Result<Reply, Problem> {
+        let ours = {
+            let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+            let new = || Arc::new(Semaphore::new(MAX_CALLS_TO_ONE));
+            of.entry(pending.peer.clone()).or_insert_with(new).clone()
+        };
+        // Its own turn first: whoever waits for that holds none of all.
+        let _ours = ours.acquire().await;
+        let _all = self.all.acquire().await;
+        send(node, pending).await
+    }
+}
+
 /// What became of a row.
 enum Became {
     /// It arrived; the message that it was answered with.
@@ -89,12 +126,19 @@ enum Became {
     Needless,
 }
 
-async fn deliver(node: &Node, number: u64, pending: &Pending) -> Result<(), Problem> {
+async fn deliver(
+    node: &Node,
+    calls: &Calls,
+    number: u64,
+    pending: &Pending,
+) -> Result<(), Problem> {
     for attempt in 1.. {
         if !wanted(node, number, pending) {
             return settle(node, number, pending, Became::Needless).await;
         }
-        let (status, text) = match send(node, pending).await {
+        let (status, text) = match calls.call(node, pending).await {
+            // Some answer with what they were sent, and that may hold a token.
+            Ok(reply) if pending.what == Waiting::Start => (Some(reply.status), String::new()),
             Ok(reply) => (Some(reply.status), String::from_utf8_lossy(&reply.body).into_owned()),
             Err(problem) if problem.code == codes::POLICY_REVOKED => {
                 return settle(node, number, pending, Became::NotTaken(problem.message)).await;
@@ -136,7 +180,7 @@ async fn send(node: &Node, pending: &Pending) -> Result<Reply, Problem> {
         Waiting::Question => ("GET", Vec::new()),
         Waiting::Message(message) => ("POST", message.to_json().to_string().into_bytes()),
         Waiting::Start => {
-            let message = match node.secrets.message(&pending.id) {
+            let message = match node.secrets.message(&pending.id, node.clocks.wall()) {
                 Some(message) => message,
                 None => start_again(node, pending).await?,
             };
@@ -149,7 +193,7 @@ async fn send(node: &Node, pending: &Pending) -> Result<Reply, Problem> {
 /// A start message is in memory only; after a stop it is made again, with a fresh token.
 async fn start_again(node: &Node, pending: &Pending) -> Result<Message, Problem> {
     let message = tokens::start_again(node, &pending.pid, &pending.id).await?;
-    node.secrets.keep_message(&message);
+    node.secrets.keep_message(&message, node.clocks.wall());
     Ok(message)
 }
 
@@ -194,7 +238,7 @@ async fn settle(
         turn.log(entries).map(|_| ())
     });
     match turn.await {
-        Err(problem) if problem.code == codes::INTERNAL => {
+        Err(problem) if !problem.code.name.starts_with("store.") => {
             // A process that cannot take the news must not have its message sent for ever.
             let done = outbox_done(&pending.peer, number, false);
             node.partition.turn(move |turn| turn.log(vec![done]).map(|_| ())).await

@@ -18,7 +18,7 @@ use twinpact_model::problem::Problem;
 use twinpact_store::forest::LOCAL;
 
 /// How many processes of one partner that are over are kept; older ones are forgotten.
-pub const MAX_ENDED: usize = 1_000;
+pub const MAX_ENDED: usize = 250;
 /// How many negotiations of one partner may be under way.
 pub const MAX_NEGOTIATIONS: usize = 100;
 /// How many transfers of one partner may be under way.

@@ -1,6 +1,6 @@
-//! How often one partner may ask: a bucket for its requests and one for the new decisions that they
-//! cause, both refilled by the wall clock. Each request leaves an entry in the log, so this is also
-//! how fast one partner can make the log grow.
+//! How much one partner may ask: buckets for its requests, their bytes, the new decisions that they
+//! cause and the bytes that are delivered, refilled by the wall clock. Each request leaves an entry
+//! in the log, so these are also how fast one partner can make the log grow.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -18,23 +18,32 @@ pub struct Rate {
 
 /// Requests of one partner.
 pub const REQUESTS: Rate = Rate { per_second: 200, burst: 2_000 };
-/// New decision records that the requests of one partner cause. Each is about 3 kB.
-pub const DECISIONS: Rate = Rate { per_second: 20, burst: 2_000 };
+/// New decision records that the requests of one partner cause. Each is some 3 kB of the log and
+/// stays in memory.
+pub const DECISIONS: Rate = Rate { per_second: 1, burst: 2_000 };
+/// Bytes of the bodies that one partner sends: all that it says in them is logged.
+pub const RECEIVED: Rate = Rate { per_second: 65_536, burst: 16 << 20 };
+/// Bytes of rows that are delivered to one partner: each is read and hashed in a turn of the one
+/// writer. A page that was begun is finished, and the next one waits.
+pub const DELIVERED: Rate = Rate { per_second: 8 << 20, burst: 256 << 20 };
 
 /// The buckets of all partners. There are as many as pinned partners that have asked.
 #[derive(Debug, Default)]
 pub struct Rates {
     requests: Mutex<HashMap<String, Bucket>>,
     decisions: Mutex<HashMap<String, Bucket>>,
+    received: Mutex<HashMap<String, Bucket>>,
+    delivered: Mutex<HashMap<String, Bucket>>,
 }
 
 impl Rates {
-    /// Takes a request of this partner.
+    /// Takes a request of this partner with a body of so many bytes.
     ///
     /// # Errors
     /// `exchange.too_many`.
-    pub fn request(&self, partner: &str, now: WallTime) -> Result<(), Problem> {
-        take(&self.requests, partner, REQUESTS, now, "requests")
+    pub fn request(&self, partner: &str, bytes: usize, now: WallTime) -> Result<(), Problem> {
+        take(&self.requests, partner, (REQUESTS, 1), now, "requests")?;
+        take(&self.received, partner, (RECEIVED, bytes as u64), now, "bytes of messages")
     }
 
     /// Takes a new decision on a request of this partner.
@@ -42,7 +51,23 @@ impl Rates {
     /// # Errors
     /// `exchange.too_many`.
     pub fn decision(&self, partner: &str, now: WallTime) -> Result<(), Problem> {
-        take(&self.decisions, partner, DECISIONS, now, "new decisions")
+        take(&self.decisions, partner, (DECISIONS, 1), now, "new decisions")
+    }
+
+    /// Whether this partner may have another page now.
+    ///
+    /// # Errors
+    /// `exchange.too_many`.
+    pub fn delivery(&self, partner: &str, now: WallTime) -> Result<(), Problem> {
+        take(&self.delivered, partner, (DELIVERED, 1), now, "bytes of rows")
+    }
+
+    /// Books a page that was delivered to this partner.
+    pub fn delivered(&self, partner: &str, bytes: u64) {
+        let mut buckets = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bucket) = buckets.get_mut(partner) {
+            bucket.left = bucket.left.saturating_sub(bytes.saturating_mul(UNIT));
+        }
     }
 }
 
@@ -60,13 +85,13 @@ impl Bucket {
         Bucket { left: rate.burst as u64 * UNIT, at: now }
     }
 
-    /// Takes one if there is one. A wall clock that was set back refills nothing.
-    fn take(&mut self, rate: Rate, now: WallTime) -> bool {
+    /// Takes so many if there are so many. A wall clock that was set back refills nothing.
+    fn take(&mut self, rate: Rate, wanted: u64, now: WallTime) -> bool {
         let micros = u64::try_from(now.0.micros() - self.at.0.micros()).unwrap_or(0);
         let back = micros.saturating_mul(u64::from(rate.per_second));
         self.left = self.left.saturating_add(back).min(u64::from(rate.burst) * UNIT);
         self.at = now;
-        match self.left.checked_sub(UNIT) {
+        match self.left.checked_sub(wanted.saturating_mul(UNIT)) {
             Some(left) => {
                 self.left = left;
                 true
@@ -79,13 +104,13 @@ impl Bucket {
 fn take(
     buckets: &Mutex<HashMap<String, Bucket>>,
     partner: &str,
-    rate: Rate,
+    (rate, wanted): (Rate, u64),
     now: WallTime,
     what: &str,
 ) -> Result<(), Problem> {
     let mut buckets = buckets.lock().unwrap_or_else(PoisonError::into_inner);
     let bucket = buckets.entry(partner.to_owned()).or_insert(Bucket::full(rate, now));
-    match bucket.take(rate, now) {
+    match bucket.take(rate, wanted, now) {
         true => Ok(()),
         false => {
             let Rate { per_second, burst } = rate;
@@ -97,7 +122,7 @@ fn take(
 
 #[cfg(test)]
 mod tests {
-    use super::{Bucket, DECISIONS, REQUESTS, Rate, Rates};
+    use super::{Bucket, DECISIONS, RECEIVED, REQUESTS, Rate, Rates};
     use proptest::prelude::*;
     use twinpact_model::{Timestamp, WallTime};
 
@@ -109,17 +134,25 @@ mod tests {
     fn a_partner_gets_its_burst_and_then_its_rate() {
         let rates = Rates::default();
         for _ in 0..REQUESTS.burst {
-            assert!(rates.request("a", at(0)).is_ok());
+            assert!(rates.request("a", 1, at(0)).is_ok());
         }
-        let refused = rates.request("a", at(0)).unwrap_err();
+        let refused = rates.request("a", 1, at(0)).unwrap_err();
         assert_eq!(refused.code.name, "exchange.too_many");
-        assert!(rates.request("b", at(0)).is_ok(), "another has its own");
+        assert!(rates.request("b", 1, at(0)).is_ok(), "another has its own");
         let second = 1_000_000;
         for _ in 0..REQUESTS.per_second {
-            assert!(rates.request("a", at(second)).is_ok());
+            assert!(rates.request("a", 1, at(second)).is_ok());
         }
-        assert!(rates.request("a", at(second)).is_err());
-        assert!(rates.request("a", at(0)).is_err(), "a clock that goes back gives nothing");
+        assert!(rates.request("a", 1, at(second)).is_err());
+        assert!(rates.request("a", 1, at(0)).is_err(), "a clock that goes back gives nothing");
+        let whole = usize::try_from(RECEIVED.burst).unwrap();
+        assert!(rates.request("c", whole, at(0)).is_ok());
+        assert!(rates.request("c", 1, at(0)).is_err(), "no bytes are left");
+        assert!(rates.request("c", 65_536, at(second)).is_ok());
+        assert!(rates.delivery("a", at(0)).is_ok());
+        rates.delivered("a", u64::MAX);
+        assert!(rates.delivery("a", at(0)).is_err());
+        assert!(rates.delivery("a", at(1)).is_ok(), "it comes back byte by byte");
         for _ in 0..DECISIONS.burst {
             assert!(rates.decision("a", at(0)).is_ok());
         }
@@ -134,7 +167,7 @@ mod tests {
             let (mut bucket, mut now, mut taken) = (Bucket::full(rate, at(0)), 0, 0u64);
             for gap in gaps {
                 now += gap;
-                taken += u64::from(bucket.take(rate, at(now)));
+                taken += u64::from(bucket.take(rate, 1, at(now)));
                 let most = 5 + u64::try_from(now).unwrap() * 7 / 1_000_000;
                 prop_assert!(taken <= most, "{taken} of {most}");
             }

@@ -1,43 +1,38 @@
 //! What is kept in memory only, because it holds a token: start messages on their way out, and the
 //! data addresses that came in. Nothing of it reaches the log, a metric or an error.
 
-use crate::assertion::Used;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use twinpact_dsp::Message;
 use twinpact_dsp::message::DataAddress;
 use twinpact_model::WallTime;
 
+/// How long a start message is sent as it is; then its token, which lives ten minutes, is renewed.
+const FRESH_SECONDS: i64 = 300;
+
 /// The secrets of a running node.
+#[derive(Default)]
 pub struct Secrets {
-    messages: Mutex<HashMap<String, Message>>,
+    messages: Mutex<HashMap<String, (Message, WallTime)>>,
     addresses: Mutex<HashMap<String, (DataAddress, WallTime)>>,
-    /// Assertions that were used.
-    pub assertions: Used,
+    /// One for each transfer of ours: who holds it may refresh its token.
+    refreshing: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl Secrets {
-    /// The secrets of a node that started at that time.
-    #[must_use]
-    pub fn since(started: WallTime) -> Secrets {
-        Secrets {
-            messages: Mutex::default(),
-            addresses: Mutex::default(),
-            assertions: Used::since(started),
-        }
-    }
-
     /// Keeps a message that the outbox row does not hold.
-    pub fn keep_message(&self, message: &Message) {
+    pub fn keep_message(&self, message: &Message, now: WallTime) {
         if let (Message::TransferStart(_), Some(id)) = (message, message.id()) {
-            lock(&self.messages).insert(id.to_owned(), message.clone());
+            lock(&self.messages).insert(id.to_owned(), (message.clone(), now));
         }
     }
 
-    /// The start message with that `@id`, as long as it waits.
+    /// The start message with that `@id`, as long as it waits and its token is fresh.
     #[must_use]
-    pub fn message(&self, id: &str) -> Option<Message> {
-        lock(&self.messages).get(id).cloned()
+    pub fn message(&self, id: &str, now: WallTime) -> Option<Message> {
+        let messages = lock(&self.messages);
+        let (message, since) = messages.get(id)?;
+        (now.0 < since.0.plus_seconds(FRESH_SECONDS)).then(|| message.clone())
     }
 
     /// Forgets a message that was delivered.
@@ -50,9 +45,23 @@ impl Secrets {
         lock(&self.addresses).insert(pid.to_owned(), (address, since));
     }
 
-    /// Forgets a data address that was refused, or whose transfer is over.
+    /// Forgets the data address of a transfer that is of no use any more.
     pub fn forget_address(&self, pid: &str) {
         lock(&self.addresses).remove(pid);
+        lock(&self.refreshing).remove(pid);
+    }
+
+    /// Forgets a token that was refused, unless another one has come since.
+    pub fn forget_token(&self, pid: &str, token: &str) {
+        lock(&self.addresses).retain(|known, (address, _)| {
+            known != pid || address.property("authorization") != Some(token)
+        });
+    }
+
+    /// What has to be held to refresh the token of this transfer.
+    #[must_use]
+    pub fn refreshing(&self, pid: &str) -> Arc<tokio::sync::Mutex<()>> {
+        lock(&self.refreshing).entry(pid.to_owned()).or_default().clone()
     }
 
     /// Forgets the data addresses of all other transfers.

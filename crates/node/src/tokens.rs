@@ -65,6 +65,14 @@ impl Tokens {
         self.facts.get(&pair.current).map(|facts| facts.spiffe_id.as_str())
     }
 
+    /// When the last token of a transfer runs out or has run out.
+    #[must_use]
+    pub fn last_expiry(&self, transfer: &str) -> Option<WallTime> {
+        let pair = self.of.get(transfer)?;
+        let digests = pair.next.iter().chain([&pair.current]);
+        digests.filter_map(|digest| Some(self.facts.get(digest)?.expires)).max()
+    }
+
     /// Takes a logged record of a token into the state.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ pub use catalog::{
     Access, Catalog, DataService, Dataset, Distribution, MAX_DATASETS, MAX_ITEMS, MAX_NESTING,
 };
 pub(crate) use read::address;
-pub use read::{MAX_PROPERTIES, MAX_REASONS};
+pub use read::{MAX_POLICY_BYTES, MAX_PROPERTIES, MAX_REASONS};
 
 use crate::rejected::Rejected;
 use crate::{MAX_CATALOG_BYTES, MAX_MESSAGE_BYTES, bytes};

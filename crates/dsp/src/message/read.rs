@@ -16,6 +16,8 @@ use crate::{CONTEXT, bytes, negotiation, policy_form, transfer};
 use serde_json::{Map, Value};
 use twinpact_model::Timestamp;
 
+/// The most bytes of one policy, without its target and parties.
+pub const MAX_POLICY_BYTES: usize = 65_536;
 /// The most reasons of one message.
 pub const MAX_REASONS: usize = 64;
 /// The most properties of a data address.
@@ -257,7 +259,12 @@ fn policy(body: &Node<'_>, also: &[&str]) -> Result<Value, Rejected> {
     let ruled = |key: &str| members.get(key).is_some_and(|rules| !is_nothing(rules));
     if ruled("permission") || ruled("prohibition") {
         members.sort_keys();
-        Ok(Value::Object(members))
+        let policy = Value::Object(members);
+        // It is kept with its process, so it has a bound of its own.
+        match policy.to_string().len() {
+            0..=MAX_POLICY_BYTES => Ok(policy),
+            _ => Err(Rejected::too_large(format!("a policy has at most {MAX_POLICY_BYTES} bytes"))),
+        }
     } else {
         Err(Rejected::malformed("the policy has neither a permission nor a prohibition"))
     }

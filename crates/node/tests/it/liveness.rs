@@ -10,11 +10,14 @@ use twinpact_dsp::negotiation::State;
 use twinpact_dsp::{Message, negotiation, transfer};
 use twinpact_model::codes;
 use twinpact_model::{Timestamp, WallTime};
+use twinpact_node::agreements::MAX_AGREEMENTS;
 use twinpact_node::door::{Asked, Door};
 use twinpact_node::egress::Egress;
 use twinpact_node::fold::Fold;
 use twinpact_node::outbound::{Call, Outbound, Pending, Reply};
-use twinpact_node::{PolicyClock, assertion, deadlines, open, outbox};
+use twinpact_node::processes::{MAX_ENDED, MAX_NEGOTIATIONS, MAX_TRANSFERS};
+use twinpact_node::{Node, PolicyClock, assertion, deadlines, open, outbox};
+use twinpact_proof::{Envelope, Json};
 
 const MONDAY: &str = "2015-07-27T10:00:00+02:00";
 
@@ -75,9 +78,13 @@ impl Jobs {
         Jobs { stop, sender: tokio::spawn(outbox::run(node, stopped)) }
     }
 
-    async fn stop(self, operator: Operator) {
+    async fn stop_jobs(self) {
         self.stop.send(true).unwrap();
         self.sender.await.unwrap();
+    }
+
+    async fn stop(self, operator: Operator) {
+        self.stop_jobs().await;
         operator.parts.stop();
     }
 }
@@ -199,29 +206,47 @@ async fn started(operator: &Operator) -> String {
     answer.body["providerPid"].as_str().unwrap().to_owned()
 }
 
-/// Asks for the view; the code of the refusal, or `None` when rows came.
-async fn pull(operator: &Operator, maker: &open::NodeParts, pid: &str, token: &str) -> String {
-    let node = &operator.parts.node;
-    let agreement = node
+/// A fresh assertion, as the maker signs it.
+fn signed(operator: &Operator, maker: &open::NodeParts) -> String {
+    let agreement = operator
+        .parts
+        .node
         .partition
         .read(|fold, _| twinpact_proof::to_hex(&fold.agreements.iter().next().unwrap().id))
         .unwrap();
     let purpose = "https://w3id.org/twinpact/purpose/PredictiveMaintenance";
-    let signed =
-        assertion::sign(&maker.node, "did:web:operator.example", &agreement, purpose, "FR");
+    assertion::sign(&maker.node, "did:web:operator.example", &agreement, purpose, "FR").unwrap()
+}
+
+/// Asks for the view; the code of the refusal, or nothing when rows came.
+async fn pull(operator: &Operator, maker: &open::NodeParts, pid: &str, token: &str) -> String {
+    present(operator, pid, token, signed(operator, maker)).await.0
+}
+
+/// The same with that assertion, and the sentence.
+async fn present(
+    operator: &Operator,
+    pid: &str,
+    token: &str,
+    assertion: String,
+) -> (String, String) {
+    let node = &operator.parts.node;
     let asked = Asked {
         peer: Some(operator.maker.clone()),
         method: "GET".to_owned(),
         path: format!("/data/{pid}"),
         query: None,
         bearer: Some(token.to_owned()),
-        assertion: Some(signed.unwrap()),
+        assertion: Some(assertion),
         body: Vec::new(),
         fault: None,
     };
     match node.answer(asked).await {
-        Egress::Permitted(_) => String::new(),
-        Egress::Fault(fault) => fault.document["code"].as_str().unwrap().to_owned(),
+        Egress::Permitted(_) => (String::new(), String::new()),
+        Egress::Fault(fault) => {
+            let text = |name: &str| fault.document[name].as_str().unwrap().to_owned();
+            (text("code"), text("detail"))
+        }
         Egress::Protocol { .. } | Egress::Public(_) => panic!("another kind of answer"),
     }
 }
@@ -276,25 +301,7 @@ async fn a_refreshed_token_retires_the_old_one_when_it_is_used() {
         fold.processes.outbox.is_empty() && transfer_of(fold).post.unacknowledged.is_none()
     })
     .await;
-    let fresh = async || {
-        let asked = Asked {
-            peer: Some(operator.maker.clone()),
-            method: "POST".to_owned(),
-            path: format!("/data/{pid}/token"),
-            query: None,
-            bearer: None,
-            assertion: None,
-            body: Vec::new(),
-            fault: None,
-        };
-        let Egress::Protocol { message: Some(message), .. } =
-            operator.parts.node.answer(asked).await
-        else {
-            panic!("no token")
-        };
-        assert!(matches!(*message, Message::TransferStart(_)));
-        token_of(&message.to_json())
-    };
+    let fresh = async || fresh_token(&operator.parts.node, &operator, &pid).await;
     let pull = async |token: &str| pull(&operator, &signer, &pid, token).await;
     let (unused, first) = (fresh().await, fresh().await);
     assert_eq!(pull(&unused).await, "policy.token", "replaced before it was used");
@@ -304,6 +311,107 @@ async fn a_refreshed_token_retires_the_old_one_when_it_is_used() {
     assert_eq!(pull(&second).await, "");
     assert_eq!(pull(&first).await, "policy.token", "retired");
     assert_eq!(pull(&second).await, "");
+    // A refusal for another reason is a use as well.
+    let third = fresh().await;
+    let sunday = Timestamp::parse("2015-07-26T14:10:00+02:00").unwrap();
+    operator.parts.node.clocks.set_policy(sunday).unwrap();
+    assert_eq!(pull(&third).await, "policy.schedule");
+    assert_eq!(pull(&second).await, "policy.token");
+    let used = signed(&operator, &signer);
+    assert_eq!(present(&operator, &pid, &third, used.clone()).await.0, "policy.schedule");
+    signer.stop();
+    jobs.stop_jobs().await;
+    // The log knows it all after a stop.
+    let (operator, signer) = again(operator).await;
+    let pull = async |token: &str| super::liveness::pull(&operator, &signer, &pid, token).await;
+    assert_eq!(pull(&second).await, "policy.token");
+    assert_eq!(pull(&third).await, "");
+    let (code, why) = present(&operator, &pid, &third, used).await;
+    assert_eq!(code, "policy.assertion");
+    assert!(why.contains("was used before"), "{why}");
+    signer.stop();
+    operator.parts.stop();
+}
+
+async fn fresh_token(node: &Node, operator: &Operator, pid: &str) -> String {
+    let asked = Asked {
+        peer: Some(operator.maker.clone()),
+        method: "POST".to_owned(),
+        path: format!("/data/{pid}/token"),
+        query: None,
+        bearer: None,
+        assertion: None,
+        body: Vec::new(),
+        fault: None,
+    };
+    let Egress::Protocol { message: Some(message), .. } = node.answer(asked).await else {
+        panic!("no token")
+    };
+    assert!(matches!(*message, Message::TransferStart(_)));
+    token_of(&message.to_json())
+}
+
+/// A transfer that has started and whose start message arrived, with its token.
+async fn running(maker: &Maker) -> (Operator, open::NodeParts, Jobs, String, String) {
+    let operator = Operator::open().await;
+    let pid = started(&operator).await;
+    maker.answers(200, Value::Null);
+    maker.answers(200, Value::Null);
+    let (operator, signer) = again(operator).await;
+    let jobs = Jobs::start(&operator, maker);
+    until(&operator, |fold| {
+        fold.processes.outbox.is_empty() && transfer_of(fold).post.unacknowledged.is_none()
+    })
+    .await;
+    let token = fresh_token(&operator.parts.node, &operator, &pid).await;
+    (operator, signer, jobs, pid, token)
+}
+
+#[tokio::test]
+async fn nobody_asserts_for_another() {
+    let (operator, signer, jobs, pid, token) = running(&Maker::default()).await;
+    let ours = twinpact_proof::text64::decode(&signed(&operator, &signer)).unwrap();
+    let envelope = Envelope::from_json(&Json::parse(&ours).unwrap()).unwrap();
+    let text = String::from_utf8(envelope.payload.clone()).unwrap();
+    for (from, to, expect) in [
+        ("did:web:maker.example", "did:web:maker.example", ""),
+        ("did:web:maker.example", "did:web:victim.example", "another party than the caller"),
+        ("PredictiveMaintenance", &"x".repeat(600), "is not of its form"),
+    ] {
+        let document = Json::parse(text.replace(from, to).as_bytes()).unwrap();
+        let key = signer.node.signer().key();
+        let forged = Envelope::sign(&envelope.payload_type, &document, key);
+        let header = twinpact_proof::text64::encode(forged.to_json().canonical().as_bytes());
+        let (code, why) = present(&operator, &pid, &token, header).await;
+        assert_eq!(code.is_empty(), expect.is_empty(), "{to}: {why}");
+        assert!(why.contains(expect), "{to}: {why}");
+    }
+    signer.stop();
+    jobs.stop(operator).await;
+}
+
+#[tokio::test]
+async fn a_suspended_transfer_delivers_nothing_and_an_idle_one_ends() {
+    let maker = Maker::default();
+    let (operator, signer, jobs, pid, token) = running(&maker).await;
+    let pids = json!({"providerPid": pid, "consumerPid": "urn:c:1"});
+    let say = async |kind: &str, leaf: &str| {
+        let body = message(kind, pids.clone()).to_string();
+        let path = format!("/transfers/{pid}/{leaf}");
+        assert_eq!(operator.ask("POST", &path, body.as_bytes()).await.status, 200, "{kind}");
+    };
+    say("TransferSuspensionMessage", "suspension").await;
+    assert_eq!(pull(&operator, &signer, &pid, &token).await, "policy.suspended");
+    say("TransferStartMessage", "start").await;
+    assert_eq!(pull(&operator, &signer, &pid, &token).await, "");
+    // Nobody refreshes its token for a day.
+    maker.answers(200, Value::Null);
+    let node = operator.parts.node.clone();
+    assert_eq!(deadlines::fire(&node, later(&operator, 1)).await.unwrap(), 1);
+    let state = node.partition.read(|fold, _| transfer_of(fold).clone()).unwrap();
+    assert_eq!(state.state, transfer::State::Terminated);
+    assert_eq!(state.ended.unwrap().code.as_deref(), Some("dsp.overdue"));
+    assert_eq!(pull(&operator, &signer, &pid, &token).await, "route.unknown");
     signer.stop();
     jobs.stop(operator).await;
 }
@@ -312,12 +420,63 @@ async fn a_refreshed_token_retires_the_old_one_when_it_is_used() {
 async fn one_partner_has_only_so_many_negotiations_under_way() {
     let operator = Operator::open().await;
     let offer = operator.offer().await;
-    let most = twinpact_node::processes::MAX_NEGOTIATIONS;
-    for n in 0..=most {
+    for n in 0..=MAX_NEGOTIATIONS {
         let request = contract_request(&format!("urn:c:{n}"), CALLBACK, &offer).to_string();
         let answer = operator.ask("POST", "/negotiations/request", request.as_bytes()).await;
-        let expect = if n < most { (201, "") } else { (429, codes::EXCHANGE_TOO_MANY.name) };
+        let expect =
+            if n < MAX_NEGOTIATIONS { (201, "") } else { (429, codes::EXCHANGE_TOO_MANY.name) };
         assert_eq!((answer.status, answer.code()), expect, "{n}");
+    }
+    operator.parts.stop();
+}
+
+/// A negotiation that ends in an agreement, or the code with which it was ended.
+async fn negotiated(operator: &Operator, consumer: &str, offer: &Value) -> Result<(), String> {
+    let request = contract_request(consumer, CALLBACK, offer).to_string();
+    let answer = operator.ask("POST", "/negotiations/request", request.as_bytes()).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    let pid = answer.body["providerPid"].as_str().unwrap().to_owned();
+    let members = json!({"providerPid": pid, "consumerPid": consumer});
+    let verified = message("ContractAgreementVerificationMessage", members).to_string();
+    let path = format!("/negotiations/{pid}/agreement/verification");
+    if operator.ask("POST", &path, verified.as_bytes()).await.status == 200 {
+        return Ok(());
+    }
+    let read = |fold: &Fold| fold.processes.negotiations[&pid].ended.clone().unwrap().code;
+    Err(operator.parts.node.partition.read(|fold, _| read(fold)).unwrap().unwrap())
+}
+
+#[tokio::test]
+async fn one_partner_has_only_so_many_agreements_and_old_ends_are_forgotten() {
+    let operator = Operator::open().await;
+    let offer = operator.offer().await;
+    let partition = &operator.parts.node.partition;
+    let known = || partition.read(|fold, _| fold.processes.negotiations.len()).unwrap();
+    for n in 0..MAX_AGREEMENTS {
+        assert_eq!(negotiated(&operator, &format!("urn:c:{n}"), &offer).await, Ok(()), "{n}");
+        assert_eq!(known(), MAX_ENDED.min(n + 1));
+    }
+    let refused = negotiated(&operator, "urn:c:more", &offer).await;
+    assert_eq!(refused, Err(codes::EXCHANGE_TOO_MANY.name.to_owned()));
+    assert_eq!(known(), MAX_ENDED);
+    let agreements = partition.read(|fold, _| fold.agreements.iter().count()).unwrap();
+    assert_eq!(agreements, MAX_AGREEMENTS, "an agreement outlives its negotiation");
+    operator.parts.stop();
+}
+
+#[tokio::test]
+async fn one_partner_has_only_so_many_transfers_under_way() {
+    let operator = Operator::open().await;
+    started(&operator).await;
+    let wire = |fold: &Fold| fold.agreements.iter().next().unwrap().wire.id.clone();
+    let agreement = operator.parts.node.partition.read(|fold, _| wire(fold)).unwrap();
+    for n in 2..=MAX_TRANSFERS + 1 {
+        let mut request = transfer_request(&format!("urn:c:{n}"), CALLBACK, "HttpData-PULL");
+        request["agreementId"] = agreement.clone().into();
+        let body = request.to_string();
+        let answer = operator.ask("POST", "/transfers/request", body.as_bytes()).await;
+        let expect = if n <= MAX_TRANSFERS { 201 } else { 429 };
+        assert_eq!(answer.status, expect, "{n}: {answer:?}");
     }
     operator.parts.stop();
 }
