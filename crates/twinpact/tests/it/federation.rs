@@ -319,9 +319,9 @@ fn a_revoked_agreement_gives_nothing() {
     assert_eq!((done.code, done.error()), (20, "policy.revoked"), "{}", done.stderr);
     let permits = pair.decisions().into_iter().filter(|d| d["code"] == "policy.permit");
     assert_eq!(permits.map(|d| d["used"].as_u64().unwrap()).sum::<u64>(), 1);
-    for dir in ["operator", "maker"] {
+    for (dir, state) in [("operator", "revoked at "), ("maker", "revoked by the partner, ")] {
         let shown = pair.world.json(&format!("agreement show {} --dir {dir}", pair.agreement));
-        assert!(shown["state"].as_str().unwrap().starts_with("revoked at "), "{dir}: {shown}");
+        assert!(shown["state"].as_str().unwrap().starts_with(state), "{dir}: {shown}");
     }
     let again = pair.world.run(&revoke);
     assert_eq!((again.code, again.error()), (11, "agreement.ended"));
