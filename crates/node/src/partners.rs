@@ -103,8 +103,7 @@ pub async fn add(node: &Node, record: &[u8]) -> Result<PartnerLine, Problem> {
     }
     let line = line(&Partner { record: known.clone(), envelope: envelope.clone() });
     let entry = entry(&envelope);
-    let set = node
-        .partition
+    node.partition
         .turn(move |turn| {
             let mut next = turn.fold().partners.clone();
             next.trust.add(&envelope).map_err(|refused| match refused {
@@ -112,12 +111,14 @@ pub async fn add(node: &Node, record: &[u8]) -> Result<PartnerLine, Problem> {
                 Refused::Conflict(why) => Problem::new(codes::TRUST_CONFLICT, why),
             })?;
             next.by_did.insert(known.did.clone(), Partner { record: known, envelope });
-            let set = next.tls()?;
-            turn.log(vec![NewEntry::event(entry)])?;
-            Ok(set)
+            // What TLS could not take is not pinned.
+            next.tls()?;
+            turn.log(vec![NewEntry::event(entry)]).map(|_| ())
         })
         .await?;
-    node.tls_partners.replace(set);
+    // From the state and while it stands still: of two at once neither takes the other's away.
+    node.partition
+        .read(|fold, _| fold.partners.tls().map(|set| node.tls_partners.replace(set)))??;
     Ok(line)
 }
 

@@ -11,3 +11,4 @@ mod operator;
 #[path = "../../../dsp/tests/it/outside.rs"]
 mod outside;
 mod partition;
+mod pinning;
