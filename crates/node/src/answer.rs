@@ -32,8 +32,8 @@ use twinpact_proof::{Digest, Envelope, to_hex};
 use twinpact_store::ItemPoint;
 use twinpact_store::forest::TreeNo;
 
-/// What a partner asks for.
-#[derive(Debug, Clone)]
+/// What a partner asks for. It holds a token and cannot be printed by accident.
+#[derive(Clone)]
 pub struct Ask {
     /// Who asks.
     pub peer: PeerIdentity,

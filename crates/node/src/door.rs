@@ -6,8 +6,8 @@ use std::pin::Pin;
 use twinpact_identity::partners::PeerIdentity;
 use twinpact_model::problem::Problem;
 
-/// A partner's request, as far as HTTP goes.
-#[derive(Debug, Clone)]
+/// A partner's request, as far as HTTP goes. It holds a token and cannot be printed by accident.
+#[derive(Clone)]
 pub struct Asked {
     /// Who asks, when a client certificate was presented and verified.
     pub peer: Option<PeerIdentity>,
