@@ -6,11 +6,15 @@ use crate::partition::NewEntry;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use twinpact_contract::{Contract, Severity, text};
-use twinpact_dsp::catalog::DatasetOffer;
+use twinpact_dsp::catalog::{DatasetOffer, MAX_PAGE};
 use twinpact_model::codes;
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
 use twinpact_proof::to_hex;
+
+/// The most contracts that are published: the catalogue is sent as one page, and is never cut.
+pub const MAX_CONTRACTS: usize = 500;
+const _: () = assert!(MAX_CONTRACTS <= MAX_PAGE);
 
 /// The transfer format that we serve.
 pub const FORMAT: &str = "HttpData-PULL";
@@ -44,6 +48,18 @@ impl Contracts {
         self.by_view.get(view)
     }
 
+    /// Whether one more may be published.
+    ///
+    /// # Errors
+    /// `input.too_large` when there are [`MAX_CONTRACTS`].
+    fn room(&self) -> Result<(), Problem> {
+        if self.by_view.len() < MAX_CONTRACTS {
+            return Ok(());
+        }
+        let why = format!("there are {MAX_CONTRACTS} contracts, which is as many as there may be");
+        Err(Problem::new(codes::INPUT_TOO_LARGE, why))
+    }
+
     /// All contracts.
     pub fn iter(&self) -> impl Iterator<Item = &Contract> {
         self.by_view.values()
@@ -54,7 +70,8 @@ impl Contracts {
 ///
 /// # Errors
 /// The first error of its lint; `contract.conflict` when this version is there with another
-/// content; `contract.owner` when it is another organisation's.
+/// content; `contract.owner` when it is another organisation's; `input.too_large` when there are
+/// [`MAX_CONTRACTS`] already.
 pub async fn publish(node: &Node, document: String) -> Result<Published, Problem> {
     let contract = Contract::parse(document.as_bytes()).map_err(|found| first(&found))?;
     let view = contract.view_id();
@@ -81,7 +98,7 @@ pub async fn publish(node: &Node, document: String) -> Result<Published, Problem
                     )
                     .hint("a published version never changes: raise the version"));
                 }
-                None => {}
+                None => fold.contracts.room()?,
             }
             let model = fold.twins.model(&contract.model)?;
             let found = contract.lint(Some(model));
@@ -160,5 +177,38 @@ fn entry(model: &str, document: String) -> Entry {
         when: When::default(),
         why: Why { model: model.to_owned(), ..Why::default() },
         what: vec![Attribute::new("document", "yaml", document)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Contracts, MAX_CONTRACTS, entry, offers};
+    use twinpact_dsp::MAX_CATALOG_BYTES;
+    use twinpact_dsp::catalog::{MAX_PAGE, Owner, page};
+    use twinpact_model::codes;
+
+    const EXAMPLE: &str = include_str!("../../../examples/wind/turbine-maintenance.odcs.yaml");
+
+    #[test]
+    fn the_catalogue_shows_every_contract_that_may_be_published() {
+        let mut contracts = Contracts::default();
+        for n in 0..MAX_CONTRACTS {
+            assert!(contracts.room().is_ok(), "{n}");
+            let document = EXAMPLE.replacen("name: turbine-maintenance", &format!("name: c{n}"), 1);
+            contracts.apply(&entry("", document)).unwrap();
+            assert_eq!(contracts.iter().count(), n + 1);
+        }
+        assert_eq!(contracts.room().unwrap_err().code, codes::INPUT_TOO_LARGE);
+        let owner = Owner {
+            catalog_id: "urn:c",
+            participant_id: "did:web:operator.example",
+            service_id: "urn:s",
+            endpoint: "https://operator.example/dsp",
+        };
+        let offers = offers(&contracts, owner.endpoint);
+        let page = page(owner, &offers, None, MAX_PAGE).unwrap();
+        assert_eq!((page.catalog.datasets.len(), page.next), (MAX_CONTRACTS, None));
+        let message = twinpact_dsp::Message::Catalog(page.catalog);
+        assert!(message.to_json().to_string().len() < MAX_CATALOG_BYTES);
     }
 }

@@ -11,7 +11,7 @@ use crate::egress::{Egress, PublicDoc};
 use crate::fold::Fold;
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
-use twinpact_dsp::catalog::{self, Owner};
+use twinpact_dsp::catalog::{self, MAX_PAGE, Owner};
 use twinpact_dsp::exchange::opening_key;
 use twinpact_dsp::message::Versions;
 use twinpact_dsp::negotiation::{self, Negotiation};
@@ -21,9 +21,6 @@ use twinpact_dsp::{Message, Rejected, Status, Subject};
 use twinpact_identity::partners::PeerIdentity;
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
-
-/// How many datasets one page of the catalogue has.
-const PAGE: usize = 100;
 
 /// A refusal of a message: by the protocol, or by this node.
 #[derive(Debug)]
@@ -203,7 +200,8 @@ fn catalogue(node: &Node, message: &Message) -> Result<Option<Message>, Refused>
         service_id: &service_id,
         endpoint: &dsp,
     };
-    Ok(Some(Message::Catalog(catalog::page(owner, &offers, None, PAGE)?.catalog)))
+    // There are never more contracts than fit one page ([`contracts::MAX_CONTRACTS`]).
+    Ok(Some(Message::Catalog(catalog::page(owner, &offers, None, MAX_PAGE)?.catalog)))
 }
 
 fn misplaced() -> Rejected {
