@@ -65,7 +65,7 @@ codes! {
     AGREEMENT_ENDED = "agreement.ended", Caller, Conflict, "the agreement does not hold any more";
     EXCHANGE_REFUSED = "exchange.refused", Peer, Peer, "the partner ended the negotiation or transfer";
     EXCHANGE_WAITING = "exchange.waiting", Peer, Unavailable, "the partner has not answered yet";
-    EXCHANGE_TOO_MANY = "exchange.too_many", Caller, TooMany, "one partner asks for more than it may at a time";
+    EXCHANGE_TOO_MANY = "exchange.too_many", Caller, TooMany, "more was asked for than one asker may have";
     EXCHANGE_PROOF = "exchange.proof", Peer, Unproven, "the partner's delivery does not prove what it must";
     EXCHANGE_PURPOSE = "exchange.purpose", Caller, Invalid, "no purpose or place to assert";
     RECEIPT_UNKNOWN = "receipt.unknown", Caller, NotFound, "there is no such receipt";

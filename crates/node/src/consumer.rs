@@ -144,7 +144,7 @@ pub async fn pull(node: &Node, pull: &Pull) -> Result<Pulled, Problem> {
     let (mut pages, mut wanted) = (Vec::<Page>::new(), pull.clone());
     loop {
         let page = match pages.len() {
-            MAX_PAGES => Err(broken(&format!("there are more than {MAX_PAGES} pages"))),
+            MAX_PAGES => Err(pages::too_many()),
             _ => fetch(node, &wanted, (&id, &at_id), &peer).await,
         };
         let page = page.map_err(|why| pages::stopped(why, &pages, wanted.after.as_ref()))?;

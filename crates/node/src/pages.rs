@@ -3,13 +3,13 @@
 
 use crate::api::Pulled;
 use serde_json::Value;
-use twinpact_model::Timestamp;
 use twinpact_model::problem::Problem;
 use twinpact_model::view::{Cursor, in_order};
+use twinpact_model::{Timestamp, codes};
 use twinpact_proof::Level;
 
-/// The most pages of one pull: 200 million rows. A view that goes on after them is taken for one
-/// that never ends.
+/// The most pages of one pull: 200 million rows, so that a command comes to an end whatever a
+/// partner sends. A view that goes on is pulled on by the next command.
 pub(crate) const MAX_PAGES: usize = 10_000;
 
 /// The earliest and the latest time of rows; `None` when there are none.
@@ -79,6 +79,12 @@ pub(crate) fn total(agreement: String, pages: Vec<Page>) -> Pulled {
     }
 }
 
+/// That a view has more pages than one pull takes: nobody's fault.
+pub(crate) fn too_many() -> Problem {
+    let why = format!("one pull takes at most {MAX_PAGES} pages, and the view goes on");
+    Problem::new(codes::EXCHANGE_TOO_MANY, why)
+}
+
 /// The refusal of a page, with what was stored before it and how to go on.
 pub(crate) fn stopped(mut problem: Problem, before: &[Page], after: Option<&Cursor>) -> Problem {
     let (Some(after), false) = (after, before.is_empty()) else { return problem };
@@ -96,9 +102,9 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Page, goes_on, quoted, stopped, total};
+    use super::{MAX_PAGES, Page, goes_on, quoted, stopped, too_many, total};
     use serde_json::{Value, json};
-    use twinpact_model::problem::Problem;
+    use twinpact_model::problem::{Fault, Problem};
     use twinpact_model::{Cursor, Timestamp, codes};
     use twinpact_proof::Level;
 
@@ -152,6 +158,18 @@ mod tests {
         let bytes = 10 * rows as u64;
         let delete_by = Some(at(delete));
         Page { receipt: receipt.to_owned(), rows, bytes, times, delete_by, level, next: None }
+    }
+
+    #[test]
+    fn a_view_of_too_many_pages_is_pulled_on_and_blames_nobody() {
+        let before = vec![page("r", 1, (1, 2), 9, Level::Signed); MAX_PAGES];
+        let said = stopped(too_many(), &before, Some(&cursor("urn:a", 10, 1)));
+        assert_eq!((said.code, said.code.fault), (codes::EXCHANGE_TOO_MANY, Fault::Caller));
+        let message = "one pull takes at most 10000 pages, and the view goes on; \
+                       10000 pages with 10000 rows were stored before";
+        assert_eq!(said.message, message);
+        let hint = "pull the rest with --after '1970-01-01T00:00:10Z~1~urn:a'";
+        assert_eq!(said.hint.as_deref(), Some(hint));
     }
 
     #[test]
