@@ -63,7 +63,7 @@ pub(crate) async fn open(node: &Node, at_id: &str, peer: &str) -> Result<Way, Pr
 }
 
 async fn look(node: &Node, pid: &str) -> Result<Channel, Problem> {
-    wait(node, |fold| channel(node, fold, pid, node.clocks.wall())).await
+    wait(node, pid, |fold| channel(node, fold, pid, node.clocks.wall())).await
 }
 
 /// Our transfer under the agreement that is under way, or a new one.

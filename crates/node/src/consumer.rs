@@ -8,7 +8,7 @@ use crate::channel::{self, Way};
 use crate::copies::{self, Copy, LedgerPin, Seen};
 use crate::fold::Fold;
 use crate::ids;
-use crate::negotiate::opened_negotiation;
+use crate::negotiate::{find, opened_negotiation};
 use crate::open::Node;
 use crate::outbox::call;
 use crate::pages::{self, MAX_PAGES, Page};
@@ -116,7 +116,7 @@ pub async fn negotiate(
         Ok(step.next.party.own_pid)
     });
     let pid = turn.await?;
-    wait(node, |fold| agreed(fold, &pid)).await.and_then(|id| agreements::show(node, &id))
+    wait(node, &pid, |fold| agreed(fold, &pid)).await.and_then(|id| agreements::show(node, &id))
 }
 
 /// The agreement of a negotiation, once it is final.
@@ -386,10 +386,23 @@ pub fn receipt(node: &Node, name: &str) -> Result<String, Problem> {
     }
 }
 
-/// Waits until the state answers, woken by commits.
+/// Waits until the state of that process of ours answers, woken by commits.
+///
+/// # Errors
+/// What the state says; `exchange.waiting`, with whose turn it is, when it says nothing in time.
 pub(crate) async fn wait<T>(
     node: &Node,
+    pid: &str,
     look: impl Fn(&Fold) -> Option<Result<T, Problem>>,
+) -> Result<T, Problem> {
+    wait_for(node, pid, look, PATIENCE).await
+}
+
+async fn wait_for<T>(
+    node: &Node,
+    pid: &str,
+    look: impl Fn(&Fold) -> Option<Result<T, Problem>>,
+    patience: Duration,
 ) -> Result<T, Problem> {
     let mut changes = node.partition.changes();
     let waiting = async {
@@ -403,11 +416,20 @@ pub(crate) async fn wait<T>(
             }
         }
     };
-    match tokio::time::timeout(PATIENCE, waiting).await {
+    match tokio::time::timeout(patience, waiting).await {
         Ok(answer) => answer,
-        Err(_) => Err(Problem::new(codes::EXCHANGE_WAITING, "the partner has not answered yet")
-            .hint("the node goes on trying; run the command again later")),
+        Err(_) => {
+            let process = node.partition.read(|fold, _| find(fold, pid))?;
+            Err(unanswered(process.map(|process| process.waiting_for()).as_deref()))
+        }
     }
+}
+
+/// That a process has not got on in time, and whose turn it is.
+fn unanswered(turn: Option<&str>) -> Problem {
+    let turn = turn.map_or(String::new(), |turn| format!(": {turn}"));
+    Problem::new(codes::EXCHANGE_WAITING, format!("the partner has not answered yet{turn}"))
+        .hint("the node goes on trying; run the command again later")
 }
 
 pub(crate) fn own_address(node: &Node) -> Result<String, Problem> {

@@ -150,6 +150,17 @@ pub enum Process {
     Transfer(Box<Transfer>),
 }
 
+impl Process {
+    /// One sentence for people: who has to do what, since when, until when.
+    #[must_use]
+    pub fn waiting_for(&self) -> String {
+        match self {
+            Process::Negotiation(negotiation) => negotiation.waiting_for(),
+            Process::Transfer(transfer) => transfer.waiting_for(),
+        }
+    }
+}
+
 /// The process with that id of ours.
 #[must_use]
 pub fn find(fold: &Fold, pid: &str) -> Option<Process> {
