@@ -19,7 +19,7 @@ use twinpact_contract::text;
 use twinpact_dsp::message::{CatalogRequest, Offer};
 use twinpact_dsp::negotiation::{self, Negotiation, Opening};
 use twinpact_dsp::{MAX_CATALOG_BYTES, Message, Role};
-use twinpact_model::problem::Problem;
+use twinpact_model::problem::{Code, Problem};
 use twinpact_model::view::Cursor;
 use twinpact_model::{Timestamp, codes};
 use twinpact_policy::State;
@@ -36,6 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// fits the 16 MiB that one turn may log: it is logged as it came, with less than 1 KiB for every
 /// 4,000 rows or 512 KiB.
 pub(crate) const MAX_DELIVERY_BYTES: usize = 12 << 20;
+/// The most characters of a partner's refusal that are kept.
+pub(crate) const MAX_DETAIL: usize = 1_000;
 
 /// A partner's catalogue.
 ///
@@ -449,12 +451,122 @@ fn broken(why: &str) -> Problem {
         .hint("keep this message and talk to the partner")
 }
 
-/// The partner's refusal, in its own words.
+/// What a partner may say of a request of ours; any other code is taken for none. What it said of
+/// itself or of us with a code that we use for ourselves would read, and exit, as a fault of ours.
+const PARTNERS_CODES: &[Code] = &[
+    codes::POLICY_CALLER,
+    codes::POLICY_AGREEMENT,
+    codes::POLICY_REVOKED,
+    codes::POLICY_TERMINATED,
+    codes::POLICY_SUSPENDED,
+    codes::POLICY_TOKEN,
+    codes::POLICY_ASSERTION,
+    codes::POLICY_PROHIBITED,
+    codes::POLICY_PURPOSE,
+    codes::POLICY_PLACE,
+    codes::POLICY_SCHEDULE,
+    codes::POLICY_DATETIME,
+    codes::POLICY_UNDEFINED,
+    codes::POLICY_EXPIRED,
+    codes::TOKEN_INVALID,
+    codes::TOKEN_EXPIRED,
+    codes::AGREEMENT_UNKNOWN,
+    codes::AGREEMENT_ENDED,
+    codes::ROUTE_UNKNOWN,
+    codes::EXCHANGE_TOO_MANY,
+    codes::FEDERATION_BUSY,
+    codes::INPUT_MALFORMED,
+];
+
+/// The partner's refusal, in its own words as far as they are a partner's to choose.
 pub(crate) fn denied(body: &[u8], status: u16) -> Problem {
     let document: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |name: &str| document.get(name).and_then(Value::as_str);
-    match text("code").and_then(codes::find) {
-        Some(code) => Problem::new(code, text("detail").unwrap_or(code.title)),
+    let said = text("code").and_then(codes::find).filter(|code| PARTNERS_CODES.contains(code));
+    match said {
+        Some(code) => {
+            let detail = text("detail").unwrap_or(code.title);
+            Problem::new(code, detail.chars().take(MAX_DETAIL).collect::<String>())
+        }
         None => refused(&format!("the partner answered with status {status}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fold, MAX_DETAIL, PARTNERS_CODES, Problem, denied, wait_for};
+    use crate::clock::PolicyClock;
+    use crate::negotiate::opened_negotiation;
+    use crate::open;
+    use serde_json::json;
+    use std::time::Duration;
+    use twinpact_dsp::message::Offer;
+    use twinpact_dsp::negotiation::{self, Opening};
+    use twinpact_model::problem::{Class, Fault};
+    use twinpact_model::{Did, codes};
+
+    #[tokio::test]
+    async fn who_waits_in_vain_learns_whose_turn_it_is() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("maker");
+        open::init(&path, &Did::new("did:web:maker.example").unwrap(), "maker").unwrap();
+        let parts = open::open(&path, PolicyClock::System).await.unwrap();
+        let node = &parts.node;
+        let opening = Opening {
+            own_pid: "urn:uuid:1",
+            peer: "did:web:operator.example",
+            address: "https://operator.example/dsp",
+            callback: "https://maker.example/dsp",
+        };
+        let offer = Offer {
+            id: "urn:offer".to_owned(),
+            target: Some("urn:view".to_owned()),
+            assigner: None,
+            assignee: None,
+            policy: json!({ "permission": [{ "action": "use" }] }),
+        };
+        let step = negotiation::open_as_consumer(opening, offer, node.clocks.wall()).unwrap();
+        let entries = opened_negotiation(&step).unwrap();
+        node.partition.turn(move |turn| turn.log(entries).map(|_| ())).await.unwrap();
+        for (pid, turn) in [
+            ("urn:uuid:1", ": waiting for the provider did:web:operator.example to offer, agree"),
+            ("urn:uuid:2", ""),
+        ] {
+            let never = |_: &Fold| None::<Result<(), Problem>>;
+            let late = wait_for(node, pid, never, Duration::ZERO).await.unwrap_err();
+            assert_eq!(late.code, codes::EXCHANGE_WAITING);
+            let said = format!("the partner has not answered yet{turn}");
+            assert!(late.message.starts_with(&said), "{late}");
+            assert_eq!(late.message == said, turn.is_empty(), "{late}");
+        }
+        parts.stop();
+    }
+
+    #[test]
+    fn a_partner_chooses_neither_our_faults_nor_a_novel() {
+        let check = |body: &str, code: &str, message: &str| {
+            let problem = denied(body.as_bytes(), 403);
+            assert_eq!((problem.code.name, problem.message.as_str()), (code, message), "{body}");
+        };
+        let (refused, status) = ("exchange.refused", "the partner answered with status 403");
+        check(r#"{"code":"policy.place","detail":"not there"}"#, "policy.place", "not there");
+        let title = codes::POLICY_PLACE.title;
+        check(r#"{"code":"policy.place"}"#, "policy.place", title);
+        check(r#"{"code":"policy.place","detail":7}"#, "policy.place", title);
+        for body in ["", "[]", "{}", r#"{"code":7}"#, r#"{"code":"no.such","detail":"x"}"#] {
+            check(body, refused, status);
+        }
+        for code in codes::ALL.iter().filter(|code| !PARTNERS_CODES.contains(code)) {
+            check(&json!({ "code": code.name, "detail": "x" }).to_string(), refused, status);
+        }
+        for code in PARTNERS_CODES {
+            assert_eq!(code.fault, Fault::Caller, "{}", code.name);
+            assert!(!matches!(code.class, Class::Config | Class::Damaged | Class::Internal));
+        }
+        let long = |more: usize| "é".repeat(MAX_DETAIL + more);
+        for more in [0, 1, 100_000] {
+            let body = json!({ "code": "policy.schedule", "detail": long(more) }).to_string();
+            check(&body, "policy.schedule", &long(0));
+        }
     }
 }
