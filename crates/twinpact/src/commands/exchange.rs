@@ -1,7 +1,7 @@
 //! `catalog`, `negotiate`, `pull`, `receipt export`: what we get from partners.
 
 use crate::cli::{Dir, Pull as PullArguments, Receipt};
-use crate::output::{Output, count, internal, table};
+use crate::output::{Output, count, internal, line, table};
 use crate::session::{Session, write_file};
 use serde::Serialize;
 use serde_json::json;
@@ -95,8 +95,8 @@ pub(crate) fn agreement_text(agreement: &AgreementLine) -> String {
         agreement.partner,
         agreement.role,
         agreement.state,
-        agreement.target,
-        agreement.terms
+        line(&agreement.target),
+        line(&agreement.terms)
     )
 }
 

@@ -1,7 +1,7 @@
 //! `ingest`: a CSV file through its map, batch by batch, into `POST /ingest`.
 
 use crate::cli::Ingest;
-use crate::output::{Output, count, internal};
+use crate::output::{Output, count, internal, line};
 use crate::session::{Session, read_text};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -33,8 +33,8 @@ pub(crate) async fn ingest(arguments: &Ingest, out: Output) -> Result<ExitCode, 
     let summary = summary?;
     out.result(&summary, text);
     for refused in summary.refused.iter().take(SHOWN).filter(|_| !out.is_json()) {
-        let line = refused.line.map_or(String::new(), |line| format!("line {line}: "));
-        out.say(&format!("  refused[{}]: {line}{}", refused.code, refused.reason));
+        let place = refused.line.map_or(String::new(), |line| format!("line {line}: "));
+        out.say(&format!("  refused[{}]: {place}{}", refused.code, line(&refused.reason)));
     }
     if summary.refused.len() > SHOWN && !out.is_json() {
         out.say(&format!("  … and {} more", count((summary.refused.len() - SHOWN) as u64)));

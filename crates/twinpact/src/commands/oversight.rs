@@ -3,7 +3,7 @@
 
 use super::exchange::{agreement_text, body};
 use crate::cli::{Agreement, Clock, Decision, Dir};
-use crate::output::{Output, table};
+use crate::output::{Output, line, table};
 use crate::session::Session;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -96,7 +96,7 @@ fn show(shown: &Value) -> String {
     }
     let key = text("/record/signatures/0/keyid");
     lines.push(format!("  signed by {key}, clock {}", text("/payload/core/clock")));
-    lines.join("\n")
+    lines.iter().map(|text| line(text)).collect::<Vec<_>>().join("\n")
 }
 
 async fn get<T: DeserializeOwned>(dir: &Dir, path: &str) -> Result<T, Problem> {

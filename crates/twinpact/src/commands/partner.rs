@@ -1,7 +1,7 @@
 //! `partner add|list`.
 
 use crate::cli::Partner;
-use crate::output::{Output, table};
+use crate::output::{Output, line, table};
 use crate::session::{Session, read_file};
 use std::process::ExitCode;
 use twinpact_model::problem::Problem;
@@ -15,7 +15,9 @@ pub(crate) async fn run(command: Partner, out: Output) -> Result<ExitCode, Probl
             let added = session.client.post("/partners", "application/json", body).await;
             session.close().await;
             let added: PartnerLine = added?;
-            out.result(&added, |p| format!("{} is a partner, at {}", p.organisation, p.endpoint));
+            out.result(&added, |p| {
+                line(&format!("{} is a partner, at {}", p.organisation, p.endpoint))
+            });
             out.say(&format!("its record's fingerprint is {}", added.fingerprint));
             out.say(
                 "compare it with what the partner tells you by another way than this file came",

@@ -4,7 +4,7 @@
 
 use super::trust::read_trust;
 use crate::cli::Verify;
-use crate::output::Output;
+use crate::output::{Output, line};
 use crate::session::read_file;
 use serde_json::json;
 use std::process::ExitCode;
@@ -47,10 +47,10 @@ fn report(arguments: &Verify, verdict: &Verdict, required: Option<Level>, out: O
     });
     out.result(&document, |_| {
         let level = format!("level: {}", verdict.level.name());
-        let lines = verdict.statement.iter().cloned();
+        let lines = verdict.statement.iter().map(|text| line(text));
         lines.chain([level]).collect::<Vec<_>>().join("\n")
     });
-    verdict.notes.iter().for_each(|note| out.say(&format!("note: {note}")));
+    verdict.notes.iter().for_each(|note| out.say(&format!("note: {}", line(note))));
     let enough = required.unwrap_or(Level::Signed);
     if verdict.level >= enough || required == Some(Level::Unanchored) {
         return ExitCode::SUCCESS;
