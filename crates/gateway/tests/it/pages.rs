@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use twinpact_dsp::negotiation::State;
 use twinpact_edge::batch::IngestBatch;
@@ -77,6 +77,8 @@ struct Trick {
     through: Option<usize>,
     /// What each says instead about where it goes on.
     next: Option<Value>,
+    /// The access tokens that were sent.
+    tokens: Vec<String>,
 }
 
 struct Between {
@@ -94,6 +96,9 @@ impl Outbound for Between {
                     None => return Err(Problem::new(codes::PEER_UNREACHABLE, "cut off")),
                 }
             }
+            let bearers = call.headers.iter().filter(|(name, _)| *name == "authorization");
+            let tokens = bearers.map(|(_, value)| value.replacen("Bearer ", "", 1));
+            self.trick.lock().unwrap().tokens.extend(tokens);
             let mut reply = self.inner.call(call).await?;
             let next = self.trick.lock().unwrap().next.clone();
             if let (true, Some(next)) = (data, next) {
@@ -107,7 +112,7 @@ impl Outbound for Between {
 }
 
 struct World {
-    _place: tempfile::TempDir,
+    place: tempfile::TempDir,
     provider: Running,
     consumer: Running,
     trick: Arc<Mutex<Trick>>,
@@ -128,7 +133,7 @@ impl World {
         fill(provides).await;
         let agreement = consumer::negotiate(consumes, PROVIDER, None).await.unwrap().id;
         finalized(provides).await;
-        World { _place: place, provider, consumer, trick, agreement }
+        World { place, provider, consumer, trick, agreement }
     }
 
     fn wanted(&self) -> Pull {
@@ -225,7 +230,7 @@ async fn what_came_before_a_refusal_stays_and_the_rest_can_be_pulled() {
     let node = &world.consumer.parts.node;
     assert!(!node.partition.read(|fold, _| stored(fold)).unwrap());
     // The first page comes, the second does not.
-    *world.trick.lock().unwrap() = Trick { through: Some(1), next: None };
+    *world.trick.lock().unwrap() = Trick { through: Some(1), ..Trick::default() };
     let refused = world.pull(&world.wanted()).await.unwrap_err();
     assert_eq!(refused.code, codes::PEER_UNREACHABLE);
     let first = MAX_PAGE_ROWS - 2;
@@ -341,4 +346,44 @@ async fn pulls_share_a_transfer_whose_token_is_refreshed_until_the_agreement_is_
     let refused = world.pull(&world.wanted()).await.unwrap_err();
     assert_eq!(refused.code, codes::POLICY_REVOKED);
     world.stop().await;
+}
+
+/// Every file below a directory.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let items = std::fs::read_dir(dir).unwrap().map(|item| item.unwrap().path());
+    items.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_good_is_in_no_file_of_either_side() {
+    let world = World::concluded().await;
+    world.pull(&world.wanted()).await.unwrap();
+    let node = &world.consumer.parts.node;
+    let pid =
+        |fold: &twinpact_node::fold::Fold| fold.processes.transfers.keys().next().cloned().unwrap();
+    let pid = node.partition.read(|fold, _| pid(fold)).unwrap();
+    // A refreshed one goes another way than the first.
+    node.secrets.forget_address(&pid);
+    world.pull(&world.wanted()).await.unwrap();
+    let mut secrets = world.trick.lock().unwrap().tokens.clone();
+    secrets.dedup();
+    assert_eq!(secrets.len(), 2, "{secrets:?}");
+    let (address, _) = node.secrets.address(&pid).unwrap();
+    assert_eq!(address.property("authorization"), Some(secrets[1].as_str()));
+    secrets.extend([&world.provider, &world.consumer].map(|side| side.admin.token.clone()));
+    let search = |when: &str| {
+        let found = files(world.place.path());
+        assert!(found.len() >= 12, "{found:?}");
+        for file in found {
+            let bytes = std::fs::read(&file).unwrap();
+            for secret in &secrets {
+                let holds = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+                assert!(!holds, "{when}: {secret} in {}", file.display());
+            }
+        }
+    };
+    search("while both nodes run");
+    world.consumer.stop().await;
+    world.provider.stop().await;
+    search("after they have stopped");
 }

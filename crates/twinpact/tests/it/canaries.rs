@@ -32,6 +32,21 @@ pub(crate) fn search(world: &World, dir: &str, when: &str) {
     }
 }
 
+/// That the token of the admin door, which a running node has in one file, is in no other one of
+/// these directories.
+pub(crate) fn search_admin_token(world: &World, dir: &str, others: &[&str]) {
+    let admin = world.path(dir).join("admin.json");
+    let file: serde_json::Value = serde_json::from_slice(&std::fs::read(&admin).unwrap()).unwrap();
+    let token = file["token"].as_str().unwrap().as_bytes();
+    assert!(token.len() >= 32, "{file}");
+    let files = std::iter::once(&dir).chain(others).flat_map(|dir| world.files(dir));
+    let holds = |file: &std::path::PathBuf| {
+        let bytes = std::fs::read(file).unwrap();
+        bytes.windows(token.len()).any(|window| window == token)
+    };
+    assert_eq!(files.filter(holds).collect::<Vec<_>>(), [admin]);
+}
+
 #[test]
 fn nothing_ingested_is_readable_in_any_file() {
     let world = World::with_node();
@@ -44,6 +59,7 @@ fn nothing_ingested_is_readable_in_any_file() {
     let shown = world.run(&format!("twin history urn:turbine:{TWIN} --dir node"));
     assert!(shown.stdout.contains(TEXT) && shown.stdout.contains(NUMBER), "{}", shown.stdout);
     search(&world, "node", "while the node runs");
+    search_admin_token(&world, "node", &[]);
     serving.kill();
     search(&world, "node", "after a kill");
     world.run("twin list --dir node");

@@ -334,6 +334,8 @@ fn nothing_delivered_is_readable_in_any_file_of_either_side() {
     for dir in ["operator", "maker"] {
         canaries::search(&pair.world, dir, "while both nodes run");
     }
+    canaries::search_admin_token(&pair.world, "operator", &["maker"]);
+    canaries::search_admin_token(&pair.world, "maker", &["operator"]);
     pair.operator.take().unwrap().kill();
     pair.maker.take().unwrap().kill();
     for dir in ["operator", "maker"] {
