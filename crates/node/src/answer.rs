@@ -205,9 +205,9 @@ fn on_record(
     decision: &Decision,
     (now, wall): (PolicyTime, WallTime),
 ) -> Result<(OnRecord, Option<NewEntry>), Problem> {
-    if let Some(known) = turn.fold().decisions.standing(decision, facts.epoch, now) {
-        let (id, record) = (known.id, known.envelope.clone());
-        return Ok((OnRecord { id, record, sentence: known.sentence.clone() }, None));
+    if let Some((known, record)) = turn.fold().decisions.standing(decision, facts.epoch, now) {
+        let (id, record, sentence) = (known.id, record.clone(), known.sentence.clone());
+        return Ok((OnRecord { id, record, sentence }, None));
     }
     node.rates.decision(caller, wall)?;
     let forest = turn.store().forest();

@@ -14,12 +14,13 @@ use twinpact_dsp::{Role, negotiation};
 use twinpact_model::problem::Problem;
 use twinpact_model::{WallTime, codes};
 
-/// How long the timer rests at most: a wall clock that was set is noticed after that.
+/// How long the timer rests at most: a wall clock that was set forward is noticed after that.
 const LOOK: Duration = Duration::from_secs(600);
 
 /// Wakes processes until told to stop.
 pub async fn run(node: Node, mut stop: watch::Receiver<bool>) {
     let mut changes = node.partition.changes();
+    let mut looks = tokio::time::interval(LOOK);
     loop {
         changes.borrow_and_update();
         let now = node.clocks.wall();
@@ -29,10 +30,11 @@ pub async fn run(node: Node, mut stop: watch::Receiver<bool>) {
             Err(_) => LOOK,
             Ok(_) => until_next(&node, now),
         };
-        node.secrets.keep_addresses(|pid| still_open(&node, pid));
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { return },
             () = tokio::time::sleep(rest) => {}
+            // What is in memory only goes with its transfer.
+            _ = looks.tick() => node.secrets.keep_addresses(|pid| still_open(&node, pid)),
             _ = stop.wait_for(|stop| *stop) => return,
         }
     }

@@ -14,18 +14,22 @@ use twinpact_policy::{AgreementFacts, Decision, MAX_ASSERTION_S, MAX_SKEW_S};
 use twinpact_proof::digest::from_hex;
 use twinpact_proof::documents::Decision as Document;
 use twinpact_proof::{Digest, Envelope, Json, to_hex};
+use twinpact_store::Store;
 use twinpact_store::forest::{DECISIONS, Forest};
 
 /// The most decisions of one list.
 pub const MAX_LIST: usize = 1_000;
+/// Of how many decisions the signed record is kept in memory.
+const MAX_IN_MEMORY: usize = 10_000;
 
 /// A decision on record.
 #[derive(Debug, Clone)]
 pub struct Recorded {
     /// SHA-256 over the signed payload.
     pub id: Digest,
-    /// The signed record.
-    pub envelope: Envelope,
+    /// The signed record of the last [`MAX_IN_MEMORY`] decisions; those of older ones are read from
+    /// the log.
+    envelope: Option<Envelope>,
     /// Its index in the tree of decisions.
     pub index: u64,
     recorded: Timestamp,
@@ -47,6 +51,8 @@ pub struct Decisions {
     by_id: BTreeMap<String, Recorded>,
     /// The last decision on each question.
     by_input: BTreeMap<String, String>,
+    /// Those whose signed record is in memory, the oldest first.
+    in_memory: VecDeque<String>,
     /// Assertions that were used, with when, as long as any could still be good.
     assertions: BTreeMap<Digest, i64>,
     /// The same by time.
@@ -62,8 +68,16 @@ impl Decisions {
         match entry.who.kind {
             Kind::Decision => {
                 let recorded = read(entry, index).ok_or_else(unreadable)?;
-                self.by_input.insert(recorded.input.clone(), to_hex(&recorded.id));
-                self.by_id.insert(to_hex(&recorded.id), recorded);
+                let id = to_hex(&recorded.id);
+                self.by_input.insert(recorded.input.clone(), id.clone());
+                self.by_id.insert(id.clone(), recorded);
+                self.in_memory.push_back(id);
+                if self.in_memory.len() > MAX_IN_MEMORY
+                    && let Some(oldest) = self.in_memory.pop_front()
+                    && let Some(oldest) = self.by_id.get_mut(&oldest)
+                {
+                    oldest.envelope = None;
+                }
             }
             Kind::Used => {
                 let id = entry.get("decision").ok_or_else(unreadable)?;
@@ -109,16 +123,40 @@ impl Decisions {
         }
     }
 
-    /// The recorded decision that answers the same question now, with the same outcome.
+    /// The recorded decision that answers the same question now, with the same outcome, and its
+    /// signed record.
     #[must_use]
-    pub fn standing(&self, decision: &Decision, epoch: u64, now: PolicyTime) -> Option<&Recorded> {
+    pub fn standing(
+        &self,
+        decision: &Decision,
+        epoch: u64,
+        now: PolicyTime,
+    ) -> Option<(&Recorded, &Envelope)> {
         let known = self.by_id.get(self.by_input.get(&to_hex(&decision.input_digest))?)?;
         let holds = known.code == decision.code_name()
             && known.epoch == epoch
             && known.from <= now
             && known.valid_until.is_none_or(|until| now < until);
-        holds.then_some(known)
+        // One that is so old that only the log has it is decided and recorded anew.
+        known.envelope.as_ref().filter(|_| holds).map(|envelope| (known, envelope))
     }
+}
+
+impl Recorded {
+    /// The signed record.
+    ///
+    /// # Errors
+    /// `store.*` when it cannot be read back from the log.
+    pub fn envelope(&self, store: &Store) -> Result<Envelope, Problem> {
+        match &self.envelope {
+            Some(envelope) => Ok(envelope.clone()),
+            None => signed(&store.entry(DECISIONS, self.index)?.entry).ok_or_else(unreadable),
+        }
+    }
+}
+
+fn signed(entry: &Entry) -> Option<Envelope> {
+    Envelope::from_json(&Json::parse(entry.get("record")?.as_bytes()).ok()?)
 }
 
 /// The signed record of a decision and the entry that logs it.
@@ -202,8 +240,10 @@ pub fn list(node: &Node, limit: usize) -> Result<Vec<DecisionLine>, Problem> {
 /// # Errors
 /// `decision.unknown`.
 pub fn show(node: &Node, id: &str) -> Result<(DecisionLine, Envelope), Problem> {
-    node.partition
-        .read(|fold, _| fold.decisions.get(id).map(|known| (line(known), known.envelope.clone())))?
+    node.partition.read(|fold, store| {
+        let known = fold.decisions.get(id)?;
+        Ok((line(known), known.envelope(store)?))
+    })?
 }
 
 fn line(known: &Recorded) -> DecisionLine {
@@ -229,10 +269,10 @@ fn read(entry: &Entry, index: u64) -> Option<Recorded> {
         "" => Some(None),
         text => Timestamp::parse(text).ok().map(|t| Some(PolicyTime(t))),
     };
-    let envelope = Envelope::from_json(&Json::parse(entry.get("record")?.as_bytes()).ok()?)?;
+    let envelope = signed(entry)?;
     Some(Recorded {
         id: envelope.fingerprint(),
-        envelope,
+        envelope: Some(envelope),
         index,
         recorded: entry.when.recorded,
         caller: entry.who.actor.clone(),
@@ -249,4 +289,67 @@ fn read(entry: &Entry, index: u64) -> Option<Recorded> {
 
 fn unreadable() -> Problem {
     Problem::new(codes::INTERNAL, "a logged decision cannot be read")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Decisions, MAX_IN_MEMORY, entry};
+    use twinpact_model::Timestamp;
+    use twinpact_model::entry::{Attribute, Entry, Kind};
+    use twinpact_policy::{MAX_ASSERTION_S, MAX_SKEW_S};
+    use twinpact_proof::keys::SecretKey;
+    use twinpact_proof::{Envelope, Json, to_hex};
+
+    fn decided(number: i64, key: &SecretKey) -> Entry {
+        let record = Envelope::sign("x", &Json::object([("n", Json::Int(number))]), key);
+        let texts = [
+            ("agreement", "a".to_owned()),
+            ("code", "policy.permit".to_owned()),
+            ("sentence", "s".to_owned()),
+            ("input", number.to_string()),
+            ("epoch", "0".to_owned()),
+            ("from", "2015-07-27T08:00:00Z".to_owned()),
+            ("until", String::new()),
+            ("record", record.to_json().canonical()),
+        ];
+        let what = texts.map(|(name, text)| Attribute::new(name, "text", text)).to_vec();
+        entry(Kind::Decision, "did:web:a.example", what)
+    }
+
+    #[test]
+    fn records_of_old_decisions_leave_memory() {
+        let key = SecretKey::new(&[7; 32]);
+        let mut decisions = Decisions::default();
+        for number in 0..=MAX_IN_MEMORY as i64 {
+            decisions.apply(&decided(number, &key), number.unsigned_abs()).unwrap();
+        }
+        let kept = |number: usize| {
+            let known = decisions.by_id.values().find(|one| one.index == number as u64).unwrap();
+            known.envelope.is_some()
+        };
+        assert_eq!([kept(0), kept(1), kept(MAX_IN_MEMORY)], [false, true, true]);
+        assert_eq!(decisions.by_id.len(), MAX_IN_MEMORY + 1);
+    }
+
+    #[test]
+    fn an_assertion_is_remembered_as_long_as_it_could_be_good() {
+        let key = SecretKey::new(&[7; 32]);
+        let mut decisions = Decisions::default();
+        decisions.apply(&decided(0, &key), 0).unwrap();
+        let id = decisions.by_id.keys().next().unwrap().clone();
+        let mut used = |digest: [u8; 32], second: i64| {
+            let what = vec![
+                Attribute::new("decision", "text", &id),
+                Attribute::new("assertion", "text", to_hex(&digest)),
+            ];
+            let mut entry = entry(Kind::Used, "did:web:a.example", what);
+            entry.when.recorded = Timestamp::from_seconds(second);
+            decisions.apply(&entry, 1).unwrap();
+            [1, 2, 3].map(|n| decisions.was_asserted(&[n; 32]))
+        };
+        let longest = MAX_ASSERTION_S + MAX_SKEW_S;
+        assert_eq!(used([1; 32], 0), [true, false, false]);
+        assert_eq!(used([2; 32], longest), [true, true, false]);
+        assert_eq!(used([3; 32], longest + 2), [false, true, true]);
+    }
 }

@@ -80,6 +80,7 @@ fn find(fold: &Fold, store: &Store, name: &str) -> Result<(Delivery, u64), Probl
         let wire = &agreement.wire;
         let (decision, view, count, bytes) = said(&entry).ok_or_else(contradiction)?;
         let decision = fold.decisions.get(&decision)?;
+        let record = decision.envelope(store)?;
         let receipt = Receipt {
             issuer: wire.assigner.clone(),
             audience: wire.assignee.clone(),
@@ -94,12 +95,12 @@ fn find(fold: &Fold, store: &Store, name: &str) -> Result<(Delivery, u64), Probl
             count,
             bytes,
             at: entry.entry.when.phen_start.ok_or_else(contradiction)?.micros(),
-            clock: clock_of(&decision.envelope),
+            clock: clock_of(&record),
             delete_by: entry.entry.when.valid.map(|t| t.micros()),
             origin: String::new(),
             tick,
         };
-        let (agreement, decision) = (document.clone(), decision.envelope.clone());
+        let (agreement, decision) = (document.clone(), record);
         return Ok((Delivery { entry, ledger, agreement, decision, receipt }, tick));
     }
     Err(Problem::new(codes::RECEIPT_UNKNOWN, format!("there is no receipt {name:?}")))
