@@ -46,6 +46,10 @@ pub(crate) fn requested(
         let bound = format!("{MAX_NEGOTIATIONS} negotiations are under way already");
         return Err(Rejected::too_many(bound).into());
     }
+    if !is_empty(&request.offer.policy) {
+        // Words that nobody knows open nothing.
+        terms(&request.offer.policy)?;
+    }
     let mut first = negotiation::open_as_provider(did, request, &ids::urn()?, now)?;
     let answer = first.next.status();
     let decision = match acceptable(node, turn, did, &request.offer) {
@@ -225,7 +229,7 @@ fn acceptable(node: &Node, turn: &Turn<'_>, did: &str, asked: &Offer) -> Result<
     if asked.id != contracts::offer_id(contract) {
         return Err(unknown());
     }
-    let wanted = match asked.policy.as_object().is_some_and(serde_json::Map::is_empty) {
+    let wanted = match is_empty(&asked.policy) {
         true => contract.terms().clone(),
         false => terms(&asked.policy)?,
     };
@@ -241,6 +245,11 @@ fn acceptable(node: &Node, turn: &Turn<'_>, did: &str, asked: &Offer) -> Result<
         assignee: None,
         policy: Value::Object(wanted.to_odrl()),
     })
+}
+
+/// An offer that is named by its id alone.
+fn is_empty(policy: &Value) -> bool {
+    policy.as_object().is_some_and(serde_json::Map::is_empty)
 }
 
 /// The terms of a policy without its frame.

@@ -1,11 +1,13 @@
 //! Contracts that were published, and what of them a partner finds in the catalogue.
 
 use crate::api::{ContractLine, Published};
+use crate::negotiate::whole_catalogue;
 use crate::open::Node;
 use crate::partition::NewEntry;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use twinpact_contract::{Contract, Severity, text};
+use twinpact_dsp::MAX_CATALOG_BYTES;
 use twinpact_dsp::catalog::{DatasetOffer, MAX_PAGE};
 use twinpact_model::codes;
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
@@ -60,6 +62,23 @@ impl Contracts {
         Err(Problem::new(codes::INPUT_TOO_LARGE, why))
     }
 
+    /// Whether the catalogue is one that partners read with this contract too.
+    ///
+    /// # Errors
+    /// `input.too_large` when it would be larger than a catalogue may be.
+    fn fits(&self, contract: Contract, dsp: &str, most: usize) -> Result<(), Problem> {
+        let (did, mut all) = (contract.tenant.clone(), self.clone());
+        all.by_view.insert(contract.view_id(), contract);
+        let bytes = whole_catalogue(did.as_str(), &all, dsp)?.to_json().to_string().len();
+        match bytes <= most {
+            true => Ok(()),
+            false => {
+                let why = format!("the catalogue would have {bytes} bytes, {most} are the most");
+                Err(Problem::new(codes::INPUT_TOO_LARGE, why))
+            }
+        }
+    }
+
     /// All contracts.
     pub fn iter(&self) -> impl Iterator<Item = &Contract> {
         self.by_view.values()
@@ -106,6 +125,8 @@ pub async fn publish(node: &Node, document: String) -> Result<Published, Problem
                 return Err(first(&found));
             }
             let entry = entry(&contract.model.to_string(), document);
+            let dsp = &fold.organisation.current()?.0.dsp;
+            fold.contracts.fits(contract, dsp, MAX_CATALOG_BYTES)?;
             turn.log(vec![NewEntry::event(entry)]).map(|_| true)
         })
         .await?;
@@ -182,10 +203,14 @@ fn entry(model: &str, document: String) -> Entry {
 
 #[cfg(test)]
 mod tests {
-    use super::{Contracts, MAX_CONTRACTS, entry, offers};
-    use twinpact_dsp::MAX_CATALOG_BYTES;
-    use twinpact_dsp::catalog::{MAX_PAGE, Owner, page};
+    use super::{Contracts, MAX_CONTRACTS, entry};
+    use crate::negotiate::whole_catalogue;
+    use twinpact_contract::Contract;
+    use twinpact_dsp::{MAX_CATALOG_BYTES, Message};
     use twinpact_model::codes;
+
+    const DID: &str = "did:web:operator.example";
+    const DSP: &str = "https://operator.example/dsp";
 
     const EXAMPLE: &str = include_str!("../../../examples/wind/turbine-maintenance.odcs.yaml");
 
@@ -199,16 +224,25 @@ mod tests {
             assert_eq!(contracts.iter().count(), n + 1);
         }
         assert_eq!(contracts.room().unwrap_err().code, codes::INPUT_TOO_LARGE);
-        let owner = Owner {
-            catalog_id: "urn:c",
-            participant_id: "did:web:operator.example",
-            service_id: "urn:s",
-            endpoint: "https://operator.example/dsp",
-        };
-        let offers = offers(&contracts, owner.endpoint);
-        let page = page(owner, &offers, None, MAX_PAGE).unwrap();
-        assert_eq!((page.catalog.datasets.len(), page.next), (MAX_CONTRACTS, None));
-        let message = twinpact_dsp::Message::Catalog(page.catalog);
+        let message = whole_catalogue(DID, &contracts, DSP).unwrap();
+        let Message::Catalog(catalog) = &message else { panic!("no catalogue") };
+        assert_eq!(catalog.datasets.len(), MAX_CONTRACTS);
         assert!(message.to_json().to_string().len() < MAX_CATALOG_BYTES);
+    }
+
+    #[test]
+    fn a_contract_that_would_make_the_catalogue_too_large_is_refused() {
+        let contract = |name: &str| {
+            let document = EXAMPLE.replacen("turbine-maintenance", name, 1);
+            Contract::parse(document.as_bytes()).unwrap()
+        };
+        let mut contracts = Contracts::default();
+        contracts.by_view.insert("a".to_owned(), contract("a"));
+        let mut both = contracts.clone();
+        both.by_view.insert(contract("b").view_id(), contract("b"));
+        let bytes = whole_catalogue(DID, &both, DSP).unwrap().to_json().to_string().len();
+        assert_eq!(contracts.fits(contract("b"), DSP, bytes), Ok(()));
+        let refused = contracts.fits(contract("b"), DSP, bytes - 1).unwrap_err();
+        assert_eq!(refused.code, codes::INPUT_TOO_LARGE);
     }
 }

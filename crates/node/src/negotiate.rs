@@ -6,7 +6,7 @@
 
 use crate::ask::Answer;
 use crate::bargain;
-use crate::contracts;
+use crate::contracts::{self, Contracts};
 use crate::egress::{Egress, PublicDoc};
 use crate::fold::Fold;
 use crate::open::Node;
@@ -199,20 +199,32 @@ fn catalogue(node: &Node, message: &Message) -> Result<Option<Message>, Refused>
         return Err(misplaced().into());
     };
     catalog::check_request(request)?;
-    let (offers, dsp) = node.partition.read(|fold, _| {
-        let dsp = fold.organisation.current().map(|(record, _)| record.dsp.clone());
-        dsp.map(|dsp| (contracts::offers(&fold.contracts, &dsp), dsp))
-    })??;
     let did = node.config.organisation.as_str();
+    node.partition.read(|fold, _| {
+        let dsp = &fold.organisation.current()?.0.dsp;
+        Ok(Some(whole_catalogue(did, &fold.contracts, dsp)?))
+    })?
+}
+
+/// The catalogue of these contracts of this organisation, with this base address.
+///
+/// # Errors
+/// `dsp.malformed` when an id is none.
+pub(crate) fn whole_catalogue(
+    did: &str,
+    contracts: &Contracts,
+    dsp: &str,
+) -> Result<Message, Rejected> {
+    let offers = contracts::offers(contracts, dsp);
     let (catalog_id, service_id) = (format!("{did}#catalog"), format!("{did}#dsp"));
     let owner = Owner {
         catalog_id: &catalog_id,
         participant_id: did,
         service_id: &service_id,
-        endpoint: &dsp,
+        endpoint: dsp,
     };
     // There are never more contracts than fit one page ([`contracts::MAX_CONTRACTS`]).
-    Ok(Some(Message::Catalog(catalog::page(owner, &offers, None, MAX_PAGE)?.catalog)))
+    Ok(Message::Catalog(catalog::page(owner, &offers, None, MAX_PAGE)?.catalog))
 }
 
 fn misplaced() -> Rejected {
