@@ -1,5 +1,6 @@
 //! Bundles that a dishonest party could make: each breaks at the link that lies.
 
+use crate::second::verify;
 use crate::world::{
     ANCHOR_KEY, DECISIONS, DELIVERY, EVENTS, FACT, LEDGER, MAKER, OPERATOR, ORIGIN, TICK, TICKS,
     VIEW, WITNESS, World, agreement, cosigned, decision, delivery, event, maker, maker_record,
@@ -15,7 +16,7 @@ use twinpact_proof::documents::{Agreement, Decision, Receipt};
 use twinpact_proof::fork::{Seen, check_fork};
 use twinpact_proof::note::{Checkpoint, cosign};
 use twinpact_proof::tree::Tree;
-use twinpact_proof::{Digest, Envelope, Json, Link, SecretKey, sha256, verify};
+use twinpact_proof::{Digest, Envelope, Json, Link, SecretKey, sha256, to_hex};
 
 /// The bundle breaks at that link, with trust and without.
 fn breaks(bundle: &Bundle, expect: Link) {
@@ -165,14 +166,18 @@ fn openings_have_a_bound() {
     assert!(of_size(MAX_OPENING_BYTES + 1).sentence.contains("base64"));
 }
 
+/// A fact whose values were made by the code of this digest, and which says so.
+pub fn transformed(code: [u8; 32]) -> Bundle {
+    let why = format!(r#"["","","","","{}"]"#, to_hex(&code));
+    let made = fact_of(&[("@why", "group", &why), ("power", "double", "1")]);
+    Bundle { exactness: Exactness::Transformed(code), ..made }
+}
+
 #[test]
 fn exact_means_that_no_code_made_it() {
     let code = "ab".repeat(32);
-    let why = format!(r#"["","","","","{code}"]"#);
-    let made = fact_of(&[("@why", "group", &why), ("power", "double", "1")]);
-    breaks(&made, Link::Claim);
-    let mut said = made.clone();
-    said.exactness = Exactness::Transformed([0xab; 32]);
+    let mut said = transformed([0xab; 32]);
+    breaks(&Bundle { exactness: Exactness::Exact, ..said.clone() }, Link::Claim);
     let verdict = verify(&said.to_bytes(), None).unwrap();
     assert!(verdict.notes[0].contains(&code), "{:?}", verdict.notes);
     said.exactness = Exactness::Transformed([0xac; 32]);

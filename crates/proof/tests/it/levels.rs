@@ -1,5 +1,6 @@
 //! What valid bundles are worth to readers who pinned this or that, and what an impostor's is.
 
+use crate::second::verify;
 use crate::world::{
     MAKER, OPERATOR, TICKS, WITNESS, World, cosigned, maker_record, operator_record,
     pinned_witness, record_of, trust, witness,
@@ -7,7 +8,7 @@ use crate::world::{
 use twinpact_proof::documents::Clock;
 use twinpact_proof::note::Checkpoint;
 use twinpact_proof::trust::{Hex, SeenAnchor};
-use twinpact_proof::{Bundle, Level, Link, SecretKey, Trust, Verdict, verify};
+use twinpact_proof::{Bundle, Level, Link, SecretKey, Trust, Verdict};
 
 fn check(bundle: &Bundle, trust: Option<&Trust>, expect: Result<Level, Link>) -> Option<Verdict> {
     let bytes = bundle.to_bytes();

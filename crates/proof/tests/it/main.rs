@@ -1,6 +1,7 @@
 //! The proof crate from outside: a small world of two organisations whose bundles are verified,
 //! forged, flipped and cut.
 #![allow(
+    clippy::print_stdout,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -12,7 +13,9 @@
 
 mod flips;
 mod forgeries;
+mod independent;
 mod levels;
 mod pins;
+mod second;
 mod vectors;
 mod world;

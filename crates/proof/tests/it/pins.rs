@@ -1,11 +1,12 @@
 //! The trust file: how records are pinned and renewed, and its text form.
 
+use crate::second::verify;
 use crate::world::{
     ANCHOR_KEY, OPERATOR, START, World, maker, operator, operator_record, record_of, trust,
 };
 use twinpact_proof::record::RecordKey;
 use twinpact_proof::trust::{Pinned, Refused};
-use twinpact_proof::{Level, Link, Record, SecretKey, Trust, verify};
+use twinpact_proof::{Level, Link, Record, SecretKey, Trust};
 
 fn newer(change: impl Fn(&mut Record)) -> Record {
     let mut record = record_of(OPERATOR, &operator());
