@@ -1,6 +1,6 @@
 //! Ed25519 (RFC 8032) keys: the one signature for documents and checkpoints.
 //!
-//! Verification is strict: non-canonical points and small-order keys are refused, so that a
+//! Verification is strict: small-order keys and second forms of a signature are refused, so that a
 //! signature has one form and proves one key.
 
 use crate::digest::{sha256, to_hex};
