@@ -157,10 +157,12 @@ def verify(data, trust=NO_TRUST):
         need(stated == (anchor["size"], anchor["root"]))
     with link("decision"):
         if decision := signed("decision"):
+            need(decision["audience"] == agreement["audience"])
             need(decision["fingerprint"] == delivery["decision"])
             need(decision["tree"] == issuer["trees"]["decisions"][1])
     with link("receipt"):
         if receipt := signed("receipt"):
+            need(receipt["audience"] == agreement["audience"])
             place = {"slot": slot, "tree": entry["tree"], "index": entry["index"]}
             proven = delivery | {"ledger": place, "leaf": entry["leaf"], "pc": pc}
             need(receipt | proven == receipt and receipt["anchor"]["origin"] == origin)
@@ -178,8 +180,16 @@ def verify(data, trust=NO_TRUST):
                      if (seen["origin"], seen["size"]) == (origin, anchor["size"])))
     with link("witness"):
         counted = [witness for witness in trust["witnesses"] if seen_by(witness, lines, body)]
-    both = pin_of_audience and agreement and receipt and all(
-        found["by"] & audience["all"] for found in (agreement, receipt))
+
+    def countersigned(found, made):
+        keys = audience["keys"] + pin_of_audience["keys"]
+        dead = {key["key"] for key in keys if ended(key, made)}
+        return found["by"] & audience["all"] - dead
+    both = False
+    if pin_of_audience and receipt:
+        concluded, own_tick = agreement["concluded"], receipt["anchor"]["tick"] == anchor["tick"]
+        both = (countersigned(agreement, concluded)
+                and countersigned(receipt, time if own_tick else concluded))
     parties = {issuer["did"]} if fact else {issuer["did"], agreement["audience"]}
     quorum = len(counted) >= trust["quorum"] and any(
         witness["party"] not in parties for witness in counted)

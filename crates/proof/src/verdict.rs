@@ -15,7 +15,7 @@ use crate::dsse::Envelope;
 use crate::fields::shown;
 use crate::fork::Seen;
 use crate::keys::PublicKey;
-use crate::record::Record;
+use crate::record::{Record, RecordKey};
 use crate::trust::{PinnedOrganisation, Trust, pinned_log};
 use crate::verify::{Documents, Parties, SignedNote, tick_time};
 use std::fmt;
@@ -93,6 +93,8 @@ pub struct Verdict {
     pub unpinned: Vec<Unpinned>,
     /// The names of the pinned witnesses that saw the checkpoint.
     pub witnesses: Vec<String>,
+    /// Why a delivery is not countersigned; `None` when it is, and of a fact.
+    pub uncountersigned: Option<String>,
     /// What it shows of the log, for pinning and for [`crate::fork::check_fork`].
     pub seen: Seen,
 }
@@ -120,8 +122,12 @@ pub(crate) fn judge(
         _ => None,
     };
     let (witnesses, quorum) = check_witnesses(parties, documents, note, trust)?;
-    let countersigned = audience_pin.is_some() && both_countersigned(parties, documents);
-    let complete = countersigned || bundle.claim.kind == ClaimKind::Fact;
+    let uncountersigned = match bundle.claim.kind {
+        ClaimKind::Fact => None,
+        ClaimKind::Delivery => uncountersigned(bundle, parties, documents, audience_pin),
+    };
+    let complete = uncountersigned.is_none();
+    let countersigned = complete && bundle.claim.kind == ClaimKind::Delivery;
     let level = match (issuer_pin.is_some(), countersigned, quorum && complete) {
         (false, _, _) => Level::Unanchored,
         (true, _, true) => Level::Witnessed,
@@ -141,6 +147,7 @@ pub(crate) fn judge(
         notes,
         unpinned: unpinned(bundle, parties, trust),
         witnesses,
+        uncountersigned,
         seen,
     })
 }
@@ -230,13 +237,46 @@ fn check_history(
     }
 }
 
-/// Whether both parties have signed the agreement and the receipt.
-fn both_countersigned(parties: &Parties, documents: &Documents) -> bool {
-    let Some(audience) = &parties.audience else { return false };
-    let keys = audience.all_keys();
-    let signed = |signers: &[PublicKey]| signers.iter().any(|key| keys.contains(key));
-    documents.agreement.as_ref().is_some_and(|agreement| signed(&agreement.signers))
-        && documents.receipt.as_ref().is_some_and(|receipt| signed(&receipt.signers))
+/// Why the audience does not stand behind a delivery: the first thing that is missing, or `None`.
+fn uncountersigned(
+    bundle: &Bundle,
+    parties: &Parties,
+    documents: &Documents,
+    pin: Option<&PinnedOrganisation>,
+) -> Option<String> {
+    let agreement = documents.agreement.as_ref()?;
+    let did = &agreement.document.audience;
+    let Some(audience) = &parties.audience else {
+        return Some(format!("the record of {did} is not in it"));
+    };
+    let Some(receipt) = &documents.receipt else { return Some("there is no receipt".to_owned()) };
+    let concluded = agreement.document.concluded;
+    // A receipt that is shown under a later tick was made at some time after the agreement.
+    let own_tick = receipt.document.tick == bundle.anchor.tick;
+    let delivered = if own_tick { tick_time(bundle) } else { concluded };
+    unsigned(audience, pin, Link::Agreement, &agreement.signers, concluded)
+        .or_else(|| unsigned(audience, pin, Link::Receipt, &receipt.signers, delivered))
+        .or_else(|| pin.is_none().then(|| format!("{did} is nobody whom you named")))
+}
+
+/// Why the audience's signature on a document that was made then at the earliest does not count.
+fn unsigned(
+    audience: &Record,
+    pin: Option<&PinnedOrganisation>,
+    link: Link,
+    signers: &[PublicKey],
+    made: i64,
+) -> Option<String> {
+    let did = &audience.did;
+    let mut keys = audience.keys.iter().filter(|key| signers.contains(&key.key)).peekable();
+    if keys.peek().is_none() {
+        return Some(format!("the {link} has no signature of {did}"));
+    }
+    let pinned = |key: &RecordKey| pin.and_then(|pin| pin.key(&key.key));
+    let ended = |key: &RecordKey| {
+        key.ended_by(made) || pinned(key).is_some_and(|pinned| pinned.ended_by(made))
+    };
+    keys.all(ended).then(|| format!("{did} signed the {link} with a key that had ended before"))
 }
 
 /// `witness`: every line of a pinned witness holds. The names of those, and whether they are a

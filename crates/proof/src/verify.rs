@@ -67,8 +67,8 @@ pub fn verify(bytes: &[u8], trust: Option<&Trust>) -> Result<Verdict, Broken> {
     chain::check_anchor(&bundle)?;
     let note = check_checkpoint(&bundle, &parties, trust)?;
     let documents = Documents {
-        decision: check_decision(&bundle, &parties, &facts)?,
-        receipt: check_receipt(&bundle, &parties, &facts)?,
+        decision: check_decision(&bundle, &parties, &facts, agreement.as_ref())?,
+        receipt: check_receipt(&bundle, &parties, &facts, agreement.as_ref())?,
         agreement,
     };
     chain::check_items(&bundle, &facts)?;
@@ -124,6 +124,20 @@ fn check_addresses(
         Some(record) if record.did != audience => {
             Err(link.broken(format!("the {link} is for {audience}, not {}", record.did)))
         }
+        _ => Ok(()),
+    }
+}
+
+/// That a document is for whom the agreement is for: also without the audience's record, no two
+/// documents of one bundle name two.
+fn check_same_audience(
+    link: Link,
+    agreement: Option<&Signed<Agreement>>,
+    audience: &str,
+) -> Result<(), Broken> {
+    match agreement.map(|signed| signed.document.audience.as_str()) {
+        Some(agreed) if agreed != audience => Err(link
+            .broken(format!("the {link} is for {audience}, but the agreement is with {agreed}"))),
         _ => Ok(()),
     }
 }
@@ -263,6 +277,7 @@ fn check_decision(
     bundle: &Bundle,
     parties: &Parties,
     facts: &Facts<'_>,
+    agreement: Option<&Signed<Agreement>>,
 ) -> Result<Option<Signed<Decision>>, Broken> {
     let link = Link::Decision;
     let found = of_delivery(link, bundle.decision.as_ref(), facts.delivery.as_ref())?;
@@ -270,6 +285,7 @@ fn check_decision(
     let signers = signers(link, envelope, parties)?;
     let document = Decision::from_envelope(envelope).map_err(|why| link.malformed(why))?;
     check_addresses(link, parties, &document.issuer, &document.audience)?;
+    check_same_audience(link, agreement, &document.audience)?;
     if envelope.fingerprint() != delivery.decision {
         return Err(link.broken("this is not the decision that the delivery names"));
     }
@@ -287,6 +303,7 @@ fn check_receipt(
     bundle: &Bundle,
     parties: &Parties,
     facts: &Facts<'_>,
+    agreement: Option<&Signed<Agreement>>,
 ) -> Result<Option<Signed<Receipt>>, Broken> {
     let link = Link::Receipt;
     let found = of_delivery(link, bundle.receipt.as_ref(), facts.delivery.as_ref())?;
@@ -294,6 +311,7 @@ fn check_receipt(
     let signers = signers(link, envelope, parties)?;
     let document = Receipt::from_envelope(envelope).map_err(|why| link.malformed(why))?;
     check_addresses(link, parties, &document.issuer, &document.audience)?;
+    check_same_audience(link, agreement, &document.audience)?;
     match other_word(bundle, parties, delivery, &document) {
         None => Ok(Some(Signed { document, signers })),
         Some(what) => {

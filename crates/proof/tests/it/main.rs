@@ -11,6 +11,7 @@
     reason = "test code, helpers included"
 )]
 
+mod countersignature;
 mod flips;
 mod forgeries;
 mod independent;

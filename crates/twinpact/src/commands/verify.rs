@@ -43,6 +43,7 @@ fn report(arguments: &Verify, verdict: &Verdict, required: Option<Level>, out: O
         "audience": verdict.audience,
         "statement": verdict.statement,
         "notes": verdict.notes,
+        "uncountersigned": verdict.uncountersigned,
         "witnesses": verdict.witnesses,
     });
     out.result(&document, |_| {
@@ -57,10 +58,13 @@ fn report(arguments: &Verify, verdict: &Verdict, required: Option<Level>, out: O
     }
     let problem = match verdict.level {
         Level::Unanchored => unanchored(arguments, verdict),
-        level => Problem::new(
-            codes::PROOF_LEVEL,
-            format!("the proof is {}, and {} is required", level.name(), enough.name()),
-        ),
+        level => {
+            let why = verdict.uncountersigned.as_ref();
+            let why = why.map_or(String::new(), |why| format!(": {why}"));
+            let (level, enough) = (level.name(), enough.name());
+            let message = format!("the proof is {level}, and {enough} is required{why}");
+            Problem::new(codes::PROOF_LEVEL, message)
+        }
     };
     let _ = out.fail(&problem);
     ExitCode::from(NOT_ENOUGH)
