@@ -97,6 +97,7 @@ pub const ROUTES: &[Route] = &[
     guarded(POST, "/contracts", |verb| on(verb, publish)),
     guarded(GET, "/partners", |verb| on(verb, partners)),
     guarded(POST, "/partners", |verb| on(verb, add_partner)),
+    guarded(POST, "/partners/{did}/remove", |verb| on(verb, remove_partner)),
     guarded(GET, "/catalog", |verb| on(verb, catalog)),
     guarded(POST, "/negotiations", |verb| on(verb, negotiate)),
     guarded(POST, "/pulls", |verb| on(verb, pull)),
@@ -322,6 +323,15 @@ async fn add_partner(State(node): State<Node>, body: Bytes) -> Result<Json<Partn
 
 async fn partners(State(node): State<Node>) -> Result<Json<Vec<PartnerLine>>, Refusal> {
     Ok(Json(node::partners::list(&node)?))
+}
+
+async fn remove_partner(
+    State(node): State<Node>,
+    Path(did): Path<String>,
+    body: Bytes,
+) -> Result<Json<PartnerLine>, Refusal> {
+    let reason: Reason = read_json(&body)?;
+    Ok(Json(node::removal::remove(&node, &did, &reason.reason).await?))
 }
 
 #[derive(Deserialize)]

@@ -3,9 +3,10 @@
 //! Who asks is what its certificate says and nothing else. What is answered is an [`Egress`] of the
 //! [`Door`], and one function makes bytes of it; nothing here answers with data of its own. Whoever
 //! presents no certificate reaches [`PUBLIC_ROUTES`] alone, and is answered with public documents
-//! and refusals alone. A partner that was taken out is not answered any more, on live connections
-//! either. Connections have places ([`crate::places`]), and who is turned away here is counted
-//! ([`twinpact_node::strangers`]): the door has not been asked, and has nothing on record.
+//! and refusals alone. A partner that was taken out is not answered any more: its live connections
+//! are closed at once, whatever is under way on them. Connections have places ([`crate::places`]),
+//! and who is turned away here is counted ([`twinpact_node::strangers`]): the door has not been
+//! asked, and has nothing on record.
 
 use crate::paced::{Paced, Unread};
 use crate::places::{Bounds, Handshakes, Place, Places};
@@ -254,6 +255,10 @@ async fn exchange(
         .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS);
     let stream = TokioIo::new(Paced::new(tls, house.bounds.write_time));
+    let partner = match &who {
+        Who::Partner(peer) => Some(peer.clone()),
+        Who::Beyond(_) | Who::Nameless => None,
+    };
     let line = Arc::new(Line { house: Arc::clone(&house), who });
     let service = service_fn(move |request| {
         let line = Arc::clone(&line);
@@ -263,6 +268,7 @@ async fn exchange(
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,
         () = ends(life) => return house.count(Away::NamelessLate),
+        () = taken_out(&house.partners, partner.as_ref()) => return,
         () = told(&mut stopped) => {
             serving.as_mut().graceful_shutdown();
             serving.await
@@ -279,6 +285,14 @@ async fn exchange(
 async fn ends(life: Option<Duration>) {
     match life {
         Some(life) => sleep(life).await,
+        None => pending().await,
+    }
+}
+
+/// Waits until the partner at the other end is none any more; for ever when it is nobody.
+async fn taken_out(partners: &Partners, partner: Option<&PeerIdentity>) {
+    match partner {
+        Some(peer) => partners.taken_out(peer).await,
         None => pending().await,
     }
 }

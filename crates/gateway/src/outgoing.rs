@@ -4,8 +4,9 @@
 //! URL is held against the call's pinned endpoints before its name is resolved, and the resolved
 //! address against the rule for private networks before a connection is made. The operator's list
 //! lifts that rule and nothing else: it makes no endpoint a partner's. A kept connection is held
-//! against both rules, and against the partners of this moment, before every call. No redirect is
-//! followed: it is an answer like any other.
+//! against both rules, and against the partners of this moment, before every call; the connection
+//! to a partner that was taken out is closed at once. No redirect is followed: it is an answer like
+//! any other.
 
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -143,8 +144,16 @@ impl HttpsOutbound {
             }
         }
         let mut fresh = self.connect(way).await?;
-        let response = fresh.sender.send_request(request).await;
-        Ok((fresh, response.map_err(|e| way.broken(&e))?))
+        match fresh.sender.send_request(request).await {
+            Ok(response) => Ok((fresh, response)),
+            // The connection ended before its answer, and knows why: a client is through a
+            // handshake before the server has looked at its certificate.
+            Err(error) if error.is_canceled() => Err(match fresh.running.ended().await {
+                Some(refusal) => refusal.problem(way.partner.as_str()),
+                None => way.broken(&error),
+            }),
+            Err(error) => Err(way.broken(&error)),
+        }
     }
 
     /// A kept connection, when there is one over which this call may go.
@@ -187,12 +196,16 @@ impl HttpsOutbound {
         http.max_buf_size(MAX_HEAD_BYTES).max_headers(MAX_HEADERS);
         let (sender, running) =
             http.handshake(TokioIo::new(tls)).await.map_err(|e| way.broken(&e))?;
+        let (partners, them) = (self.partners.clone(), peer.clone());
         let running = Running(tokio::spawn(async move {
             // Whoever waits for an answer is told by the sender.
-            let _ = running.await;
+            tokio::select! {
+                ended = running => ended.err().and_then(|error| refusal_in(&error)),
+                () = partners.taken_out(&them) => None,
+            }
         }));
         let now = Instant::now();
-        Ok(Connection { sender, peer, address, since: now, idle_since: now, _running: running })
+        Ok(Connection { sender, peer, address, since: now, idle_since: now, running })
     }
 
     /// Connects to the first address that may be dialled and answers.
@@ -306,7 +319,7 @@ struct Connection {
     address: SocketAddr,
     since: Instant,
     idle_since: Instant,
-    _running: Running,
+    running: Running,
 }
 
 impl Connection {
@@ -317,7 +330,14 @@ impl Connection {
 
 /// The task behind a connection: it ends with it, so that a call that ran out of time leaves
 /// nothing open.
-struct Running(JoinHandle<()>);
+struct Running(JoinHandle<Option<Refusal>>);
+
+impl Running {
+    /// Waits for the end of the connection: the refusal that it was, if it was one.
+    async fn ended(mut self) -> Option<Refusal> {
+        (&mut self.0).await.ok().flatten()
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {

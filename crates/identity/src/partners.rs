@@ -3,8 +3,8 @@
 //! Each pinned root is valid for its own trust domain only: the leaf's SPIFFE id picks the root
 //! that its chain is checked against, so no root can vouch for another organisation. There are no
 //! public authorities and no revocation lists; certificates live an hour, and taking a partner out
-//! of the set ends its trust at the next handshake and for live connections through
-//! [`PartnerSet::still_holds`].
+//! of the set ends its trust at the next handshake and on live connections at once: these wait for
+//! it ([`Partners::taken_out`]), and each request asks ([`PartnerSet::still_holds`]).
 
 use crate::certificate::{Facts, RootCertificate};
 use crate::refusal::Refusal;
@@ -13,8 +13,9 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use twinpact_model::time::WallTime;
 use twinpact_model::{Did, Problem, codes};
 use twinpact_proof::{Digest, sha256};
@@ -143,9 +144,12 @@ impl PartnerSet {
     /// chain has not run out: asked per request on a live connection.
     #[must_use]
     pub fn still_holds(&self, peer: &PeerIdentity, now: WallTime) -> bool {
+        self.pins(peer) && now <= peer.not_after
+    }
+
+    fn pins(&self, peer: &PeerIdentity) -> bool {
         let pinned = self.get(&peer.trust_domain);
         pinned.is_some_and(|p| p.did == peer.did && p.root.sha256() == &peer.root_sha256)
-            && now <= peer.not_after
     }
 }
 
@@ -228,25 +232,39 @@ fn unix(now: WallTime) -> UnixTime {
 }
 
 /// The partners that new handshakes are held against; replaced as a whole at run time.
-#[derive(Clone, Default)]
-pub struct Partners(Arc<RwLock<Arc<PartnerSet>>>);
+#[derive(Clone)]
+pub struct Partners(Arc<watch::Sender<Arc<PartnerSet>>>);
+
+impl Default for Partners {
+    fn default() -> Self {
+        Partners::new(PartnerSet::default())
+    }
+}
 
 impl Partners {
     /// Beginning with that set.
     #[must_use]
     pub fn new(set: PartnerSet) -> Self {
-        Partners(Arc::new(RwLock::new(Arc::new(set))))
+        Partners(Arc::new(watch::Sender::new(Arc::new(set))))
     }
 
     /// The set at this moment.
     #[must_use]
     pub fn snapshot(&self) -> Arc<PartnerSet> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.0.borrow())
     }
 
     /// Puts another set in its place, for every holder of a clone.
     pub fn replace(&self, set: PartnerSet) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(set);
+        self.0.send_replace(Arc::new(set));
+    }
+
+    /// Waits until a peer that was verified earlier is no partner any more, or one under another
+    /// root: what ends its live connections, without anybody asking again and again.
+    pub async fn taken_out(&self, peer: &PeerIdentity) {
+        let mut changes = self.0.subscribe();
+        // The sender cannot go while it is borrowed here, so the wait has no other end.
+        let _ = changes.wait_for(|set| !set.pins(peer)).await;
     }
 }
 

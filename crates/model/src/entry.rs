@@ -73,6 +73,8 @@ kinds! {
     ContractPublished = "ContractPublished";
     /// A partner's record was pinned.
     PartnerPinned = "PartnerPinned";
+    /// A partner was removed: it is no partner any more.
+    PartnerRemoved = "PartnerRemoved";
     /// An agreement was concluded.
     AgreementConcluded = "AgreementConcluded";
     /// An agreement was revoked or terminated.

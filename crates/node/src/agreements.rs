@@ -256,6 +256,13 @@ pub(crate) fn ended_by_partner(fold: &Fold, peer: &str, at_id: &str) -> Option<N
     Some(ended(peer, &to_hex(&known.id), "the partner says so", Whose::Peers))
 }
 
+/// The ends of all agreements with this organisation that hold.
+pub(crate) fn all_ended(fold: &Fold, peer: &str, reason: &str) -> Vec<NewEntry> {
+    let with = |a: &&Agreement| a.peer == peer && a.state == State::Active;
+    let holding = fold.agreements.by_id.values().filter(with);
+    holding.map(|known| ended(peer, &to_hex(&known.id), reason, Whose::Ours)).collect()
+}
+
 /// One agreement.
 ///
 /// # Errors

@@ -37,6 +37,7 @@ pub mod read;
 pub mod ready;
 pub mod receipts;
 pub mod record;
+pub mod removal;
 pub mod secrets;
 pub mod strangers;
 pub mod tokens;

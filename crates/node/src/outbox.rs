@@ -140,7 +140,10 @@ async fn deliver(
             // Some answer with what they were sent, and that may hold a token.
             Ok(reply) if pending.what == Waiting::Start => (Some(reply.status), String::new()),
             Ok(reply) => (Some(reply.status), String::from_utf8_lossy(&reply.body).into_owned()),
-            Err(problem) if problem.code == codes::POLICY_REVOKED => {
+            // Neither comes back by being tried again.
+            Err(problem)
+                if [codes::POLICY_REVOKED, codes::PARTNER_UNKNOWN].contains(&problem.code) =>
+            {
                 return settle(node, number, pending, Became::NotTaken(problem.message)).await;
             }
             Err(problem) => (None, problem.message),

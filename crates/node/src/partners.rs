@@ -35,10 +35,15 @@ impl PinnedPartners {
     /// # Errors
     /// `internal` when a logged record cannot be read.
     pub fn apply(&mut self, entry: &Entry) -> Result<(), Problem> {
-        if entry.who.kind != Kind::PartnerPinned {
-            return Ok(());
-        }
         let bad = || Problem::new(codes::INTERNAL, "a pinned record cannot be read");
+        match entry.who.kind {
+            Kind::PartnerPinned => {}
+            Kind::PartnerRemoved => {
+                self.take_out(entry.get("organisation").ok_or_else(bad)?);
+                return Ok(());
+            }
+            _ => return Ok(()),
+        }
         let envelope = entry
             .get("record")
             .and_then(|text| Json::parse(text.as_bytes()).ok())
@@ -50,6 +55,12 @@ impl PinnedPartners {
         Ok(())
     }
 
+    /// Whoever pins it again decides anew whether to believe its record, as for the first time.
+    fn take_out(&mut self, did: &str) {
+        self.by_did.remove(did);
+        self.trust.organisations.retain(|pin| pin.did != did);
+    }
+
     /// The partner of that DID.
     ///
     /// # Errors
@@ -57,7 +68,7 @@ impl PinnedPartners {
     pub fn get(&self, did: &str) -> Result<&Partner, Problem> {
         self.by_did.get(did).ok_or_else(|| {
             Problem::new(codes::PARTNER_UNKNOWN, format!("{did} is no partner"))
-                .hint("pin its record with: twinpact partner add RECORD.json")
+                .hint("join it with an invitation of its: twinpact join INVITATION")
         })
     }
 
@@ -116,10 +127,17 @@ pub async fn add(node: &Node, record: &[u8]) -> Result<PartnerLine, Problem> {
             turn.log(vec![NewEntry::event(entry)]).map(|_| ())
         })
         .await?;
-    // From the state and while it stands still: of two at once neither takes the other's away.
-    node.partition
-        .read(|fold, _| fold.partners.tls().map(|set| node.tls_partners.replace(set)))??;
+    let_in(node)?;
     Ok(line)
+}
+
+/// Lets in by TLS who is a partner now, and nobody else. From the state and while it stands still:
+/// of two at once neither takes the other's away.
+///
+/// # Errors
+/// `store.stopped`; `trust.conflict`, which pinning excludes.
+pub(crate) fn let_in(node: &Node) -> Result<(), Problem> {
+    node.partition.read(|fold, _| fold.partners.tls().map(|set| node.tls_partners.replace(set)))?
 }
 
 /// All partners.
@@ -130,7 +148,8 @@ pub fn list(node: &Node) -> Result<Vec<PartnerLine>, Problem> {
     node.partition.read(|fold, _| fold.partners.iter().map(line).collect())
 }
 
-fn line(partner: &Partner) -> PartnerLine {
+/// A partner in a list.
+pub(crate) fn line(partner: &Partner) -> PartnerLine {
     PartnerLine {
         organisation: partner.record.did.clone(),
         name: partner.record.name.clone(),

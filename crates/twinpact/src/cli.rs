@@ -288,6 +288,16 @@ pub(crate) enum Partner {
         #[command(flatten)]
         dir: Dir,
     },
+    /// Remove a partner: its connections are closed and its agreements end.
+    Remove {
+        #[command(flatten)]
+        dir: Dir,
+        /// The partner's DID.
+        partner: String,
+        /// Why; it stays on record.
+        #[arg(long, default_value = "the partner was removed")]
+        reason: String,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -1,9 +1,12 @@
-//! `partner add|list`.
+//! `partner add|list|remove`.
 
+use super::exchange::body;
 use crate::cli::Partner;
 use crate::output::{Output, line, table};
 use crate::session::{Session, read_file};
+use serde_json::json;
 use std::process::ExitCode;
+use twinpact_gateway::client::segment;
 use twinpact_model::problem::Problem;
 use twinpact_node::api::PartnerLine;
 
@@ -36,6 +39,17 @@ pub(crate) async fn run(command: Partner, out: Output) -> Result<ExitCode, Probl
                 let rows: Vec<_> = partners.iter().map(row).collect();
                 table(&["organisation", "name", "endpoint"], &rows)
             });
+        }
+        Partner::Remove { dir, partner, reason } => {
+            let session = Session::open(&dir.dir).await?;
+            let path = format!("/partners/{}/remove", segment(&partner));
+            let asked = body(&json!({ "reason": reason }))?;
+            let removed = session.client.post(&path, "application/json", asked).await;
+            session.close().await;
+            let removed: PartnerLine = removed?;
+            out.result(&removed, |p| line(&format!("{} is no partner any more", p.organisation)));
+            out.say("its connections are closed, and all agreements with it have ended");
+            out.next("twinpact agreement list");
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -1,0 +1,154 @@
+//! Two whole nodes on loopback that may call each other: an operator that shows a few rows of its
+//! turbine, and their maker.
+
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use twinpact_dsp::negotiation::State;
+use twinpact_edge::batch::IngestBatch;
+use twinpact_edge::model_file;
+use twinpact_gateway::Running;
+use twinpact_model::problem::Problem;
+use twinpact_model::{Did, Timestamp};
+use twinpact_node::api::{Pull, Pulled};
+use twinpact_node::fold::Fold;
+use twinpact_node::{Node, PolicyClock, consumer, contracts, open, partners, prove, record};
+
+const MODEL: &str = include_str!("../../../../examples/wind/wind-turbine.toml");
+const CONTRACT: &str = include_str!("../../../../examples/wind/turbine-maintenance.odcs.yaml");
+/// What binds the use of the example to hours; its row filter, the same hours, stays.
+const HOURS_OF_USE: &str = "            - leftOperand: https://w3id.org/twinpact/odrl/localSchedule
+              operator: isPartOf
+              rightOperand: \"Mo-Fr 07:00-19:00 [Europe/Paris]\"
+";
+pub(crate) const OPERATOR: &str = "did:web:operator.example";
+pub(crate) const MAKER: &str = "did:web:maker.example";
+/// Tuesday 21 July 2015, 07:00 in Paris: the hours of the row filter begin.
+const TUESDAY: i64 = 1_437_454_800;
+/// How many rows the operator shows.
+pub(crate) const ROWS: usize = 3;
+
+/// Both nodes, running.
+pub(crate) struct Pair {
+    place: tempfile::TempDir,
+    pub(crate) operator: Running,
+    pub(crate) maker: Running,
+}
+
+impl Pair {
+    /// Two that do not know each other yet.
+    pub(crate) async fn strangers() -> Pair {
+        let place = tempfile::tempdir().unwrap();
+        let (ours, theirs) = (free_port(), free_port());
+        make(&place.path().join("operator"), OPERATOR, (ours, theirs));
+        make(&place.path().join("maker"), MAKER, (theirs, ours));
+        let operator = start(&place.path().join("operator")).await;
+        let maker = start(&place.path().join("maker")).await;
+        Pair { place, operator, maker }
+    }
+
+    /// Two that have pinned each other, and the agreement between them.
+    pub(crate) async fn concluded() -> (Pair, String) {
+        let pair = Pair::strangers().await;
+        pin(pair.operator(), pair.maker()).await;
+        pin(pair.maker(), pair.operator()).await;
+        fill(pair.operator()).await;
+        let agreement = pair.agreed().await;
+        (pair, agreement)
+    }
+
+    /// A new agreement between the two.
+    pub(crate) async fn agreed(&self) -> String {
+        let agreement = consumer::negotiate(self.maker(), OPERATOR, None).await.unwrap();
+        let over =
+            |fold: &Fold| fold.processes.negotiations.values().all(|n| n.state == State::Finalized);
+        until(self.operator(), over).await;
+        agreement.id
+    }
+
+    pub(crate) fn operator(&self) -> &Node {
+        &self.operator.parts.node
+    }
+
+    pub(crate) fn maker(&self) -> &Node {
+        &self.maker.parts.node
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.place.path().join(name)
+    }
+
+    pub(crate) async fn pull(&self, agreement: &str) -> Result<Pulled, Problem> {
+        consumer::pull(self.maker(), &wanted(agreement)).await
+    }
+
+    pub(crate) async fn stop(self) {
+        self.maker.stop().await;
+        self.operator.stop().await;
+    }
+}
+
+/// A pull that the agreement permits.
+pub(crate) fn wanted(agreement: &str) -> Pull {
+    Pull {
+        agreement: agreement.to_owned(),
+        purpose: Some("https://w3id.org/twinpact/purpose/PredictiveMaintenance".to_owned()),
+        place: Some("FR".to_owned()),
+        since: None,
+        until: None,
+        after: None,
+    }
+}
+
+/// Waits until the state of a node is so.
+pub(crate) async fn until(node: &Node, so: impl Fn(&Fold) -> bool) {
+    let mut changes = node.partition.changes();
+    while !node.partition.read(|fold, _| so(fold)).unwrap() {
+        changes.changed().await.unwrap();
+    }
+}
+
+/// A port that nobody has at this moment.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// The directory of a node on loopback. The partner's address is private, so it is listed.
+pub(crate) fn make(path: &Path, did: &str, (port, partner): (u16, u16)) {
+    open::init(path, &Did::new(did).unwrap(), "Test").unwrap();
+    let config = format!(
+        "organisation = \"{did}\"\nname = \"Test\"\n\n[federation]\n\
+         listen = \"127.0.0.1:{port}\"\nallow_private = [\"https://127.0.0.1:{partner}\"]\n"
+    );
+    std::fs::write(path.join("twinpact.toml"), config).unwrap();
+}
+
+pub(crate) async fn start(path: &Path) -> Running {
+    Running::start(open::open(path, PolicyClock::System).await.unwrap()).await.unwrap()
+}
+
+pub(crate) async fn pin(us: &Node, other: &Node) {
+    let record = prove::own_record(other).unwrap().to_json().canonical();
+    partners::add(us, record.as_bytes()).await.unwrap();
+}
+
+/// Model, rows and contract of the operator.
+pub(crate) async fn fill(node: &Node) {
+    record::apply_model(node, model_file::parse(MODEL).unwrap(), "local").await.unwrap();
+    let observation = |second: usize| {
+        let time = Timestamp::from_seconds(TUESDAY + i64::try_from(second).unwrap()).to_string();
+        let values = BTreeMap::from([("power", "514.24")]);
+        json!({ "id": second.to_string(), "twin": "urn:turbine:a", "time": time, "values": values })
+    };
+    let body = json!({
+        "source": "urn:source:test",
+        "model": "wind-turbine@1",
+        "observations": (0..ROWS).map(observation).collect::<Vec<_>>(),
+    });
+    let batch = IngestBatch::parse(body.to_string().as_bytes()).unwrap();
+    assert!(record::record(node, batch, "local").await.unwrap().refused.is_empty());
+    let contract = CONTRACT.replacen(HOURS_OF_USE, "", 1);
+    assert_ne!(contract, CONTRACT, "the example has changed");
+    contracts::publish(node, contract).await.unwrap();
+}

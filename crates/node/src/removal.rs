@@ -1,0 +1,106 @@
+//! Taking a partner out: what was pinned of it goes, its agreements end, and its connections close.
+//!
+//! One frame holds the removal and the ends of all agreements with it. From then on nobody of that
+//! organisation is let in or called, whatever process is under way; the processes are ended after
+//! it, each in a turn of its own, and what a stop leaves of them delivers nothing. What was learned
+//! of its log (the pins of anchors and ledgers) stays, as evidence, and holds when it comes back.
+
+use crate::agreements;
+use crate::api::PartnerLine;
+use crate::bargain;
+use crate::negotiate::{Process, find};
+use crate::open::Node;
+use crate::partition::{NewEntry, Turn};
+use crate::partners;
+use twinpact_dsp::{negotiation, transfer};
+use twinpact_model::WallTime;
+use twinpact_model::codes;
+use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
+use twinpact_model::problem::Problem;
+use twinpact_proof::to_hex;
+
+/// Why the processes of a partner end, as it would be told if anybody still called it.
+const WHY: &str = "the partner was removed";
+
+/// Removes a partner: its live connections are closed when this returns.
+///
+/// # Errors
+/// `partner.unknown`; what the log refuses.
+pub async fn remove(node: &Node, did: &str, reason: &str) -> Result<PartnerLine, Problem> {
+    let (name, reason) = (did.to_owned(), reason.to_owned());
+    let removed = node.partition.turn(move |turn| {
+        let partner = turn.fold().partners.get(&name)?;
+        let line = partners::line(partner);
+        let fingerprint = to_hex(&partner.envelope.fingerprint());
+        let mut entries = vec![entry(&name, &fingerprint, &reason)];
+        entries.extend(agreements::all_ended(turn.fold(), &name, &reason));
+        turn.log(entries)?;
+        Ok(line)
+    });
+    let line = removed.await?;
+    partners::let_in(node)?;
+    end_processes(node, did).await?;
+    Ok(line)
+}
+
+async fn end_processes(node: &Node, did: &str) -> Result<(), Problem> {
+    let open: Vec<String> = node.partition.read(|fold, _| {
+        let (negotiations, transfers) =
+            (fold.processes.negotiations.values(), fold.processes.transfers.values());
+        let negotiations = negotiations
+            .filter(|n| n.party.peer == did && !n.state.is_final())
+            .map(|n| n.party.own_pid.clone());
+        let transfers = transfers
+            .filter(|t| t.party.peer == did && !t.state.is_final())
+            .map(|t| t.party.own_pid.clone());
+        negotiations.chain(transfers).collect()
+    })?;
+    let now = node.clocks.wall();
+    for pid in open {
+        node.secrets.forget_address(&pid);
+        let ours = node.clone();
+        let turn = node.partition.turn(move |mut turn| match ended(&ours, &mut turn, &pid, now)? {
+            entries if entries.is_empty() => Ok(()),
+            entries => turn.log(entries).map(|_| ()),
+        });
+        turn.await?;
+    }
+    Ok(())
+}
+
+/// The end of a process; nothing when it cannot be ended now. Its deadline ends it then.
+fn ended(
+    node: &Node,
+    turn: &mut Turn<'_>,
+    pid: &str,
+    now: WallTime,
+) -> Result<Vec<NewEntry>, Problem> {
+    let (code, reason) = (codes::POLICY_REVOKED.name.to_owned(), WHY.to_owned());
+    match find(turn.fold(), pid) {
+        Some(Process::Negotiation(state)) => {
+            let decision = negotiation::Decision::Terminate { code, reason };
+            let input = negotiation::Input::Decide(decision);
+            bargain::negotiation_moved(node, turn, &state, input, now)
+        }
+        Some(Process::Transfer(state)) => {
+            let input = transfer::Input::Decide(transfer::Decision::Terminate { code, reason });
+            bargain::transfer_moved(turn, &state, input, now)
+        }
+        None => Ok(Vec::new()),
+    }
+}
+
+fn entry(did: &str, fingerprint: &str, reason: &str) -> NewEntry {
+    let who = Who {
+        kind: Kind::PartnerRemoved,
+        twin: String::new(),
+        twin_seq: 0,
+        actor: "local".to_owned(),
+    };
+    let what = vec![
+        Attribute::new("organisation", "text", did),
+        Attribute::new("fingerprint", "text", fingerprint),
+        Attribute::new("reason", "text", reason),
+    ];
+    NewEntry::event(Entry { who, when: When::default(), why: Why::default(), what })
+}
