@@ -24,7 +24,7 @@ use twinpact_model::type_model::TypeModel;
 use twinpact_model::{Timestamp, codes};
 use twinpact_node::api::{
     AgreementLine, ContractLine, DatasetLine, DecisionLine, History, ModelApplied, Negotiate,
-    PartnerLine, Published, Pull, Pulled, TwinLine, TwinState, Version,
+    PartnerLine, Published, Pull, Pulled, ReceiptLine, TwinLine, TwinState, Version,
 };
 use twinpact_node::ready::{self, Ready};
 use twinpact_node::strangers::{self, Shown as Turned};
@@ -104,7 +104,9 @@ pub const ROUTES: &[Route] = &[
     guarded(GET, "/agreements", |verb| on(verb, agreements)),
     guarded(GET, "/agreements/{id}", |verb| on(verb, agreement)),
     guarded(POST, "/agreements/{id}/revoke", |verb| on(verb, revoke)),
+    guarded(GET, "/receipts", |verb| on(verb, receipts)),
     guarded(GET, "/receipts/{id}", |verb| on(verb, receipt)),
+    guarded(GET, "/receipts/{id}/proof", |verb| on(verb, receipt_proof)),
     guarded(GET, "/decisions", |verb| on(verb, decisions)),
     guarded(GET, "/decisions/{id}", |verb| on(verb, decision)),
     guarded(GET, "/strangers", |verb| on(verb, turned_away)),
@@ -383,8 +385,25 @@ async fn revoke(
     Ok(Json(node::agreements::revoke(&node, &id, &reason.reason).await?))
 }
 
-async fn receipt(State(node): State<Node>, Path(id): Path<String>) -> Result<Vec<u8>, Refusal> {
-    Ok(consumer::receipt(&node, &id)?.into_bytes())
+async fn receipts(
+    State(node): State<Node>,
+    Query(most): Query<Most>,
+) -> Result<Json<Vec<ReceiptLine>>, Refusal> {
+    Ok(Json(node::receipts::list(&node, most.limit.unwrap_or(HISTORY_ROWS))?))
+}
+
+async fn receipt(
+    State(node): State<Node>,
+    Path(id): Path<String>,
+) -> Result<Json<ReceiptLine>, Refusal> {
+    Ok(Json(node::receipts::show(&node, &id)?))
+}
+
+async fn receipt_proof(
+    State(node): State<Node>,
+    Path(id): Path<String>,
+) -> Result<Vec<u8>, Refusal> {
+    Ok(node::receipts::export(&node, &id)?.into_bytes())
 }
 
 #[derive(Deserialize)]

@@ -97,6 +97,8 @@ kinds! {
     Pin = "Pin";
     /// A copy received from a partner (local).
     Copy = "Copy";
+    /// Both parties have signed an agreement or a receipt (local).
+    Countersignature = "Countersignature";
     /// A counter of refusals before authentication (local).
     Refusals = "Refusals";
     /// A torn tail was cut at start (local).

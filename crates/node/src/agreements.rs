@@ -16,7 +16,7 @@ use twinpact_model::problem::Problem;
 use twinpact_model::{Did, Timestamp, WallTime, codes};
 use twinpact_policy::{AgreementFacts, State};
 use twinpact_proof::documents::Agreement as Document;
-use twinpact_proof::{Digest, Envelope, Json, to_hex};
+use twinpact_proof::{Digest, Envelope, Json, Level, to_hex};
 use twinpact_store::forest::TreeNo;
 
 /// The most agreements that we grant to one partner; each has a ledger of its own for ever.
@@ -268,7 +268,7 @@ pub(crate) fn all_ended(fold: &Fold, peer: &str, reason: &str) -> Vec<NewEntry> 
 /// # Errors
 /// `agreement.unknown`.
 pub fn show(node: &Node, name: &str) -> Result<AgreementLine, Problem> {
-    node.partition.read(|fold, _| fold.agreements.get(name).and_then(line))?
+    node.partition.read(|fold, _| fold.agreements.get(name).and_then(|a| line(fold, a)))?
 }
 
 /// All agreements.
@@ -276,11 +276,15 @@ pub fn show(node: &Node, name: &str) -> Result<AgreementLine, Problem> {
 /// # Errors
 /// `store.stopped`.
 pub fn list(node: &Node) -> Result<Vec<AgreementLine>, Problem> {
-    node.partition.read(|fold, _| fold.agreements.iter().map(line).collect())?
+    node.partition.read(|fold, _| fold.agreements.iter().map(|a| line(fold, a)).collect())?
 }
 
-fn line(agreement: &Agreement) -> Result<AgreementLine, Problem> {
+fn line(fold: &Fold, agreement: &Agreement) -> Result<AgreementLine, Problem> {
     let policy = identity(&agreement.wire)?.1;
+    // One that only the provider has signed, or of which we have the provider's message alone, is
+    // its word and no more.
+    let both = fold.countersignatures.agreement(&to_hex(&agreement.id));
+    let level = if both.is_some() { Level::Countersigned } else { Level::Signed };
     Ok(AgreementLine {
         id: to_hex(&agreement.id),
         at_id: agreement.wire.id.clone(),
@@ -298,6 +302,7 @@ fn line(agreement: &Agreement) -> Result<AgreementLine, Problem> {
             State::Suspended => "suspended".to_owned(),
         },
         concluded: agreement.concluded,
+        level: level.name().to_owned(),
     })
 }
 

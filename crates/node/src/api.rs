@@ -178,6 +178,41 @@ pub struct AgreementLine {
     pub state: String,
     /// When we recorded it.
     pub concluded: Timestamp,
+    /// `signed` by one party, `countersigned` when both have signed its document.
+    pub level: String,
+}
+
+/// A receipt: of a delivery of ours, or of one to us.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptLine {
+    /// Its name: the leaf of its ledger entry.
+    pub id: String,
+    /// Our role: `provider` of what we delivered, `consumer` of what we got.
+    pub role: String,
+    /// The other side.
+    pub partner: String,
+    /// The agreement.
+    pub agreement: String,
+    /// The decision that it was delivered under.
+    pub decision: String,
+    /// The view.
+    pub view: String,
+    /// How many rows.
+    pub rows: u64,
+    /// The bytes of the rows.
+    pub bytes: u64,
+    /// When, by the provider's policy clock.
+    pub at: Timestamp,
+    /// Whether that clock was driven: then it is no evidence of times.
+    pub driven: bool,
+    /// When, by the provider's wall clock: the time of the tick.
+    pub delivered: Timestamp,
+    /// By when the copy is to be deleted.
+    pub delete_by: Option<Timestamp>,
+    /// The level at which it holds against our partners and ourselves, or `broken`.
+    pub level: String,
+    /// Why it is no more than that; null when both have signed.
+    pub why: Option<String>,
 }
 
 /// A dataset of a partner's catalogue.
@@ -242,7 +277,7 @@ pub struct Pulled {
     pub last: Option<Timestamp>,
     /// By when the copy is to be deleted, the first page of it.
     pub delete_by: Option<Timestamp>,
-    /// The lowest level at which a receipt was verified before its page was stored.
+    /// The lowest level at which a receipt holds, with our own signature on it.
     pub level: String,
 }
 
@@ -263,4 +298,6 @@ pub struct DecisionLine {
     pub sentence: String,
     /// How often a request met it.
     pub used: u64,
+    /// `signed`: a decision is its maker's alone.
+    pub level: String,
 }

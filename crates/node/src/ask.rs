@@ -2,11 +2,12 @@
 //! before it is on record.
 
 use crate::answer::{self, Ask};
+use crate::documents;
 use crate::door::{Answering, Asked, Door};
 use crate::egress::{Egress, PublicDoc};
 use crate::negotiate;
 use crate::open::Node;
-use crate::processes::local;
+use crate::processes::{DOCUMENTS_PATH, local};
 use crate::prove;
 use crate::strangers::Away;
 use crate::tokens;
@@ -96,6 +97,9 @@ async fn route(node: &Node, peer: &PeerIdentity, asked: &Asked) -> Answer {
         && let Some(route) = match_route(&asked.method, dsp)
     {
         return negotiate::receive(node, peer, &route, &asked.body).await;
+    }
+    if (asked.method.as_str(), asked.path.as_str()) == ("POST", DOCUMENTS_PATH) {
+        return documents::receive(node, peer, &asked.body).await;
     }
     let Some(data) = asked.path.strip_prefix("/data/") else { return refuse(unknown()) };
     match asked.method.as_str() {

@@ -11,7 +11,7 @@ use crate::ids;
 use crate::negotiate::{Process, Refused};
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
-use crate::processes::{self, MAX_NEGOTIATIONS, MAX_TRANSFERS};
+use crate::processes::{self, MAX_NEGOTIATIONS, MAX_TRANSFERS, Paper};
 use crate::tokens;
 use serde_json::Value;
 use twinpact_contract::{Order, Terms, compare, odrl};
@@ -173,7 +173,13 @@ fn follow(
     let finalized = step.next.state == negotiation::State::Finalized && before != step.next.state;
     if let (true, Some(wire)) = (finalized, &step.next.agreement) {
         let (role, peer) = (step.next.party.role, step.next.party.peer.clone());
-        more.push(agreements::conclude(turn, node, wire, role, &peer)?);
+        let concluded = agreements::conclude(turn, node, wire, role, &peer)?;
+        if let (Role::Provider, Some(id)) = (role, concluded.entry.get("agreement")) {
+            // The consumer countersigns it; sent behind what finalises the negotiation.
+            let paper = Paper::Agreement(id.to_owned());
+            more.push(processes::paper_row(&peer, &step.next.party.own_pid, &paper));
+        }
+        more.push(concluded);
     }
     let mut entries = negotiation_entries(&step, None)?;
     entries.extend(more);

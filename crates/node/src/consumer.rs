@@ -6,13 +6,15 @@ use crate::assertion;
 use crate::bargain;
 use crate::channel::{self, Way};
 use crate::copies::{self, Copy, LedgerPin, Seen};
+use crate::documents;
 use crate::fold::Fold;
 use crate::ids;
 use crate::negotiate::{find, opened_negotiation};
 use crate::open::Node;
 use crate::outbox::call;
 use crate::pages::{self, MAX_PAGES, Page};
-use crate::{agreements, ask, receipts};
+use crate::processes::{self, Paper};
+use crate::{agreements, ask, prove};
 use serde_json::Value;
 use std::time::Duration;
 use twinpact_contract::text;
@@ -27,7 +29,7 @@ use twinpact_proof::commit::{Point, points_lexical, read_attribute};
 use twinpact_proof::digest::from_hex;
 use twinpact_proof::documents::Receipt;
 use twinpact_proof::tree::consistent;
-use twinpact_proof::{Bundle, Level, Verdict, to_hex, verify};
+use twinpact_proof::{Bundle, Envelope, Level, Verdict, to_hex, verify};
 
 /// How long a command waits for a partner; the node goes on trying after it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -241,7 +243,8 @@ fn with_query(
     Ok(if parts.is_empty() { url.to_owned() } else { format!("{url}?{}", parts.join("&")) })
 }
 
-/// Verifies the page behind that place and stores it; nothing is stored that does not verify.
+/// Verifies the page behind that place, signs agreement and receipt, and stores it with the rows of
+/// the outbox that send both back; nothing is stored or signed that does not verify.
 async fn store(
     node: &Node,
     body: &[u8],
@@ -251,7 +254,7 @@ async fn store(
     let delivery: Value =
         serde_json::from_slice(body).map_err(|_| broken("the delivery is not JSON"))?;
     let text = |name: &str| delivery.get(name).and_then(Value::as_str);
-    let proof = text("proof").ok_or_else(|| broken("the delivery has no proof"))?.to_owned();
+    let proof = text("proof").ok_or_else(|| broken("the delivery has no proof"))?;
     let rows = delivery.get("rows").and_then(Value::as_array).cloned();
     let rows = rows.ok_or_else(|| broken("the delivery has no rows"))?;
     let seed = text("seed").and_then(from_hex::<32>).ok_or_else(|| broken("there is no seed"))?;
@@ -260,16 +263,20 @@ async fn store(
     let verdict = verify(proof.as_bytes(), Some(&trust)).map_err(|b| broken(&b.sentence))?;
     let signed = same_delivery(node, &bundle, &verdict, agreement, peer)?;
     let bytes = same_rows(&bundle, &rows, &seed)?;
+    if signed.bytes != bytes {
+        return Err(broken("the receipt counts other bytes than came"));
+    }
     let (next, times) = pages::goes_on(&delivery, after, &rows).map_err(broken)?;
     let receipt = to_hex(&bundle.entry.leaf);
     let delete_by = signed.delete_by.map(Timestamp::from_micros);
+    let Countersigned { document, proof, level } = countersigned(node, &bundle, agreement)?;
     let copy = Copy {
         agreement: agreement.to_owned(),
         proof,
         delete_by: delete_by.map(|t| t.to_string()).unwrap_or_default(),
-        parts: Vec::new(),
+        ..Copy::default()
     };
-    let (count, level) = (rows.len(), verdict.level);
+    let count = rows.len();
     let (name, peer, under) = (receipt.clone(), peer.to_owned(), agreement.to_owned());
     // In the turn that pins it: two pulls at once cannot pin two histories.
     node.partition
@@ -280,10 +287,37 @@ async fn store(
             let pin = continues(turn.fold(), &delivery, &bundle, &verdict, &under)?;
             let mut entries = copies::copy(&peer, &name, &copy, &rows);
             entries.push(copies::pin(&peer, &pin.0, pin.1, &under, &pin.2));
+            if turn.fold().countersignatures.agreement(&under).is_none() {
+                entries.extend(documents::countersigning(&peer, &under, &document));
+            }
+            entries.push(processes::paper_row(&peer, &under, &Paper::Receipt(name)));
             turn.log(entries).map(|_| ())
         })
         .await?;
     Ok(Page { receipt, rows: count, bytes, times, delete_by, level, next })
+}
+
+/// What of a delivery both parties have signed.
+struct Countersigned {
+    document: Envelope,
+    proof: String,
+    level: Level,
+}
+
+/// Signs agreement and receipt of a delivery that was verified.
+fn countersigned(node: &Node, bundle: &Bundle, agreement: &str) -> Result<Countersigned, Problem> {
+    let signed = node.partition.read(|fold, _| {
+        let known = fold.agreements.get(agreement)?;
+        let document = bundle.agreement.as_ref().ok_or_else(|| broken("there is no agreement"))?;
+        let document = documents::countersigned(node, fold, known, document)
+            .map_err(|why| broken(&format!("we do not sign its agreement: {why}")))?;
+        let whole = documents::countersigned_bundle(node, fold, bundle, &document)?;
+        Ok::<_, Problem>((document, whole.to_bytes(), prove::own_trust(fold)?))
+    });
+    let (document, proof, trust) = signed??;
+    let level = verify(&proof, Some(&trust)).map_err(|b| broken(&b.sentence))?.level;
+    let proof = String::from_utf8(proof).map_err(|_| broken("the proof is not text"))?;
+    Ok(Countersigned { document, proof, level })
 }
 
 /// Whether the bundle proves a delivery by this partner to us under this agreement.
@@ -375,17 +409,6 @@ fn continues(
         }
     }
     Ok((origin, anchor, ledger))
-}
-
-/// The bundle of a receipt: of a delivery that we received, or of one of ours.
-///
-/// # Errors
-/// `receipt.unknown`.
-pub fn receipt(node: &Node, name: &str) -> Result<String, Problem> {
-    match node.partition.read(|fold, _| fold.copies.get(name).map(|copy| copy.proof.clone()))? {
-        Ok(proof) => Ok(proof),
-        Err(_) => receipts::again(node, name),
-    }
 }
 
 /// Waits until the state of that process of ours answers, woken by commits.

@@ -4,6 +4,7 @@
 use crate::partition::NewEntry;
 use crate::processes::local;
 use std::collections::BTreeMap;
+use twinpact_model::Timestamp;
 use twinpact_model::codes;
 use twinpact_model::entry::{Attribute, Entry, Kind};
 use twinpact_model::problem::Problem;
@@ -41,8 +42,10 @@ pub struct LedgerPin {
 pub struct Copy {
     /// The agreement.
     pub agreement: String,
-    /// The bundle.
+    /// The bundle, with our signatures on agreement and receipt.
     pub proof: String,
+    /// When it was stored.
+    pub recorded: Timestamp,
     /// By when it is to be deleted; empty when by no time.
     pub delete_by: String,
     /// The rows, in parts: JSON arrays.
@@ -85,6 +88,14 @@ impl Copies {
         }
     }
 
+    /// The receipts of the copies that were stored last, at most so many.
+    #[must_use]
+    pub fn latest(&self, limit: usize) -> Vec<&str> {
+        let mut all: Vec<_> = self.by_receipt.iter().map(|(r, c)| (c.recorded, r)).collect();
+        all.sort_by_key(|(recorded, _)| std::cmp::Reverse(*recorded));
+        all.into_iter().take(limit).map(|(_, receipt)| receipt.as_str()).collect()
+    }
+
     /// Whether the delivery with that receipt is stored.
     #[must_use]
     pub fn has(&self, receipt: &str) -> bool {
@@ -111,6 +122,7 @@ impl Copies {
         }
         copy.agreement = entry.get("agreement")?.to_owned();
         copy.proof = entry.get("proof")?.to_owned();
+        copy.recorded = entry.when.recorded;
         copy.delete_by = entry.get("deleteBy")?.to_owned();
         Some(())
     }

@@ -13,11 +13,11 @@ use twinpact_model::{PolicyTime, Timestamp, WallTime, codes};
 use twinpact_policy::{AgreementFacts, Decision, MAX_ASSERTION_S, MAX_SKEW_S};
 use twinpact_proof::digest::from_hex;
 use twinpact_proof::documents::Decision as Document;
-use twinpact_proof::{Digest, Envelope, Json, to_hex};
+use twinpact_proof::{Digest, Envelope, Json, Level, to_hex};
 use twinpact_store::Store;
 use twinpact_store::forest::{DECISIONS, Forest};
 
-/// The most decisions of one list.
+/// The most decisions or receipts of one list.
 pub const MAX_LIST: usize = 1_000;
 /// Of how many decisions the signed record is kept in memory.
 const MAX_IN_MEMORY: usize = 10_000;
@@ -255,6 +255,7 @@ fn line(known: &Recorded) -> DecisionLine {
         code: known.code.clone(),
         sentence: known.sentence.clone(),
         used: known.used,
+        level: Level::Signed.name().to_owned(),
     }
 }
 

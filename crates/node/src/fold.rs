@@ -3,6 +3,7 @@
 use crate::agreements::Agreements;
 use crate::contracts::Contracts;
 use crate::copies::Copies;
+use crate::countersignatures::Countersignatures;
 use crate::decisions::Decisions;
 use crate::organisation::Organisation;
 use crate::partners::PinnedPartners;
@@ -30,6 +31,8 @@ pub struct Fold {
     pub decisions: Decisions,
     /// Copies from partners, their receipts and pins.
     pub copies: Copies,
+    /// What both parties have signed.
+    pub countersignatures: Countersignatures,
     first_recorded: Option<i64>,
     last_recorded: i64,
 }
@@ -47,6 +50,7 @@ impl Fold {
             processes: Processes::default(),
             decisions: Decisions::default(),
             copies: Copies::default(),
+            countersignatures: Countersignatures::default(),
             first_recorded: None,
             last_recorded: 0,
         }
@@ -72,7 +76,8 @@ impl Fold {
             DECISIONS => self.decisions.apply(entry, logged.index),
             LOCAL => {
                 self.processes.apply(entry, logged.index)?;
-                self.copies.apply(entry)
+                self.copies.apply(entry)?;
+                self.countersignatures.apply(entry)
             }
             _ => Ok(()),
         }

@@ -4,14 +4,16 @@
 //! other, and a question where the other side stands does not hold up messages. Whether an answer
 //! means "arrived", "come again" or "never" is the protocol's business
 //! ([`twinpact_dsp::delivery`]); what it does to the process is logged with the row that it
-//! settles. A message that its process no longer waits for is not sent any more.
+//! settles. A message that its process no longer waits for is not sent any more. A signed document
+//! is nobody's step: it is sent until it is taken or refused.
 
 use crate::bargain;
+use crate::documents;
 use crate::negotiate::{Process, find};
 use crate::open::Node;
 use crate::outbound::{Call, Reply};
 use crate::partition::{NewEntry, Turn};
-use crate::partners;
+use crate::partners::{self, Partner};
 use crate::processes::{Pending, Waiting, outbox_done};
 use crate::tokens;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -170,6 +172,7 @@ fn wanted(node: &Node, number: u64, pending: &Pending) -> bool {
         let processes = &fold.processes;
         let waits = match pending.what {
             Waiting::Question => find(fold, &pending.pid).is_some(),
+            Waiting::Paper(_) => true,
             _ => processes.unacknowledged(&pending.pid) == Some(&pending.id),
         };
         waits && processes.outbox.contains_key(&number)
@@ -178,8 +181,16 @@ fn wanted(node: &Node, number: u64, pending: &Pending) -> bool {
 }
 
 async fn send(node: &Node, pending: &Pending) -> Result<Reply, Problem> {
-    let url = format!("{}{}", pending.to, pending.path);
+    let mut url = format!("{}{}", pending.to, pending.path);
     let (method, body) = match &pending.what {
+        Waiting::Paper(paper) => {
+            let (base, body) = node.partition.read(|fold, _| {
+                let base = base(fold.partners.get(&pending.peer)?);
+                Ok::<_, Problem>((base, documents::body(fold, paper)?))
+            })??;
+            url.insert_str(0, &base);
+            ("POST", body)
+        }
         Waiting::Question => ("GET", Vec::new()),
         Waiting::Message(message) => ("POST", message.to_json().to_string().into_bytes()),
         Waiting::Start => {
@@ -200,6 +211,12 @@ async fn start_again(node: &Node, pending: &Pending) -> Result<Message, Problem>
     Ok(message)
 }
 
+/// Where a partner's node is, by its pinned record.
+fn base(partner: &Partner) -> String {
+    let dsp = &partner.record.dsp;
+    dsp.strip_suffix("/dsp").unwrap_or(dsp).to_owned()
+}
+
 /// Calls a partner at an endpoint of its pinned record.
 ///
 /// # Errors
@@ -214,8 +231,7 @@ pub async fn call(
     max_bytes: usize,
 ) -> Result<Reply, Problem> {
     let partner = node.partition.read(|fold, _| fold.partners.get(peer).cloned())??;
-    let dsp = partner.record.dsp.clone();
-    let base = dsp.strip_suffix("/dsp").unwrap_or(&dsp).to_owned();
+    let base = base(&partner);
     let trust_domain = partners::trust_domain(&partner)?;
     let call = Call { trust_domain, pinned: vec![base], method, url, headers, body, max_bytes };
     let outbound = node.outbound.get().cloned();
@@ -236,14 +252,18 @@ async fn settle(
     let (ours, row) = (node.clone(), pending.clone());
     let turn = node.partition.turn(move |mut turn| {
         let parked = matches!(became, Became::NotTaken(_)) && !row.id.is_empty();
-        let mut entries = vec![outbox_done(&row.peer, number, parked)];
+        let why = match &became {
+            Became::NotTaken(why) => Some(why.as_str()),
+            _ => None,
+        };
+        let mut entries = vec![outbox_done(&row.peer, number, parked, why)];
         entries.extend(told(&ours, &mut turn, &row, &became)?);
         turn.log(entries).map(|_| ())
     });
     match turn.await {
         Err(problem) if !problem.code.name.starts_with("store.") => {
             // A process that cannot take the news must not have its message sent for ever.
-            let done = outbox_done(&pending.peer, number, false);
+            let done = outbox_done(&pending.peer, number, false, None);
             node.partition.turn(move |turn| turn.log(vec![done]).map(|_| ())).await
         }
         settled => settled,
@@ -258,6 +278,9 @@ fn told(
     became: &Became,
 ) -> Result<Vec<NewEntry>, Problem> {
     let now = node.clocks.wall();
+    if let Waiting::Paper(_) = pending.what {
+        return Ok(Vec::new());
+    }
     match find(turn.fold(), &pending.pid) {
         Some(Process::Negotiation(state)) => match input(pending, became) {
             Some(input) => bargain::negotiation_moved(node, turn, &state, input, now),

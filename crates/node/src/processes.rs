@@ -17,6 +17,8 @@ use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
 use twinpact_store::forest::LOCAL;
 
+/// Where a node takes signed documents, below the base of its endpoint.
+pub const DOCUMENTS_PATH: &str = "/documents";
 /// How many processes of one partner that are over are kept; older ones are forgotten.
 pub const MAX_ENDED: usize = 250;
 /// How many negotiations of one partner may be under way.
@@ -33,6 +35,17 @@ pub enum Waiting {
     Start,
     /// The question where the other side stands.
     Question,
+    /// A signed document.
+    Paper(Paper),
+}
+
+/// A signed document that is sent to the other party; it is looked up when it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Paper {
+    /// That of the agreement with this identity.
+    Agreement(String),
+    /// The receipt of the copy with this name.
+    Receipt(String),
 }
 
 /// A row of the outbox.
@@ -201,6 +214,12 @@ impl Processes {
             return Ok(());
         }
         let text = |name: &str| entry.get(name).map(str::to_owned).ok_or_else(unreadable);
+        if let Some(paper) = paper(entry) {
+            let (pid, peer, path) = (text("pid")?, text("peer")?, DOCUMENTS_PATH.to_owned());
+            let (to, id, what) = (String::new(), String::new(), Waiting::Paper(paper));
+            self.outbox.insert(number, Pending { pid, peer, to, path, id, what });
+            return Ok(());
+        }
         let (pid, id) = (text("pid")?, text("id")?);
         if entry.get("again").is_some() {
             // What still waits in the outbox is being sent anyway.
@@ -295,11 +314,29 @@ fn outbox(pid: &str, peer: &str, out: &Outgoing) -> Result<NewEntry, Problem> {
     Ok(local(Kind::Outbox, peer, what))
 }
 
-/// That an outbox row was delivered or given up; one that was not taken is kept aside as long as
-/// its process may want it to be sent again.
+/// The row that sends a signed document, after what was sent before it in the same lane.
 #[must_use]
-pub fn outbox_done(peer: &str, number: u64, parked: bool) -> NewEntry {
+pub fn paper_row(peer: &str, lane: &str, paper: &Paper) -> NewEntry {
+    let (name, of) = match paper {
+        Paper::Agreement(id) => ("agreement", id),
+        Paper::Receipt(name) => ("receipt", name),
+    };
+    let texts = [("pid", lane), ("peer", peer), (name, of)];
+    let what = texts.map(|(name, text)| Attribute::new(name, "text", text)).to_vec();
+    local(Kind::Outbox, peer, what)
+}
+
+fn paper(entry: &Entry) -> Option<Paper> {
+    let text = |name: &str| entry.get(name).map(str::to_owned);
+    text("agreement").map(Paper::Agreement).or_else(|| text("receipt").map(Paper::Receipt))
+}
+
+/// That an outbox row was delivered or given up, and why; one that was not taken is kept aside as
+/// long as its process may want it to be sent again.
+#[must_use]
+pub fn outbox_done(peer: &str, number: u64, parked: bool, why: Option<&str>) -> NewEntry {
     let mut what = vec![Attribute::new("done", "integer", number.to_string())];
+    what.extend(why.map(|why| Attribute::new("why", "text", why)));
     if parked {
         what.push(Attribute::new("parked", "text", "1"));
     }

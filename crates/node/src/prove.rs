@@ -1,5 +1,6 @@
 //! Bundles: one entry with all that shows it to a stranger.
 
+use crate::fold::Fold;
 use crate::open::Node;
 use crate::organisation;
 use twinpact_model::codes;
@@ -7,7 +8,7 @@ use twinpact_model::problem::Problem;
 use twinpact_proof::build::{self, Place};
 use twinpact_proof::bundle::{AnchorProof, Bundle, Exactness, TreeProof};
 use twinpact_proof::commit::{Commitment, commit};
-use twinpact_proof::dsse::Envelope;
+use twinpact_proof::{Envelope, Trust};
 use twinpact_store::forest::{EVENTS, Forest, TreeNo};
 use twinpact_store::{Committed, payload};
 
@@ -97,6 +98,17 @@ pub fn place(
         },
         checkpoint: checkpoint.sign(node.signer().key()),
     })
+}
+
+/// Whom our own proofs are verified against: the pinned partners and ourselves.
+///
+/// # Errors
+/// `internal` when our own record cannot be pinned.
+pub fn own_trust(fold: &Fold) -> Result<Trust, Problem> {
+    let mut trust = fold.partners.trust().clone();
+    let own = &fold.organisation.current()?.1;
+    let bad = |_| Problem::new(codes::INTERNAL, "our own record cannot be pinned");
+    trust.add(own).map(|_| trust).map_err(bad)
 }
 
 /// Our own record's envelope.

@@ -1,18 +1,23 @@
-//! Receipts of what we delivered. A receipt is a function of the log (the ledger entry, the
-//! decision, the tick and our key), so it is not stored: it is made when it is sent, and made again
-//! when somebody asks for it.
+//! Receipts of what we delivered, and of what was delivered to us. One of ours is a function of the
+//! log (the ledger entry, the decision, the tick and our key), so it is not stored: it is made when
+//! it is sent, and made again when somebody asks for it, with what its consumer has countersigned.
 
+use crate::agreements::Agreement;
+use crate::api::ReceiptLine;
+use crate::decisions::MAX_LIST;
+use crate::documents;
 use crate::fold::Fold;
 use crate::open::Node;
 use crate::prove;
 use serde_json::Value;
-use twinpact_model::codes;
+use twinpact_dsp::Role;
 use twinpact_model::problem::Problem;
+use twinpact_model::{Timestamp, codes};
 use twinpact_proof::build::{self, Papers};
 use twinpact_proof::bundle::{Bundle, Exactness};
 use twinpact_proof::digest::from_hex;
 use twinpact_proof::documents::{Clock, Receipt};
-use twinpact_proof::{Envelope, to_hex};
+use twinpact_proof::{Envelope, Trust, to_hex, verify};
 use twinpact_store::forest::TreeNo;
 use twinpact_store::{Committed, Store};
 
@@ -34,11 +39,10 @@ pub(crate) fn bundle(
     delivery: Delivery,
     tick: u64,
 ) -> Result<Bundle, Problem> {
-    let Delivery { entry, ledger, agreement, decision, mut receipt } = delivery;
+    let Delivery { entry, ledger, agreement, decision, receipt } = delivery;
     let place = prove::place(store.forest(), node, ledger, &entry, tick)?;
-    let (record, envelope) = fold.organisation.current()?;
-    receipt.origin.clone_from(&record.origin);
-    receipt.tick = tick;
+    let receipt = under(fold, receipt, tick)?;
+    let envelope = fold.organisation.current()?.1.clone();
     let papers = Papers {
         agreement,
         decision: Some(decision),
@@ -47,63 +51,210 @@ pub(crate) fn bundle(
     };
     let paths = ["@who", "@when", "@why", "delivery", "items"];
     let opened = build::open(&prove::commitment(&entry)?, &paths);
-    Ok(build::delivery(opened, Exactness::Exact, place, envelope.clone(), papers, None))
+    Ok(build::delivery(opened, Exactness::Exact, place, envelope, papers, None))
 }
 
-/// The bundle of a delivery of ours, by the front of its ledger entry's leaf.
+/// The bundle of a receipt, by the front of its name: of a delivery that we received, or of one of
+/// ours with what the partner has countersigned.
 ///
 /// # Errors
 /// `receipt.unknown`; `store.*`.
-pub fn again(node: &Node, name: &str) -> Result<String, Problem> {
-    node.partition.read(|fold, store| {
-        let (delivery, tick) = find(fold, store, name)?;
-        let bytes = bundle(node, fold, store, delivery, tick)?.to_bytes();
-        String::from_utf8(bytes).map_err(|_| contradiction())
+pub fn export(node: &Node, name: &str) -> Result<String, Problem> {
+    node.partition.read(|fold, store| match fold.copies.get(name) {
+        Ok(copy) => Ok(copy.proof.clone()),
+        Err(_) => {
+            let (agreement, index) = find(fold, store, name)?;
+            given(node, fold, store, agreement, index)
+        }
     })?
 }
 
-fn find(fold: &Fold, store: &Store, name: &str) -> Result<(Delivery, u64), Problem> {
+/// One receipt, verified against our partners and ourselves.
+///
+/// # Errors
+/// `receipt.unknown`; `store.*`.
+pub fn show(node: &Node, name: &str) -> Result<ReceiptLine, Problem> {
+    let proof = export(node, name)?;
+    let trust = node.partition.read(|fold, _| prove::own_trust(fold))??;
+    line(node, &proof, &trust)
+}
+
+/// The receipts of what we delivered and of what was delivered to us, latest first, at most
+/// `limit`. Each is verified.
+///
+/// # Errors
+/// `store.*`.
+pub fn list(node: &Node, limit: usize) -> Result<Vec<ReceiptLine>, Problem> {
+    let limit = limit.min(MAX_LIST);
+    let (given, received, trust) = node.partition.read(|fold, store| {
+        let received: Vec<String> =
+            fold.copies.latest(limit).into_iter().map(str::to_owned).collect();
+        Ok::<_, Problem>((latest_given(fold, store, limit), received, prove::own_trust(fold)?))
+    })??;
+    let mut lines = Vec::with_capacity(given.len() + received.len());
+    for (agreement, index) in given {
+        // One at a time: nobody has to wait for the whole list.
+        let proof = node.partition.read(|fold, store| {
+            self::given(node, fold, store, fold.agreements.get(&agreement)?, index)
+        })??;
+        lines.push(line(node, &proof, &trust)?);
+    }
+    for name in received {
+        lines.push(line(node, &export(node, &name)?, &trust)?);
+    }
+    lines.sort_by_key(|line| std::cmp::Reverse(line.delivered));
+    lines.truncate(limit);
+    Ok(lines)
+}
+
+/// Agreement and index of the deliveries that we made last.
+fn latest_given(fold: &Fold, store: &Store, limit: usize) -> Vec<(String, u64)> {
+    let forest = store.forest();
+    let mut all = Vec::new();
+    for agreement in fold.agreements.iter() {
+        let Some(ledger) = agreement.ledger else { continue };
+        let size = forest.size(ledger);
+        for index in size.saturating_sub(limit as u64)..size {
+            all.push((forest.tick_of(ledger, index), to_hex(&agreement.id), index));
+        }
+    }
+    all.sort_by(|a, b| b.cmp(a));
+    all.into_iter().take(limit).map(|(_, agreement, index)| (agreement, index)).collect()
+}
+
+/// The bundle of a delivery of ours at that index of the ledger, made again from the log.
+fn given(
+    node: &Node,
+    fold: &Fold,
+    store: &Store,
+    agreement: &Agreement,
+    index: u64,
+) -> Result<String, Problem> {
+    let (delivery, tick) = delivered(fold, store, agreement, index)?.ok_or_else(contradiction)?;
+    let mut bundle = bundle(node, fold, store, delivery, tick)?;
+    documents::add_countersignatures(fold, agreement, index, &mut bundle)?;
+    String::from_utf8(bundle.to_bytes()).map_err(|_| contradiction())
+}
+
+/// The receipt of a delivery of ours as we signed it, and the time of its tick in microseconds
+/// since 1970; `None` when there is no such delivery.
+///
+/// # Errors
+/// `store.*`.
+pub(crate) fn made(
+    node: &Node,
+    fold: &Fold,
+    store: &Store,
+    agreement: &Agreement,
+    index: u64,
+) -> Result<Option<(Envelope, i64)>, Problem> {
+    let Some((delivery, tick)) = delivered(fold, store, agreement, index)? else {
+        return Ok(None);
+    };
+    let proof = store.forest().prove(delivery.ledger, index, tick).ok_or_else(contradiction)?;
+    let receipt = under(fold, delivery.receipt, tick)?;
+    let time = i64::try_from(proof.time).map_err(|_| contradiction())?;
+    Ok(Some((receipt.sign(node.signer().key()), time)))
+}
+
+/// A receipt with the log and the tick that it stands under.
+fn under(fold: &Fold, mut receipt: Receipt, tick: u64) -> Result<Receipt, Problem> {
+    receipt.origin.clone_from(&fold.organisation.current()?.0.origin);
+    receipt.tick = tick;
+    Ok(receipt)
+}
+
+fn line(node: &Node, proof: &str, trust: &Trust) -> Result<ReceiptLine, Problem> {
+    let read = Bundle::parse(proof.as_bytes()).map_err(|_| contradiction())?;
+    let receipt = read.receipt.as_ref().and_then(|one| Receipt::from_envelope(one).ok());
+    let receipt = receipt.ok_or_else(contradiction)?;
+    let (level, why) = match verify(proof.as_bytes(), Some(trust)) {
+        Ok(verdict) => (verdict.level.name(), verdict.uncountersigned),
+        Err(broken) => ("broken", Some(broken.sentence)),
+    };
+    let given = receipt.issuer == node.config.organisation.as_str();
+    let (role, partner) = match given {
+        true => (Role::Provider, receipt.audience),
+        false => (Role::Consumer, receipt.issuer),
+    };
+    let time = i64::try_from(read.anchor.time).map_err(|_| contradiction())?;
+    Ok(ReceiptLine {
+        id: to_hex(&receipt.leaf),
+        role: role.name().to_owned(),
+        partner,
+        agreement: to_hex(&receipt.agreement),
+        decision: to_hex(&receipt.decision),
+        view: receipt.view,
+        rows: receipt.count,
+        bytes: receipt.bytes,
+        at: Timestamp::from_micros(receipt.at),
+        driven: receipt.clock == Clock::Driven,
+        delivered: Timestamp::from_micros(time),
+        delete_by: receipt.delete_by.map(Timestamp::from_micros),
+        level: level.to_owned(),
+        why,
+    })
+}
+
+/// Agreement and index of a delivery of ours, by the front of its ledger entry's leaf.
+fn find<'f>(fold: &'f Fold, store: &Store, name: &str) -> Result<(&'f Agreement, u64), Problem> {
     let forest = store.forest();
     let named = |ledger: TreeNo, index: u64| {
         forest.leaf(ledger, index).is_some_and(|leaf| to_hex(&leaf).starts_with(name))
     };
-    for agreement in fold.agreements.iter().filter(|_| name.len() >= 8) {
-        let (Some(ledger), Some(document)) = (agreement.ledger, &agreement.document) else {
-            continue;
-        };
-        let Some(index) = (0..forest.size(ledger)).find(|index| named(ledger, *index)) else {
-            continue;
-        };
-        let entry = store.entry(ledger, index)?;
-        let tick = forest.tick_of(ledger, index).ok_or_else(contradiction)?;
-        let tree = forest.id(ledger).ok_or_else(contradiction)?;
-        let wire = &agreement.wire;
-        let (decision, view, count, bytes) = said(&entry).ok_or_else(contradiction)?;
-        let decision = fold.decisions.get(&decision)?;
-        let record = decision.envelope(store)?;
-        let receipt = Receipt {
-            issuer: wire.assigner.clone(),
-            audience: wire.assignee.clone(),
-            agreement: agreement.id,
-            slot: u64::from(ledger - 1),
-            tree,
-            index,
-            leaf: entry.leaf,
-            pc: entry.pc,
-            decision: decision.id,
-            view,
-            count,
-            bytes,
-            at: entry.entry.when.phen_start.ok_or_else(contradiction)?.micros(),
-            clock: clock_of(&record),
-            delete_by: entry.entry.when.valid.map(|t| t.micros()),
-            origin: String::new(),
-            tick,
-        };
-        let (agreement, decision) = (document.clone(), record);
-        return Ok((Delivery { entry, ledger, agreement, decision, receipt }, tick));
+    let found = fold.agreements.iter().filter(|_| name.len() >= 8).find_map(|agreement| {
+        let ledger = agreement.ledger?;
+        let index = (0..forest.size(ledger)).find(|index| named(ledger, *index))?;
+        Some((agreement, index))
+    });
+    found.ok_or_else(|| {
+        Problem::new(codes::RECEIPT_UNKNOWN, format!("there is no receipt {name:?}"))
+            .hint("list them with: twinpact receipt list")
+    })
+}
+
+/// The delivery at that index of an agreement's ledger, and its tick; `None` when there is none.
+fn delivered(
+    fold: &Fold,
+    store: &Store,
+    agreement: &Agreement,
+    index: u64,
+) -> Result<Option<(Delivery, u64)>, Problem> {
+    let forest = store.forest();
+    let (Some(ledger), Some(document)) = (agreement.ledger, &agreement.document) else {
+        return Ok(None);
+    };
+    if index >= forest.size(ledger) {
+        return Ok(None);
     }
-    Err(Problem::new(codes::RECEIPT_UNKNOWN, format!("there is no receipt {name:?}")))
+    let entry = store.entry(ledger, index)?;
+    let tick = forest.tick_of(ledger, index).ok_or_else(contradiction)?;
+    let tree = forest.id(ledger).ok_or_else(contradiction)?;
+    let wire = &agreement.wire;
+    let (decision, view, count, bytes) = said(&entry).ok_or_else(contradiction)?;
+    let decision = fold.decisions.get(&decision)?;
+    let record = decision.envelope(store)?;
+    let receipt = Receipt {
+        issuer: wire.assigner.clone(),
+        audience: wire.assignee.clone(),
+        agreement: agreement.id,
+        slot: u64::from(ledger - 1),
+        tree,
+        index,
+        leaf: entry.leaf,
+        pc: entry.pc,
+        decision: decision.id,
+        view,
+        count,
+        bytes,
+        at: entry.entry.when.phen_start.ok_or_else(contradiction)?.micros(),
+        clock: clock_of(&record),
+        delete_by: entry.entry.when.valid.map(|t| t.micros()),
+        origin: String::new(),
+        tick,
+    };
+    let (agreement, decision) = (document.clone(), record);
+    Ok(Some((Delivery { entry, ledger, agreement, decision, receipt }, tick)))
 }
 
 /// Decision, view, count and bytes, as the ledger entry has them.

@@ -351,11 +351,26 @@ pub(crate) enum Agreement {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Receipt {
-    /// Write the proof of a delivery that we received.
+    /// List the latest receipts: of what we delivered and of what was delivered to us.
+    List {
+        #[command(flatten)]
+        dir: Dir,
+        /// At most so many.
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// Show a receipt and who has signed it.
+    Show {
+        #[command(flatten)]
+        dir: Dir,
+        /// The receipt or the front of its name.
+        receipt: String,
+    },
+    /// Write the proof of a delivery, with the signatures of both sides as far as they are there.
     Export {
         #[command(flatten)]
         dir: Dir,
-        /// The receipt, as the pull printed it.
+        /// The receipt, as the pull or the list printed it, or the front of its name.
         receipt: String,
         /// Where to write it.
         #[arg(long, short)]

@@ -325,6 +325,7 @@ async fn bad_paths_and_queries_are_refused_in_words() {
         ("/twins/urn:x:nothing", "twin.unknown"),
         ("/agreements/nothing", "agreement.unknown"),
         ("/receipts/nothing", "receipt.unknown"),
+        ("/receipts/nothing/proof", "receipt.unknown"),
         ("/decisions/nothing", "decision.unknown"),
     ] {
         let answer = office.ask("GET", path, b"").await;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails panics")]
 
 mod admin;
+mod countersigning;
 mod federation;
 mod outgoing;
 mod pages;

@@ -16,8 +16,10 @@ use twinpact_model::view::MAX_PAGE_ROWS;
 use twinpact_model::{Cursor, Did, Timestamp, codes};
 use twinpact_node::api::{Pull, Pulled};
 use twinpact_node::outbound::{Call, Outbound, Pending, Reply};
+use twinpact_node::processes::DOCUMENTS_PATH;
 use twinpact_node::{
-    Node, PolicyClock, agreements, consumer, contracts, decisions, open, partners, prove, record,
+    Node, PolicyClock, agreements, consumer, contracts, decisions, open, partners, prove, receipts,
+    record,
 };
 use twinpact_proof::{Level, verify};
 
@@ -28,8 +30,8 @@ const HOURS_OF_USE: &str = "            - leftOperand: https://w3id.org/twinpact
               operator: isPartOf
               rightOperand: \"Mo-Fr 07:00-19:00 [Europe/Paris]\"
 ";
-const PROVIDER: &str = "did:web:operator.example";
-const CONSUMER: &str = "did:web:maker.example";
+pub(crate) const PROVIDER: &str = "did:web:operator.example";
+pub(crate) const CONSUMER: &str = "did:web:maker.example";
 /// Tuesday 21 July 2015, 07:00 in Paris: the hours of the row filter begin.
 const TUESDAY: i64 = 1_437_454_800;
 const TWELVE_HOURS: i64 = 12 * 3_600;
@@ -70,15 +72,25 @@ fn border() -> Cursor {
     Cursor { twin: "urn:turbine:b".to_owned(), phen_start, delivered: 1 }
 }
 
-/// What happens to answers with data on their way to the consumer.
+/// What happens to what a node sends, and to answers with data on their way to the consumer.
 #[derive(Default)]
-struct Trick {
+pub(crate) struct Trick {
     /// How many come through; then nobody answers.
     through: Option<usize>,
     /// What each says instead about where it goes on.
     next: Option<Value>,
     /// The access tokens that were sent.
     tokens: Vec<String>,
+    /// Whether signed documents come through, and those that did.
+    no_documents: bool,
+    pub(crate) documents: Vec<Vec<u8>>,
+}
+
+impl Trick {
+    /// No signed document comes through.
+    pub(crate) fn without_documents() -> Trick {
+        Trick { no_documents: true, ..Trick::default() }
+    }
 }
 
 struct Between {
@@ -89,6 +101,13 @@ struct Between {
 impl Outbound for Between {
     fn call(&self, call: Call) -> Pending<'_> {
         Box::pin(async move {
+            if call.url.ends_with(DOCUMENTS_PATH) {
+                let mut trick = self.trick.lock().unwrap();
+                if trick.no_documents {
+                    return Err(Problem::new(codes::PEER_UNREACHABLE, "cut off"));
+                }
+                trick.documents.push(call.body.clone());
+            }
             let data = call.method == "GET" && call.url.contains("/data/");
             if data && let Some(left) = &mut self.trick.lock().unwrap().through {
                 match left.checked_sub(1) {
@@ -111,32 +130,54 @@ impl Outbound for Between {
     }
 }
 
-struct World {
-    place: tempfile::TempDir,
-    provider: Running,
-    consumer: Running,
-    trick: Arc<Mutex<Trick>>,
-    agreement: String,
+pub(crate) struct World {
+    pub(crate) place: tempfile::TempDir,
+    ports: (u16, u16),
+    pub(crate) provider: Running,
+    pub(crate) consumer: Running,
+    /// Of the consumer.
+    pub(crate) trick: Arc<Mutex<Trick>>,
+    pub(crate) agreement: String,
 }
 
 impl World {
     async fn concluded() -> World {
+        World::with(rows(), Trick::default(), Trick::default()).await
+    }
+
+    /// With these rows at the provider, and what happens to what each side sends.
+    pub(crate) async fn with(
+        rows: Vec<(&'static str, i64, String)>,
+        provider: Trick,
+        consumer: Trick,
+    ) -> World {
         let place = tempfile::tempdir().unwrap();
         let (ours, theirs) = (free_port(), free_port());
-        let trick = Arc::new(Mutex::new(Trick::default()));
-        let provider = start(&place.path().join("operator"), PROVIDER, (ours, theirs), None).await;
-        let way = Some(trick.clone());
-        let consumer = start(&place.path().join("maker"), CONSUMER, (theirs, ours), way).await;
+        let trick = Arc::new(Mutex::new(consumer));
+        let (operator, maker) = (place.path().join("operator"), place.path().join("maker"));
+        init(&operator, PROVIDER, (ours, theirs));
+        init(&maker, CONSUMER, (theirs, ours));
+        let provider = start(&operator, theirs, Arc::new(Mutex::new(provider))).await;
+        let consumer = start(&maker, ours, trick.clone()).await;
         let (provides, consumes) = (&provider.parts.node, &consumer.parts.node);
         pin(provides, consumes).await;
         pin(consumes, provides).await;
-        fill(provides).await;
+        fill(provides, &rows).await;
         let agreement = consumer::negotiate(consumes, PROVIDER, None).await.unwrap().id;
         finalized(provides).await;
-        World { place, provider, consumer, trick, agreement }
+        World { place, ports: (ours, theirs), provider, consumer, trick, agreement }
     }
 
-    fn wanted(&self) -> Pull {
+    /// Stops the consumer and starts it again; all that it sends comes through then.
+    pub(crate) async fn restart_consumer(self) -> World {
+        let World { place, ports, provider, consumer, agreement, .. } = self;
+        consumer.stop().await;
+        let trick = Arc::new(Mutex::new(Trick::default()));
+        let consumer = start(&place.path().join("maker"), ports.0, trick.clone()).await;
+        World { place, ports, provider, consumer, trick, agreement }
+    }
+
+    pub(crate) fn wanted(&self) -> Pull {
         Pull {
             agreement: self.agreement.clone(),
             purpose: Some("https://w3id.org/twinpact/purpose/PredictiveMaintenance".to_owned()),
@@ -147,7 +188,7 @@ impl World {
         }
     }
 
-    async fn pull(&self, wanted: &Pull) -> Result<Pulled, Problem> {
+    pub(crate) async fn pull(&self, wanted: &Pull) -> Result<Pulled, Problem> {
         consumer::pull(&self.consumer.parts.node, wanted).await
     }
 
@@ -156,7 +197,7 @@ impl World {
         let node = &self.consumer.parts.node;
         let trust = node.partition.read(|fold, _| fold.partners.trust().clone()).unwrap();
         let page = |receipt: &String| {
-            let proof = consumer::receipt(node, receipt).unwrap();
+            let proof = receipts::export(node, receipt).unwrap();
             assert_eq!(verify(proof.as_bytes(), Some(&trust)).unwrap().level, Level::Signed);
             let parts = |fold: &twinpact_node::fold::Fold| {
                 let copy = fold.copies.get(receipt).unwrap();
@@ -170,7 +211,7 @@ impl World {
         receipts.iter().map(page).collect()
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.consumer.stop().await;
         self.provider.stop().await;
     }
@@ -248,12 +289,7 @@ async fn what_came_before_a_refusal_stays_and_the_rest_can_be_pulled() {
 }
 
 /// A node on loopback. The partner's address is private, so it is listed.
-async fn start(
-    path: &Path,
-    did: &str,
-    (port, partner): (u16, u16),
-    trick: Option<Arc<Mutex<Trick>>>,
-) -> Running {
+fn init(path: &Path, did: &str, (port, partner): (u16, u16)) {
     open::init(path, &Did::new(did).unwrap(), "Test").unwrap();
     let allowed = format!("https://127.0.0.1:{partner}");
     let config = format!(
@@ -261,15 +297,17 @@ async fn start(
          [federation]\nlisten = \"127.0.0.1:{port}\"\nallow_private = [\"{allowed}\"]\n"
     );
     std::fs::write(path.join("twinpact.toml"), config).unwrap();
+}
+
+async fn start(path: &Path, partner: u16, trick: Arc<Mutex<Trick>>) -> Running {
     let parts = open::open(path, PolicyClock::System).await.unwrap();
-    if let Some(trick) = trick {
-        let node = &parts.node;
-        let clocks = node.clocks.clone();
-        let (presented, partners) = (node.presented.clone(), node.tls_partners.clone());
-        let clock: twinpact_identity::tls::Clock = Arc::new(move || clocks.wall());
-        let inner = HttpsOutbound::new(presented, partners, clock, vec![allowed]).unwrap();
-        assert!(node.outbound.set(Arc::new(Between { inner, trick })).is_ok());
-    }
+    let node = &parts.node;
+    let clocks = node.clocks.clone();
+    let (presented, partners) = (node.presented.clone(), node.tls_partners.clone());
+    let clock: twinpact_identity::tls::Clock = Arc::new(move || clocks.wall());
+    let allowed = vec![format!("https://127.0.0.1:{partner}")];
+    let inner = HttpsOutbound::new(presented, partners, clock, allowed).unwrap();
+    assert!(node.outbound.set(Arc::new(Between { inner, trick })).is_ok());
     Running::start(parts).await.unwrap()
 }
 
@@ -278,14 +316,14 @@ async fn pin(us: &Node, other: &Node) {
     partners::add(us, record.as_bytes()).await.unwrap();
 }
 
-async fn fill(node: &Node) {
+async fn fill(node: &Node, rows: &[(&'static str, i64, String)]) {
     record::apply_model(node, model_file::parse(MODEL).unwrap(), "local").await.unwrap();
     let observation = |(twin, second, value): &(&str, i64, String)| {
         let values = BTreeMap::from([("power", value)]);
         let time = Timestamp::from_seconds(*second).to_string();
         json!({ "id": format!("{twin} {time} {value}"), "twin": twin, "time": time, "values": values })
     };
-    for batch in rows().chunks(1_000) {
+    for batch in rows.chunks(1_000) {
         let observations: Vec<Value> = batch.iter().map(observation).collect();
         let body = json!({
             "source": "urn:source:test",

@@ -13,6 +13,7 @@ use twinpact_node::ask::ORGANISATION_PATH;
 use twinpact_node::door::{Asked, Door as _};
 use twinpact_node::egress::Egress;
 use twinpact_node::outbound::Outbound as _;
+use twinpact_node::processes::DOCUMENTS_PATH;
 
 /// One route of the federation door.
 struct Federated {
@@ -48,6 +49,8 @@ fn federated() -> Vec<Federated> {
     let path = "/data/{transfer}".to_owned();
     found.push(Federated { method: "GET", path, who: "partner", answers: "Permitted" });
     let path = "/data/{transfer}/token".to_owned();
+    found.push(Federated { method: "POST", path, who: "partner", answers: "Protocol" });
+    let path = DOCUMENTS_PATH.to_owned();
     found.push(Federated { method: "POST", path, who: "partner", answers: "Protocol" });
     found
 }
@@ -89,6 +92,7 @@ fn the_federation_door_names_no_other_path() {
     paths.sort_unstable();
     paths.dedup();
     assert_eq!(paths, [ORGANISATION_PATH, "/data/", "/dsp", "/token"]);
+    assert!(source.contains("DOCUMENTS_PATH"));
 }
 
 #[tokio::test]
@@ -147,8 +151,8 @@ async fn every_federation_route_answers_in_its_kind() {
         let path = route.path.replace("{id}", "urn:uuid:1").replace("{transfer}", "urn:uuid:1");
         let what = format!("{} {path}", route.method);
         let got = kind(&office, Some(partner(&office)), route.method, &path).await;
-        if route.path.starts_with("/data/") {
-            // There is no agreement here: the route is known, the transfer is not.
+        if route.path.starts_with("/data/") || route.path == DOCUMENTS_PATH {
+            // There is no agreement here: the route is known, the transfer or document is not.
             assert!(got.starts_with("Fault") && got != no_route, "{what}: {got}");
         } else {
             assert_eq!(got, route.answers, "{what}");

@@ -15,7 +15,7 @@ use twinpact_node::door::{Asked, Door};
 use twinpact_node::egress::Egress;
 use twinpact_node::fold::Fold;
 use twinpact_node::outbound::{Call, Outbound, Pending, Reply};
-use twinpact_node::processes::{MAX_ENDED, MAX_NEGOTIATIONS, MAX_TRANSFERS};
+use twinpact_node::processes::{DOCUMENTS_PATH, MAX_ENDED, MAX_NEGOTIATIONS, MAX_TRANSFERS};
 use twinpact_node::{Node, PolicyClock, assertion, deadlines, open, outbox};
 use twinpact_proof::{Envelope, Json};
 
@@ -52,6 +52,10 @@ impl Maker {
 
 impl Outbound for Maker {
     fn call(&self, call: Call) -> Pending<'_> {
+        if call.url.ends_with(DOCUMENTS_PATH) {
+            // A signed document is nobody's message.
+            return Box::pin(async { Ok(Reply { status: 200, body: Vec::new() }) });
+        }
         self.asked.lock().unwrap().push(call);
         self.called.notify_one();
         let answer = self.answers.lock().unwrap().pop_front();

@@ -1,10 +1,9 @@
-//! `catalog`, `negotiate`, `pull`, `receipt export`: what we get from partners.
+//! `catalog`, `negotiate`, `pull`: what we get from partners.
 
-use crate::cli::{Dir, Pull as PullArguments, Receipt};
+use crate::cli::{Dir, Pull as PullArguments};
 use crate::output::{Output, count, internal, line, table};
-use crate::session::{Session, write_file};
+use crate::session::Session;
 use serde::Serialize;
-use serde_json::json;
 use std::process::ExitCode;
 use twinpact_gateway::client::segment;
 use twinpact_model::problem::Problem;
@@ -74,27 +73,15 @@ pub(crate) async fn pull(arguments: &PullArguments, out: Output) -> Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) async fn receipt(command: Receipt, out: Output) -> Result<ExitCode, Problem> {
-    let Receipt::Export { dir, receipt, out: file } = command;
-    let session = Session::open(&dir.dir).await?;
-    let bytes = session.client.get_bytes(&format!("/receipts/{}", segment(&receipt))).await;
-    session.close().await;
-    let bytes = bytes?;
-    write_file(&file, &bytes)?;
-    let made = json!({ "file": file, "receipt": receipt, "bytes": bytes.len() });
-    out.result(&made, |_| format!("the receipt is in {}", file.display()));
-    out.next(&format!("twinpact verify {} --trust trust.toml", file.display()));
-    Ok(ExitCode::SUCCESS)
-}
-
 /// An agreement for people.
 pub(crate) fn agreement_text(agreement: &AgreementLine) -> String {
     format!(
-        "agreement {}\n  with {} as {}, {}\n  {}\n  {}",
+        "agreement {}\n  with {} as {}, {}\n  level: {}\n  {}\n  {}",
         agreement.id,
         agreement.partner,
         agreement.role,
         agreement.state,
+        agreement.level,
         line(&agreement.target),
         line(&agreement.terms)
     )

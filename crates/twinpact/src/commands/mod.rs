@@ -9,6 +9,7 @@ mod model;
 mod oversight;
 mod partner;
 mod proof;
+mod receipt;
 mod serve;
 mod trust;
 mod twin;
@@ -36,7 +37,7 @@ pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Prob
         }
         Command::Pull(arguments) => exchange::pull(&arguments, *out).await,
         Command::Agreement(command) => oversight::agreement(command, *out).await,
-        Command::Receipt(command) => exchange::receipt(command, *out).await,
+        Command::Receipt(command) => receipt::receipt(command, *out).await,
         Command::Decision(command) => oversight::decision(command, *out).await,
         Command::Clock(command) => oversight::clock(command, *out).await,
         Command::Proof(command) => proof::run(command, *out).await,

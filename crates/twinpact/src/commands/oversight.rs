@@ -71,9 +71,11 @@ pub(crate) async fn clock(command: Clock, out: Output) -> Result<ExitCode, Probl
 fn list(lines: &[DecisionLine]) -> String {
     let row = |line: &DecisionLine| {
         let id: String = line.id.chars().take(12).collect();
-        vec![id, line.recorded.to_string(), line.code.clone(), line.sentence.clone()]
+        let (code, level, why) = (line.code.clone(), line.level.clone(), line.sentence.clone());
+        vec![id, line.recorded.to_string(), code, level, why]
     };
-    table(&["decision", "recorded", "outcome", "why"], &lines.iter().map(row).collect::<Vec<_>>())
+    let rows: Vec<_> = lines.iter().map(row).collect();
+    table(&["decision", "recorded", "outcome", "level", "why"], &rows)
 }
 
 fn show(shown: &Value) -> String {
@@ -96,6 +98,7 @@ fn show(shown: &Value) -> String {
     }
     let key = text("/record/signatures/0/keyid");
     lines.push(format!("  signed by {key}, clock {}", text("/payload/core/clock")));
+    lines.push(format!("  level: {}", text("/decision/level")));
     lines.iter().map(|text| line(text)).collect::<Vec<_>>().join("\n")
 }
 

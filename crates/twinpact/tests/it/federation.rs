@@ -225,17 +225,70 @@ fn a_receipt_holds_for_who_trusts_the_operator_and_the_next_one_continues_it() {
     assert_ne!(receipts[0], receipts[1]);
     for receipt in receipts {
         ok(world, &format!("receipt export {receipt} --out r.twinproof --dir maker"));
-        // The provider makes the very same receipt again, from its log.
+        // The provider makes its receipt again, from its log.
         ok(world, &format!("receipt export {receipt} --out again.twinproof --dir operator"));
-        let bytes = |name: &str| std::fs::read(world.path(name)).unwrap();
-        assert_eq!(bytes("r.twinproof"), bytes("again.twinproof"));
-        let verdict = world.json("verify r.twinproof --trust trust.toml");
-        assert_eq!(verdict["issuer"], OPERATOR);
-        assert_eq!(verdict["audience"], "did:web:maker.example");
-        assert!(verdict["notes"].to_string().contains("driven"), "{verdict}");
+        for file in ["r.twinproof", "again.twinproof"] {
+            let verdict = world.json(&format!("verify {file} --trust trust.toml"));
+            assert_eq!(
+                (&verdict["issuer"], &verdict["level"]),
+                (&OPERATOR.into(), &"signed".into())
+            );
+            assert_eq!(verdict["audience"], "did:web:maker.example");
+            assert!(verdict["notes"].to_string().contains("driven"), "{verdict}");
+        }
         let untrusted = world.run("verify r.twinproof");
         assert_eq!((untrusted.code, untrusted.error()), (23, "proof.unanchored"));
     }
+}
+
+#[test]
+fn what_both_have_signed_is_countersigned_for_who_trusts_both() {
+    let pair = Pair::concluded();
+    let world = &pair.world;
+    let pulled = pair.pull();
+    assert_eq!(pulled["level"], "countersigned");
+    let receipt = pulled["receipts"][0].as_str().unwrap();
+    let shown = world.json(&format!("receipt show {receipt} --dir maker"));
+    let list = world.json("receipt list --dir maker");
+    assert_eq!(list.as_array().unwrap().as_slice(), std::slice::from_ref(&shown));
+    for (name, expect) in [
+        ("level", Value::from("countersigned")),
+        ("why", Value::Null),
+        ("role", "consumer".into()),
+        ("partner", OPERATOR.into()),
+        ("agreement", pair.agreement.clone().into()),
+        ("rows", self::shown().len().into()),
+        ("driven", true.into()),
+    ] {
+        assert_eq!(shown[name], expect, "{name}: {shown}");
+    }
+    for (line, said) in [
+        (format!("receipt show {receipt} --dir maker"), "  level: countersigned"),
+        ("receipt list --dir maker".to_owned(), "countersigned"),
+        (format!("agreement show {} --dir maker", pair.agreement), "  level: countersigned"),
+        ("decision list --dir operator".to_owned(), "signed"),
+        (format!("receipt export {receipt} --out r.twinproof --dir maker"), "level: countersigned"),
+        ("proof export 5 --out fact.twinproof --dir operator".to_owned(), "level: signed"),
+    ] {
+        let done = ok(world, &line);
+        assert!(done.stdout.contains(said), "{line}: {}", done.stdout);
+    }
+    let decision = world.json("decision list --dir operator")[0]["id"].clone();
+    let line = format!("decision show {} --dir operator", decision.as_str().unwrap());
+    assert_eq!(world.json(&line)["decision"]["level"], "signed");
+    // The provider has delivered it, whether or not the signature is there already.
+    let given = world.json(&format!("receipt show {receipt} --dir operator"));
+    assert_eq!((&given["id"], &given["role"]), (&receipt.into(), &"provider".into()));
+    let verify = "verify r.twinproof --trust trust.toml --require countersigned";
+    ok(world, "trust add operator.json --trust trust.toml");
+    let less = world.run(verify);
+    assert_eq!((less.code, less.error()), (23, "proof.level"));
+    let why = "did:web:maker.example is nobody whom you named";
+    assert!(less.stderr.contains(why), "{}", less.stderr);
+    ok(world, "trust add maker.json --trust trust.toml");
+    assert_eq!(world.json(verify)["level"], "countersigned");
+    let unknown = world.run("receipt show 00000000 --dir maker");
+    assert_eq!((unknown.code, unknown.error()), (11, "receipt.unknown"));
 }
 
 #[test]
@@ -254,7 +307,7 @@ fn a_view_of_two_pages_has_two_receipts() {
     let done = ok(world, &pair.line(PURPOSE, "FR"));
     let said = format!(" rows in 2 pages, {} to", shown()[0]);
     assert!(done.stdout.contains(&said), "{}", done.stdout);
-    assert!(done.stdout.contains("the 2 receipts are verified: signed"), "{}", done.stdout);
+    assert!(done.stdout.contains("the 2 receipts are verified: countersigned"), "{}", done.stdout);
     let pulled = pair.pull();
     assert_eq!(pulled["rows"], 20_001 + shown().len());
     ok(world, "trust add operator.json --trust trust.toml");

@@ -1,0 +1,284 @@
+//! Signed documents between two nodes: the provider sends its agreement document, the consumer
+//! sends agreement and receipts back with its own signature on the same payloads.
+//!
+//! One route takes them all, one envelope a request. What is sent is a row of the outbox, written
+//! in the frame that gives the reason for it: a stop loses nothing, and a repeat changes nothing.
+//! We sign only what we have checked ourselves: an agreement that says what was negotiated, a
+//! receipt whose page is verified and stored in the same frame.
+
+use crate::agreements::{self, Agreement};
+use crate::ask::Answer;
+use crate::countersignatures as signed;
+use crate::egress::Egress;
+use crate::fold::Fold;
+use crate::open::Node;
+use crate::partition::{NewEntry, Turn};
+use crate::processes::{self, Paper};
+use crate::receipts;
+use twinpact_dsp::Role;
+use twinpact_identity::partners::PeerIdentity;
+use twinpact_model::codes;
+use twinpact_model::problem::Problem;
+use twinpact_proof::documents::{AGREEMENT_TYPE, Agreement as Document, RECEIPT_TYPE, Receipt};
+use twinpact_proof::dsse::Signature;
+use twinpact_proof::record::RecordKey;
+use twinpact_proof::{Bundle, Envelope, Json, PublicKey, to_hex};
+
+/// Takes a signed document of a partner.
+pub(crate) async fn receive(node: &Node, peer: &PeerIdentity, body: &[u8]) -> Answer {
+    let envelope = Json::parse(body).ok().and_then(|json| Envelope::from_json(&json));
+    let Some(envelope) = envelope else {
+        let why = "the body is no DSSE envelope of canonical JSON";
+        return Answer::unrecorded(Problem::new(codes::INPUT_MALFORMED, why).into());
+    };
+    let (ours, did) = (node.clone(), peer.did.to_string());
+    let turn = node.partition.turn(move |turn| {
+        let entries = match envelope.payload_type.as_str() {
+            AGREEMENT_TYPE => agreement(&ours, &turn, &did, &envelope)?,
+            RECEIPT_TYPE => receipt(&ours, &turn, &did, &envelope)?,
+            _ => return Err(refused("it is neither an agreement nor a receipt")),
+        };
+        // A repeat changes nothing.
+        let changes = !entries.is_empty();
+        if changes {
+            turn.log(entries)?;
+        }
+        Ok(changes)
+    });
+    match turn.await {
+        Ok(changed) => {
+            let taken = Egress::Protocol { status: 200, message: None };
+            if changed { Answer::recorded(taken) } else { Answer::unrecorded(taken) }
+        }
+        Err(problem) => Answer::unrecorded(problem.into()),
+    }
+}
+
+/// An agreement document: the provider's own, which we countersign, or ours, countersigned.
+fn agreement(
+    node: &Node,
+    turn: &Turn<'_>,
+    did: &str,
+    envelope: &Envelope,
+) -> Result<Vec<NewEntry>, Problem> {
+    let document = Document::from_envelope(envelope).map_err(|why| refused(&why.to_string()))?;
+    let (fold, id) = (turn.fold(), to_hex(&document.agreement));
+    let known = with(fold, did, &id)?;
+    let both = match known.role {
+        Role::Consumer => {
+            countersigned(node, fold, known, envelope).map_err(|why| refused(&why))?
+        }
+        Role::Provider => {
+            let ours = known.document.as_ref().ok_or_else(unknown)?;
+            let signature = theirs(fold, did, ours, envelope, document.concluded)?;
+            with_signature(ours, &signature)
+        }
+    };
+    if fold.countersignatures.agreement(&id).is_some() {
+        return Ok(Vec::new());
+    }
+    let sends_back = known.role == Role::Consumer;
+    Ok(match sends_back {
+        true => countersigning(did, &id, &both),
+        false => vec![signed::of_agreement(did, &id, &both)],
+    })
+}
+
+/// A receipt of ours that its consumer has countersigned.
+fn receipt(
+    node: &Node,
+    turn: &Turn<'_>,
+    did: &str,
+    envelope: &Envelope,
+) -> Result<Vec<NewEntry>, Problem> {
+    let receipt = Receipt::from_envelope(envelope).map_err(|why| refused(&why.to_string()))?;
+    let (fold, id) = (turn.fold(), to_hex(&receipt.agreement));
+    let known = with(fold, did, &id)?;
+    let made = receipts::made(node, fold, turn.store(), known, receipt.index)?;
+    let (ours, time) = made.ok_or_else(|| refused("it is of no delivery of ours"))?;
+    let signature = theirs(fold, did, &ours, envelope, time)?;
+    match fold.countersignatures.receipt(&id, receipt.index) {
+        Some(_) => Ok(Vec::new()),
+        None => Ok(vec![signed::of_receipt(did, &id, receipt.index, &signature)]),
+    }
+}
+
+/// The agreement of that identity with that partner; of others' it learns nothing.
+fn with<'f>(fold: &'f Fold, did: &str, id: &str) -> Result<&'f Agreement, Problem> {
+    let known = fold.agreements.get(id).ok();
+    known.filter(|known| known.peer == did && to_hex(&known.id) == id).ok_or_else(unknown)
+}
+
+/// The partner's signature beside ours on the very payload that we signed, by a key of its pinned
+/// record that had not ended at that time, in microseconds since 1970.
+fn theirs(
+    fold: &Fold,
+    did: &str,
+    ours: &Envelope,
+    sent: &Envelope,
+    time: i64,
+) -> Result<Signature, Problem> {
+    if (&sent.payload_type, &sent.payload) != (&ours.payload_type, &ours.payload) {
+        return Err(refused("it is another document than we signed"));
+    }
+    let alive = |key: &&RecordKey| !key.ended_by(time);
+    let keys = fold.partners.get(did)?.record.keys.iter().filter(alive);
+    let keys: Vec<PublicKey> = keys.map(|key| key.key).collect();
+    let mut all = fold.organisation.current()?.0.all_keys();
+    all.extend_from_slice(&keys);
+    let signers = sent.signers(&all).ok_or_else(|| {
+        refused("it has a signature that does not hold, or is by no key of ours or of yours")
+    })?;
+    let mut pairs = sent.signatures.iter().zip(signers);
+    let found = pairs.find(|(_, key)| keys.contains(key));
+    found
+        .map(|(signature, _)| signature.clone())
+        .ok_or_else(|| refused("it has no signature of yours"))
+}
+
+fn with_signature(envelope: &Envelope, signature: &Signature) -> Envelope {
+    let mut envelope = envelope.clone();
+    envelope.signatures.push(signature.clone());
+    envelope
+}
+
+/// The provider's agreement document with our signature: the one that we made before, or a new one
+/// when the document says what was agreed.
+///
+/// # Errors
+/// Why we do not sign it.
+pub(crate) fn countersigned(
+    node: &Node,
+    fold: &Fold,
+    known: &Agreement,
+    envelope: &Envelope,
+) -> Result<Envelope, String> {
+    if let Some(before) = fold.countersignatures.agreement(&to_hex(&known.id)) {
+        return match before.payload == envelope.payload {
+            true => Ok(before.clone()),
+            false => Err("it is another agreement document than we signed before".to_owned()),
+        };
+    }
+    let document = Document::from_envelope(envelope).map_err(|why| why.to_string())?;
+    let partner = fold.partners.get(&known.peer).map_err(|problem| problem.message)?;
+    let own = fold.organisation.current().map_err(|problem| problem.message)?.0.all_keys();
+    let mut both = envelope.clone();
+    // Ours stands there already when the provider has it and we went back.
+    both.signatures.retain(|signature| !own.iter().any(|key| key.id() == signature.key_id));
+    if !both.signed_only_by(&partner.record.all_keys()) {
+        return Err("it is not signed by a key of the provider's record".to_owned());
+    }
+    both.add_signature(node.signer().key());
+    match other_word(known, &document) {
+        None => Ok(both),
+        Some(what) => Err(format!("it says something else than was agreed of {what}")),
+    }
+}
+
+/// The first thing of which an agreement document says something else than was agreed.
+fn other_word(known: &Agreement, document: &Document) -> Option<&'static str> {
+    let wire = &known.wire;
+    let terms = agreements::identity(wire).ok().map(|(_, policy)| policy.terms.to_json());
+    [
+        ("the identity", document.agreement == known.id),
+        ("the name", document.at_id == wire.id),
+        ("the provider", document.issuer == wire.assigner),
+        ("the consumer", document.audience == wire.assignee),
+        ("the view", document.target == wire.target),
+        ("the terms", terms.as_ref() == Some(&document.terms)),
+    ]
+    .into_iter()
+    .find_map(|(what, same)| (!same).then_some(what))
+}
+
+/// The record of an agreement document that we countersigned, and the row that sends it back.
+pub(crate) fn countersigning(peer: &str, agreement: &str, both: &Envelope) -> Vec<NewEntry> {
+    vec![
+        signed::of_agreement(peer, agreement, both),
+        processes::paper_row(peer, agreement, &Paper::Agreement(agreement.to_owned())),
+    ]
+}
+
+/// The bundle of a delivery to us with our signatures on agreement and receipt, and our record.
+///
+/// # Errors
+/// `internal` when we have no record.
+pub(crate) fn countersigned_bundle(
+    node: &Node,
+    fold: &Fold,
+    bundle: &Bundle,
+    agreement: &Envelope,
+) -> Result<Bundle, Problem> {
+    let mut bundle = bundle.clone();
+    bundle.agreement = Some(agreement.clone());
+    let key = node.signer().key();
+    if let Some(receipt) = &mut bundle.receipt
+        && !receipt.signed_by(&key.public())
+    {
+        receipt.add_signature(key);
+    }
+    bundle.records.truncate(1);
+    bundle.records.push(fold.organisation.current()?.1.clone());
+    Ok(bundle)
+}
+
+/// Adds to the bundle of a delivery of ours what its consumer has signed, with its record. A
+/// signature by a key that its record does not list any more is left out.
+pub(crate) fn add_countersignatures(
+    fold: &Fold,
+    known: &Agreement,
+    index: u64,
+    bundle: &mut Bundle,
+) -> Result<(), Problem> {
+    let Ok(partner) = fold.partners.get(&known.peer) else { return Ok(()) };
+    let mut keys = fold.organisation.current()?.0.all_keys();
+    keys.extend(partner.record.all_keys());
+    let id = to_hex(&known.id);
+    let agreement = fold.countersignatures.agreement(&id);
+    let agreement = agreement.filter(|both| both.signed_only_by(&keys));
+    let signature = fold.countersignatures.receipt(&id, index);
+    let receipt = bundle.receipt.as_ref().zip(signature);
+    let receipt = receipt.map(|(ours, theirs)| with_signature(ours, theirs));
+    let receipt = receipt.filter(|both| both.signed_only_by(&keys));
+    if agreement.is_some() || receipt.is_some() {
+        bundle.records.push(partner.envelope.clone());
+    }
+    if let Some(both) = agreement {
+        bundle.agreement = Some(both.clone());
+    }
+    if let Some(both) = receipt {
+        bundle.receipt = Some(both);
+    }
+    Ok(())
+}
+
+/// What an outbox row sends: one envelope.
+///
+/// # Errors
+/// `agreement.unknown`, `receipt.unknown` when it is not there any more.
+pub(crate) fn body(fold: &Fold, paper: &Paper) -> Result<Vec<u8>, Problem> {
+    let gone = || Problem::new(codes::RECEIPT_UNKNOWN, "a copy has no receipt");
+    let envelope = match paper {
+        Paper::Agreement(id) => match fold.countersignatures.agreement(id) {
+            Some(both) => both.clone(),
+            None => {
+                let known = fold.agreements.get(id)?;
+                known.document.clone().ok_or_else(unknown)?
+            }
+        },
+        Paper::Receipt(name) => {
+            let copy = fold.copies.get(name)?;
+            let bundle = Bundle::parse(copy.proof.as_bytes()).map_err(|_| gone())?;
+            bundle.receipt.ok_or_else(gone)?
+        }
+    };
+    Ok(envelope.to_json().canonical().into_bytes())
+}
+
+fn refused(why: &str) -> Problem {
+    Problem::new(codes::DOCUMENT_REFUSED, format!("the document is not taken: {why}"))
+}
+
+fn unknown() -> Problem {
+    Problem::new(codes::AGREEMENT_UNKNOWN, "there is no such agreement")
+}
