@@ -16,6 +16,8 @@ use twinpact_proof::{Envelope, Json, text64};
 pub struct Countersignatures {
     agreements: BTreeMap<String, Envelope>,
     receipts: BTreeMap<(String, u64), Signature>,
+    /// The consumer's record that lists the keys which signed, by agreement: it outlives the pin.
+    records: BTreeMap<String, Envelope>,
 }
 
 impl Countersignatures {
@@ -29,6 +31,12 @@ impl Countersignatures {
     #[must_use]
     pub fn receipt(&self, agreement: &str, index: u64) -> Option<&Signature> {
         self.receipts.get(&(agreement.to_owned(), index))
+    }
+
+    /// The consumer's record as it was when it signed last under an agreement of ours.
+    #[must_use]
+    pub fn record(&self, agreement: &str) -> Option<&Envelope> {
+        self.records.get(agreement)
     }
 
     /// Takes a local record into the state.
@@ -45,10 +53,13 @@ impl Countersignatures {
     }
 
     fn take(&mut self, entry: &Entry) -> Option<()> {
+        let read = |text: &str| Envelope::from_json(&Json::parse(text.as_bytes()).ok()?);
         let agreement = entry.get("agreement")?.to_owned();
+        if let Some(record) = entry.get("record") {
+            self.records.insert(agreement.clone(), read(record)?);
+        }
         if let Some(document) = entry.get("document") {
-            let envelope = Envelope::from_json(&Json::parse(document.as_bytes()).ok()?)?;
-            self.agreements.insert(agreement, envelope);
+            self.agreements.insert(agreement, read(document)?);
             return Some(());
         }
         let index = entry.get("index")?.parse().ok()?;
@@ -59,25 +70,42 @@ impl Countersignatures {
     }
 }
 
-/// The record of an agreement document that both have signed.
+/// The record of an agreement document that both have signed; with the organisation record of the
+/// partner, when that is the consumer and has changed.
 #[must_use]
-pub fn of_agreement(peer: &str, agreement: &str, document: &Envelope) -> NewEntry {
-    let what = vec![
+pub fn of_agreement(
+    peer: &str,
+    agreement: &str,
+    document: &Envelope,
+    record: Option<&Envelope>,
+) -> NewEntry {
+    let mut what = vec![
         Attribute::new("agreement", "text", agreement),
         Attribute::new("document", "json", document.to_json().canonical()),
     ];
+    what.extend(record.map(of_record));
     local(Kind::Countersignature, peer, what)
+}
+
+fn of_record(record: &Envelope) -> Attribute {
+    Attribute::new("record", "json", record.to_json().canonical())
 }
 
 /// The record of a partner's signature on the receipt of a delivery of ours; the receipt itself is
 /// made again from the log.
 #[must_use]
-pub fn of_receipt(peer: &str, agreement: &str, index: u64, signature: &Signature) -> NewEntry {
-    let what = vec![
+pub fn of_receipt(
+    peer: &str,
+    (agreement, index): (&str, u64),
+    signature: &Signature,
+    record: Option<&Envelope>,
+) -> NewEntry {
+    let mut what = vec![
         Attribute::new("agreement", "text", agreement),
         Attribute::new("index", "integer", index.to_string()),
         Attribute::new("keyid", "text", &signature.key_id),
         Attribute::new("sig", "text", text64::encode(&signature.bytes)),
     ];
+    what.extend(record.map(of_record));
     local(Kind::Countersignature, peer, what)
 }

@@ -22,7 +22,7 @@ use twinpact_model::problem::Problem;
 use twinpact_proof::documents::{AGREEMENT_TYPE, Agreement as Document, RECEIPT_TYPE, Receipt};
 use twinpact_proof::dsse::Signature;
 use twinpact_proof::record::RecordKey;
-use twinpact_proof::{Bundle, Envelope, Json, PublicKey, to_hex};
+use twinpact_proof::{Bundle, Envelope, Json, PublicKey, Record, to_hex};
 
 /// Takes a signed document of a partner.
 pub(crate) async fn receive(node: &Node, peer: &PeerIdentity, body: &[u8]) -> Answer {
@@ -80,7 +80,10 @@ fn agreement(
     let sends_back = known.role == Role::Consumer;
     Ok(match sends_back {
         true => countersigning(did, &id, &both),
-        false => vec![signed::of_agreement(did, &id, &both)],
+        false => {
+            let record = changed_record(fold, did, &id)?;
+            vec![signed::of_agreement(did, &id, &both, record)]
+        }
     })
 }
 
@@ -99,8 +102,22 @@ fn receipt(
     let signature = theirs(fold, did, &ours, envelope, time)?;
     match fold.countersignatures.receipt(&id, receipt.index) {
         Some(_) => Ok(Vec::new()),
-        None => Ok(vec![signed::of_receipt(did, &id, receipt.index, &signature)]),
+        None => {
+            let record = changed_record(fold, did, &id)?;
+            Ok(vec![signed::of_receipt(did, (&id, receipt.index), &signature, record)])
+        }
     }
+}
+
+/// The consumer's record, when it is another than was kept beside its last signature.
+fn changed_record<'f>(
+    fold: &'f Fold,
+    did: &str,
+    agreement: &str,
+) -> Result<Option<&'f Envelope>, Problem> {
+    let now = &fold.partners.get(did)?.envelope;
+    let kept = fold.countersignatures.record(agreement);
+    Ok((kept != Some(now)).then_some(now))
 }
 
 /// The agreement of that identity with that partner; of others' it learns nothing.
@@ -194,7 +211,7 @@ fn other_word(known: &Agreement, document: &Document) -> Option<&'static str> {
 /// The record of an agreement document that we countersigned, and the row that sends it back.
 pub(crate) fn countersigning(peer: &str, agreement: &str, both: &Envelope) -> Vec<NewEntry> {
     vec![
-        signed::of_agreement(peer, agreement, both),
+        signed::of_agreement(peer, agreement, both, None),
         processes::paper_row(peer, agreement, &Paper::Agreement(agreement.to_owned())),
     ]
 }
@@ -222,32 +239,31 @@ pub(crate) fn countersigned_bundle(
     Ok(bundle)
 }
 
-/// Adds to the bundle of a delivery of ours what its consumer has signed, with its record. A
-/// signature by a key that its record does not list any more is left out.
+/// Adds to the bundle of a delivery of ours what its consumer has signed, with the record that
+/// lists its keys: the pinned one, or the one that was kept when it is no partner any more. What is
+/// by a key of neither is left out.
 pub(crate) fn add_countersignatures(
     fold: &Fold,
     known: &Agreement,
     index: u64,
     bundle: &mut Bundle,
 ) -> Result<(), Problem> {
-    let Ok(partner) = fold.partners.get(&known.peer) else { return Ok(()) };
-    let mut keys = fold.organisation.current()?.0.all_keys();
-    keys.extend(partner.record.all_keys());
-    let id = to_hex(&known.id);
-    let agreement = fold.countersignatures.agreement(&id);
-    let agreement = agreement.filter(|both| both.signed_only_by(&keys));
-    let signature = fold.countersignatures.receipt(&id, index);
-    let receipt = bundle.receipt.as_ref().zip(signature);
+    let (id, held) = (to_hex(&known.id), &fold.countersignatures);
+    let own = fold.organisation.current()?.0.all_keys();
+    let receipt = bundle.receipt.as_ref().zip(held.receipt(&id, index));
     let receipt = receipt.map(|(ours, theirs)| with_signature(ours, theirs));
-    let receipt = receipt.filter(|both| both.signed_only_by(&keys));
-    if agreement.is_some() || receipt.is_some() {
-        bundle.records.push(partner.envelope.clone());
-    }
-    if let Some(both) = agreement {
-        bundle.agreement = Some(both.clone());
-    }
-    if let Some(both) = receipt {
-        bundle.receipt = Some(both);
+    let pinned = fold.partners.get(&known.peer).ok().map(|partner| &partner.envelope);
+    for record in pinned.into_iter().chain(held.record(&id)) {
+        let Ok(theirs) = Record::from_envelope(record) else { continue };
+        let keys = [own.clone(), theirs.all_keys()].concat();
+        let agreement = held.agreement(&id).filter(|both| both.signed_only_by(&keys));
+        let Some(agreement) = agreement else { continue };
+        bundle.agreement = Some(agreement.clone());
+        if let Some(both) = receipt.filter(|both| both.signed_only_by(&keys)) {
+            bundle.receipt = Some(both);
+        }
+        bundle.records.push(record.clone());
+        break;
     }
     Ok(())
 }
