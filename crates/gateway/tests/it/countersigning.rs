@@ -10,7 +10,7 @@ use twinpact_node::api::ReceiptLine;
 use twinpact_node::door::{Asked, Door as _};
 use twinpact_node::egress::Egress;
 use twinpact_node::processes::DOCUMENTS_PATH;
-use twinpact_node::{Node, agreements, prove, receipts};
+use twinpact_node::{Node, agreements, prove, receipts, removal};
 use twinpact_proof::documents::{Agreement, Receipt};
 use twinpact_proof::{Bundle, Envelope, Json, Level, SecretKey, Trust, verify};
 
@@ -85,7 +85,7 @@ async fn both_sides_export_what_both_have_signed() {
     assert_eq!(proof, receipts::export(consumer, name).unwrap());
     assert_eq!(level(&proof, &pins(&[provider, consumer])), (Level::Countersigned, None));
     let why = format!("{CONSUMER} is nobody whom you named");
-    assert_eq!(level(&proof, &pins(&[provider])), (Level::Signed, Some(why)));
+    assert_eq!(level(&proof, &pins(&[provider])), (Level::Signed, Some(why.clone())));
     // The agreement goes back once, each receipt once.
     world.pull(&world.wanted()).await.unwrap();
     until(provider, |node| {
@@ -104,6 +104,11 @@ async fn both_sides_export_what_both_have_signed() {
     };
     let kinds: Vec<String> = sent.iter().map(kind).collect();
     assert_eq!(kinds, ["agreement+json", "receipt+json", "receipt+json"]);
+    // What it has signed stays so when it is no partner any more, for who still names it.
+    removal::remove(provider, CONSUMER, "over").await.unwrap();
+    assert_eq!(proof, receipts::export(provider, name).unwrap());
+    let line = receipts::show(provider, name).unwrap();
+    assert_eq!((line.level.as_str(), line.why), ("signed", Some(why)));
     world.stop().await;
 }
 
