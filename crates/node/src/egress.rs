@@ -14,7 +14,8 @@ use twinpact_proof::{Digest, to_hex};
 pub enum Egress {
     /// A view under a permit, with its receipt.
     Permitted(Box<Delivered>),
-    /// A message of the Dataspace Protocol, or the bare acknowledgement of one.
+    /// A message of the Dataspace Protocol, or the bare acknowledgement of one or of a signed
+    /// document.
     Protocol {
         /// The HTTP status.
         status: u16,

@@ -10,9 +10,9 @@ use twinpact_node::api::ReceiptLine;
 use twinpact_node::door::{Asked, Door as _};
 use twinpact_node::egress::Egress;
 use twinpact_node::processes::DOCUMENTS_PATH;
-use twinpact_node::{Node, agreements, prove, receipts, removal};
+use twinpact_node::{Node, agreements, partners, prove, receipts, removal};
 use twinpact_proof::documents::{Agreement, Receipt};
-use twinpact_proof::{Bundle, Envelope, Json, Level, SecretKey, Trust, verify};
+use twinpact_proof::{Bundle, Envelope, Json, Level, Record, SecretKey, Trust, verify};
 
 /// Tuesday 21 July 2015, 07:00 in Paris: inside the hours of the row filter.
 const TUESDAY: i64 = 1_437_454_800;
@@ -113,7 +113,7 @@ async fn both_sides_export_what_both_have_signed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_stored_before_a_stop_is_signed_and_sent_after_it() {
+async fn what_was_stored_before_a_kill_is_sent_after_it() {
     // Neither side's documents come through: the first page brings the agreement.
     let world = world(Trick::without_documents(), Trick::without_documents()).await;
     let (provider, consumer) = (&world.provider.parts.node, &world.consumer.parts.node);
@@ -130,7 +130,7 @@ async fn what_was_stored_before_a_stop_is_signed_and_sent_after_it() {
     assert_eq!(level(&proof, &pins(&[provider, consumer])), (Level::Signed, Some(why)));
     let waiting = |node: &Node| node.partition.read(|fold, _| fold.processes.outbox.len()).unwrap();
     assert_eq!(waiting(consumer), 2);
-    let world = world.restart_consumer().await;
+    let world = world.kill_consumer().await;
     let (provider, consumer) = (&world.provider.parts.node, &world.consumer.parts.node);
     until(provider, |node| only(node).level == "countersigned").await;
     until(consumer, |node| waiting(node) == 0).await;
@@ -245,6 +245,33 @@ async fn a_provider_takes_no_other_signature_for_its_consumers() {
         let proof = receipts::export(provider, name).unwrap();
         assert_eq!(proof, receipts::export(consumer, name).unwrap());
     }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_had_ended_before_a_delivery_signs_no_receipt_of_it() {
+    let world = world(Trick::without_documents(), Trick::without_documents()).await;
+    let (provider, consumer) = (&world.provider.parts.node, &world.consumer.parts.node);
+    let pulled = world.pull(&world.wanted()).await.unwrap();
+    let (agreement, receipt) = papers(&receipts::export(consumer, &pulled.receipts[0]).unwrap());
+    let key = consumer.signer().key();
+    let delivered = only(provider).delivered.micros();
+    // The consumer's next record says that its key ended just before or just after.
+    let record = |until: i64, issued: i64| {
+        let record = prove::own_record(consumer).unwrap();
+        let mut record = Record::from_envelope(&record).unwrap();
+        record.keys[0].until = Some(until);
+        record.issued = issued;
+        record.sign(key).unwrap().to_json().canonical()
+    };
+    let next = record(delivered, delivered - 2);
+    partners::add(provider, next.as_bytes()).await.unwrap();
+    check(provider, CONSUMER, &receipt, "document.refused", "by no key of ours or of yours").await;
+    check(provider, CONSUMER, &agreement, "", "").await;
+    let next = record(delivered + 1, delivered - 1);
+    partners::add(provider, next.as_bytes()).await.unwrap();
+    check(provider, CONSUMER, &receipt, "", "").await;
+    assert_eq!(only(provider).level, "countersigned");
     world.stop().await;
 }
 

@@ -168,12 +168,19 @@ impl World {
         World { place, ports: (ours, theirs), provider, consumer, trick, agreement }
     }
 
-    /// Stops the consumer and starts it again; all that it sends comes through then.
-    pub(crate) async fn restart_consumer(self) -> World {
+    /// The consumer as a kill at this moment would leave it, started again; all that it sends comes
+    /// through then.
+    pub(crate) async fn kill_consumer(self) -> World {
         let World { place, ports, provider, consumer, agreement, .. } = self;
+        let (maker, killed) = (place.path().join("maker"), place.path().join("killed"));
+        for file in files(&maker) {
+            let to = killed.join(file.strip_prefix(&maker).unwrap());
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::copy(&file, &to).unwrap();
+        }
         consumer.stop().await;
         let trick = Arc::new(Mutex::new(Trick::default()));
-        let consumer = start(&place.path().join("maker"), ports.0, trick.clone()).await;
+        let consumer = start(&killed, ports.0, trick.clone()).await;
         World { place, ports, provider, consumer, trick, agreement }
     }
 
