@@ -23,8 +23,9 @@ use twinpact_model::problem::Problem;
 use twinpact_model::type_model::TypeModel;
 use twinpact_model::{Timestamp, codes};
 use twinpact_node::api::{
-    AgreementLine, ContractLine, DatasetLine, DecisionLine, History, ModelApplied, Negotiate,
-    PartnerLine, Published, Pull, Pulled, ReceiptLine, TwinLine, TwinState, Version,
+    AgreementLine, ContractLine, DatasetLine, DecisionLine, History, KeyLine, ModelApplied,
+    Negotiate, PartnerLine, Published, Pull, Pulled, ReceiptLine, RotateKey, TwinLine, TwinState,
+    Version,
 };
 use twinpact_node::ready::{self, Ready};
 use twinpact_node::strangers::{self, Shown as Turned};
@@ -93,6 +94,9 @@ pub const ROUTES: &[Route] = &[
     guarded(GET, "/twins/{id}/history", |verb| on(verb, history)),
     guarded(GET, "/events/{index}/proof", |verb| on(verb, proof)),
     guarded(GET, "/organisation", |verb| on(verb, organisation)),
+    guarded(GET, "/keys", |verb| on(verb, document_keys)),
+    guarded(POST, "/keys", |verb| on(verb, rotate_key)),
+    guarded(POST, "/ca/reload", |verb| on(verb, reload_ca)),
     guarded(GET, "/contracts", |verb| on(verb, contracts)),
     guarded(POST, "/contracts", |verb| on(verb, publish)),
     guarded(GET, "/partners", |verb| on(verb, partners)),
@@ -307,6 +311,22 @@ async fn proof(
 
 async fn organisation(State(node): State<Node>) -> Result<Vec<u8>, Refusal> {
     Ok(prove::own_record(&node)?.to_json().canonical().into_bytes())
+}
+
+async fn document_keys(State(node): State<Node>) -> Result<Json<Vec<KeyLine>>, Refusal> {
+    Ok(Json(node::keys::list(&node)?))
+}
+
+async fn rotate_key(State(node): State<Node>, body: Bytes) -> Result<Json<Vec<KeyLine>>, Refusal> {
+    let asked: RotateKey = read_json(&body)?;
+    let overlap = asked.overlap_seconds.unwrap_or(node::keys::OVERLAP_SECONDS);
+    Ok(Json(node::keys::rotate(&node, overlap).await?))
+}
+
+/// The body says nothing, and is read so that it is held against the bound.
+async fn reload_ca(State(node): State<Node>, _: Bytes) -> Result<Json<Value>, Refusal> {
+    let until = node::open::reload_issuing(&node).await?.0;
+    Ok(Json(json!({ "until": until })))
 }
 
 async fn publish(State(node): State<Node>, body: Bytes) -> Result<Json<Published>, Refusal> {

@@ -290,7 +290,7 @@ async fn ends(life: Option<Duration>) {
 }
 
 /// Waits until the partner at the other end is none any more; for ever when it is nobody.
-async fn taken_out(partners: &Partners, partner: Option<&PeerIdentity>) {
+pub(crate) async fn taken_out(partners: &Partners, partner: Option<&PeerIdentity>) {
     match partner {
         Some(peer) => partners.taken_out(peer).await,
         None => pending().await,

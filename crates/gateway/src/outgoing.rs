@@ -8,6 +8,7 @@
 //! to a partner that was taken out is closed at once. No redirect is followed: it is an answer like
 //! any other.
 
+use crate::federation::taken_out;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
@@ -25,14 +26,15 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use twinpact_identity::certificate::RootCertificate;
 use twinpact_identity::outgoing::{Endpoint, Host, Target, allowed, listed};
-use twinpact_identity::partners::{Partners, PeerIdentity, Side};
+use twinpact_identity::partners::{Partner, PartnerSet, Partners, PeerIdentity, Side};
 use twinpact_identity::refusal::Refusal;
 use twinpact_identity::spiffe::TrustDomain;
-use twinpact_identity::tls::{Clock, Presented, client_config, peer_identity};
-use twinpact_model::codes;
+use twinpact_identity::tls::{Clock, Presented, client_config, first_config, peer_identity};
 use twinpact_model::problem::Problem;
-use twinpact_node::outbound::{Call, Outbound, Pending, Reply};
+use twinpact_model::{Did, codes};
+use twinpact_node::outbound::{Call, FirstCall, Outbound, Pending, Reply};
 
 /// The most addresses of one name that are tried.
 pub const MAX_ADDRESSES: usize = 4;
@@ -72,6 +74,8 @@ impl Default for Limits {
 pub struct HttpsOutbound {
     presented: Presented,
     partners: Partners,
+    /// Whether any server will do; such calls are made as nobody.
+    anybody: bool,
     clock: Clock,
     allow_private: Vec<Endpoint>,
     limits: Limits,
@@ -95,7 +99,8 @@ impl HttpsOutbound {
     ) -> Result<HttpsOutbound, Problem> {
         let allow_private = endpoints(&allow_private)?;
         let (limits, kept) = (Limits::default(), Mutex::default());
-        Ok(HttpsOutbound { presented, partners, clock, allow_private, limits, kept })
+        let anybody = false;
+        Ok(HttpsOutbound { presented, partners, anybody, clock, allow_private, limits, kept })
     }
 
     /// The same with other limits.
@@ -105,12 +110,43 @@ impl HttpsOutbound {
         self
     }
 
+    /// A call as nobody: to a server under a root that the call brings with it, or to any server.
+    async fn unknown(&self, call: FirstCall) -> Result<Reply, Problem> {
+        let target = Target::parse(&call.url)?;
+        let FirstCall { root, base, method, url, body, max_bytes } = call;
+        let anybody = root.is_none();
+        let (trust_domain, partners) = match root {
+            Some(root) => (root.trust_domain().clone(), Partners::new(under(root)?)),
+            // It only names whom we talk about.
+            None => (TrustDomain::new(&name_of(&target.host))?, Partners::default()),
+        };
+        let call = Call {
+            trust_domain,
+            pinned: vec![base],
+            method,
+            url,
+            headers: Vec::new(),
+            body,
+            max_bytes,
+        };
+        let nobody = HttpsOutbound {
+            presented: Presented::default(),
+            partners,
+            anybody,
+            clock: self.clock.clone(),
+            allow_private: self.allow_private.clone(),
+            limits: self.limits,
+            kept: Mutex::default(),
+        };
+        nobody.checked(call).await
+    }
+
     async fn checked(&self, call: Call) -> Result<Reply, Problem> {
         let target = Target::parse(&call.url)?;
         let pinned = endpoints(&call.pinned)?;
         // Without the operator's list, which would also let `http` through.
         listed(&target, &pinned, &[])?;
-        if self.partners.snapshot().get(&call.trust_domain).is_none() {
+        if !self.anybody && self.partners.snapshot().get(&call.trust_domain).is_none() {
             return Err(Refusal::NotAPartner.problem(call.trust_domain.as_str()));
         }
         let bound = call.max_bytes;
@@ -161,7 +197,9 @@ impl HttpsOutbound {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let connection = kept.remove(&way.place())?;
         drop(kept);
-        let peer_holds = self.partners.snapshot().still_holds(&connection.peer, (self.clock)());
+        let (partners, now) = (self.partners.snapshot(), (self.clock)());
+        let peer_holds =
+            connection.peer.as_ref().is_some_and(|peer| partners.still_holds(peer, now));
         let may =
             connection.is_fresh() && peer_holds && self.may_dial(way, connection.address).is_ok();
         may.then_some(connection)
@@ -181,7 +219,10 @@ impl HttpsOutbound {
     }
 
     async fn connect(&self, way: &Way<'_>) -> Result<Connection, Problem> {
-        let config = client_config(&self.presented, &self.partners, way.partner, &self.clock)?;
+        let config = match self.anybody {
+            false => client_config(&self.presented, &self.partners, way.partner, &self.clock)?,
+            true => first_config(&self.clock)?,
+        };
         let (address, tcp) = self.dial(way).await?;
         let connecting = TlsConnector::from(config).connect(server_name(way.target)?, tcp);
         let tls = match timeout(self.limits.handshake, connecting).await {
@@ -189,9 +230,13 @@ impl HttpsOutbound {
             Err(_) => return Err(way.unreachable("the TLS handshake takes too long")),
         };
         let (certificates, side) = (tls.get_ref().1.peer_certificates(), Side::Server(way.partner));
-        let peer = peer_identity(certificates, side, &self.partners, (self.clock)())
-            .and_then(|peer| peer.ok_or(Refusal::Protocol))
-            .map_err(|refusal| refusal.problem(way.partner.as_str()))?;
+        let refused = |refusal: Refusal| refusal.problem(way.partner.as_str());
+        let peer = match self.anybody {
+            true => None,
+            false => peer_identity(certificates, side, &self.partners, (self.clock)())
+                .and_then(|peer| peer.ok_or(Refusal::Protocol).map(Some))
+                .map_err(refused)?,
+        };
         let mut http = http1::Builder::new();
         http.max_buf_size(MAX_HEAD_BYTES).max_headers(MAX_HEADERS);
         let (sender, running) =
@@ -201,7 +246,7 @@ impl HttpsOutbound {
             // Whoever waits for an answer is told by the sender.
             tokio::select! {
                 ended = running => ended.err().and_then(|error| refusal_in(&error)),
-                () = partners.taken_out(&them) => None,
+                () = taken_out(&partners, them.as_ref()) => None,
             }
         }));
         let now = Instant::now();
@@ -247,12 +292,27 @@ impl Outbound for HttpsOutbound {
     fn call(&self, call: Call) -> Pending<'_> {
         Box::pin(async move {
             let partner = call.trust_domain.clone();
-            let whole = self.limits.whole;
-            timeout(whole, self.checked(call)).await.unwrap_or_else(|_| {
-                Err(unreachable(&partner, &format!("there is no answer within {whole:?}")))
-            })
+            in_time(self.limits.whole, partner.as_str(), self.checked(call)).await
         })
     }
+
+    fn first(&self, call: FirstCall) -> Pending<'_> {
+        Box::pin(async move {
+            let base = call.base.clone();
+            in_time(self.limits.whole, &base, self.unknown(call)).await
+        })
+    }
+}
+
+/// The set of this root alone.
+fn under(root: RootCertificate) -> Result<PartnerSet, Problem> {
+    let did = Did::new(format!("did:web:{}", root.trust_domain()))?;
+    PartnerSet::new([Partner { did, root }])
+}
+
+/// A host as a name that sentences can have.
+fn name_of(host: &Host) -> String {
+    host.to_string().replace(':', "-").replace(['[', ']'], "")
 }
 
 /// Where one call goes.
@@ -268,7 +328,7 @@ impl Way<'_> {
     }
 
     fn unreachable(&self, why: &str) -> Problem {
-        unreachable(self.partner, why)
+        unreachable(self.partner.as_str(), why)
     }
 
     /// The problem behind a failure of the connection: the peer refused us or was refused, does
@@ -295,8 +355,19 @@ impl Way<'_> {
     }
 }
 
-fn unreachable(partner: &TrustDomain, why: &str) -> Problem {
-    let why = format!("{} does not answer: {why}", partner.as_str());
+/// A whole call, within its time.
+async fn in_time(
+    whole: Duration,
+    partner: &str,
+    call: impl Future<Output = Result<Reply, Problem>>,
+) -> Result<Reply, Problem> {
+    timeout(whole, call).await.unwrap_or_else(|_| {
+        Err(unreachable(partner, &format!("there is no answer within {whole:?}")))
+    })
+}
+
+fn unreachable(partner: &str, why: &str) -> Problem {
+    let why = format!("{partner} does not answer: {why}");
     Problem::new(codes::PEER_UNREACHABLE, why).hint("try again later")
 }
 
@@ -315,7 +386,8 @@ fn refusal_in(error: &(dyn Error + 'static)) -> Option<Refusal> {
 /// A connection to a partner, used by one call at a time.
 struct Connection {
     sender: SendRequest<Full<Bytes>>,
-    peer: PeerIdentity,
+    /// Who is at the other end; `None` when it may be anybody.
+    peer: Option<PeerIdentity>,
     address: SocketAddr,
     since: Instant,
     idle_since: Instant,

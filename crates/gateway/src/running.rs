@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use twinpact_identity::tls::Clock;
 use twinpact_model::problem::Problem;
 use twinpact_node::outbound::Outbound;
-use twinpact_node::{Node, NodeParts, deadlines, open, organisation, outbox, strangers};
+use twinpact_node::{Node, NodeParts, deadlines, keys, open, organisation, outbox, strangers};
 
 /// How often the node certificate is renewed; it is good for an hour.
 const RENEWAL: Duration = Duration::from_secs(20 * 60);
@@ -104,6 +104,7 @@ async fn listen(
     };
     let address = federation.as_ref().map(Bound::address);
     organisation::issue(node, node.config.dsp_url(address)).await?;
+    keys::use_newest(node)?;
     let listener = match federation {
         None => None,
         Some(bound) => {
@@ -140,13 +141,16 @@ async fn renewal(node: Node, mut stop: watch::Receiver<bool>) {
     let mut ticks = tokio::time::interval(RENEWAL);
     ticks.tick().await;
     loop {
-        tokio::select! {
-            _ = ticks.tick() => {
-                // The old certificate goes on until it runs out; the next attempt is in time.
-                let _ = open::renew(&node);
-            }
-            _ = stop.wait_for(|stop| *stop) => return,
+        let over = tokio::select! {
+            _ = ticks.tick() => false,
+            _ = stop.wait_for(|stop| *stop) => true,
+        };
+        if over {
+            return;
         }
+        // The old certificate goes on until it runs out; the next attempt is in time.
+        let _ = open::reload_issuing(&node).await;
+        let _ = keys::forget_ended(&node).await;
     }
 }
 

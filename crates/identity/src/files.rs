@@ -5,8 +5,9 @@
 //! | `root.crt` | the root's certificate (PEM) | 0644 |
 //! | `root.key` | the root's key (PKCS#8, PEM); may be taken away | 0600 |
 //! | `issuing.pem` | certificate and key of the issuing CA (PEM) | 0600 |
-//! | `document.key` | the seed of the document key, 64 hex digits | 0600 |
+//! | `document.key` | the seeds of document keys, 64 hex digits a line, the newest first | 0600 |
 //!
+//! A document key that was replaced stays for the overlap in which it may still sign records.
 //! Each file is written under another name, synced and renamed, so that it is there as a whole or
 //! not at all; certificate and key of the issuing CA stand in one file because they change as one.
 //! `root.crt` is written last: without it there is no identity yet. Keys of nodes never reach the
@@ -22,13 +23,16 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use twinpact_model::time::WallTime;
 use twinpact_model::{Problem, codes};
 use twinpact_proof::digest::{from_hex, to_hex};
-use twinpact_proof::text64;
+use twinpact_proof::{PublicKey, text64};
 
 /// The largest file that we read here, in bytes.
 pub const MAX_FILE_BYTES: u64 = 65_536;
+/// The most document keys that are kept at a time: the newest, and those in their overlap.
+pub const MAX_DOCUMENT_KEYS: usize = 8;
 
 const ROOT_CERTIFICATE: &str = "root.crt";
 const ROOT_KEY: &str = "root.key";
@@ -38,14 +42,32 @@ const PUBLIC: u32 = 0o644;
 const SECRET: u32 = 0o600;
 
 /// What a node needs of its organisation's identity; the root's key is not among it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Identity {
     /// The root's certificate, for the organisation record.
     pub root: RootCertificate,
     /// Issues this node's certificates.
-    pub issuing: IssuingCa,
+    pub issuing: Arc<IssuingCa>,
     /// Signs documents.
-    pub signer: Signer,
+    pub signer: Arc<Signer>,
+    /// The other document keys that are kept.
+    pub others: Vec<Arc<Signer>>,
+}
+
+impl Identity {
+    /// Every document key that is kept, the one that signs first.
+    pub fn signers(&self) -> impl Iterator<Item = &Arc<Signer>> {
+        std::iter::once(&self.signer).chain(&self.others)
+    }
+
+    /// The same with the first of its keys signing of which this is so; `None` when there is none.
+    #[must_use]
+    pub fn signing_with(&self, so: impl Fn(&PublicKey) -> bool) -> Option<Identity> {
+        let mut rest: Vec<Arc<Signer>> = self.signers().map(Arc::clone).collect();
+        let place = rest.iter().position(|signer| so(&signer.public()))?;
+        let signer = rest.remove(place);
+        Some(Identity { signer, others: rest, ..self.clone() })
+    }
 }
 
 /// The directory `identity/`. One process at a time has it (the store's lock).
@@ -73,15 +95,15 @@ impl IdentityFiles {
         builder.map_err(|e| io(&self.0, &e))?;
         let root = Root::create(trust_domain, now)?;
         let issuing = root.issue(now)?;
-        let mut seed = [0; 32];
-        aws_lc_rs::rand::fill(&mut seed)
-            .map_err(|_| Problem::new(codes::INTERNAL, "the system gives no randomness"))?;
+        let seed = new_seed()?;
         self.write(ROOT_KEY, &pem("PRIVATE KEY", root.key()), SECRET)?;
         self.write_issuing(&issuing)?;
-        self.write(DOCUMENT_KEY, &format!("{}\n", to_hex(&seed)), SECRET)?;
+        self.write_seeds(&[seed])?;
         let certificate = root.certificate();
         self.write(ROOT_CERTIFICATE, &pem("CERTIFICATE", certificate.der()), PUBLIC)?;
-        Ok(Identity { root: certificate.clone(), issuing, signer: Signer::new(&seed) })
+        let signer = Arc::new(Signer::new(&seed));
+        let (root, issuing) = (certificate.clone(), Arc::new(issuing));
+        Ok(Identity { root, issuing, signer, others: Vec::new() })
     }
 
     /// Reads what [`create`](Self::create) wrote, without the root's key.
@@ -100,15 +122,45 @@ impl IdentityFiles {
         let text = read_secret(&path)?;
         let issuing =
             IssuingCa::from_parts(&root, &certificate(&path, &text)?, &key(&path, &text)?)?;
-        let path = self.path(DOCUMENT_KEY);
-        let text = read_secret(&path)?;
-        let seed = text.strip_suffix('\n').and_then(from_hex::<32>);
-        let seed = seed.ok_or_else(|| unusable(&path, "it does not hold 64 hex digits"))?;
-        Ok(Identity { root, issuing, signer: Signer::new(&seed) })
+        let mut signers = self.seeds()?.into_iter().map(|seed| Arc::new(Signer::new(&seed)));
+        let signer = signers.next().ok_or_else(|| self.no_seeds())?;
+        let (issuing, others) = (Arc::new(issuing), signers.collect());
+        Ok(Identity { root, issuing, signer, others })
+    }
+
+    /// Makes a new document key and writes it before those that are there.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); `input.too_large` when there are [`MAX_DOCUMENT_KEYS`] already,
+    /// `store.io` when the disk refuses, `internal` when the system gives no randomness.
+    pub fn add_document_key(&self) -> Result<(), Problem> {
+        let mut seeds = self.seeds()?;
+        if seeds.len() >= MAX_DOCUMENT_KEYS {
+            let why = format!("{MAX_DOCUMENT_KEYS} document keys are in their overlap already");
+            return Err(Problem::new(codes::INPUT_TOO_LARGE, why)
+                .hint("wait until the oldest of them has ended: twinpact key list"));
+        }
+        seeds.insert(0, new_seed()?);
+        self.write_seeds(&seeds)
+    }
+
+    /// Writes the document keys without those of which this is not so. One always stays.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); `store.io` when the disk refuses.
+    pub fn keep_document_keys(&self, so: impl Fn(&PublicKey) -> bool) -> Result<(), Problem> {
+        let known = self.seeds()?;
+        let mut kept = known.clone();
+        kept.retain(|seed| so(&Signer::new(seed).public()));
+        match kept.is_empty() || kept == known {
+            true => Ok(()),
+            false => self.write_seeds(&kept),
+        }
     }
 
     /// Makes a new issuing CA and writes it in place of the old one. `root_key` may lie anywhere,
-    /// also on a medium that knows no file modes.
+    /// also on a medium that knows no file modes. A node that runs here reads the file only, and
+    /// sees the old one or the new one whole.
     ///
     /// # Errors
     /// As [`load`](Self::load); `identity.expired` when the root has run out, `store.io` when the
@@ -137,6 +189,22 @@ impl IdentityFiles {
         self.path(ROOT_KEY)
     }
 
+    fn seeds(&self) -> Result<Vec<[u8; 32]>, Problem> {
+        let text = read_secret(&self.path(DOCUMENT_KEY))?;
+        let lines = text.strip_suffix('\n').map(|text| text.split('\n').map(from_hex::<32>));
+        let seeds = lines.and_then(Iterator::collect::<Option<Vec<_>>>);
+        seeds.filter(|seeds| seeds.len() <= MAX_DOCUMENT_KEYS).ok_or_else(|| self.no_seeds())
+    }
+
+    fn write_seeds(&self, seeds: &[[u8; 32]]) -> Result<(), Problem> {
+        let lines: String = seeds.iter().map(|seed| to_hex(seed) + "\n").collect();
+        self.write(DOCUMENT_KEY, &lines, SECRET)
+    }
+
+    fn no_seeds(&self) -> Problem {
+        unusable(&self.path(DOCUMENT_KEY), "it does not hold lines of 64 hex digits")
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
@@ -163,6 +231,13 @@ impl IdentityFiles {
         };
         written().map_err(|e| io(&path, &e))
     }
+}
+
+fn new_seed() -> Result<[u8; 32], Problem> {
+    let mut seed = [0; 32];
+    aws_lc_rs::rand::fill(&mut seed)
+        .map_err(|_| Problem::new(codes::INTERNAL, "the system gives no randomness"))?;
+    Ok(seed)
 }
 
 fn read(path: &Path) -> Result<String, Problem> {
@@ -234,7 +309,7 @@ fn io(path: &Path, error: &std::io::Error) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use super::{IdentityFiles, MAX_FILE_BYTES, pem};
+    use super::{IdentityFiles, MAX_DOCUMENT_KEYS, MAX_FILE_BYTES, pem};
     use crate::ca::{ISSUING_SECONDS, Root};
     use crate::spiffe::TrustDomain;
     use std::fs;
@@ -364,6 +439,36 @@ mod tests {
         assert!(files.load(&domain()).is_ok());
         text.push('\n');
         fs::write(&path, &text).unwrap();
+        assert_eq!(files.load(&domain()).unwrap_err().code.name, "identity.file");
+    }
+
+    #[test]
+    fn document_keys_come_and_go_and_one_always_stays() {
+        let (temp, files) = created();
+        let keys = || {
+            let identity = files.load(&domain()).unwrap();
+            identity.signers().map(|signer| signer.public()).collect::<Vec<_>>()
+        };
+        let first = keys();
+        for more in 1..MAX_DOCUMENT_KEYS {
+            files.add_document_key().unwrap();
+            assert_eq!((keys().len(), keys().last()), (more + 1, first.last()));
+        }
+        let full = files.add_document_key().unwrap_err();
+        assert_eq!(full.code.name, "input.too_large");
+        let newest = keys()[0];
+        let path = temp.path().join("identity/document.key");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let signing = |key| files.load(&domain()).unwrap().signing_with(|k| *k == key);
+        let old = signing(first[0]).unwrap();
+        assert_eq!((old.signer.public(), old.others.len()), (first[0], MAX_DOCUMENT_KEYS - 1));
+        files.keep_document_keys(|key| *key == newest).unwrap();
+        assert_eq!(keys(), [newest]);
+        assert!(signing(first[0]).is_none());
+        files.keep_document_keys(|_| false).unwrap();
+        assert_eq!(keys(), [newest]);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.repeat(MAX_DOCUMENT_KEYS + 1)).unwrap();
         assert_eq!(files.load(&domain()).unwrap_err().code.name, "identity.file");
     }
 

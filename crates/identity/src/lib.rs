@@ -11,6 +11,7 @@ pub mod certificate;
 pub mod files;
 #[cfg(test)]
 mod forge;
+pub mod held;
 pub mod outgoing;
 pub mod partners;
 pub mod refusal;
@@ -21,6 +22,7 @@ pub mod token;
 
 pub use ca::{IssuingCa, NodeCertificate, Root};
 pub use certificate::RootCertificate;
+pub use held::Held;
 pub use partners::{Partner, PartnerSet, Partners, PeerIdentity};
 pub use refusal::Refusal;
 pub use signer::Signer;

@@ -132,17 +132,37 @@ pub fn client_config(
     partner: &TrustDomain,
     clock: &Clock,
 ) -> Result<Arc<ClientConfig>, Problem> {
-    let verifier = Arc::new(Verifier::new(partners, Some(partner.clone())));
+    client_config_with(Verifier::new(partners, Some(partner.clone())), presented, clock)
+}
+
+fn client_config_with(
+    verifier: Verifier,
+    presented: &Presented,
+    clock: &Clock,
+) -> Result<Arc<ClientConfig>, Problem> {
     let builder = ClientConfig::builder_with_details(provider(), time_provider(clock));
     let mut config = builder
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|e| internal(&e))?
         .dangerous() // rustls' word for any verifier but its own
-        .with_custom_certificate_verifier(verifier)
+        .with_custom_certificate_verifier(Arc::new(verifier))
         .with_client_cert_resolver(Arc::new(presented.clone()));
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.resumption = Resumption::disabled();
     Ok(Arc::new(config))
+}
+
+/// For the first call to an organisation whose root is not known yet: presents nothing, and accepts
+/// any server that holds the key of its certificate. Whoever answers is nobody, and what it says
+/// has to be proven by itself.
+///
+/// # Errors
+/// `internal` when the provider does not speak TLS 1.3.
+pub fn first_config(clock: &Clock) -> Result<Arc<ClientConfig>, Problem> {
+    let mut verifier = Verifier::new(&Partners::default(), None);
+    verifier.anybody = true;
+    let presented = Presented::default();
+    client_config_with(verifier, &presented, clock)
 }
 
 /// Who the peer of a finished handshake is: `None` when it presented no certificate. It is verified
@@ -208,13 +228,15 @@ struct Verifier {
     partners: Partners,
     /// The partner that we call; `None` on a listener.
     server: Option<TrustDomain>,
+    /// Any server will do, as long as it holds the key of its certificate.
+    anybody: bool,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl Verifier {
     fn new(partners: &Partners, server: Option<TrustDomain>) -> Self {
         let algorithms = provider().signature_verification_algorithms;
-        Verifier { partners: partners.clone(), server, algorithms }
+        Verifier { partners: partners.clone(), server, anybody: false, algorithms }
     }
 
     fn verify(
@@ -223,6 +245,9 @@ impl Verifier {
         issuers: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), Error> {
+        if self.anybody {
+            return Ok(());
+        }
         let chain: Vec<CertificateDer<'_>> =
             std::iter::once(leaf).chain(issuers).cloned().collect();
         let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);

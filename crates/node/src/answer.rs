@@ -13,8 +13,10 @@ use crate::fold::Fold;
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
 use crate::receipts;
+use crate::repin::{self, Reason};
 use crate::tokens;
 use serde_json::Value;
+use std::sync::Arc;
 use twinpact_dsp::transfer;
 use twinpact_identity::partners::PeerIdentity;
 use twinpact_identity::token::TokenDigest;
@@ -57,6 +59,9 @@ pub struct Ask {
 enum Logged {
     Refused(Problem),
     Delivered(Box<Ready>),
+    /// Nothing: the assertion is signed by a key that the record with this fingerprint does not
+    /// have. The caller may have a newer one.
+    KeyUnknown(Digest),
 }
 
 /// A delivery that is durable but not yet proven.
@@ -67,9 +72,14 @@ struct Ready {
 
 /// Answers a request for a view.
 pub(crate) async fn answer(node: &Node, ask: Ask) -> Answer {
-    let seen = ask.seen;
-    let ours = node.clone();
-    match node.partition.turn_and_prove(move |turn| in_turn(&ours, turn, &ask)).await {
+    let (seen, ask) = (ask.seen, Arc::new(ask));
+    let mut logged = one_turn(node, &ask, false).await;
+    if let Ok((Logged::KeyUnknown(record), _)) = &logged {
+        repin::look(node, ask.peer.did.as_str(), Reason::Signature, record).await;
+        logged = one_turn(node, &ask, true).await;
+    }
+    match logged {
+        Ok((Logged::KeyUnknown(_), _)) => Answer::unrecorded(contradiction().into()),
         Err(problem) => Answer::unrecorded(problem.into()),
         Ok((Logged::Refused(problem), _)) => Answer::recorded(problem.into()),
         Ok((Logged::Delivered(ready), tick)) => {
@@ -81,9 +91,23 @@ pub(crate) async fn answer(node: &Node, ask: Ask) -> Answer {
     }
 }
 
-fn in_turn(node: &Node, turn: Turn<'_>, ask: &Ask) -> Result<Logged, Problem> {
+/// One attempt; after the last one an unknown key is a reason to refuse like any other.
+async fn one_turn(node: &Node, ask: &Arc<Ask>, last: bool) -> Result<(Logged, u64), Problem> {
+    let (ours, ask) = (node.clone(), Arc::clone(ask));
+    node.partition.turn_and_prove(move |turn| in_turn(&ours, turn, &ask, last)).await
+}
+
+fn contradiction() -> Problem {
+    Problem::new(codes::INTERNAL, "a last attempt was not the last")
+}
+
+fn in_turn(node: &Node, turn: Turn<'_>, ask: &Ask, last: bool) -> Result<Logged, Problem> {
     let (now, wall) = (node.clocks.policy(), node.clocks.wall());
     let (request, agreement) = identify(turn.fold(), ask, wall)?;
+    if !last && request.assertion_fault.as_deref() == Some(assertion::KEY_UNKNOWN) {
+        let partner = turn.fold().partners.get(ask.peer.did.as_str())?;
+        return Ok(Logged::KeyUnknown(partner.envelope.fingerprint()));
+    }
     let facts = narrowed(agreements::facts(turn.fold(), agreement)?, ask);
     let decision = decide(&request, &facts, now, wall, &node.vocabulary);
     let caller = ask.peer.did.as_str();

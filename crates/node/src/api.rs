@@ -159,6 +159,29 @@ pub struct PartnerLine {
     pub fingerprint: String,
 }
 
+/// The body of `POST /keys`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotateKey {
+    /// How long the key before still signs records, in seconds.
+    pub overlap_seconds: Option<i64>,
+}
+
+/// A document key in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyLine {
+    /// Its name: a hint for looking it up.
+    pub id: String,
+    /// From when it signs.
+    pub from: Timestamp,
+    /// Until when; `null` while its end is open.
+    pub until: Option<Timestamp>,
+    /// Whether it is the one that signs now.
+    pub signs: bool,
+    /// Whether its private half is on the disk.
+    pub held: bool,
+}
+
 /// An agreement in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgreementLine {

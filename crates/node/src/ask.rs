@@ -9,6 +9,7 @@ use crate::negotiate;
 use crate::open::Node;
 use crate::processes::{DOCUMENTS_PATH, local};
 use crate::prove;
+use crate::repin;
 use crate::strangers::Away;
 use crate::tokens;
 use twinpact_dsp::route::{Endpoint, match_route};
@@ -21,7 +22,7 @@ use twinpact_model::{Timestamp, codes};
 
 /// How much of a method and of a path is written into the log, in characters.
 const MAX_PATH: usize = 256;
-/// Where the signed organisation record stands.
+/// Where the signed organisation record stands, and where a partner sends its own.
 pub const ORGANISATION_PATH: &str = "/.well-known/twinpact/organisation";
 
 /// An answer, and whether the log has an entry that it is covered by.
@@ -92,6 +93,9 @@ async fn route(node: &Node, peer: &PeerIdentity, asked: &Asked) -> Answer {
     let refuse = |problem: Problem| Answer::unrecorded(problem.into());
     if let Some(fault) = &asked.fault {
         return refuse(fault.clone());
+    }
+    if asked.method == "POST" && asked.path == ORGANISATION_PATH {
+        return repin::receive(node, peer, &asked.body).await;
     }
     if let Some(dsp) = asked.path.strip_prefix("/dsp")
         && let Some(route) = match_route(&asked.method, dsp)

@@ -17,6 +17,9 @@ const MAX_BYTES: usize = 8192;
 /// The longest text in an assertion, in bytes: it comes to stand in records and sentences.
 const MAX_WORD_BYTES: usize = 512;
 
+/// Why an assertion does not count that may be signed by a key of a newer record.
+pub(crate) const KEY_UNKNOWN: &str = "is not signed by a key of the caller's record";
+
 /// Signs an assertion for the header `Twinpact-Assertion`.
 ///
 /// # Errors
@@ -60,7 +63,7 @@ pub fn read(header: &str, keys: &[PublicKey]) -> Result<Assertion, &'static str>
         .filter(|envelope| envelope.payload_type == PAYLOAD_TYPE)
         .ok_or("is no signed assertion")?;
     if !envelope.signed_only_by(keys) {
-        return Err("is not signed by a key of the caller's record");
+        return Err(KEY_UNKNOWN);
     }
     let document = envelope.document().ok_or("cannot be read")?;
     parse(&document, sha256(&envelope.payload)).ok_or("is not of its form")

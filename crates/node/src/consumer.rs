@@ -14,6 +14,7 @@ use crate::open::Node;
 use crate::outbox::call;
 use crate::pages::{self, MAX_PAGES, Page};
 use crate::processes::{self, Paper};
+use crate::repin::{self, Reason};
 use crate::{agreements, ask, prove};
 use serde_json::Value;
 use std::time::Duration;
@@ -29,7 +30,7 @@ use twinpact_proof::commit::{Point, points_lexical, read_attribute};
 use twinpact_proof::digest::from_hex;
 use twinpact_proof::documents::Receipt;
 use twinpact_proof::tree::consistent;
-use twinpact_proof::{Bundle, Envelope, Level, Verdict, to_hex, verify};
+use twinpact_proof::{Bundle, Envelope, Level, Link, Verdict, to_hex, verify};
 
 /// How long a command waits for a partner; the node goes on trying after it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -258,9 +259,8 @@ async fn store(
     let rows = delivery.get("rows").and_then(Value::as_array).cloned();
     let rows = rows.ok_or_else(|| broken("the delivery has no rows"))?;
     let seed = text("seed").and_then(from_hex::<32>).ok_or_else(|| broken("there is no seed"))?;
-    let trust = node.partition.read(|fold, _| fold.partners.trust().clone())?;
     let bundle = Bundle::parse(proof.as_bytes()).map_err(|b| broken(&b.sentence))?;
-    let verdict = verify(proof.as_bytes(), Some(&trust)).map_err(|b| broken(&b.sentence))?;
+    let verdict = verified(node, proof.as_bytes(), peer).await?;
     let signed = same_delivery(node, &bundle, &verdict, agreement, peer)?;
     let bytes = same_rows(&bundle, &rows, &seed)?;
     if signed.bytes != bytes {
@@ -318,6 +318,23 @@ fn countersigned(node: &Node, bundle: &Bundle, agreement: &str) -> Result<Counte
     let level = verify(&proof, Some(&trust)).map_err(|b| broken(&b.sentence))?.level;
     let proof = String::from_utf8(proof).map_err(|_| broken("the proof is not text"))?;
     Ok(Countersigned { document, proof, level })
+}
+
+/// What a proof of a partner shows. When it does not fit what is pinned, the partner may have a
+/// newer record, and it is verified once more with that.
+async fn verified(node: &Node, proof: &[u8], peer: &str) -> Result<Verdict, Problem> {
+    let against = || {
+        let pinned = node.partition.read(|fold, _| fold.partners.trust().clone());
+        pinned.map(|trust| verify(proof, Some(&trust)))
+    };
+    let seen = repin::fingerprint(node, peer).unwrap_or_default();
+    let mut shown = against()?;
+    if shown.as_ref().is_err_and(|broken| broken.link == Link::Trust)
+        && repin::look(node, peer, Reason::Proof, &seen).await
+    {
+        shown = against()?;
+    }
+    shown.map_err(|b| broken(&b.sentence))
 }
 
 /// Whether the bundle proves a delivery by this partner to us under this agreement.

@@ -15,6 +15,8 @@ use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
 use crate::processes::{self, Paper};
 use crate::receipts;
+use crate::repin::{self, Reason};
+use std::sync::Arc;
 use twinpact_dsp::Role;
 use twinpact_identity::partners::PeerIdentity;
 use twinpact_model::codes;
@@ -31,27 +33,40 @@ pub(crate) async fn receive(node: &Node, peer: &PeerIdentity, body: &[u8]) -> An
         let why = "the body is no DSSE envelope of canonical JSON";
         return Answer::unrecorded(Problem::new(codes::INPUT_MALFORMED, why).into());
     };
-    let (ours, did) = (node.clone(), peer.did.to_string());
-    let turn = node.partition.turn(move |turn| {
-        let entries = match envelope.payload_type.as_str() {
-            AGREEMENT_TYPE => agreement(&ours, &turn, &did, &envelope)?,
-            RECEIPT_TYPE => receipt(&ours, &turn, &did, &envelope)?,
-            _ => return Err(refused("it is neither an agreement nor a receipt")),
-        };
-        // A repeat changes nothing.
-        let changes = !entries.is_empty();
-        if changes {
-            turn.log(entries)?;
-        }
-        Ok(changes)
-    });
-    match turn.await {
+    let (did, envelope) = (peer.did.as_str(), Arc::new(envelope));
+    let seen = repin::fingerprint(node, did).unwrap_or_default();
+    let mut taken = take(node, did, &envelope).await;
+    // It may be signed by a key of a newer record.
+    if taken.as_ref().is_err_and(|problem| problem.code == codes::DOCUMENT_REFUSED)
+        && repin::look(node, did, Reason::Signature, &seen).await
+    {
+        taken = take(node, did, &envelope).await;
+    }
+    match taken {
         Ok(changed) => {
             let taken = Egress::Protocol { status: 200, message: None };
             if changed { Answer::recorded(taken) } else { Answer::unrecorded(taken) }
         }
         Err(problem) => Answer::unrecorded(problem.into()),
     }
+}
+
+/// Whether it changed anything; a repeat does not.
+async fn take(node: &Node, did: &str, envelope: &Arc<Envelope>) -> Result<bool, Problem> {
+    let (ours, did, envelope) = (node.clone(), did.to_owned(), Arc::clone(envelope));
+    let turn = node.partition.turn(move |turn| {
+        let entries = match envelope.payload_type.as_str() {
+            AGREEMENT_TYPE => agreement(&ours, &turn, &did, &envelope)?,
+            RECEIPT_TYPE => receipt(&ours, &turn, &did, &envelope)?,
+            _ => return Err(refused("it is neither an agreement nor a receipt")),
+        };
+        let changes = !entries.is_empty();
+        if changes {
+            turn.log(entries)?;
+        }
+        Ok(changes)
+    });
+    turn.await
 }
 
 /// An agreement document: the provider's own, which we countersign, or ours, countersigned.
@@ -228,7 +243,8 @@ pub(crate) fn countersigned_bundle(
 ) -> Result<Bundle, Problem> {
     let mut bundle = bundle.clone();
     bundle.agreement = Some(agreement.clone());
-    let key = node.signer().key();
+    let signer = node.signer();
+    let key = signer.key();
     if let Some(receipt) = &mut bundle.receipt
         && !receipt.signed_by(&key.public())
     {

@@ -3,16 +3,19 @@
 use crate::clock::{Clocks, PolicyClock};
 use crate::config::{self, Config};
 use crate::fold::Fold;
+use crate::keys;
 use crate::organisation;
 use crate::outbound::Outbound;
 use crate::partition::{NewEntry, Partition};
 use crate::rates::Rates;
+use crate::repin::Looks;
 use crate::secrets::Secrets;
 use crate::strangers::Strangers;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use twinpact_contract::Vocabulary;
+use twinpact_identity::Held;
 use twinpact_identity::files::{Identity, IdentityFiles};
 use twinpact_identity::partners::Partners;
 use twinpact_identity::signer::Signer;
@@ -36,7 +39,9 @@ pub struct Node {
     /// The log and the state folded from it.
     pub partition: Partition,
     /// Our certificates, and the key that signs our documents.
-    pub identity: Arc<Identity>,
+    pub identity: Held,
+    /// Where they lie on the disk.
+    pub files: IdentityFiles,
     /// The roots that TLS accepts: those of the pinned partners.
     pub tls_partners: Partners,
     /// The certificate that we present.
@@ -49,6 +54,8 @@ pub struct Node {
     pub rates: Arc<Rates>,
     /// Who was turned away at the federation door before it was asked anything.
     pub strangers: Strangers,
+    /// When partners were asked for their records.
+    pub looks: Arc<Looks>,
     /// The words that policies are decided with.
     pub vocabulary: Arc<Vocabulary>,
 }
@@ -56,8 +63,8 @@ pub struct Node {
 impl Node {
     /// Signs our documents.
     #[must_use]
-    pub fn signer(&self) -> &Signer {
-        &self.identity.signer
+    pub fn signer(&self) -> Arc<Signer> {
+        Arc::clone(&self.identity.current().signer)
     }
 }
 
@@ -109,7 +116,8 @@ pub async fn open(path: &Path, policy: PolicyClock) -> Result<NodeParts, Problem
     let config = read_config(disk.as_ref(), path)?;
     config.allows(policy)?;
     let trust_domain = TrustDomain::of_did(&config.organisation)?;
-    let identity = IdentityFiles::new(path.join("identity")).load(&trust_domain)?;
+    let files = IdentityFiles::new(path.join("identity"));
+    let identity = files.load(&trust_domain)?;
     let clocks = Clocks::new(policy);
     let (store, fold, cut) = replay(directory, &config.organisation)?;
     let fold_partners = fold.partners.tls()?;
@@ -119,21 +127,30 @@ pub async fn open(path: &Path, policy: PolicyClock) -> Result<NodeParts, Problem
         config: Arc::new(config),
         clocks,
         partition,
-        identity: Arc::new(identity),
+        identity: Held::new(identity),
+        files,
         tls_partners,
         presented: Presented::default(),
         outbound: Arc::default(),
         secrets: Arc::default(),
         rates: Arc::default(),
         strangers: Strangers::default(),
+        looks: Arc::default(),
         vocabulary: Arc::new(Vocabulary::standard()),
     };
-    renew(&node)?;
-    report_cut(&node, cut).await?;
-    if node.partition.read(|fold, _| fold.organisation.current().is_err())? {
-        organisation::issue(&node, node.config.dsp_url(None)).await?;
-    }
+    started(&node, cut).await.inspect_err(|_| node.partition.stop())?;
     Ok(NodeParts { node, cut, writer })
+}
+
+/// What a node does first.
+async fn started(node: &Node, cut: Option<Cut>) -> Result<(), Problem> {
+    renew(node)?;
+    report_cut(node, cut).await?;
+    if node.partition.read(|fold, _| fold.organisation.current().is_err())? {
+        organisation::issue(node, node.config.dsp_url(None)).await?;
+    }
+    keys::use_newest(node)?;
+    keys::forget_ended(node).await
 }
 
 /// Issues a fresh node certificate, good for an hour. An issuing CA that has run out leaves the
@@ -142,24 +159,52 @@ pub async fn open(path: &Path, policy: PolicyClock) -> Result<NodeParts, Problem
 /// # Errors
 /// `internal` when the certificate cannot be made.
 pub fn renew(node: &Node) -> Result<(), Problem> {
-    let now = node.clocks.wall();
-    if !node.identity.issuing.validity(now).federates() {
+    let (now, identity) = (node.clocks.wall(), node.identity.current());
+    if !identity.issuing.validity(now).federates() {
         node.presented.clear();
         return Ok(());
     }
-    let id = SpiffeId::of_node(node.identity.issuing.trust_domain(), "node")?;
-    node.presented.replace(&node.identity.issuing.issue_node(&id, now)?)
+    let id = SpiffeId::of_node(identity.issuing.trust_domain(), "node")?;
+    node.presented.replace(&identity.issuing.issue_node(&id, now)?)
+}
+
+/// Reads the issuing CA again, which somebody may have renewed, and issues a fresh certificate.
+/// Tells until when that CA is good. Connections and requests that are open are not touched.
+///
+/// # Errors
+/// `identity.*` when it cannot be used: then everything stays as it was.
+pub async fn reload_issuing(node: &Node) -> Result<WallTime, Problem> {
+    let _alone = node.identity.changing().await;
+    let held = node.identity.current();
+    let read = node.files.load(held.root.trust_domain())?;
+    if read.root != held.root {
+        return Err(Problem::new(codes::IDENTITY_MISMATCH, "identity/root.crt was changed")
+            .hint("put back the root.crt that partners have pinned"));
+    }
+    node.identity.replace(Identity { issuing: read.issuing, ..(*held).clone() });
+    renew(node)?;
+    Ok(node.identity.current().issuing.not_after())
 }
 
 /// Makes a new issuing CA with the root's key, which may lie anywhere, and tells until when it is
 /// good. Partners need to do nothing: they have pinned the root.
 ///
 /// # Errors
-/// `store.locked` while a node runs there; `identity.*` with what is wrong with the key.
+/// `store.locked` while a node runs there; `identity.*` with what is wrong with the key, `store.io`
+/// when the disk refuses.
 pub fn renew_issuing(path: &Path, root_key: Option<&Path>) -> Result<WallTime, Problem> {
     let disk: Arc<dyn Vfs> = Arc::new(RealDisk);
     // The lock is held until the new CA is written.
     let _directory = Directory::open(disk, path)?;
+    renew_issuing_beside(path, root_key)
+}
+
+/// The same beside a node that runs there and has the lock. It goes on, since it only reads the
+/// file, and uses the new CA from [`reload_issuing`] on.
+///
+/// # Errors
+/// As [`renew_issuing`], but for the lock.
+pub fn renew_issuing_beside(path: &Path, root_key: Option<&Path>) -> Result<WallTime, Problem> {
     let files = IdentityFiles::new(path.join("identity"));
     let own = files.root_key_path();
     let now = Clocks::new(PolicyClock::System).wall();

@@ -1,8 +1,10 @@
 //! Our own organisation record: signed, logged, and issued anew when what it says has changed.
 
 use crate::fold::Fold;
+use crate::keys::OVERLAP_SECONDS;
 use crate::open::Node;
 use crate::partition::NewEntry;
+use crate::processes;
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
 use twinpact_model::{Did, codes};
@@ -72,26 +74,54 @@ fn tree_id(forest: &Forest, tree: TreeNo) -> Result<[u8; 16], Problem> {
 }
 
 /// Issues the record when there is none or it says something else than is so now, with the base URL
-/// at which partners reach us.
+/// at which partners reach us, and sends it to all partners.
 ///
 /// # Errors
 /// `internal` when the record breaks a rule of its own; what the log refuses.
 pub async fn issue(node: &Node, dsp: String) -> Result<(), Problem> {
-    let now = node.clocks.wall().0.micros();
+    issue_with(node, dsp, OVERLAP_SECONDS).await
+}
+
+/// The same; keys that a new one replaces end after so many seconds.
+///
+/// # Errors
+/// As [`issue`].
+pub(crate) async fn issue_with(node: &Node, dsp: String, overlap: i64) -> Result<(), Problem> {
+    let wall = node.clocks.wall().0.micros();
     let (known, wanted) = node.partition.read(|fold, store| {
         let known = fold.organisation.current.as_ref().map(|(record, _)| record.clone());
-        let wanted = wanted(node, fold, store.forest(), dsp, now);
+        // Later than the last one, whatever became of the clock: partners take no older one.
+        let now = known.as_ref().map_or(wall, |record| wall.max(record.issued + 1));
+        let wanted = wanted(node, fold, store.forest(), dsp, (now, overlap));
         (known, wanted)
     })?;
     let wanted = wanted?;
-    if known.is_some_and(|record| Record { issued: now, ..record } == wanted) {
+    if known.is_some_and(|record| Record { issued: wanted.issued, ..record } == wanted) {
         return Ok(());
     }
-    let envelope = wanted
-        .sign(node.signer().key())
-        .map_err(|e| Problem::new(codes::INTERNAL, format!("the organisation record: {e}")))?;
-    let entry = entry(node, &envelope);
-    node.partition.turn(move |turn| turn.log(vec![NewEntry::event(entry)]).map(|_| ())).await
+    let envelope = signed(node, &wanted)?;
+    let entry = NewEntry::event(entry(node, &envelope));
+    let turn = node.partition.turn(move |turn| {
+        let partners = turn.fold().partners.iter();
+        let rows = partners.map(|partner| processes::record_row(&partner.record.did));
+        let entries = std::iter::once(entry).chain(rows).collect();
+        turn.log(entries).map(|_| ())
+    });
+    turn.await
+}
+
+/// Signed by every key that we have and that signs at that time: who pinned only one of them has to
+/// be able to take it.
+fn signed(node: &Node, record: &Record) -> Result<Envelope, Problem> {
+    let broken =
+        |why: &str| Problem::new(codes::INTERNAL, format!("the organisation record: {why}"));
+    let identity = node.identity.current();
+    let valid = record.keys_at(record.issued);
+    let mut signers = identity.signers().filter(|signer| valid.contains(&signer.public()));
+    let first = signers.next().ok_or_else(|| broken("no key of ours signs now"))?;
+    let mut envelope = record.sign(first.key()).map_err(|e| broken(&e.to_string()))?;
+    signers.for_each(|signer| envelope.add_signature(signer.key()));
+    Ok(envelope)
 }
 
 fn wanted(
@@ -99,34 +129,49 @@ fn wanted(
     fold: &Fold,
     forest: &Forest,
     dsp: String,
-    now: i64,
+    (now, overlap): (i64, i64),
 ) -> Result<Record, Problem> {
-    let key = node.signer().public();
-    let known = fold.organisation.current.as_ref();
-    let mut keys = known.map(|(record, _)| record.keys.clone()).unwrap_or_default();
-    if !keys.iter().any(|k| k.key == key) {
-        // From before the first checkpoint can have been made.
-        let from = fold.first_recorded().unwrap_or(now).min(now);
-        keys.push(RecordKey { key, from: from - 60_000_000, until: None });
-    }
     let named = |name: &str, tree: TreeNo| {
         let slot = u64::from(tree - 1);
         tree_id(forest, tree).map(|tree| NamedTree { name: name.to_owned(), slot, tree })
     };
+    let root = &node.identity.current().root;
     Ok(Record {
         did: node.config.organisation.to_string(),
         name: node.config.name.clone(),
-        trust_domain: node.identity.root.trust_domain().as_str().to_owned(),
+        trust_domain: root.trust_domain().as_str().to_owned(),
         dsp,
-        root_certificate: node.identity.root.der().to_vec(),
-        keys,
+        root_certificate: root.der().to_vec(),
+        keys: keys(node, fold, now, now.saturating_add(overlap.saturating_mul(1_000_000))),
         origin: origin(&node.config.organisation, forest)?,
         slots: vec![named("events", EVENTS)?, named("decisions", DECISIONS)?],
         issued: now,
     })
 }
 
-fn entry(node: &Node, envelope: &Envelope) -> Entry {
+/// The keys of the record: those that it had, and a new one that is on the disk. That one replaces
+/// all others, which end then.
+fn keys(node: &Node, fold: &Fold, now: i64, end: i64) -> Vec<RecordKey> {
+    let known = fold.organisation.current.as_ref();
+    let mut keys = known.map(|(record, _)| record.keys.clone()).unwrap_or_default();
+    // From before the first checkpoint can have been made, or by the clock of a partner.
+    let from = match keys.is_empty() {
+        true => fold.first_recorded().unwrap_or(now).min(now),
+        false => now,
+    } - 60_000_000;
+    for signer in node.identity.current().signers() {
+        let key = signer.public();
+        if !keys.iter().any(|known| known.key == key) {
+            let ending = keys.iter_mut().filter(|old| old.until.is_none_or(|until| until > end));
+            ending.for_each(|old| old.until = Some(end));
+            keys.push(RecordKey { key, from, until: None });
+        }
+    }
+    keys
+}
+
+/// The event that a record was issued.
+pub(crate) fn entry(node: &Node, envelope: &Envelope) -> Entry {
     Entry {
         who: Who {
             kind: Kind::OrganisationRecord,

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use twinpact_identity::certificate::RootCertificate;
 use twinpact_identity::spiffe::TrustDomain;
 use twinpact_model::problem::Problem;
 
@@ -18,6 +19,25 @@ pub struct Call {
     pub url: String,
     /// Headers besides those of HTTP itself.
     pub headers: Vec<(&'static str, String)>,
+    /// The body; empty for `GET`.
+    pub body: Vec<u8>,
+    /// The most bytes of an answer that are read.
+    pub max_bytes: usize,
+}
+
+/// A call to somebody who is no partner, or not under the root that is pinned: without a
+/// certificate of ours, which only partners know.
+#[derive(Debug, Clone)]
+pub struct FirstCall {
+    /// The root that the server's certificate has to lead to. Without one any server will do: what
+    /// it answers has to prove itself.
+    pub root: Option<RootCertificate>,
+    /// The only place that may be dialled.
+    pub base: String,
+    /// `GET` or `POST`.
+    pub method: &'static str,
+    /// The absolute URL, below the base.
+    pub url: String,
     /// The body; empty for `GET`.
     pub body: Vec<u8>,
     /// The most bytes of an answer that are read.
@@ -43,4 +63,7 @@ pub trait Outbound: Send + Sync {
     /// An error means that there is no answer: the address is not allowed, nobody answers, the
     /// certificate is not the partner's, or the answer is too large.
     fn call(&self, call: Call) -> Pending<'_>;
+
+    /// Makes a first call, under the same rules for addresses.
+    fn first(&self, call: FirstCall) -> Pending<'_>;
 }

@@ -15,6 +15,8 @@ use crate::outbound::{Call, Reply};
 use crate::partition::{NewEntry, Turn};
 use crate::partners::{self, Partner};
 use crate::processes::{Pending, Waiting, outbox_done};
+use crate::prove;
+use crate::repin::{self, Reason};
 use crate::tokens;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -172,7 +174,7 @@ fn wanted(node: &Node, number: u64, pending: &Pending) -> bool {
         let processes = &fold.processes;
         let waits = match pending.what {
             Waiting::Question => find(fold, &pending.pid).is_some(),
-            Waiting::Paper(_) => true,
+            Waiting::Paper(_) | Waiting::Record => true,
             _ => processes.unacknowledged(&pending.pid) == Some(&pending.id),
         };
         waits && processes.outbox.contains_key(&number)
@@ -192,6 +194,11 @@ async fn send(node: &Node, pending: &Pending) -> Result<Reply, Problem> {
             ("POST", body)
         }
         Waiting::Question => ("GET", Vec::new()),
+        Waiting::Record => {
+            let partner = node.partition.read(|fold, _| fold.partners.get(&pending.peer).cloned());
+            url.insert_str(0, &base(&partner??));
+            ("POST", prove::own_record(node)?.to_json().canonical().into_bytes())
+        }
         Waiting::Message(message) => ("POST", message.to_json().to_string().into_bytes()),
         Waiting::Start => {
             let message = match node.secrets.message(&pending.id, node.clocks.wall()) {
@@ -236,7 +243,18 @@ pub async fn call(
     let call = Call { trust_domain, pinned: vec![base], method, url, headers, body, max_bytes };
     let outbound = node.outbound.get().cloned();
     let none = || Problem::new(codes::INTERNAL, "the node has no way out");
-    outbound.ok_or_else(none)?.call(call).await
+    let outbound = outbound.ok_or_else(none)?;
+    match outbound.call(call.clone()).await {
+        // It has come no further than the handshake, so it may be made again.
+        Err(refused) if refused.code == codes::TLS_REFUSED => {
+            let seen = partner.envelope.fingerprint();
+            match repin::look(node, peer, Reason::Certificate, &seen).await {
+                true => outbound.call(call).await,
+                false => Err(refused),
+            }
+        }
+        called => called,
+    }
 }
 
 /// Tells the process what became of its message, and logs both together.

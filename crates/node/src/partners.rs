@@ -1,6 +1,7 @@
 //! Partners: organisations whose signed record was pinned.
 
 use crate::api::PartnerLine;
+use crate::fold::Fold;
 use crate::open::Node;
 use crate::partition::NewEntry;
 use std::collections::BTreeMap;
@@ -10,7 +11,7 @@ use twinpact_identity::spiffe::TrustDomain;
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
 use twinpact_model::{Did, codes};
-use twinpact_proof::trust::Refused;
+use twinpact_proof::trust::{Pinned, Refused};
 use twinpact_proof::{Envelope, Json, Record, Trust, to_hex};
 
 /// A pinned partner.
@@ -103,32 +104,56 @@ impl PinnedPartners {
 /// # Errors
 /// `trust.record` when it is none, `trust.conflict` when it contradicts what is pinned.
 pub async fn add(node: &Node, record: &[u8]) -> Result<PartnerLine, Problem> {
-    let envelope =
-        Json::parse(record).ok().and_then(|json| Envelope::from_json(&json)).ok_or_else(|| {
-            Problem::new(codes::TRUST_RECORD, "this is no signed organisation record")
-        })?;
-    let known = Record::from_envelope(&envelope)
-        .map_err(|why| Problem::new(codes::TRUST_RECORD, why.to_string()))?;
-    if known.did == node.config.organisation.as_str() {
+    let (record, envelope) = read_record(record)?;
+    if record.did == node.config.organisation.as_str() {
         return Err(Problem::new(codes::TRUST_CONFLICT, "this is our own record"));
     }
-    let line = line(&Partner { record: known.clone(), envelope: envelope.clone() });
-    let entry = entry(&envelope);
-    node.partition
-        .turn(move |turn| {
-            let mut next = turn.fold().partners.clone();
-            next.trust.add(&envelope).map_err(|refused| match refused {
-                Refused::Record(why) => Problem::new(codes::TRUST_RECORD, why.to_string()),
-                Refused::Conflict(why) => Problem::new(codes::TRUST_CONFLICT, why),
-            })?;
-            next.by_did.insert(known.did.clone(), Partner { record: known, envelope });
-            // What TLS could not take is not pinned.
-            next.tls()?;
-            turn.log(vec![NewEntry::event(entry)]).map(|_| ())
-        })
-        .await?;
+    let line = line(&Partner { record: record.clone(), envelope: envelope.clone() });
+    let turn = node.partition.turn(move |turn| match pinning(turn.fold(), &record, &envelope)? {
+        Some(entry) => turn.log(vec![entry]).map(|_| ()),
+        None => Ok(()),
+    });
+    turn.await?;
     let_in(node)?;
     Ok(line)
+}
+
+/// The signed record in these bytes.
+///
+/// # Errors
+/// `trust.record` when it is none.
+pub(crate) fn read_record(bytes: &[u8]) -> Result<(Record, Envelope), Problem> {
+    let envelope =
+        Json::parse(bytes).ok().and_then(|json| Envelope::from_json(&json)).ok_or_else(|| {
+            Problem::new(codes::TRUST_RECORD, "this is no signed organisation record")
+        })?;
+    let record = Record::from_envelope(&envelope)
+        .map_err(|why| Problem::new(codes::TRUST_RECORD, why.to_string()))?;
+    Ok((record, envelope))
+}
+
+/// The event that this record is pinned; `None` when it is already.
+///
+/// # Errors
+/// `trust.conflict` when it contradicts what is pinned, or TLS could not take it.
+pub(crate) fn pinning(
+    fold: &Fold,
+    record: &Record,
+    envelope: &Envelope,
+) -> Result<Option<NewEntry>, Problem> {
+    let mut next = fold.partners.clone();
+    let pinned = next.trust.add(envelope).map_err(|refused| match refused {
+        Refused::Record(why) => Problem::new(codes::TRUST_RECORD, why.to_string()),
+        Refused::Conflict(why) => Problem::new(codes::TRUST_CONFLICT, why),
+    })?;
+    if pinned == Pinned::AlreadyThere {
+        return Ok(None);
+    }
+    let partner = Partner { record: record.clone(), envelope: envelope.clone() };
+    next.by_did.insert(record.did.clone(), partner);
+    // What TLS could not take is not pinned.
+    next.tls()?;
+    Ok(Some(NewEntry::event(entry(envelope))))
 }
 
 /// Lets in by TLS who is a partner now, and nobody else. From the state and while it stands still:

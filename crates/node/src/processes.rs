@@ -3,6 +3,7 @@
 //! A process that is over is kept for a while, so that repeats and questions about it are answered;
 //! of each partner the last [`MAX_ENDED`] are.
 
+use crate::ask::ORGANISATION_PATH;
 use crate::partition::NewEntry;
 use crate::tokens::Tokens;
 use serde_json::Value;
@@ -37,6 +38,8 @@ pub enum Waiting {
     Question,
     /// A signed document.
     Paper(Paper),
+    /// Our own record, as it is when it is sent.
+    Record,
 }
 
 /// A signed document that is sent to the other party; it is looked up when it is sent.
@@ -51,7 +54,7 @@ pub enum Paper {
 /// A row of the outbox.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pending {
-    /// The process that it belongs to.
+    /// The process that it belongs to; the partner itself for our record.
     pub pid: String,
     /// The partner.
     pub peer: String,
@@ -220,6 +223,14 @@ impl Processes {
             self.outbox.insert(number, Pending { pid, peer, to, path, id, what });
             return Ok(());
         }
+        if entry.get("record").is_some() {
+            let (pid, peer, path) = (text("pid")?, text("peer")?, ORGANISATION_PATH.to_owned());
+            let (to, id, what) = (String::new(), String::new(), Waiting::Record);
+            // What is sent is the record of that moment, so that one row is enough.
+            self.outbox.retain(|_, row| row.pid != pid || row.what != what);
+            self.outbox.insert(number, Pending { pid, peer, to, path, id, what });
+            return Ok(());
+        }
         let (pid, id) = (text("pid")?, text("id")?);
         if entry.get("again").is_some() {
             // What still waits in the outbox is being sent anyway.
@@ -279,6 +290,12 @@ pub fn entries(
         }
     }
     Ok(all)
+}
+
+/// The row that sends our record to a partner.
+#[must_use]
+pub fn record_row(peer: &str) -> NewEntry {
+    row(peer, [("pid", peer), ("peer", peer), ("record", "1")], "")
 }
 
 fn record(effect: &Effect) -> Option<String> {

@@ -59,7 +59,9 @@ pub fn ready(node: &Node, now: WallTime) -> Result<Ready, Problem> {
     let ticks = node.partition.read(|_, store| store.forest().ticks())?;
     let warnings = warnings(node, now);
     let status = match warnings.as_slice() {
-        _ if !node.identity.issuing.validity(now).federates() => Status::FederationRefused,
+        _ if !node.identity.current().issuing.validity(now).federates() => {
+            Status::FederationRefused
+        }
         [] => Status::Ready,
         _ => Status::Warning,
     };
@@ -69,7 +71,7 @@ pub fn ready(node: &Node, now: WallTime) -> Result<Ready, Problem> {
 /// What the operator should know at that time.
 #[must_use]
 pub fn warnings(node: &Node, now: WallTime) -> Vec<Warning> {
-    let validity = node.identity.issuing.validity(now);
+    let validity = node.identity.current().issuing.validity(now);
     let code = match validity {
         Validity::Good => return Vec::new(),
         Validity::Expiring { .. } => codes::IDENTITY_EXPIRING,
@@ -92,7 +94,7 @@ mod tests {
         init(&path, &Did::new("did:web:operator.example").unwrap(), "test").unwrap();
         let parts = open(&path, PolicyClock::System).await.unwrap();
         let node = &parts.node;
-        let end = node.identity.issuing.not_after();
+        let end = node.identity.current().issuing.not_after();
         const DAY: i64 = 86_400;
         for (seconds, status, code) in [
             (-31 * DAY, Status::Ready, None),

@@ -71,6 +71,9 @@ pub(crate) enum Command {
     /// Whom a verifier trusts.
     #[command(subcommand)]
     Trust(Trust),
+    /// The key that signs your documents.
+    #[command(subcommand)]
+    Key(Key),
     /// The organisation's certificate authority.
     #[command(subcommand)]
     Ca(Ca),
@@ -91,8 +94,25 @@ pub(crate) struct Dir {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum Key {
+    /// List every key that your record has, past ones included.
+    List {
+        #[command(flatten)]
+        dir: Dir,
+    },
+    /// Make a new key and sign with it from now on; a running node goes on.
+    Rotate {
+        #[command(flatten)]
+        dir: Dir,
+        /// How long the old key still signs records, for partners that are out of reach now: 14d.
+        #[arg(long)]
+        overlap: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum Ca {
-    /// Make a new issuing CA, good for a year; the node must not be running.
+    /// Make a new issuing CA, good for a year; a running node goes on, and uses it at once.
     Renew {
         #[command(flatten)]
         dir: Dir,

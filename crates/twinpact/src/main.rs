@@ -9,6 +9,7 @@ mod commands;
 mod demo;
 mod output;
 mod session;
+mod span;
 
 use clap::Parser as _;
 use std::process::ExitCode;

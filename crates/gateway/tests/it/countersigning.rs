@@ -192,7 +192,8 @@ async fn a_provider_takes_no_other_signature_for_its_consumers() {
     let (provider, consumer) = (&world.provider.parts.node, &world.consumer.parts.node);
     let pulled = world.pull(&world.wanted()).await.unwrap();
     let name = &pulled.receipts[0];
-    let (ours, theirs) = (provider.signer().key(), consumer.signer().key());
+    let (ours, theirs) = (provider.signer(), consumer.signer());
+    let (ours, theirs) = (ours.key(), theirs.key());
     let stranger = SecretKey::new(&[7; 32]);
     let (agreement, receipt) = papers(&receipts::export(consumer, name).unwrap());
     let (bare, bare_receipt) = papers(&receipts::export(provider, name).unwrap());
@@ -254,7 +255,8 @@ async fn a_key_that_had_ended_before_a_delivery_signs_no_receipt_of_it() {
     let (provider, consumer) = (&world.provider.parts.node, &world.consumer.parts.node);
     let pulled = world.pull(&world.wanted()).await.unwrap();
     let (agreement, receipt) = papers(&receipts::export(consumer, &pulled.receipts[0]).unwrap());
-    let key = consumer.signer().key();
+    let signer = consumer.signer();
+    let key = signer.key();
     let delivered = only(provider).delivered.micros();
     // The consumer's next record says that its key ended just before or just after.
     let record = |until: i64, issued: i64| {
@@ -286,7 +288,8 @@ async fn a_consumer_signs_only_what_was_agreed() {
         .unwrap()
         .unwrap();
     let agreed = Agreement::from_envelope(&document).unwrap();
-    let key = provider.signer().key();
+    let signer = provider.signer();
+    let key = signer.key();
     let terms = Json::object([("purpose", Json::text("everything"))]);
     for (other, what) in [
         (Agreement { terms, ..agreed.clone() }, "of the terms"),

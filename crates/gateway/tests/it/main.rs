@@ -11,6 +11,7 @@ mod pages;
 mod pair;
 mod parties;
 mod removal;
+mod rotation;
 mod routes;
 mod running;
 mod strangers;

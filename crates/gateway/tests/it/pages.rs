@@ -15,7 +15,7 @@ use twinpact_model::problem::Problem;
 use twinpact_model::view::MAX_PAGE_ROWS;
 use twinpact_model::{Cursor, Did, Timestamp, codes};
 use twinpact_node::api::{Pull, Pulled};
-use twinpact_node::outbound::{Call, Outbound, Pending, Reply};
+use twinpact_node::outbound::{Call, FirstCall, Outbound, Pending, Reply};
 use twinpact_node::processes::DOCUMENTS_PATH;
 use twinpact_node::{
     Node, PolicyClock, agreements, consumer, contracts, decisions, open, partners, prove, receipts,
@@ -99,6 +99,10 @@ struct Between {
 }
 
 impl Outbound for Between {
+    fn first(&self, call: FirstCall) -> Pending<'_> {
+        self.inner.first(call)
+    }
+
     fn call(&self, call: Call) -> Pending<'_> {
         Box::pin(async move {
             if call.url.ends_with(DOCUMENTS_PATH) {

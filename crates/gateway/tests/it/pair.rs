@@ -5,14 +5,19 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use twinpact_dsp::negotiation::State;
 use twinpact_edge::batch::IngestBatch;
 use twinpact_edge::model_file;
 use twinpact_gateway::Running;
+use twinpact_gateway::outgoing::HttpsOutbound;
+use twinpact_identity::tls::Clock;
 use twinpact_model::problem::Problem;
 use twinpact_model::{Did, Timestamp};
 use twinpact_node::api::{Pull, Pulled};
+use twinpact_node::ask::ORGANISATION_PATH;
 use twinpact_node::fold::Fold;
+use twinpact_node::outbound::{Call, FirstCall, Outbound, Pending, Reply};
 use twinpact_node::{Node, PolicyClock, consumer, contracts, open, partners, prove, record};
 
 const MODEL: &str = include_str!("../../../../examples/wind/wind-turbine.toml");
@@ -37,12 +42,17 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
+    /// Two of which neither tells the other about a new record, and the agreement between them.
+    pub(crate) async fn silent() -> (Pair, String) {
+        let place = made();
+        let operator = start_silent(&place.path().join("operator")).await;
+        let maker = start_silent(&place.path().join("maker")).await;
+        Pair { place, operator, maker }.introduced().await
+    }
+
     /// Two that do not know each other yet.
     pub(crate) async fn strangers() -> Pair {
-        let place = tempfile::tempdir().unwrap();
-        let (ours, theirs) = (free_port(), free_port());
-        make(&place.path().join("operator"), OPERATOR, (ours, theirs));
-        make(&place.path().join("maker"), MAKER, (theirs, ours));
+        let place = made();
         let operator = start(&place.path().join("operator")).await;
         let maker = start(&place.path().join("maker")).await;
         Pair { place, operator, maker }
@@ -50,7 +60,11 @@ impl Pair {
 
     /// Two that have pinned each other, and the agreement between them.
     pub(crate) async fn concluded() -> (Pair, String) {
-        let pair = Pair::strangers().await;
+        Pair::strangers().await.introduced().await
+    }
+
+    async fn introduced(self) -> (Pair, String) {
+        let pair = self;
         pin(pair.operator(), pair.maker()).await;
         pin(pair.maker(), pair.operator()).await;
         fill(pair.operator()).await;
@@ -89,6 +103,15 @@ impl Pair {
     }
 }
 
+/// The directories of both.
+fn made() -> tempfile::TempDir {
+    let place = tempfile::tempdir().unwrap();
+    let (ours, theirs) = (free_port(), free_port());
+    make(&place.path().join("operator"), OPERATOR, (ours, theirs));
+    make(&place.path().join("maker"), MAKER, (theirs, ours));
+    place
+}
+
 /// A pull that the agreement permits.
 pub(crate) fn wanted(agreement: &str) -> Pull {
     Pull {
@@ -122,6 +145,34 @@ pub(crate) fn make(path: &Path, did: &str, (port, partner): (u16, u16)) {
          listen = \"127.0.0.1:{port}\"\nallow_private = [\"https://127.0.0.1:{partner}\"]\n"
     );
     std::fs::write(path.join("twinpact.toml"), config).unwrap();
+}
+
+/// A way out that sends nobody our record.
+struct Silent(HttpsOutbound);
+
+impl Outbound for Silent {
+    fn call(&self, call: Call) -> Pending<'_> {
+        match call.method == "POST" && call.url.ends_with(ORGANISATION_PATH) {
+            true => Box::pin(async { Ok(Reply { status: 400, body: Vec::new() }) }),
+            false => self.0.call(call),
+        }
+    }
+
+    fn first(&self, call: FirstCall) -> Pending<'_> {
+        self.0.first(call)
+    }
+}
+
+/// A node that tells no partner about a new record of its own.
+async fn start_silent(path: &Path) -> Running {
+    let parts = open::open(path, PolicyClock::System).await.unwrap();
+    let (node, clocks) = (&parts.node, parts.node.clocks.clone());
+    let (presented, partners) = (node.presented.clone(), node.tls_partners.clone());
+    let allowed = node.config.federation.allow_private.clone();
+    let clock: Clock = Arc::new(move || clocks.wall());
+    let inner = HttpsOutbound::new(presented, partners, clock, allowed).unwrap();
+    assert!(node.outbound.set(Arc::new(Silent(inner))).is_ok());
+    Running::start(parts).await.unwrap()
 }
 
 pub(crate) async fn start(path: &Path) -> Running {

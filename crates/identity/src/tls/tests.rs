@@ -375,6 +375,34 @@ async fn a_client_without_a_certificate_comes_in_and_is_nobody() {
 }
 
 #[tokio::test]
+async fn a_first_call_reaches_anybody_who_holds_the_key_and_presents_nothing() {
+    let (a, b, c) = (Org::new("a.example"), Org::new("b.example"), Org::new("c.example"));
+    let client = Party::new(honest(&a), &[]);
+    let call_first = async |presented: Presented| {
+        let server = Party::new(presented, &[&a]);
+        let config = super::first_config(&client.clock()).unwrap();
+        let (near, far) = tokio::io::duplex(65_536);
+        let host = ServerName::try_from("any.host.example").unwrap();
+        let calling = async {
+            let mut stream = TlsConnector::from(config).connect(host, near).await?;
+            stream.write_all(b"ping").await?;
+            stream.flush().await?;
+            let mut pong = [0; 4];
+            stream.read_exact(&mut pong).await
+        };
+        let (seen, called) = tokio::join!(serve(&server, server.server(), far), calling);
+        (seen, called.map(|_| ()).map_err(|error| failed(&error).0))
+    };
+    assert_eq!(call_first(honest(&b)).await, (Ok(None), Ok(())));
+    // Not even a certificate in order is asked for: what is fetched proves itself.
+    for (_, presented, reason, _) in bad_chains(&b, &c) {
+        let (_, called) = call_first(presented).await;
+        let expect = if reason == Refusal::BadSignature { Err(reason) } else { Ok(()) };
+        assert_eq!(called, expect, "{reason:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_renewed_certificate_is_presented_without_a_restart() {
     let (a, b) = (Org::new("a.example"), Org::new("b.example"));
     let client = Party::new(honest(&a), &[&b]);

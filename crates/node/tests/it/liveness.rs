@@ -9,12 +9,13 @@ use tokio::sync::{Notify, watch};
 use twinpact_dsp::negotiation::State;
 use twinpact_dsp::{Message, negotiation, transfer};
 use twinpact_model::codes;
+use twinpact_model::problem::Problem;
 use twinpact_model::{Timestamp, WallTime};
 use twinpact_node::agreements::MAX_AGREEMENTS;
 use twinpact_node::door::{Asked, Door};
 use twinpact_node::egress::Egress;
 use twinpact_node::fold::Fold;
-use twinpact_node::outbound::{Call, Outbound, Pending, Reply};
+use twinpact_node::outbound::{Call, FirstCall, Outbound, Pending, Reply};
 use twinpact_node::processes::{DOCUMENTS_PATH, MAX_ENDED, MAX_NEGOTIATIONS, MAX_TRANSFERS};
 use twinpact_node::{Node, PolicyClock, assertion, deadlines, open, outbox};
 use twinpact_proof::{Envelope, Json};
@@ -51,6 +52,11 @@ impl Maker {
 }
 
 impl Outbound for Maker {
+    /// It knows whom it talks to.
+    fn first(&self, _: FirstCall) -> Pending<'_> {
+        Box::pin(async { Err(Problem::new(codes::PEER_UNREACHABLE, "nobody is there")) })
+    }
+
     fn call(&self, call: Call) -> Pending<'_> {
         if call.url.ends_with(DOCUMENTS_PATH) {
             // A signed document is nobody's message.
@@ -383,8 +389,8 @@ async fn nobody_asserts_for_another() {
         ("PredictiveMaintenance", &"x".repeat(600), "is not of its form"),
     ] {
         let document = Json::parse(text.replace(from, to).as_bytes()).unwrap();
-        let key = signer.node.signer().key();
-        let forged = Envelope::sign(&envelope.payload_type, &document, key);
+        let signer = signer.node.signer();
+        let forged = Envelope::sign(&envelope.payload_type, &document, signer.key());
         let header = twinpact_proof::text64::encode(forged.to_json().canonical().as_bytes());
         let (code, why) = present(&operator, &pid, &token, header).await;
         assert_eq!(code.is_empty(), expect.is_empty(), "{to}: {why}");

@@ -2,7 +2,8 @@
 
 use crate::cli::{Dir, Init};
 use crate::output::Output;
-use serde_json::json;
+use crate::session::Session;
+use serde_json::{Value, json};
 use std::path::Path;
 use std::process::ExitCode;
 use twinpact_model::Did;
@@ -27,11 +28,26 @@ pub(crate) fn init(arguments: &Init, out: Output) -> Result<ExitCode, Problem> {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) fn renew(dir: &Dir, root: Option<&Path>, out: Output) -> Result<ExitCode, Problem> {
+pub(crate) async fn renew(
+    dir: &Dir,
+    root: Option<&Path>,
+    out: Output,
+) -> Result<ExitCode, Problem> {
     let dir = &dir.dir;
-    let until = open::renew_issuing(dir, root)?.0;
-    let made = json!({ "directory": dir, "until": until.to_string() });
+    let (until, running) = match Session::running(dir).await {
+        Ok(session) => {
+            let until = open::renew_issuing_beside(dir, root)?.0;
+            let json = "application/json";
+            session.client.post::<Value>("/ca/reload", json, Vec::new()).await?;
+            (until, true)
+        }
+        Err(_) => (open::renew_issuing(dir, root)?.0, false),
+    };
+    let made = json!({ "directory": dir, "until": until.to_string(), "inUse": running });
     out.result(&made, |_| format!("the new issuing CA is good until {until}"));
-    out.next(&format!("twinpact serve --dir {}", dir.display()));
+    match running {
+        true => out.say("the running node uses it from now on"),
+        false => out.next(&format!("twinpact serve --dir {}", dir.display())),
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,6 +5,7 @@ mod exchange;
 mod explain;
 mod ingest;
 mod init;
+mod key;
 mod model;
 mod oversight;
 mod partner;
@@ -42,7 +43,8 @@ pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Prob
         Command::Clock(command) => oversight::clock(command, *out).await,
         Command::Proof(command) => proof::run(command, *out).await,
         Command::Trust(command) => trust::run(command, *out).await,
-        Command::Ca(Ca::Renew { dir, root }) => init::renew(&dir, root.as_deref(), *out),
+        Command::Key(command) => key::run(command, *out).await,
+        Command::Ca(Ca::Renew { dir, root }) => init::renew(&dir, root.as_deref(), *out).await,
         Command::Verify(arguments) => verify::verify(&arguments, *out),
         Command::Explain(arguments) => explain::explain(&arguments, *out),
         Command::Demo(arguments) => demo::demo(&arguments, *out),

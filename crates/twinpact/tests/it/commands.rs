@@ -282,3 +282,22 @@ fn the_issuing_ca_is_renewed_with_the_root_key_wherever_it_lies() {
     assert_ne!(issuing(), second);
     assert_eq!(world.run("twin list --dir ours").code, 0, "the node opens with it");
 }
+
+#[test]
+fn a_running_node_gets_a_new_issuing_ca_and_a_new_key() {
+    let world = World::with_node();
+    let serving = world.serve();
+    let issuing = || std::fs::read(world.path("node/identity/issuing.pem")).unwrap();
+    let first = issuing();
+    assert_eq!(world.json("ca renew --dir node")["inUse"], true);
+    assert_ne!(issuing(), first);
+    let signing = |keys: &serde_json::Value| -> Vec<bool> {
+        keys.as_array().unwrap().iter().map(|key| key["signs"] == true).collect()
+    };
+    assert_eq!(signing(&world.json("key list --dir node")), [true]);
+    assert_eq!(signing(&world.json("key rotate --dir node --overlap 1h")), [false, true]);
+    let refused = world.run("key rotate --dir node --overlap soon");
+    assert_eq!((refused.code, refused.error()), (11, "input.malformed"), "{}", refused.stderr);
+    serving.kill();
+    assert_eq!(signing(&world.json("key list --dir node")), [false, true]);
+}

@@ -463,7 +463,7 @@ fn strangers_are_not_dialled_and_unknown_datasets_are_named() {
     let pair = Pair::concluded();
     let stranger = pair.world.run("catalog did:web:stranger.example --dir maker");
     assert_eq!((stranger.code, stranger.error()), (11, "partner.unknown"), "{}", stranger.stderr);
-    assert!(stranger.stderr.contains("hint: pin its record"), "{}", stranger.stderr);
+    assert!(stranger.stderr.contains("hint: join it"), "{}", stranger.stderr);
     let line = format!("negotiate {OPERATOR} --dataset urn:none --dir maker");
     let unknown = pair.world.run(&line);
     assert_eq!((unknown.code, unknown.error()), (11, "agreement.unknown"), "{}", unknown.stderr);
