@@ -6,6 +6,7 @@
 //! the time is read as an instant, and the id at the source keeps its text. Memory is bounded by
 //! the longest row.
 
+use crate::encoding::Encoding;
 use crate::input;
 use crate::map::Map;
 use crate::plan::Plan;
@@ -45,6 +46,8 @@ pub struct Observation {
 pub struct RefusedRow {
     /// The line of the file that the row begins on, from 1.
     pub line: u64,
+    /// The id at the source; empty when the row does not tell it.
+    pub id: String,
     /// `ingest.row`, `input.time`, `input.iri` or `input.too_large`.
     pub code: Code,
     /// One sentence about what is wrong with it.
@@ -96,13 +99,13 @@ impl<'a> Rows<'a> {
         progress: impl FnMut(u64) + 'a,
     ) -> Result<Self, Problem> {
         let no_header = |error: io::Error| file_problem(&error, "before its header was read");
-        let text = input::open(bytes, progress).map_err(no_header)?;
+        let (text, _) = input::open(bytes, map.encoding, progress).map_err(no_header)?;
         let mut records = Records::new(text, map.delimiter);
         let Some(record) = records.read().map_err(no_header)? else {
             return Err(Problem::new(codes::INGEST_FILE, "the file is empty; a header is needed"));
         };
         let line = record.line;
-        let plan = map.plan(header(record)?)?;
+        let plan = map.plan(header(record, map.encoding)?)?;
         Ok(Rows { records, plan, rows: 0, line, ended: false })
     }
 }
@@ -137,7 +140,7 @@ impl Iterator for Rows<'_> {
 }
 
 /// The names of the columns.
-fn header(record: &Record) -> Result<Vec<String>, Problem> {
+pub(crate) fn header(record: &Record, encoding: Encoding) -> Result<Vec<String>, Problem> {
     let bad = |why: String| Problem::new(codes::INGEST_FILE, why);
     if let Some(fault) = record.fault {
         return Err(bad(format!("the header: {}", fault_sentence(fault, record.line))));
@@ -145,7 +148,8 @@ fn header(record: &Record) -> Result<Vec<String>, Problem> {
     let mut names: Vec<String> = Vec::with_capacity(record.len());
     for cell in record.cells() {
         let name = std::str::from_utf8(cell).map_err(|_| {
-            bad("the header is not UTF-8".to_owned()).hint("save the file as UTF-8")
+            bad(format!("the header is not {}", encoding.name().to_uppercase()))
+                .hint("say in the map how the file is encoded, like encoding = \"windows-1252\"")
         })?;
         names.push(name.to_owned());
     }
@@ -162,19 +166,30 @@ fn reading(plan: &Plan, record: &Record) -> Reading {
             Some(Fault::TooLong | Fault::TooManyCells) => Vec::new(),
             _ => record.cells().map(|c| String::from_utf8_lossy(c).into_owned()).collect(),
         };
-        Reading::Refused(RefusedRow { line: record.line, code, reason, cells })
+        let id = id_of(plan, record).unwrap_or_default();
+        Reading::Refused(RefusedRow { line: record.line, id, code, reason, cells })
     };
     if let Some(fault) = record.fault {
         return refuse(fault_code(fault), fault_sentence(fault, record.line));
     }
     let cells: Result<Vec<&str>, _> = record.cells().map(std::str::from_utf8).collect();
     let Ok(cells) = cells else {
-        return refuse(codes::INGEST_ROW, "the row is not UTF-8".to_owned());
+        let name = plan.encoding.name().to_uppercase();
+        return refuse(codes::INGEST_ROW, format!("the row is not {name}"));
     };
     match plan.observe(record.line, &cells) {
         Ok(observation) => Reading::Observation(observation),
         Err((code, reason)) => refuse(code, reason),
     }
+}
+
+/// The id at the source of a row that is whole.
+pub(crate) fn id_of(plan: &Plan, record: &Record) -> Option<String> {
+    if record.fault.is_some() || record.len() != plan.header.len() {
+        return None;
+    }
+    let cells: Result<Vec<&str>, _> = record.cells().map(std::str::from_utf8).collect();
+    plan.id(&|at| cells.as_ref().ok().and_then(|c| c.get(at)).copied().unwrap_or_default()).ok()
 }
 
 fn fault_code(fault: Fault) -> Code {
@@ -210,6 +225,10 @@ fn file_problem(error: &io::Error, place: &str) -> Problem {
         ErrorKind::UnexpectedEof => {
             problem.hint("fetch the file again; what was taken of it is recognised then")
         }
+        ErrorKind::InvalidData => problem.hint(
+            "say in the map how the file is encoded: encoding = \"utf-16le\", \"utf-16be\", \
+             \"windows-1252\" or \"utf-8\"",
+        ),
         _ => problem,
     }
 }

@@ -47,10 +47,8 @@ pub struct Grouped {
 pub struct RefusedKey {
     /// The id that its rows share.
     pub id: String,
-    /// The line of its first row.
-    pub line: u64,
-    /// How many rows it has.
-    pub rows: usize,
+    /// The lines of its rows.
+    pub lines: Vec<u64>,
     /// `input.too_large`.
     pub code: Code,
     /// One sentence about which bound it passes.
@@ -122,11 +120,11 @@ impl Grouper {
         for group in self.hashes.chunk_by(same) {
             let Some((_, first)) = group.first() else { continue };
             match self.passes(group) {
-                Some(reason) => refused.push(RefusedKey::new(packed, *first, group.len(), reason)?),
+                Some(reason) => refused.push(RefusedKey::new(packed, *first, group, reason)?),
                 None => order.extend(group.iter().map(|(_, row)| (*first, *row))),
             }
         }
-        refused.sort_by_key(|key| key.line);
+        refused.sort_by_key(|key| key.lines.first().copied());
         order.sort_unstable();
         let Grouper { batch_rows, packed, wire, .. } = self;
         Ok(Grouped { refused, batches: Batches { batch_rows, packed, wire, order, next: 0 } })
@@ -156,9 +154,16 @@ fn by_key(packed: &Packed, a: (u64, u32), b: (u64, u32)) -> Ordering {
 }
 
 impl RefusedKey {
-    fn new(packed: &Packed, first: u32, rows: usize, reason: String) -> Result<Self, Problem> {
-        let row = packed.row(first as usize)?;
-        Ok(RefusedKey { id: row.id, line: row.line, rows, code: codes::INPUT_TOO_LARGE, reason })
+    fn new(
+        packed: &Packed,
+        first: u32,
+        group: &[(u64, u32)],
+        reason: String,
+    ) -> Result<Self, Problem> {
+        let id = packed.row(first as usize)?.id;
+        let line = |(_, row): &(u64, u32)| packed.row(*row as usize).map(|row| row.line);
+        let lines = group.iter().map(line).collect::<Result<Vec<u64>, Problem>>()?;
+        Ok(RefusedKey { id, lines, code: codes::INPUT_TOO_LARGE, reason })
     }
 }
 
@@ -369,7 +374,8 @@ mod tests {
     fn lines(ids: &str, batch_rows: usize) -> (Vec<Vec<u64>>, Vec<Refusal>) {
         let rows = (1..).zip(ids.chars()).map(|(line, id)| row(line, &id.to_string(), "1"));
         let grouped = group_by_key(rows, batch_rows).unwrap();
-        let refused = grouped.refused.into_iter().map(|k| (k.id, k.line, k.rows)).collect();
+        let refused =
+            grouped.refused.into_iter().map(|k| (k.id, k.lines[0], k.lines.len())).collect();
         let batches = grouped.batches.map(|b| b.unwrap().iter().map(|r| r.line).collect());
         (batches.collect(), refused)
     }
@@ -452,7 +458,7 @@ mod tests {
             let refused: BTreeSet<String> = grouped.refused.iter().map(|k| k.id.clone()).collect();
             let count = |id: &str| rows.iter().filter(|r| r.id == id).count();
             for key in &grouped.refused {
-                prop_assert!(key.rows > batch_rows && key.rows == count(&key.id));
+                prop_assert!(key.lines.len() > batch_rows && key.lines.len() == count(&key.id));
             }
             let batches: Vec<Vec<Observation>> = grouped.batches.map(Result::unwrap).collect();
             let mut seen = BTreeSet::new();

@@ -1,41 +1,64 @@
-//! Bytes of a file: counted as they are read, unpacked when they are gzip (RFC 1952), without BOM.
+//! Bytes of a file: counted as they are read, unpacked when they are gzip (RFC 1952), without the
+//! mark of their encoding, as UTF-8.
 //!
 //! Gzip is known by its magic bytes, not by a name; several members are one file. A stream that
 //! ends before its trailer is an error and never a shorter file.
 
+use crate::encoding::{Decode, Encoding};
 use flate2::bufread::MultiGzDecoder;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
 const BUFFER_BYTES: usize = 64 * 1024;
 const GZIP: &[u8] = &[0x1f, 0x8b];
-const BOM_UTF8: &[u8] = &[0xef, 0xbb, 0xbf];
-const BOMS_UTF16: [&[u8]; 2] = [&[0xff, 0xfe], &[0xfe, 0xff]];
 
-/// The text of a file. `progress` is told after each read how many bytes of the file, packed as it
-/// is, have been read so far.
+/// The text of a file and whether a mark of its encoding stood before it. `progress` is told after
+/// each read how many bytes of the file, packed as it is, have been read so far.
 ///
 /// # Errors
-/// When the first bytes cannot be read or are UTF-16.
+/// When the first bytes cannot be read or are the mark of another encoding.
 pub(crate) fn open<'a>(
+    raw: impl Read + 'a,
+    encoding: Encoding,
+    progress: impl FnMut(u64) + 'a,
+) -> io::Result<(Box<dyn BufRead + 'a>, bool)> {
+    let (magic, mut bytes) = peek(unpacked(raw, progress)?)?;
+    let marked = match Encoding::marked(&magic) {
+        None => false,
+        Some(found) if found == encoding => {
+            bytes.consume(found.mark().len());
+            true
+        }
+        Some(found) => {
+            let why = format!("it is {}, not {}", shown(found), shown(encoding));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+    };
+    match encoding {
+        Encoding::Utf8 => Ok((Box::new(bytes), marked)),
+        other => Ok((Box::new(Decode::new(bytes, other)), marked)),
+    }
+}
+
+fn shown(encoding: Encoding) -> String {
+    encoding.name().to_uppercase()
+}
+
+/// The bytes of a file, unpacked when they are gzip.
+///
+/// # Errors
+/// When the first bytes cannot be read.
+pub(crate) fn unpacked<'a>(
     raw: impl Read + 'a,
     progress: impl FnMut(u64) + 'a,
 ) -> io::Result<Box<dyn BufRead + 'a>> {
     let counted = Counted { raw, read: 0, progress };
     let (magic, packed) = peek(BufReader::with_capacity(BUFFER_BYTES, counted))?;
-    let text: Box<dyn BufRead + 'a> = if magic.starts_with(GZIP) {
+    if magic.starts_with(GZIP) {
         let unpacked = MultiGzDecoder::new(packed);
-        Box::new(BufReader::with_capacity(BUFFER_BYTES, unpacked))
+        Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, unpacked)))
     } else {
-        Box::new(packed)
-    };
-    let (magic, mut text) = peek(text)?;
-    if BOMS_UTF16.iter().any(|bom| magic.starts_with(bom)) {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is UTF-16, not UTF-8"));
+        Ok(Box::new(packed))
     }
-    if magic == BOM_UTF8 {
-        text.consume(BOM_UTF8.len());
-    }
-    Ok(Box::new(text))
 }
 
 /// The first bytes, three when there are so many, and the input with them still in it.

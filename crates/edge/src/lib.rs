@@ -7,6 +7,7 @@
 
 pub mod batch;
 pub mod csv;
+pub mod encoding;
 pub mod group;
 mod input;
 pub mod map;
@@ -14,6 +15,7 @@ pub mod model_file;
 mod number;
 mod plan;
 mod record;
+pub mod refused;
 mod template;
 pub mod toml_file;
 mod when;

@@ -5,17 +5,23 @@
 //! source = "urn:source:la-haute-borne"        # with the key, it makes a row the same row again
 //! model = "wind-turbine@1"
 //! twin = "urn:turbine:{Wind_turbine_name}"    # a template over columns
-//! time = { column = "Date_time" }             # RFC 3339 with offset, or also: format, zone
+//! time = { column = "Date_time" }             # RFC 3339 with offset; or also format, zone, epoch
 //! key = ["Wind_turbine_name", "Date_time"]    # the columns that make the id at the source
 //! delimiter = ","                             # as it is when left out
 //! decimal = "."                               # as it is when left out; "," is the other
+//! encoding = "utf-8"                          # as it is when left out; see `encoding`
+//! missing = ["NaN", "-"]                      # cells that stand for no value, beside empty ones
 //! [columns]
 //! P_avg = "power"                             # CSV column = attribute
 //! ```
 //!
+//! A time may stand in several columns, `columns = ["Date", "Time"]`: their cells are joined by one
+//! space and read by the format. `epoch = "s"`, `"ms"` or `"us"` counts from 1970 on.
+//!
 //! Names of columns are compared to the letter. A map is fitted to a header before the first row is
 //! read, and nothing is read with a map that names a column which is not there.
 
+use crate::encoding::Encoding;
 use crate::plan::Plan;
 use crate::template::{self, Part};
 use crate::toml_file::{TomlFile, brief, did_you_mean};
@@ -29,9 +35,24 @@ use twinpact_model::{Iri, ModelRef, Problem, TypeModel, codes};
 /// The most columns of a key.
 pub const MAX_KEY_COLUMNS: usize = 16;
 
-const KEYS: &[&str] =
-    &["source", "model", "twin", "time", "key", "delimiter", "decimal", "columns"];
-const TIME_KEYS: &[&str] = &["column", "format", "zone"];
+/// The most columns of a time.
+pub const MAX_TIME_COLUMNS: usize = 4;
+/// The most words that stand for no value.
+pub const MAX_MISSING_WORDS: usize = 16;
+
+const KEYS: &[&str] = &[
+    "source",
+    "model",
+    "twin",
+    "time",
+    "key",
+    "delimiter",
+    "decimal",
+    "encoding",
+    "missing",
+    "columns",
+];
+const TIME_KEYS: &[&str] = &["column", "columns", "format", "zone", "epoch"];
 
 /// A map that keeps its own rules; it has not met a file yet.
 #[derive(Debug, Clone)]
@@ -48,8 +69,12 @@ pub struct Map {
     pub delimiter: u8,
     /// Whether numbers are written with a comma.
     pub decimal_comma: bool,
+    /// How its characters are written.
+    pub encoding: Encoding,
+    /// The cells that stand for no value, beside empty ones.
+    pub missing: Vec<String>,
     twin: Vec<Part>,
-    time: String,
+    time: Vec<String>,
     when: When,
 }
 
@@ -62,14 +87,18 @@ struct Written {
     key: Spanned<Vec<String>>,
     delimiter: Option<Spanned<String>>,
     decimal: Option<Spanned<String>>,
+    encoding: Option<Spanned<String>>,
+    missing: Option<Spanned<Vec<String>>>,
     columns: Spanned<BTreeMap<Spanned<String>, Spanned<String>>>,
 }
 
 #[derive(Deserialize)]
 struct WrittenTime {
-    column: String,
+    column: Option<String>,
+    columns: Option<Vec<String>>,
     format: Option<String>,
     zone: Option<String>,
+    epoch: Option<String>,
 }
 
 impl Map {
@@ -94,9 +123,13 @@ impl Map {
             key: rules.hold(&written.key, |names| key(names))?,
             delimiter: written.delimiter.map_or(Ok(b','), |t| rules.hold(&t, |t| delimiter(t)))?,
             decimal_comma: written.decimal.map_or(Ok(false), |t| rules.hold(&t, |t| decimal(t)))?,
+            encoding: written
+                .encoding
+                .map_or(Ok(Encoding::Utf8), |t| rules.hold(&t, |t| Encoding::named(t)))?,
+            missing: written.missing.map_or(Ok(Vec::new()), |t| rules.hold(&t, |t| missing(t)))?,
             twin: rules.hold(&written.twin, |t| template::parse(t))?,
             when: rules.hold(&written.time, when)?,
-            time: written.time.into_inner().column,
+            time: rules.hold(&written.time, time_columns)?,
         })
     }
 
@@ -143,11 +176,13 @@ impl Map {
         Ok(Plan {
             source: self.source.clone(),
             twin: Plan::slots(&self.twin, find),
-            time: find(&self.time),
+            time: self.time.iter().map(|name| find(name)).collect(),
             when: self.when.clone(),
             key: self.key.iter().map(|name| find(name)).collect(),
             values,
             decimal_comma: self.decimal_comma,
+            missing: self.missing.clone(),
+            encoding: self.encoding,
             header: header.clone(),
         })
     }
@@ -155,12 +190,12 @@ impl Map {
     /// Every column that the map names, once each: twin, time, key, then values.
     fn named(&self) -> Vec<&str> {
         let twin = self.twin.iter().filter_map(|part| match part {
-            Part::Column(name) => Some(name.as_str()),
+            Part::Column(name) | Part::Encoded(name) => Some(name.as_str()),
             Part::Text(_) => None,
         });
         let rest = self.key.iter().chain(self.columns.keys()).map(String::as_str);
         let mut named: Vec<&str> = Vec::new();
-        for name in twin.chain(std::iter::once(self.time.as_str())).chain(rest) {
+        for name in twin.chain(self.time.iter().map(String::as_str)).chain(rest) {
             if !named.contains(&name) {
                 named.push(name);
             }
@@ -229,7 +264,40 @@ fn key(names: &[String]) -> Result<Vec<String>, String> {
     }
 }
 
+/// The columns of the time: one, or several that a format reads together.
+fn time_columns(time: &WrittenTime) -> Result<Vec<String>, String> {
+    match (&time.column, &time.columns) {
+        (Some(column), None) => Ok(vec![column.clone()]),
+        (None, Some(columns)) if (2..=MAX_TIME_COLUMNS).contains(&columns.len()) => {
+            match time.format {
+                Some(_) => Ok(columns.clone()),
+                None => Err("a time in several columns needs a format".to_owned()),
+            }
+        }
+        (None, Some(columns)) => {
+            let n = columns.len();
+            Err(format!("the time has {n} columns; 2 to {MAX_TIME_COLUMNS} are possible"))
+        }
+        (None, None) => Err("the time names no column".to_owned()),
+        (Some(_), Some(_)) => Err("the time has column and columns; one may stand".to_owned()),
+    }
+}
+
+fn missing(words: &[String]) -> Result<Vec<String>, String> {
+    if words.len() > MAX_MISSING_WORDS {
+        let n = words.len();
+        return Err(format!("{n} words stand for no value; {MAX_MISSING_WORDS} are possible"));
+    }
+    Ok(words.to_vec())
+}
+
 fn when(time: &WrittenTime) -> Result<When, String> {
+    if let Some(unit) = &time.epoch {
+        return match (&time.format, &time.zone) {
+            (None, None) => When::epoch(unit),
+            _ => Err("beside an epoch neither format nor zone may stand".to_owned()),
+        };
+    }
     match (&time.format, &time.zone) {
         (Some(format), zone) => When::new(format, zone.as_deref()),
         (None, None) => Ok(When::Rfc3339),
@@ -285,7 +353,7 @@ fn with_hint(problem: Problem, hint: Option<String>) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_KEY_COLUMNS, Map};
+    use super::{MAX_KEY_COLUMNS, MAX_MISSING_WORDS, MAX_TIME_COLUMNS, Map};
     use crate::model_file;
 
     const GOOD: &str = r#"source = "urn:source:farm"
@@ -347,11 +415,11 @@ Ws_avg = "wind"
             "thousands",
             unknown,
             "line 7, column 1: unknown key \"thousands\"",
-            "the keys here are source, model, twin, time, key, delimiter, decimal, columns",
+            "the keys here are source, model, twin, time, key, delimiter, decimal, encoding, missing, \
+             columns",
         );
         let bad = "input.malformed";
         check("key = [\"Name\", \"Date\"]", "", bad, "missing field `key`", "");
-        check("{ column = \"Date\" }", "{ }", bad, "line 4, column 8: missing field `column`", "");
         check(
             "\"power\"",
             "1",
@@ -384,6 +452,32 @@ Ws_avg = "wind"
             "\"Date\" }",
             "\"Date\", format = \"%d/%m/%Y %H:%M\", zone = \"Europe/Pari\" }",
             "line 4, column 8: unknown time zone \"Europe/Pari\"",
+        );
+        check("{ column = \"Date\" }", "{ }", "line 4, column 8: the time names no column");
+        check(
+            "column = \"Date\" }",
+            "columns = [\"Date\", \"Time\"] }",
+            "line 4, column 8: a time in several columns needs a format",
+        );
+        check(
+            "column = \"Date\" }",
+            "columns = [\"Date\"] }",
+            "line 4, column 8: the time has 1 columns; 2 to 4 are possible",
+        );
+        check(
+            "\"Date\" }",
+            "\"Date\", epoch = \"h\" }",
+            "line 4, column 8: unknown epoch \"h\": it is \"s\", \"ms\" or \"us\"",
+        );
+        check(
+            "\"Date\" }",
+            "\"Date\", epoch = \"s\", zone = \"UTC\" }",
+            "line 4, column 8: beside an epoch neither format nor zone may stand",
+        );
+        check(
+            "decimal = \",\"",
+            "encoding = \"utf8\"",
+            "line 7, column 12: unknown encoding \"utf8\": did you mean \"utf-8\"?",
         );
         check(
             "\"Name\", \"Date\"]",
@@ -431,6 +525,16 @@ Ws_avg = "wind"
             Map::parse(&GOOD.replace("\"Name\", \"Date\"", &names.join(", "))).is_ok()
         };
         assert!(key(MAX_KEY_COLUMNS) && !key(MAX_KEY_COLUMNS + 1));
+        let words = |n: usize| {
+            let words = format!("missing = {:?}\n[columns]", vec!["-"; n]);
+            Map::parse(&GOOD.replace("[columns]", &words)).is_ok()
+        };
+        assert!(words(MAX_MISSING_WORDS) && !words(MAX_MISSING_WORDS + 1));
+        let time = |n: usize| {
+            let time = format!("columns = {:?}, format = \"%s\" }}", vec!["T"; n]);
+            Map::parse(&GOOD.replace("column = \"Date\" }", &time)).is_ok()
+        };
+        assert!(time(MAX_TIME_COLUMNS) && !time(MAX_TIME_COLUMNS + 1));
     }
 
     #[test]

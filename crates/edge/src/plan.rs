@@ -1,12 +1,13 @@
 //! A map that was fitted to one header: cell numbers in place of column names.
 
 use crate::csv::Observation;
+use crate::encoding::Encoding;
 use crate::number::with_point;
-use crate::template::Part;
+use crate::template::{self, Part};
 use crate::toml_file::brief;
 use crate::when::When;
 use std::borrow::Cow;
-use twinpact_model::{Code, Iri, codes};
+use twinpact_model::{Code, Iri, Timestamp, codes};
 
 /// The longest id at the source, in bytes.
 pub const MAX_ID_BYTES: usize = 4096;
@@ -18,6 +19,8 @@ pub(crate) enum Slot {
     Text(String),
     /// The cell of that number.
     Cell(usize),
+    /// The cell of that number, percent-encoded.
+    Encoded(usize),
 }
 
 /// How the cells of a row become an observation.
@@ -26,12 +29,16 @@ pub(crate) struct Plan {
     pub source: Iri,
     pub header: Vec<String>,
     pub twin: Vec<Slot>,
-    pub time: usize,
+    /// The cells of the time, joined by a space.
+    pub time: Vec<usize>,
     pub when: When,
     pub key: Vec<usize>,
     /// Cell and attribute, in the order of the file.
     pub values: Vec<(usize, String)>,
     pub decimal_comma: bool,
+    /// What stands for no value.
+    pub missing: Vec<String>,
+    pub encoding: Encoding,
 }
 
 /// Why a row is refused: the code and a sentence.
@@ -53,11 +60,24 @@ impl Plan {
             line,
             source: self.source.clone(),
             twin: self.twin(&cell)?,
-            phen_start: self.when.instant(cell(self.time)).map_err(|why| {
-                (codes::INPUT_TIME, format!("column {:?}: {why}", self.name(self.time)))
-            })?,
+            phen_start: self.time(&cell)?,
             id: self.id(&cell)?,
             values: self.values(&cell)?,
+        })
+    }
+
+    fn time<'c>(&self, cell: &impl Fn(usize) -> &'c str) -> Result<Timestamp, Refusal> {
+        let read = match self.time.as_slice() {
+            [at] => self.when.instant(cell(*at)),
+            several => {
+                let parts: Vec<&str> = several.iter().map(|at| cell(*at)).collect();
+                self.when.instant(&parts.join(" "))
+            }
+        };
+        read.map_err(|why| {
+            let names: Vec<String> =
+                self.time.iter().map(|at| format!("{:?}", self.name(*at))).collect();
+            (codes::INPUT_TIME, format!("column {}: {why}", names.join(" and ")))
         })
     }
 
@@ -66,18 +86,19 @@ impl Plan {
         for slot in &self.twin {
             match slot {
                 Slot::Text(text) => name.push_str(text),
-                Slot::Cell(at) if cell(*at).is_empty() => {
+                Slot::Cell(at) | Slot::Encoded(at) if cell(*at).is_empty() => {
                     let why = format!("column {:?} names the twin and is empty", self.name(*at));
                     return Err((codes::INGEST_ROW, why));
                 }
                 Slot::Cell(at) => name.push_str(cell(*at)),
+                Slot::Encoded(at) => template::encode(cell(*at), &mut name),
             }
         }
         Iri::new(name).map_err(|problem| (problem.code, problem.message))
     }
 
     /// The key cells, to the letter, as a JSON array of texts.
-    fn id<'c>(&self, cell: &impl Fn(usize) -> &'c str) -> Result<String, Refusal> {
+    pub(crate) fn id<'c>(&self, cell: &impl Fn(usize) -> &'c str) -> Result<String, Refusal> {
         let key: Vec<&str> = self.key.iter().map(|at| cell(*at)).collect();
         if key.iter().all(|part| part.is_empty()) {
             return Err((codes::INGEST_ROW, "every column of the key is empty".to_owned()));
@@ -97,6 +118,9 @@ impl Plan {
         let mut values = Vec::with_capacity(self.values.len());
         for (at, attribute) in &self.values {
             let text = cell(*at);
+            if self.missing.iter().any(|word| word == text) {
+                continue;
+            }
             let lexical = if self.decimal_comma {
                 with_point(text).ok_or_else(|| self.pointed(*at, text))?
             } else {
@@ -130,6 +154,7 @@ impl Plan {
         let slot = |part: &Part| match part {
             Part::Text(text) => Slot::Text(text.clone()),
             Part::Column(name) => Slot::Cell(find(name)),
+            Part::Encoded(name) => Slot::Encoded(find(name)),
         };
         template.iter().map(slot).collect()
     }

@@ -1,7 +1,7 @@
 //! How the text of a cell becomes an instant.
 //!
-//! Three ways: RFC 3339 with offset; a strptime format that holds the offset; a strptime format and
-//! an IANA zone. A local time that the zone skips or has twice is refused, because only the source
+//! Four ways: RFC 3339 with offset; a strptime format that holds the offset; a strptime format and
+//! an IANA zone; a count since 1970. A local time that the zone skips or has twice is refused, because only the source
 //! could know which instant was meant. Instants are kept to the microsecond; what is finer is cut.
 
 use crate::toml_file::brief;
@@ -29,6 +29,13 @@ pub(crate) enum When {
         /// Its IANA name.
         name: String,
     },
+    /// A whole number of so many microseconds each since 1970.
+    Epoch {
+        /// 1,000,000 for seconds.
+        micros: i64,
+        /// What is counted, for people.
+        unit: &'static str,
+    },
 }
 
 /// An afternoon, so that a 12-hour clock without its half of the day does not read back.
@@ -54,6 +61,21 @@ impl When {
         }
     }
 
+    /// The way that counts in this unit since 1970.
+    ///
+    /// # Errors
+    /// A sentence about the units that there are.
+    pub(crate) fn epoch(unit: &str) -> Result<Self, String> {
+        match unit {
+            "s" => Ok(When::Epoch { micros: 1_000_000, unit: "seconds" }),
+            "ms" => Ok(When::Epoch { micros: 1_000, unit: "milliseconds" }),
+            "us" => Ok(When::Epoch { micros: 1, unit: "microseconds" }),
+            other => {
+                Err(format!("unknown epoch {:?}: it is \"s\", \"ms\" or \"us\"", brief(other)))
+            }
+        }
+    }
+
     /// The instant that the text of a cell names.
     ///
     /// # Errors
@@ -73,6 +95,15 @@ impl When {
             When::Local { format, zone, name } => {
                 let local = parse(format)?.to_datetime().map_err(nowhere)?;
                 in_range(text, one_instant(local, zone, name)?)
+            }
+            When::Epoch { micros, unit } => {
+                let count = text.parse::<i64>().map_err(|_| {
+                    format!("{:?} is not a whole number of {unit} since 1970", brief(text))
+                })?;
+                let kept = count.checked_mul(*micros).map(|all| (all, Timestamp::from_micros(all)));
+                kept.filter(|(all, kept)| kept.micros() == *all)
+                    .map(|(_, kept)| kept)
+                    .ok_or_else(|| format!("{:?} lies outside the years 1 to 9999", brief(text)))
             }
         }
     }
@@ -200,5 +231,15 @@ mod tests {
         );
         let seconds = When::new("%s", None).unwrap();
         check(&seconds, "1437876000", Ok("2015-07-26T02:00:00Z"));
+        let millis = When::epoch("ms").unwrap();
+        check(&millis, "1437876000123", Ok("2015-07-26T02:00:00.123Z"));
+        check(&millis, "-1", Ok("1969-12-31T23:59:59.999Z"));
+        check(&millis, "1.5", Err("\"1.5\" is not a whole number of milliseconds since 1970"));
+        check(
+            &millis,
+            "9223372036854775807",
+            Err("\"9223372036854775807\" lies outside the years 1 to 9999"),
+        );
+        assert!(When::epoch("h").is_err());
     }
 }

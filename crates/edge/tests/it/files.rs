@@ -229,6 +229,35 @@ fn bytes_around_the_text() {
 }
 
 #[test]
+fn encodings_missing_words_and_times_in_parts() {
+    let row = "2 urn:turbine:R%C3%A9%201 2015-07-26T02:00:00Z power=1.5";
+    let text = "Date;Hour;Name;P;V\n26.07.2015;04:00;R\u{e9} 1;1,5;n/a\n";
+    let utf16 = |order: fn(u16) -> [u8; 2], mark: bool| -> Vec<u8> {
+        let text = if mark { format!("\u{feff}{text}") } else { text.to_owned() };
+        text.encode_utf16().flat_map(order).collect()
+    };
+    let latin: Vec<u8> = text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+    for (encoding, bytes) in [
+        ("utf-8", text.as_bytes().to_vec()),
+        ("utf-16le", utf16(u16::to_le_bytes, false)),
+        ("utf-16le", utf16(u16::to_le_bytes, true)),
+        ("utf-16be", utf16(u16::to_be_bytes, true)),
+        ("windows-1252", latin),
+    ] {
+        let map = format!(
+            "source = \"urn:source:farm\"\nmodel = \"m@1\"\ntwin = \"urn:turbine:{{%Name}}\"\n\
+             time = {{ columns = [\"Date\", \"Hour\"], format = \"%d.%m.%Y %H:%M\", \
+             zone = \"Europe/Paris\" }}\nkey = [\"Name\", \"Date\", \"Hour\"]\ndelimiter = \";\"\n\
+             decimal = \",\"\nencoding = {encoding:?}\nmissing = [\"n/a\"]\n\
+             [columns]\nP = \"power\"\nV = \"wind\"\n"
+        );
+        let map = Map::parse(&map).unwrap();
+        check(&map, &bytes, &[row]);
+        check(&map, &gzip(&bytes), &[row]);
+    }
+}
+
+#[test]
 fn files_without_rows() {
     check(&plain(), b"", &["ingest.file: the file is empty; a header is needed"]);
     check(&plain(), b"\xef\xbb\xbf\n", &["ingest.file: the file is empty; a header is needed"]);
@@ -245,7 +274,7 @@ fn files_without_rows() {
         &plain(),
         b"\xff\xfeN\0a\0",
         &["ingest.file: the file cannot be read, before its header was read: \
-             it is UTF-16, not UTF-8"],
+             it is UTF-16LE, not UTF-8"],
     );
     check(
         &plain(),

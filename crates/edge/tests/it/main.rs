@@ -2,5 +2,6 @@
 
 #[cfg(test)]
 mod files;
+mod refused;
 #[cfg(test)]
 mod wind;
