@@ -28,6 +28,7 @@ codes! {
     INPUT_IRI = "input.iri", Caller, Invalid, "an identifier is not an absolute IRI";
     INPUT_TIME = "input.time", Caller, Invalid, "a time cannot be read";
     INPUT_SCHEDULE = "input.schedule", Caller, Invalid, "a schedule cannot be read";
+    FILE_EXISTS = "file.exists", Caller, Conflict, "a file would be overwritten";
     FILE_UNREADABLE = "file.unreadable", Caller, Invalid, "a file cannot be read or written";
     // Type models and twins.
     MODEL_INVALID = "model.invalid", Caller, Invalid, "the type model breaks a rule";

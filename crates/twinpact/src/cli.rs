@@ -93,6 +93,17 @@ pub(crate) struct Dir {
     pub(crate) dir: PathBuf,
 }
 
+impl Dir {
+    /// How the next command names the same directory: nothing for the one that is looked for
+    /// anyway.
+    pub(crate) fn flag(&self) -> String {
+        match self.dir == std::path::Path::new(".twinpact") {
+            true => String::new(),
+            false => format!(" --dir {}", crate::output::shell(&self.dir)),
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Key {
     /// List every key that your record has, past ones included.
@@ -171,6 +182,12 @@ pub(crate) struct Ingest {
     /// How its columns become attributes, as a TOML file.
     #[arg(long)]
     pub(crate) map: PathBuf,
+    /// Where refused rows go, to be mended and fed again; beside FILE when left out.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) refused: Option<PathBuf>,
+    /// Replace the file of refused rows that was named.
+    #[arg(long, requires = "refused")]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,6 +6,7 @@
 
 use serde::Serialize;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
@@ -68,6 +69,16 @@ impl Output {
 /// A fault of ours.
 pub(crate) fn internal(why: &str) -> Problem {
     Problem::new(codes::INTERNAL, why)
+}
+
+/// A path as a shell takes it, in quotes where it needs them (POSIX.1-2017, Shell §2.2.2).
+pub(crate) fn shell(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-/+:@%,=".contains(&b);
+    match !text.is_empty() && text.bytes().all(plain) {
+        true => text.into_owned(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
 }
 
 /// Text of one line, whatever it holds: an end of a line in it is a space.
@@ -140,7 +151,8 @@ pub(crate) fn count(n: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{count, line, lines, table};
+    use super::{count, line, lines, shell, table};
+    use std::path::Path;
 
     #[test]
     fn columns_are_aligned() {
@@ -150,6 +162,18 @@ mod tests {
         let rows = [vec!["a\n\u{1b}[2J".to_owned(), "1".to_owned()]];
         assert_eq!(table(&["x", "y"], &rows), "x            y\na \\u001b[2J  1");
         assert_eq!((count(7), count(52_992).as_str()), ("7".to_owned(), "52 992"));
+    }
+
+    #[test]
+    fn paths_are_quoted_for_a_shell() {
+        for (path, expect) in [
+            ("a/b-1.csv", "a/b-1.csv"),
+            ("my data.csv", "'my data.csv'"),
+            ("it's;.csv", "'it'\\''s;.csv'"),
+            ("", "''"),
+        ] {
+            assert_eq!(shell(Path::new(path)), expect);
+        }
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! `ingest`: a CSV file through its map, batch by batch, into `POST /ingest`.
 
+use super::mend;
 use crate::cli::Ingest;
-use crate::output::{Output, count, internal, line};
+use crate::output::{Output, count, internal, line, shell};
 use crate::session::{Session, read_text};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use twinpact_edge::batch::{IngestBatch, IngestReport, MAX_BATCH_OBSERVATIONS, Refused};
 use twinpact_edge::group::{Grouped, Grouper};
@@ -23,14 +25,19 @@ struct Summary {
     duplicate: u64,
     corrected: u64,
     refused: Vec<Refused>,
+    /// Where the refused rows are, to be mended and fed again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused_file: Option<PathBuf>,
 }
 
 pub(crate) async fn ingest(arguments: &Ingest, out: Output) -> Result<ExitCode, Problem> {
     let map = Map::parse(&read_text(&arguments.map)?)?;
+    arguments.refused.as_deref().map_or(Ok(()), |path| mend::writable(path, arguments.force))?;
     let session = Session::open(&arguments.dir.dir).await?;
     let summary = send_file(arguments, &map, &session.client).await;
     session.close().await;
-    let summary = summary?;
+    let mut summary = summary?;
+    let kept = keep_refused(arguments, &map, &mut summary);
     out.result(&summary, text);
     for refused in summary.refused.iter().take(SHOWN).filter(|_| !out.is_json()) {
         let place = refused.line.map_or(String::new(), |line| format!("line {line}: "));
@@ -39,8 +46,35 @@ pub(crate) async fn ingest(arguments: &Ingest, out: Output) -> Result<ExitCode, 
     if summary.refused.len() > SHOWN && !out.is_json() {
         out.say(&format!("  … and {} more", count((summary.refused.len() - SHOWN) as u64)));
     }
-    out.next("twinpact twin list");
+    if let Err(problem) = kept {
+        return Ok(out.fail(&problem));
+    }
+    out.next(&match &summary.refused_file {
+        Some(file) => {
+            out.say(&format!("  they are in {}, each with its reason", file.display()));
+            let (file, map) = (shell(file), shell(&arguments.map));
+            let flag = arguments.dir.flag();
+            format!("mend {file}, then: twinpact ingest {file} --map {map}{flag}")
+        }
+        None => "twinpact twin list".to_owned(),
+    });
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the refused rows to a file, when there are any. What was taken is recorded by then, so
+/// the report comes whatever happens to the file.
+fn keep_refused(arguments: &Ingest, map: &Map, summary: &mut Summary) -> Result<(), Problem> {
+    if summary.refused.is_empty() {
+        return Ok(());
+    }
+    let asked = arguments.refused.as_deref();
+    let written = mend::write(&arguments.file, map, &summary.refused, asked);
+    summary.refused_file = Some(written.map_err(|problem| {
+        let why = format!("the refused rows are in no file: {}", problem.message);
+        Problem::new(problem.code, why)
+            .hint("the others are recorded; ingest again with --refused FILE")
+    })?);
+    Ok(())
 }
 
 async fn send_file(
@@ -56,12 +90,12 @@ async fn send_file(
     let grouped = read_rows(arguments, map, &mut summary)?;
     let bar = bar(grouped.batches.remaining() as u64, "rows");
     for key in &grouped.refused {
-        summary.refused.push(Refused {
-            line: Some(key.line),
+        summary.refused.extend(key.lines.iter().map(|line| Refused {
+            line: Some(*line),
             id: key.id.clone(),
             code: key.code.name.to_owned(),
             reason: key.reason.clone(),
-        });
+        }));
     }
     for batch in grouped.batches {
         let rows = batch?;
@@ -91,7 +125,7 @@ fn read_rows(arguments: &Ingest, map: &Map, summary: &mut Summary) -> Result<Gro
             Reading::Observation(row) => grouper.push(&row)?,
             Reading::Refused(row) => summary.refused.push(Refused {
                 line: Some(row.line),
-                id: String::new(),
+                id: row.id,
                 code: row.code.name.to_owned(),
                 reason: row.reason,
             }),

@@ -6,6 +6,7 @@ mod explain;
 mod ingest;
 mod init;
 mod key;
+mod mend;
 mod model;
 mod oversight;
 mod partner;
