@@ -14,6 +14,7 @@ mod odcs;
 pub mod odrl;
 mod odrl_read;
 mod read_document;
+pub mod scaffold;
 pub mod situation;
 pub mod terms;
 pub mod text;

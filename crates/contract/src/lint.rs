@@ -187,7 +187,7 @@ fn lint_column(property: &Property, attribute: &AttributeModel, found: &mut Vec<
 }
 
 /// Whether every value of the datatype can be read as the logical type.
-fn fits(logical: LogicalType, datatype: Datatype) -> bool {
+pub(crate) fn fits(logical: LogicalType, datatype: Datatype) -> bool {
     match datatype {
         Datatype::Double | Datatype::Decimal => logical == LogicalType::Number,
         Datatype::Integer => matches!(logical, LogicalType::Integer | LogicalType::Number),

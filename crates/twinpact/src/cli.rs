@@ -289,6 +289,8 @@ pub(crate) struct Demo {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Contract {
+    /// Write a new contract that can be published as it is.
+    New(NewContract),
     /// Check a contract document (ODCS v3.2.0, YAML) without publishing it.
     Lint {
         /// The document.
@@ -309,6 +311,42 @@ pub(crate) enum Contract {
         #[command(flatten)]
         dir: Dir,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewContract {
+    #[command(flatten)]
+    pub(crate) dir: Dir,
+    /// The type model: a file, or the name of one that the node has, like wind-turbine@1.
+    #[arg(long)]
+    pub(crate) model: String,
+    /// The contract's name; MODEL-view when left out.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The owner, as did:web:HOST; the node's organisation when left out.
+    #[arg(long)]
+    pub(crate) org: Option<String>,
+    /// For what it may be used: an IRI, or a short name like predictive-maintenance.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) purpose: Vec<String>,
+    /// Where it may be used: EU, EEA or a country code like FR.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) place: Vec<String>,
+    /// When it may be used, like 'Mon-Fri 07:00-19:00 Europe/Paris'.
+    #[arg(long)]
+    pub(crate) schedule: Option<String>,
+    /// Within which time copies are to be deleted, like P14D.
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) delete_after: Option<String>,
+    /// The attributes that are shown, separated by commas; all when left out.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) columns: Vec<String>,
+    /// Where to write it; to stdout when left out.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace the file.
+    #[arg(long, requires = "out")]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,5 +1,6 @@
-//! `contract lint|publish|show`.
+//! `contract new|lint|publish|show`.
 
+use super::contract_new;
 use crate::cli::Contract as Verb;
 use crate::output::{Output, table};
 use crate::session::{Session, read_file, read_text};
@@ -14,6 +15,7 @@ use twinpact_node::api::{ContractLine, Published};
 
 pub(crate) async fn run(command: Verb, out: Output) -> Result<ExitCode, Problem> {
     match command {
+        Verb::New(arguments) => return contract_new::run(&arguments, out).await,
         Verb::Lint { file, model } => return lint(&file, model.as_deref(), out),
         Verb::Publish { dir, file } => {
             let body = read_file(&file)?;

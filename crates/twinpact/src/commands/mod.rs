@@ -1,6 +1,7 @@
 //! One module a noun; each command is a function from its arguments to an exit code.
 
 mod contract;
+mod contract_new;
 mod exchange;
 mod explain;
 mod ingest;

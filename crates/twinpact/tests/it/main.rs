@@ -3,6 +3,7 @@
 
 mod canaries;
 mod commands;
+mod contract_new;
 mod federation;
 mod mend;
 mod world;

@@ -71,7 +71,13 @@ impl World {
     }
 
     pub(crate) fn run(&self, line: &str) -> Done {
-        let output: Output = self.command(line).output().unwrap();
+        self.words(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    /// A command whose words may have spaces in them.
+    pub(crate) fn words(&self, words: &[String]) -> Done {
+        let mut command = self.command("");
+        let output: Output = command.args(words).output().unwrap();
         Done {
             code: output.status.code().unwrap(),
             stdout: String::from_utf8(output.stdout).unwrap(),
