@@ -70,6 +70,9 @@ pub struct Refused {
     /// The line of the file; only the one who read the file knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
+    /// Its place in the batch that was sent, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<u64>,
     /// The id at the source; empty when there is none.
     pub id: String,
     /// The code's name, for example `twin.value`.
@@ -154,15 +157,11 @@ impl From<Observation> for IngestObservation {
 }
 
 impl IngestReport {
-    /// Fills in the line of each refusal, where the id stands once among the rows that were sent.
+    /// Puts the line of each refusal in place of its index among the rows that were sent.
     pub fn with_lines(mut self, sent: &[Observation]) -> Self {
-        let mut lines: BTreeMap<&str, Option<u64>> = BTreeMap::new();
-        for row in sent {
-            lines.entry(&row.id).and_modify(|line| *line = None).or_insert(Some(row.line));
-        }
         for refused in &mut self.refused {
-            let found = lines.get(refused.id.as_str()).copied().flatten();
-            refused.line = refused.line.or(found);
+            let place = refused.index.take().and_then(|index| usize::try_from(index).ok());
+            refused.line = place.and_then(|place| sent.get(place)).map(|row| row.line);
         }
         self
     }
@@ -338,21 +337,22 @@ mod tests {
 
     #[test]
     fn a_report_learns_its_lines() {
-        let refused = |id: &str, line: Option<u64>| Refused {
-            line,
+        let refused = |id: &str, index: u64| Refused {
+            line: None,
+            index: Some(index),
             id: id.to_owned(),
             code: "twin.value".to_owned(),
             reason: "x".to_owned(),
         };
         let report = IngestReport {
-            refused: vec![refused("a", None), refused("b", None), refused("c", None)],
+            refused: vec![refused("a", 0), refused("b", 2), refused("c", 3)],
             ..IngestReport::default()
         };
         let report = report.with_lines(&[row(2, "a"), row(3, "b"), row(4, "b")]);
-        let lines: Vec<Option<u64>> = report.refused.iter().map(|r| r.line).collect();
-        assert_eq!(lines, [Some(2), None, None]);
+        let lines: Vec<_> = report.refused.iter().map(|r| (r.line, r.index)).collect();
+        assert_eq!(lines, [(Some(2), None), (Some(4), None), (None, None)]);
         let text = serde_json::to_string(&report).unwrap();
-        assert!(text.contains(r#"{"line":2,"id":"a""#) && text.contains(r#"{"id":"b""#), "{text}");
+        assert!(text.contains(r#"{"line":2,"id":"a""#) && text.contains(r#"{"id":"c""#), "{text}");
         assert_eq!(serde_json::from_str::<IngestReport>(&text).unwrap(), report);
         assert!(serde_json::from_str::<IngestReport>(&text.replace("new", "fresh")).is_err());
     }

@@ -9,6 +9,7 @@ pub mod batch;
 pub mod csv;
 pub mod encoding;
 pub mod group;
+pub mod guess;
 mod input;
 pub mod map;
 pub mod model_file;

@@ -453,32 +453,6 @@ Ws_avg = "wind"
             "\"Date\", format = \"%d/%m/%Y %H:%M\", zone = \"Europe/Pari\" }",
             "line 4, column 8: unknown time zone \"Europe/Pari\"",
         );
-        check("{ column = \"Date\" }", "{ }", "line 4, column 8: the time names no column");
-        check(
-            "column = \"Date\" }",
-            "columns = [\"Date\", \"Time\"] }",
-            "line 4, column 8: a time in several columns needs a format",
-        );
-        check(
-            "column = \"Date\" }",
-            "columns = [\"Date\"] }",
-            "line 4, column 8: the time has 1 columns; 2 to 4 are possible",
-        );
-        check(
-            "\"Date\" }",
-            "\"Date\", epoch = \"h\" }",
-            "line 4, column 8: unknown epoch \"h\": it is \"s\", \"ms\" or \"us\"",
-        );
-        check(
-            "\"Date\" }",
-            "\"Date\", epoch = \"s\", zone = \"UTC\" }",
-            "line 4, column 8: beside an epoch neither format nor zone may stand",
-        );
-        check(
-            "decimal = \",\"",
-            "encoding = \"utf8\"",
-            "line 7, column 12: unknown encoding \"utf8\": did you mean \"utf-8\"?",
-        );
         check(
             "\"Name\", \"Date\"]",
             "]",
@@ -510,6 +484,38 @@ Ws_avg = "wind"
             "P_avg = \"power\"\nWs_avg = \"wind\"\n",
             "",
             "line 8, column 1: the map has 0 columns; 1 to 29 are possible",
+        );
+    }
+
+    #[test]
+    fn rules_of_times_and_encodings_that_are_broken() {
+        let check =
+            |from: &str, to: &str, message: &str| check(from, to, "ingest.map", message, "");
+        check("{ column = \"Date\" }", "{ }", "line 4, column 8: the time names no column");
+        check(
+            "column = \"Date\" }",
+            "columns = [\"Date\", \"Time\"] }",
+            "line 4, column 8: a time in several columns needs a format",
+        );
+        check(
+            "column = \"Date\" }",
+            "columns = [\"Date\"] }",
+            "line 4, column 8: the time has 1 columns; 2 to 4 are possible",
+        );
+        check(
+            "\"Date\" }",
+            "\"Date\", epoch = \"h\" }",
+            "line 4, column 8: unknown epoch \"h\": it is \"s\", \"ms\" or \"us\"",
+        );
+        check(
+            "\"Date\" }",
+            "\"Date\", epoch = \"s\", zone = \"UTC\" }",
+            "line 4, column 8: beside an epoch neither format nor zone may stand",
+        );
+        check(
+            "decimal = \",\"",
+            "encoding = \"utf8\"",
+            "line 7, column 12: unknown encoding \"utf8\": did you mean \"utf-8\"?",
         );
     }
 

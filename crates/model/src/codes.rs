@@ -42,6 +42,7 @@ codes! {
     // Ingest.
     INGEST_MAP = "ingest.map", Caller, Invalid, "the map does not fit the file";
     INGEST_ROW = "ingest.row", Caller, Invalid, "a row was refused";
+    INGEST_GUESS = "ingest.guess", Caller, Invalid, "no map could be guessed from the file";
     INGEST_FILE = "ingest.file", Caller, Invalid, "the file cannot be read";
     // Store.
     STORE_LOCKED = "store.locked", Caller, Conflict, "another process has this directory";

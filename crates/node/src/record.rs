@@ -69,16 +69,17 @@ fn events(events: &[Entry]) -> Vec<NewEntry> {
 
 fn report(outcome: &Outcome, observations: &[Observation]) -> IngestReport {
     let counts = outcome.report();
-    let refused =
-        outcome.rows.iter().zip(observations).filter_map(|(row, observation)| match row {
-            RowOutcome::Refused(problem) => Some(Refused {
-                line: None,
-                id: observation.id.clone(),
-                code: problem.code.name.to_owned(),
-                reason: problem.message.clone(),
-            }),
-            _ => None,
-        });
+    let rows = (0u64..).zip(outcome.rows.iter().zip(observations));
+    let refused = rows.filter_map(|(index, (row, observation))| match row {
+        RowOutcome::Refused(problem) => Some(Refused {
+            line: None,
+            index: Some(index),
+            id: observation.id.clone(),
+            code: problem.code.name.to_owned(),
+            reason: problem.message.clone(),
+        }),
+        _ => None,
+    });
     IngestReport {
         new: counts.new,
         duplicate: counts.duplicate,

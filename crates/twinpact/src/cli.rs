@@ -159,6 +159,8 @@ pub(crate) struct Serve {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Model {
+    /// Propose a type model and a map from a CSV file; nothing is recorded.
+    Guess(GuessModel),
     /// Put a version of a type model from a TOML file.
     Apply {
         #[command(flatten)]
@@ -171,6 +173,26 @@ pub(crate) enum Model {
         #[command(flatten)]
         dir: Dir,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GuessModel {
+    #[command(flatten)]
+    pub(crate) dir: Dir,
+    /// The CSV file, plain or gzip.
+    pub(crate) file: PathBuf,
+    /// The name of the model; the name of the file when left out.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The zone of its clock, like Europe/Paris, when its times have no offset.
+    #[arg(long)]
+    pub(crate) zone: Option<String>,
+    /// Where NAME.toml and NAME.map.toml are written.
+    #[arg(long, default_value = ".", hide_default_value = true)]
+    pub(crate) out_dir: PathBuf,
+    /// Replace both files.
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]

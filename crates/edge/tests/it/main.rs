@@ -2,6 +2,9 @@
 
 #[cfg(test)]
 mod files;
+#[cfg(test)]
+mod guess;
+#[cfg(test)]
 mod refused;
 #[cfg(test)]
 mod wind;

@@ -20,6 +20,7 @@ fn refusals(map: &Map, file: &[u8]) -> Vec<Refused> {
     let refused = |reading: Reading| match reading {
         Reading::Refused(row) => Some(Refused {
             line: Some(row.line),
+            index: None,
             id: row.id,
             code: row.code.name.to_owned(),
             reason: row.reason,

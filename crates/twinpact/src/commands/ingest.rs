@@ -92,6 +92,7 @@ async fn send_file(
     for key in &grouped.refused {
         summary.refused.extend(key.lines.iter().map(|line| Refused {
             line: Some(*line),
+            index: None,
             id: key.id.clone(),
             code: key.code.name.to_owned(),
             reason: key.reason.clone(),
@@ -125,6 +126,7 @@ fn read_rows(arguments: &Ingest, map: &Map, summary: &mut Summary) -> Result<Gro
             Reading::Observation(row) => grouper.push(&row)?,
             Reading::Refused(row) => summary.refused.push(Refused {
                 line: Some(row.line),
+                index: None,
                 id: row.id,
                 code: row.code.name.to_owned(),
                 reason: row.reason,

@@ -9,6 +9,7 @@ mod init;
 mod key;
 mod mend;
 mod model;
+mod model_guess;
 mod oversight;
 mod partner;
 mod proof;

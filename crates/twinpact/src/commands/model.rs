@@ -1,5 +1,6 @@
-//! `model apply|list`.
+//! `model guess|apply|list`.
 
+use super::model_guess;
 use crate::cli::Model;
 use crate::output::{Output, table};
 use crate::session::{Session, read_file};
@@ -10,6 +11,7 @@ use twinpact_node::api::ModelApplied;
 
 pub(crate) async fn run(command: Model, out: Output) -> Result<ExitCode, Problem> {
     match command {
+        Model::Guess(arguments) => return model_guess::run(&arguments, out),
         Model::Apply { dir, file } => {
             let body = read_file(&file)?;
             let session = Session::open(&dir.dir).await?;

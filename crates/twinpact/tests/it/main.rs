@@ -5,5 +5,6 @@ mod canaries;
 mod commands;
 mod contract_new;
 mod federation;
+mod guess;
 mod mend;
 mod world;
