@@ -75,7 +75,8 @@ pub fn place(text: &str) -> Result<String, Problem> {
     }
 }
 
-/// A schedule in the form of the document or as people write it: `Mon-Fri 07:00-19:00 Europe/Paris`.
+/// A schedule in the form of the document or as people write it:
+/// `Mon-Fri 07:00-19:00 Europe/Paris`.
 ///
 /// # Errors
 /// `input.schedule`.
@@ -492,7 +493,8 @@ mod tests {
                 ..draft()
             };
             let contract = read(&draft);
-            prop_assert_eq!(contract.terms().obligations().len(), usize::from(delete_after_s.is_some()));
+            let duties = contract.terms().obligations().len();
+            prop_assert_eq!(duties, usize::from(delete_after_s.is_some()));
         }
     }
 }

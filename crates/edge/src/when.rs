@@ -1,8 +1,9 @@
 //! How the text of a cell becomes an instant.
 //!
 //! Four ways: RFC 3339 with offset; a strptime format that holds the offset; a strptime format and
-//! an IANA zone; a count since 1970. A local time that the zone skips or has twice is refused, because only the source
-//! could know which instant was meant. Instants are kept to the microsecond; what is finer is cut.
+//! an IANA zone; a count since 1970. A local time that the zone skips or has twice is refused,
+//! because only the source could know which instant was meant. Instants are kept to the
+//! microsecond; what is finer is cut.
 
 use crate::toml_file::brief;
 use jiff::civil::DateTime;
