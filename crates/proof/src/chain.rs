@@ -88,8 +88,9 @@ pub(crate) fn check_claim<'a>(
         return broken("the claim says more than is disclosed".to_owned());
     }
     let mut facts = Facts { attributes, delivery: None, why: false };
+    let (twin, code) = groups(&facts)?;
     let subject = match claim.kind {
-        ClaimKind::Fact => twin(&facts)?,
+        ClaimKind::Fact => twin,
         ClaimKind::Delivery => {
             let delivery = delivery(&facts)?;
             let agreement = to_hex(&delivery.agreement);
@@ -100,7 +101,8 @@ pub(crate) fn check_claim<'a>(
     if claim.subject != subject {
         return broken("the claim names another subject than is disclosed".to_owned());
     }
-    facts.why = check_exactness(&bundle.exactness, &facts)?;
+    facts.why = code.is_some();
+    check_exactness(&bundle.exactness, code.as_deref())?;
     Ok(facts)
 }
 
@@ -110,16 +112,55 @@ fn array<const N: usize>(attribute: &Attr<'_>) -> Result<[Json; N], Broken> {
         Ok(Json::Array(items)) => <[Json; N]>::try_from(items).ok(),
         _ => None,
     };
-    items.ok_or_else(|| {
-        Link::Claim.broken(format!("the attribute {} is not of its form", shown(attribute.path)))
-    })
+    items.ok_or_else(|| not_of_its_form(attribute))
 }
 
-fn twin(facts: &Facts<'_>) -> Result<String, Broken> {
-    let Some(who) = facts.get("@who") else { return Ok(String::new()) };
-    let [_kind, twin, _seq, _actor] = array::<4>(who)?;
-    let twin = twin.as_text().map(str::to_owned);
-    twin.ok_or_else(|| Link::Claim.broken("the attribute @who names no twin"))
+fn not_of_its_form(attribute: &Attr<'_>) -> Broken {
+    Link::Claim.broken(format!("the attribute {} is not of its form", shown(attribute.path)))
+}
+
+/// Microseconds in 64 bits, which hold more years than the integers of signed types.
+fn is_time(text: &str) -> bool {
+    text.parse::<i64>().is_ok_and(|time| time.to_string() == text)
+}
+
+/// What the disclosed groups say that verification goes on with: the twin of `@who`, empty when it
+/// is withheld, and the code of `@why`. All that they say is of its form.
+fn groups(facts: &Facts<'_>) -> Result<(String, Option<String>), Broken> {
+    let wrong = |path: &str, what: &str| Link::Claim.broken(format!("the group {path} has {what}"));
+    let texts = |items: &[&Json]| items.iter().all(|item| item.as_text().is_some());
+    let mut twin = String::new();
+    if let Some(who) = facts.get("@who") {
+        let [kind, of, number, actor] = array::<4>(who)?;
+        if !texts(&[&kind, &of, &actor]) {
+            return Err(wrong("@who", "a kind, a twin or an actor that is no text"));
+        }
+        if number.as_int().is_none_or(|number| number < 0) {
+            return Err(wrong("@who", "a number that is not a natural number"));
+        }
+        of.as_text().unwrap_or_default().clone_into(&mut twin);
+    }
+    if let Some(when) = facts.get("@when") {
+        let inner = when.lexical.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let times: Vec<&str> = inner.unwrap_or_default().split(',').collect();
+        if times.len() != 5 {
+            return Err(not_of_its_form(when));
+        }
+        if times.first() == Some(&"null") {
+            return Err(wrong("@when", "no time at which it was recorded"));
+        }
+        if !times.iter().all(|time| *time == "null" || is_time(time)) {
+            return Err(wrong("@when", "a time that is neither microseconds nor null"));
+        }
+    }
+    let Some(why) = facts.get("@why") else { return Ok((twin, None)) };
+    let [source, model, class, cause, code] = array::<5>(why)?;
+    if !texts(&[&source, &model, &class, &cause]) {
+        return Err(wrong("@why", "a source, a model, a class or a cause that is no text"));
+    }
+    let code = code.as_text().filter(|code| code.is_empty() || from_hex::<32>(code).is_some());
+    let code = code.ok_or_else(|| wrong("@why", "a code that is neither empty nor a digest"))?;
+    Ok((twin, Some(code.to_owned())))
 }
 
 /// `[agreement, decision, view, count, bytes]`.
@@ -142,21 +183,13 @@ fn delivery(facts: &Facts<'_>) -> Result<Delivery, Broken> {
     read().ok_or_else(|| Link::Claim.broken("the attribute delivery is not of its form"))
 }
 
-/// Whether `@why` is disclosed; its last part names the code that made the values, if any did.
-fn check_exactness(exactness: &Exactness, facts: &Facts<'_>) -> Result<bool, Broken> {
+/// That the claim is exact as no code made the values, or transformed by the code of `@why`.
+fn check_exactness(exactness: &Exactness, code: Option<&str>) -> Result<(), Broken> {
     let broken = |why: &str| Err(Link::Claim.broken(why));
-    let code = match facts.get("@why") {
-        Some(why) => {
-            let [_src, _model, _class, _cause, code] = array::<5>(why)?;
-            Some(code)
-        }
-        None => None,
-    };
-    let code = code.as_ref().map(|code| code.as_text().unwrap_or("?"));
     match (exactness, code) {
-        (Exactness::Exact, None | Some("")) => Ok(code.is_some()),
+        (Exactness::Exact, None | Some("")) => Ok(()),
         (Exactness::Exact, Some(_)) => broken("the values are called exact, but code made them"),
-        (Exactness::Transformed(by), Some(code)) if code == to_hex(by) => Ok(true),
+        (Exactness::Transformed(by), Some(code)) if code == to_hex(by) => Ok(()),
         (Exactness::Transformed(_), Some(_)) => {
             broken("the values are called transformed by something else than is disclosed")
         }

@@ -150,8 +150,11 @@ pub(crate) fn time_json(time: Option<i64>) -> Json {
     time.map_or(Json::Null, Json::Int)
 }
 
-/// `did:method:id` (W3C DID Core §3.1).
+/// `did:method:id` (W3C DID Core §3.1) of at most [`MAX_TEXT_BYTES`].
 pub(crate) fn is_did(text: &str) -> bool {
+    if text.len() > MAX_TEXT_BYTES {
+        return false;
+    }
     let mut parts = text.splitn(3, ':');
     let (scheme, method, id) = (parts.next(), parts.next(), parts.next());
     let plain = |part: Option<&str>, allowed: fn(char) -> bool| {
@@ -222,6 +225,8 @@ mod tests {
         ] {
             assert_eq!(is_did(text), ok, "{text}");
         }
+        let of_size = |n: usize| is_did(&format!("did:x:{}", "a".repeat(n - 6)));
+        assert!(of_size(MAX_TEXT_BYTES) && !of_size(MAX_TEXT_BYTES + 1));
     }
 
     #[test]

@@ -102,7 +102,7 @@ fn commitments_open_in_one_way() {
 }
 
 /// A fact whose entry the operator really made with these attributes, all disclosed.
-fn fact_of(attributes: &[(&str, &str, &str)]) -> Bundle {
+pub fn fact_of(attributes: &[(&str, &str, &str)]) -> Bundle {
     let attrs: Vec<Attr<'_>> = attributes
         .iter()
         .map(|(path, datatype, lexical)| Attr { path, datatype, lexical })
@@ -144,6 +144,11 @@ fn attributes_are_of_their_form() {
         assert_eq!(got.as_ref().err().map(|b| b.link), expect, "{attributes:?} {got:?}");
     };
     check(&[WHY, ("power", "double", "1")], None);
+    let year_9999 = "[253402300799999999,-62135596800000000,null,0,null]";
+    check(&[("@when", "group", year_9999)], None);
+    check(&[("@when", "group", "[1,null,-0,null,null]")], Some(Link::Claim));
+    check(&[("@when", "group", "[01,null,null,null,null]")], Some(Link::Claim));
+    check(&[("@when", "group", "[1, null,null,null,null]")], Some(Link::Claim));
     check(&[("power", "double", "1"), ("power", "double", "2")], Some(Link::Commitment));
     check(&[("power", "group", "[]")], Some(Link::Commitment));
     check(&[("@who", "string", "[]")], Some(Link::Commitment));
@@ -224,19 +229,19 @@ fn entries_and_trees_are_where_they_say() {
 }
 
 /// A ledger of the same id that says something else at the same positions.
-fn second_ledger() -> Tree {
+pub fn second_ledger() -> Tree {
     let mut tree = Tree::default();
     (0..5).for_each(|i| tree.append(entry_leaf(&LEDGER, i, &delivery(i + 1).pc)));
     tree
 }
 
-fn ledger_head(slot: u64, tree: &Tree) -> Digest {
+pub fn ledger_head(slot: u64, tree: &Tree) -> Digest {
     let head = Head { tree: LEDGER, size: 5, root: tree.root_at(5).unwrap() };
     head_leaf(TICK, slot, &head, &blind(&blinding(&ANCHOR_KEY, slot, TICK)))
 }
 
 /// A delivery shown from that ledger in that slot, under an agreement that names `named`.
-fn shown_in(world: &World, slot: u64, named: u64) -> Bundle {
+pub fn shown_in(world: &World, slot: u64, named: u64) -> Bundle {
     let second = second_ledger();
     let (tree, pc) = match slot {
         2 => (&world.ledger, delivery(DELIVERY).pc),

@@ -255,13 +255,16 @@ fn document(bundle: &Bundle) -> String {
 fn both_refuse_the_same_of_five_hundred_tampered_bundles() {
     let world = World::new();
     let documents: Vec<String> = valid(&world).iter().map(document).collect();
-    let (mut dice, mut broken, pins) = (Dice(1), 0, trust());
+    let (mut dice, mut broken, mut named, pins) = (Dice(1), 0, 0, trust());
     for _ in 0..500 {
         let (one, two) = (dice.below(documents.len()), dice.below(documents.len()));
         let bytes = contained(&tampered(&mut dice, &documents[one], &documents[two]));
         let reader = if dice.below(2) == 0 { None } else { Some(&pins) };
-        broken += u32::from(check_code(&bytes, reader) == "22");
+        let (code, same) = check_code(&bytes, reader);
+        broken += u32::from(code == "22");
+        named += u32::from(same);
     }
+    assert!(named > 480, "only {named} of 500 have one link or level for both");
     assert!(broken > 400, "only {broken} of 500 were broken");
 }
 

@@ -16,6 +16,7 @@ mod flips;
 mod forgeries;
 mod independent;
 mod levels;
+mod matrix;
 mod pins;
 mod second;
 mod vectors;

@@ -9,6 +9,14 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use twinpact_proof::{Broken, Level, Trust, Verdict};
 
+/// Answers each line FILE tab TRUST tab LEVEL, the last two perhaps empty, by code and word.
+const ANSWERS: &str = "
+import sys, verify
+for line in sys.stdin:
+    file, trust, level = line.rstrip('\\n').split('\\t')
+    print(*verify.run(file, trust or None, level or 'signed')[:2], flush=True)
+";
+
 /// The process, and the two files that it is asked about.
 struct Python {
     input: ChildStdin,
@@ -33,16 +41,17 @@ pub fn check(bytes: &[u8], trust: Option<&Trust>, required: Option<Level>) -> St
     ours
 }
 
-/// Both end with the same exit code, which this gives. Where several links are broken at once, each
-/// may name the one that it comes to first.
-pub fn check_code(bytes: &[u8], trust: Option<&Trust>) -> String {
+/// Both end with the same exit code, which this gives, and whether they name the same link too.
+/// Where several links are broken at once, each may name the one that it comes to first.
+pub fn check_code(bytes: &[u8], trust: Option<&Trust>) -> (String, bool) {
     let code = |opinion: &str| opinion.split(' ').next().unwrap_or_default().to_owned();
     let (ours, theirs) = opinions(bytes, trust, None);
     if let Some(theirs) = theirs {
         let same = code(&ours) == code(&theirs);
         assert!(same, "Rust: {ours}, Python: {theirs}, kept: {}", kept(bytes).display());
+        return (code(&ours), ours == theirs);
     }
-    code(&ours)
+    (code(&ours), true)
 }
 
 /// Exit code, and link or level, of ours and of theirs.
@@ -69,11 +78,11 @@ fn opinions(
 impl Python {
     fn ask(&mut self, bytes: &[u8], trust: Option<&Trust>, required: Option<Level>) -> String {
         write(&self.bundle, bytes).unwrap();
-        let file = trust.map_or(Path::new("-"), |trust| {
+        let file = trust.map_or(Path::new(""), |trust| {
             write(&self.trust, toml::to_string(trust).unwrap()).unwrap();
             &self.trust
         });
-        let required = required.map_or("-", Level::name);
+        let required = required.map_or("", Level::name);
         let question = format!("{}\t{}\t{required}\n", self.bundle.display(), file.display());
         self.input.write_all(question.as_bytes()).unwrap();
         let mut answer = String::new();
@@ -95,9 +104,12 @@ fn start() -> Option<Mutex<Python>> {
         println!("skipped: no python3 of version 3.11");
         return None;
     }
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tools/verify.py");
-    let mut child =
-        python(&[script, "--batch"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = python(&["-c", ANSWERS])
+        .env("PYTHONPATH", concat!(env!("CARGO_MANIFEST_DIR"), "/../../tools"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     Some(Mutex::new(Python {
         input: child.stdin.take().unwrap(),
         output: BufReader::new(child.stdout.take().unwrap()),
