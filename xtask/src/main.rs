@@ -10,6 +10,7 @@ mod floors;
 mod limits_rule;
 mod rust_text;
 mod text_rules;
+mod threats_rule;
 
 use finding::{File, Finding};
 use std::collections::BTreeSet;
@@ -56,6 +57,7 @@ fn tidy() -> Result<(String, bool), String> {
     findings.extend(files.iter().flat_map(text_rules::check));
     findings.extend(docs_rules::check(&files, &paths));
     findings.extend(limits_rule::check(&files));
+    findings.extend(threats_rule::check(&files));
     findings.sort();
 
     let lines: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
