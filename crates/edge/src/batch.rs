@@ -61,6 +61,22 @@ pub struct IngestReport {
     pub corrected: u64,
     /// Not recorded.
     pub refused: Vec<Refused>,
+    /// Instants of a twin for which several observations of one id were taken; none was lost.
+    pub colliding: u64,
+    /// These instants.
+    pub collisions: Vec<Collision>,
+}
+
+/// An instant for which several observations of one id were taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Collision {
+    /// The twin.
+    pub twin: String,
+    /// The instant.
+    pub time: Timestamp,
+    /// How many observations there are of it, 2 at least.
+    pub rows: u64,
 }
 
 /// One observation that was not recorded.

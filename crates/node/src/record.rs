@@ -5,11 +5,11 @@
 use crate::api::ModelApplied;
 use crate::open::Node;
 use crate::partition::NewEntry;
-use twinpact_edge::batch::{IngestBatch, IngestReport, Refused};
+use twinpact_edge::batch::{Collision, IngestBatch, IngestReport, Refused};
 use twinpact_model::entry::Entry;
 use twinpact_model::problem::Problem;
 use twinpact_model::type_model::TypeModel;
-use twinpact_twin::{Observation, Outcome, RowOutcome, Source};
+use twinpact_twin::{Meetings, Observation, Outcome, RowOutcome, Source};
 
 /// Records a batch of observations. When it returns, what it counts as new or corrected is durable.
 ///
@@ -18,6 +18,7 @@ use twinpact_twin::{Observation, Outcome, RowOutcome, Source};
 pub async fn record(node: &Node, batch: IngestBatch, actor: &str) -> Result<IngestReport, Problem> {
     batch.check()?;
     let observations = observations(&batch);
+    let meetings = Meetings::of(&observations);
     let actor = actor.to_owned();
     let outcome = node
         .partition
@@ -29,7 +30,7 @@ pub async fn record(node: &Node, batch: IngestBatch, actor: &str) -> Result<Inge
             Ok((outcome, observations))
         })
         .await?;
-    Ok(report(&outcome.0, &outcome.1))
+    Ok(report(&outcome.0, &outcome.1, &meetings))
 }
 
 /// Puts a version of a type model.
@@ -67,7 +68,7 @@ fn events(events: &[Entry]) -> Vec<NewEntry> {
     events.iter().cloned().map(NewEntry::event).collect()
 }
 
-fn report(outcome: &Outcome, observations: &[Observation]) -> IngestReport {
+fn report(outcome: &Outcome, observations: &[Observation], meetings: &Meetings) -> IngestReport {
     let counts = outcome.report();
     let rows = (0u64..).zip(outcome.rows.iter().zip(observations));
     let refused = rows.filter_map(|(index, (row, observation))| match row {
@@ -80,10 +81,18 @@ fn report(outcome: &Outcome, observations: &[Observation]) -> IngestReport {
         }),
         _ => None,
     });
+    let collisions: Vec<Collision> =
+        meetings.collisions(&outcome.rows).into_iter().map(collision).collect();
     IngestReport {
         new: counts.new,
         duplicate: counts.duplicate,
         corrected: counts.corrected,
         refused: refused.collect(),
+        colliding: collisions.len() as u64,
+        collisions,
     }
+}
+
+fn collision(found: twinpact_twin::Collision) -> Collision {
+    Collision { twin: found.twin, time: found.phen_start, rows: found.rows }
 }

@@ -12,3 +12,4 @@ mod operator;
 mod outside;
 mod partition;
 mod pinning;
+mod reexports;

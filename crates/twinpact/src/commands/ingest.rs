@@ -8,15 +8,18 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use twinpact_edge::batch::{IngestBatch, IngestReport, MAX_BATCH_OBSERVATIONS, Refused};
+use twinpact_edge::batch::{Collision, IngestBatch, IngestReport, MAX_BATCH_OBSERVATIONS, Refused};
 use twinpact_edge::group::{Grouped, Grouper};
 use twinpact_edge::{Map, Reading, Rows};
 use twinpact_gateway::AdminClient;
 use twinpact_model::problem::Problem;
 use twinpact_model::type_model::TypeModel;
 
-/// How many refused rows are shown; all of them are counted, and `--json` has them all.
+/// How many refused rows and colliding instants are shown; all of them are counted, and `--json`
+/// has every refused row and the first [`MAX_COLLISIONS`] instants.
 const SHOWN: usize = 3;
+/// The most colliding instants of one file that are listed.
+const MAX_COLLISIONS: usize = 1_000;
 
 #[derive(Debug, Default, Serialize)]
 struct Summary {
@@ -28,6 +31,10 @@ struct Summary {
     /// Where the refused rows are, to be mended and fed again.
     #[serde(skip_serializing_if = "Option::is_none")]
     refused_file: Option<PathBuf>,
+    /// Instants for which the file has several rows of one key; all of these rows are recorded.
+    colliding: u64,
+    /// The first of them.
+    collisions: Vec<Collision>,
 }
 
 pub(crate) async fn ingest(arguments: &Ingest, out: Output) -> Result<ExitCode, Problem> {
@@ -39,6 +46,9 @@ pub(crate) async fn ingest(arguments: &Ingest, out: Output) -> Result<ExitCode, 
     let mut summary = summary?;
     let kept = keep_refused(arguments, &map, &mut summary);
     out.result(&summary, text);
+    if !out.is_json() {
+        collisions(&summary, out);
+    }
     for refused in summary.refused.iter().take(SHOWN).filter(|_| !out.is_json()) {
         let place = refused.line.map_or(String::new(), |line| format!("line {line}: "));
         out.say(&format!("  refused[{}]: {place}{}", refused.code, line(&refused.reason)));
@@ -77,6 +87,16 @@ fn keep_refused(arguments: &Ingest, map: &Map, summary: &mut Summary) -> Result<
     Ok(())
 }
 
+fn collisions(summary: &Summary, out: Output) {
+    for Collision { twin, time, rows } in summary.collisions.iter().take(SHOWN) {
+        out.say(&format!("  colliding: {} has {rows} rows for {time}, all kept", line(twin)));
+    }
+    let more = summary.colliding.saturating_sub(SHOWN as u64);
+    if more > 0 {
+        out.say(&format!("  … and {} more instants", count(more)));
+    }
+}
+
 async fn send_file(
     arguments: &Ingest,
     map: &Map,
@@ -108,6 +128,9 @@ async fn send_file(
         summary.duplicate += report.duplicate;
         summary.corrected += report.corrected;
         summary.refused.extend(report.refused);
+        summary.colliding += report.colliding;
+        let room = MAX_COLLISIONS.saturating_sub(summary.collisions.len());
+        summary.collisions.extend(report.collisions.into_iter().take(room));
         bar.inc(rows.len() as u64);
     }
     bar.finish_and_clear();
@@ -148,8 +171,12 @@ fn bar(length: u64, unit: &str) -> ProgressBar {
 }
 
 fn text(summary: &Summary) -> String {
+    let colliding = match summary.colliding {
+        0 => String::new(),
+        n => format!("; {} colliding instants", count(n)),
+    };
     format!(
-        "{} rows: {} new, {} duplicate, {} corrected, {} refused",
+        "{} rows: {} new, {} duplicate, {} corrected, {} refused{colliding}",
         count(summary.rows),
         count(summary.new),
         count(summary.duplicate),
