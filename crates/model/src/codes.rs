@@ -39,6 +39,10 @@ codes! {
     TWIN_ATTRIBUTE = "twin.attribute", Caller, Invalid, "the type model has no such attribute";
     TWIN_EVENT = "twin.event", Caller, NotFound, "there is no such event";
     TWIN_VALUE = "twin.value", Caller, Invalid, "a value does not fit its attribute";
+    // Links between twins, and what was known at a moment.
+    LINK_PREDICATE = "link.predicate", Caller, Invalid, "there is no such predicate";
+    LINK_CYCLE = "link.cycle", Caller, Conflict, "the link would close a cycle";
+    ASOF_EARLY = "asof.early", Caller, NotFound, "nothing was recorded by then";
     // Ingest.
     INGEST_MAP = "ingest.map", Caller, Invalid, "the map does not fit the file";
     INGEST_ROW = "ingest.row", Caller, Invalid, "a row was refused";

@@ -69,6 +69,10 @@ kinds! {
     FactsSet = "FactsSet";
     /// The same source and id came again with other values.
     Correction = "Correction";
+    /// A twin is linked to another from here on.
+    LinkSet = "LinkSet";
+    /// A link does not stand any more.
+    LinkRetracted = "LinkRetracted";
     /// A contract version was published.
     ContractPublished = "ContractPublished";
     /// A partner's record was pinned.

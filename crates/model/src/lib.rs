@@ -6,6 +6,7 @@
 pub mod codes;
 pub mod entry;
 pub mod iri;
+pub mod link;
 pub mod problem;
 pub mod schedule;
 pub mod suggest;
@@ -15,6 +16,7 @@ pub mod view;
 
 pub use entry::{Attribute, Entry, Kind, What, When, Who, Why};
 pub use iri::{Did, Iri};
+pub use link::Predicate;
 pub use problem::{Class, Code, Fault, Problem};
 pub use schedule::Schedule;
 pub use time::{PolicyTime, Timestamp, WallTime};

@@ -3,6 +3,7 @@
 //! Each attribute has two heads. `recorded` is the value we learned last, `phenomenon` the one that
 //! was true last; they differ exactly when data arrives late.
 
+use crate::links::Links;
 use std::collections::{BTreeMap, HashMap};
 use twinpact_model::codes;
 use twinpact_model::entry::{Entry, Kind};
@@ -67,6 +68,7 @@ pub struct Twins {
     pub(crate) nodes: BTreeMap<String, Node>,
     /// Per source and id: the facts that came under it, as (twin, position).
     pub(crate) seen: HashMap<IdempotencyKey, Vec<(String, usize)>>,
+    pub(crate) links: Links,
 }
 
 /// A model with the event that put it.
@@ -74,6 +76,7 @@ pub struct Twins {
 pub(crate) struct ModelEntry {
     pub(crate) model: TypeModel,
     pub(crate) index: u64,
+    pub(crate) recorded: Timestamp,
 }
 
 impl Eq for ModelEntry {}
@@ -87,6 +90,7 @@ impl Twins {
             models: BTreeMap::new(),
             nodes: BTreeMap::new(),
             seen: HashMap::new(),
+            links: Links::default(),
         }
     }
 
@@ -140,6 +144,7 @@ impl Twins {
             Kind::ModelPut => self.apply_model(entry, index),
             Kind::NodeCreated => self.apply_node(entry, index),
             Kind::FactsSet | Kind::Correction => self.apply_fact(entry, index),
+            Kind::LinkSet | Kind::LinkRetracted => self.apply_link(entry, index),
             _ => Ok(()),
         }
     }
@@ -149,7 +154,8 @@ impl Twins {
             .get("document")
             .and_then(|text| serde_json::from_str(text).ok())
             .ok_or_else(|| contradiction("a model cannot be read"))?;
-        self.models.insert(model.reference(), ModelEntry { model, index });
+        let recorded = entry.when.recorded;
+        self.models.insert(model.reference(), ModelEntry { model, index, recorded });
         Ok(())
     }
 
@@ -171,12 +177,7 @@ impl Twins {
 
     fn apply_fact(&mut self, entry: &Entry, index: u64) -> Result<(), Problem> {
         let twin = &entry.who.twin;
-        let node =
-            self.nodes.get_mut(twin).ok_or_else(|| contradiction("a fact without a twin"))?;
-        if entry.who.twin_seq != node.seq + 1 {
-            return Err(contradiction("an entry about a twin is missing"));
-        }
-        node.seq += 1;
+        let node = self.count(entry)?;
         let corrects = corrected_index(&entry.why.cause);
         let position = node.facts.len();
         node.push(
@@ -195,6 +196,17 @@ impl Twins {
             self.seen.entry(key).or_default().push((twin.clone(), position));
         }
         Ok(())
+    }
+
+    /// The twin of an entry, which is the next one about it.
+    pub(crate) fn count(&mut self, entry: &Entry) -> Result<&mut Node, Problem> {
+        let node = self.nodes.get_mut(&entry.who.twin);
+        let node = node.ok_or_else(|| contradiction("an entry about a twin that is not there"))?;
+        if entry.who.twin_seq != node.seq + 1 {
+            return Err(contradiction("an entry about a twin is missing"));
+        }
+        node.seq += 1;
+        Ok(node)
     }
 
     /// The key of a source and an id, written as one JSON array.
@@ -248,18 +260,8 @@ impl Node {
         u16::try_from(self.attributes.len() - 1).unwrap_or(u16::MAX)
     }
 
-    /// The new fact is recorded last; it is true last unless a head is later.
     fn advance_heads(&mut self, position: usize) {
-        let Some(fact) = self.facts.get(position) else { return };
-        for (number, _) in &fact.values {
-            let Some(slot) = self.heads.get_mut(usize::from(*number)) else { continue };
-            let later = slot.and_then(|heads| self.facts.get(heads.phenomenon));
-            let phenomenon = match (later, *slot) {
-                (Some(head), Some(heads)) if head.phen_start > fact.phen_start => heads.phenomenon,
-                _ => position,
-            };
-            *slot = Some(Heads { recorded: position, phenomenon });
-        }
+        advance(&mut self.heads, &self.facts, position);
     }
 
     /// After a correction, whose old fact may have been a head.
@@ -272,11 +274,25 @@ impl Node {
     }
 }
 
+/// The fact at that position is recorded last; it is true last unless a head is later.
+pub(crate) fn advance(heads: &mut [Option<Heads>], facts: &[Fact], position: usize) {
+    let Some(fact) = facts.get(position) else { return };
+    for (number, _) in &fact.values {
+        let Some(slot) = heads.get_mut(usize::from(*number)) else { continue };
+        let later = slot.and_then(|heads| facts.get(heads.phenomenon));
+        let phenomenon = match (later, *slot) {
+            (Some(head), Some(heads)) if head.phen_start > fact.phen_start => heads.phenomenon,
+            _ => position,
+        };
+        *slot = Some(Heads { recorded: position, phenomenon });
+    }
+}
+
 /// The index in `events:INDEX`, the way a correction names what it corrects.
 fn corrected_index(cause: &str) -> Option<u64> {
     cause.strip_prefix("events:")?.parse().ok()
 }
 
-fn contradiction(why: &str) -> Problem {
+pub(crate) fn contradiction(why: &str) -> Problem {
     Problem::new(codes::INTERNAL, format!("the events contradict themselves: {why}"))
 }

@@ -1,16 +1,21 @@
-//! Floor 1: the twin engine. Commands become events ([`Twins::put_model`], [`Twins::observe`]),
-//! events fold into state ([`Twins::apply`]), state answers questions ([`Twins::history`],
+//! Floor 1: the twin engine. Commands become events ([`Twins::put_model`], [`Twins::observe`],
+//! [`Twins::link`]),
+//! events fold into state ([`Twins::apply`]), state answers questions ([`Twins::as_of`],
 //! [`Twins::view`]).
 //!
 //! The fold depends on events and model versions only: never on contracts, clocks or configuration.
 //! Deciding changes nothing; only what is durable is applied.
 
+mod as_of;
 mod collide;
 mod decide;
 mod fold;
+mod links;
 mod read;
 
+pub use as_of::{AsOf, TwinAsOf};
 pub use collide::{Collision, Meetings};
 pub use decide::{Observation, Outcome, Report, RowOutcome, Source};
 pub use fold::{Fact, Heads, Node, Twins};
+pub use links::{Link, LinkChange, LinkOutcome, LinkSet, MAX_LINKS, MAX_WHOLES};
 pub use read::{HistoryRow, Page};

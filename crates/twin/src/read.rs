@@ -45,13 +45,7 @@ impl Twins {
         until: Option<Timestamp>,
         limit: usize,
     ) -> Result<Page, Problem> {
-        let node = self.node(twin)?;
-        let mut facts: Vec<&Fact> =
-            node.facts.iter().filter(|f| inside(f.phen_start, since, until)).collect();
-        facts.sort_by_key(|f| (f.phen_start, f.index));
-        let total = facts.len();
-        let rows = facts.into_iter().take(limit).map(|fact| history_row(node, fact)).collect();
-        Ok(Page { rows, total })
+        Ok(self.as_of(None).twin(twin)?.history(since, until, limit))
     }
 
     /// A page of a view: the standing facts of the selected twins, by twin, then by time, then as
@@ -136,7 +130,7 @@ fn page(
     (page, None)
 }
 
-fn history_row(node: &Node, fact: &Fact) -> HistoryRow {
+pub(crate) fn history_row(node: &Node, fact: &Fact) -> HistoryRow {
     let value = |(number, lexical): &(u16, Box<str>)| {
         let name = node.attributes.get(usize::from(*number)).cloned().unwrap_or_default();
         (name, lexical.to_string())
@@ -151,7 +145,7 @@ fn history_row(node: &Node, fact: &Fact) -> HistoryRow {
     }
 }
 
-fn inside(at: Timestamp, since: Option<Timestamp>, until: Option<Timestamp>) -> bool {
+pub(crate) fn inside(at: Timestamp, since: Option<Timestamp>, until: Option<Timestamp>) -> bool {
     since.is_none_or(|since| at >= since) && until.is_none_or(|until| at < until)
 }
 
