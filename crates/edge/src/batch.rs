@@ -11,16 +11,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
+use twinpact_model::link::Predicate;
 use twinpact_model::type_model::MAX_MODEL_ATTRIBUTES;
 use twinpact_model::{Iri, ModelRef, Problem, Timestamp, codes};
 
 /// The most observations of one batch.
 pub const MAX_BATCH_OBSERVATIONS: usize = 1_000;
+/// The most changes of links of one batch.
+pub const MAX_BATCH_LINKS: usize = 1_000;
 /// The longest body, in bytes.
 pub const MAX_BATCH_BYTES: usize = 8 << 20;
 
-const BATCH_KEYS: &[&str] = &["source", "model", "observations"];
+const BATCH_KEYS: &[&str] = &["source", "model", "observations", "links"];
 const OBSERVATION_KEYS: &[&str] = &["id", "twin", "time", "values"];
+const LINK_KEYS: &[&str] = &["from", "predicate", "to", "retract"];
 
 /// Observations of one source for one type model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +36,25 @@ pub struct IngestBatch {
     pub model: ModelRef,
     /// The observations, [`MAX_BATCH_OBSERVATIONS`] at most. Those that share an id are a multiset.
     pub observations: Vec<IngestObservation>,
+    /// Changes of links, [`MAX_BATCH_LINKS`] at most; they may name twins that the observations
+    /// make.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<IngestLink>,
+}
+
+/// A link that a batch sets or retracts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IngestLink {
+    /// The part, the dependent, the derived, the contained.
+    pub from: Iri,
+    /// What it is to the other.
+    pub predicate: Predicate,
+    /// The other.
+    pub to: Iri,
+    /// Whether it does not stand any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retract: bool,
 }
 
 /// One observation of a batch.
@@ -65,6 +88,21 @@ pub struct IngestReport {
     pub colliding: u64,
     /// These instants.
     pub collisions: Vec<Collision>,
+    /// What became of its links, when it had any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub links: Option<LinkReport>,
+}
+
+/// What became of the links of a batch: each is counted once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkReport {
+    /// Set or retracted.
+    pub changed: u64,
+    /// It was so already.
+    pub known: u64,
+    /// Not changed; `index` is the place among the links.
+    pub refused: Vec<Refused>,
 }
 
 /// An instant for which several observations of one id were taken.
@@ -102,7 +140,7 @@ impl IngestBatch {
     #[must_use]
     pub fn new(source: Iri, model: ModelRef, observations: Vec<Observation>) -> Self {
         let observations = observations.into_iter().map(IngestObservation::from).collect();
-        IngestBatch { source, model, observations }
+        IngestBatch { source, model, observations, links: Vec::new() }
     }
 
     /// The batch of that body.
@@ -134,6 +172,13 @@ impl IngestBatch {
             return Err(Problem::new(
                 codes::INPUT_TOO_LARGE,
                 format!("the batch has {n} observations; {MAX_BATCH_OBSERVATIONS} are possible"),
+            ));
+        }
+        let n = self.links.len();
+        if n > MAX_BATCH_LINKS {
+            return Err(Problem::new(
+                codes::INPUT_TOO_LARGE,
+                format!("the batch has {n} links; {MAX_BATCH_LINKS} are possible"),
             ));
         }
         self.observations.iter().try_for_each(IngestObservation::check)
@@ -215,8 +260,10 @@ fn unknown_key(body: &[u8]) -> Option<Problem> {
         Some(Problem::new(codes::INPUT_UNKNOWN_KEY, why).hint(hint))
     };
     of(&value, BATCH_KEYS).or_else(|| {
-        let observations = value.get("observations")?.as_array()?;
-        observations.iter().find_map(|observation| of(observation, OBSERVATION_KEYS))
+        let items = |name: &str| value.get(name).and_then(Value::as_array).into_iter().flatten();
+        items("observations")
+            .find_map(|observation| of(observation, OBSERVATION_KEYS))
+            .or_else(|| items("links").find_map(|link| of(link, LINK_KEYS)))
     })
 }
 
@@ -248,6 +295,7 @@ fn values_once<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, St
 mod tests {
     use super::{IngestBatch, IngestReport, MAX_BATCH_BYTES, MAX_BATCH_OBSERVATIONS, Refused};
     use super::{IngestObservation, wire_bytes};
+    use super::{MAX_BATCH_LINKS, Predicate};
     use crate::csv::{MAX_ID_BYTES, Observation};
     use proptest::prelude::*;
     use serde_json::{Value, json};
@@ -322,8 +370,37 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_has_links() {
+        let with = |links: Value| {
+            let mut body = body();
+            body["links"] = links;
+            body
+        };
+        let link = json!({ "from": "urn:a", "predicate": "part-of", "to": "urn:b" });
+        let batch = IngestBatch::parse(with(json!([link])).to_string().as_bytes()).unwrap();
+        assert_eq!((batch.links[0].predicate, batch.links[0].retract), (Predicate::PartOf, false));
+        assert!(!serde_json::to_string(&batch).unwrap().contains("retract"));
+        let check = |key: &str, value: Value, expect: Option<&str>| {
+            let mut link = link.clone();
+            link[key] = value;
+            assert_eq!(code(&with(json!([link]))), expect, "{key}");
+        };
+        check("retract", json!(true), None);
+        check("predicate", json!("https://w3id.org/twinpact/link/located-in"), None);
+        check("predicate", json!("has-part"), Some("input.malformed"));
+        check("to", json!("b"), Some("input.malformed"));
+        check("two", json!("urn:b"), Some("input.unknown_key"));
+        let many = |n: usize| code(&with(Value::from(vec![link.clone(); n])));
+        assert_eq!((many(MAX_BATCH_LINKS), many(MAX_BATCH_LINKS + 1)), (None, large()));
+    }
+
+    fn large() -> Option<&'static str> {
+        Some("input.too_large")
+    }
+
+    #[test]
     fn a_batch_has_bounds() {
-        let large = Some("input.too_large");
+        let large = large();
         let observation = body()["observations"][0].clone();
         let many = |n: usize| {
             let mut body = body();

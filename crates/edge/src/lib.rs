@@ -21,7 +21,7 @@ mod template;
 pub mod toml_file;
 mod when;
 
-pub use batch::{Collision, IngestBatch, IngestObservation, IngestReport, Refused};
+pub use batch::{Collision, IngestBatch, IngestLink, IngestObservation, IngestReport, Refused};
 pub use csv::{Observation, Reading, RefusedRow, Rows};
 pub use group::{Batches, Grouped, Grouper, RefusedKey, group_by_key};
 pub use map::Map;

@@ -2,6 +2,7 @@
 //! three that say whether the node lives. `POST /ingest` and `POST /models` are the only ways in
 //! which the organisation's own data enters.
 
+use crate::owned;
 use crate::port::{Bound, bind};
 use crate::refusal::{PROBLEM_JSON, Refusal};
 use axum::body::{Bytes, to_bytes};
@@ -20,24 +21,22 @@ use tokio::task::JoinHandle;
 use twinpact_edge::batch::{IngestBatch, IngestReport, MAX_BATCH_BYTES};
 use twinpact_edge::model_file;
 use twinpact_model::problem::Problem;
-use twinpact_model::type_model::TypeModel;
 use twinpact_model::{Timestamp, codes};
 use twinpact_node::api::{
-    AgreementLine, ContractLine, DatasetLine, DecisionLine, History, KeyLine, ModelApplied,
-    Negotiate, PartnerLine, Published, Pull, Pulled, ReceiptLine, RotateKey, TwinLine, TwinState,
-    Version,
+    AgreementLine, DatasetLine, DecisionLine, KeyLine, ModelApplied, Negotiate, PartnerLine,
+    Published, Pull, Pulled, ReceiptLine, RotateKey, Version,
 };
 use twinpact_node::ready::{self, Ready};
 use twinpact_node::strangers::{self, Shown as Turned};
-use twinpact_node::{self as node, Node, consumer, prove, read, record};
+use twinpact_node::{self as node, Node, consumer, prove, record};
 use twinpact_proof::digest::sha256;
 
 /// Who the admin door's callers are in the log.
-const LOCAL: &str = "local";
+pub(crate) const LOCAL: &str = "local";
 /// How long a stop waits for requests that are being answered.
 const STOPPING: std::time::Duration = std::time::Duration::from_secs(5);
 /// The default length of a history page.
-const HISTORY_ROWS: usize = 100;
+pub(crate) const HISTORY_ROWS: usize = 100;
 
 /// The most bytes of the HTTP library's own words about a refusal.
 const MAX_WHY_BYTES: usize = 4_096;
@@ -86,26 +85,29 @@ pub const ROUTES: &[Route] = &[
     open(GET, "/livez", |verb| on(verb, livez)),
     open(GET, "/readyz", |verb| on(verb, readyz)),
     open(GET, "/version", |verb| on(verb, version)),
-    guarded(GET, "/models", |verb| on(verb, models)),
+    guarded(GET, "/models", |verb| on(verb, owned::models)),
     guarded(POST, "/models", |verb| on(verb, apply_model)),
     guarded(POST, "/ingest", |verb| on(verb, ingest)),
-    guarded(GET, "/twins", |verb| on(verb, twins)),
-    guarded(GET, "/twins/{id}", |verb| on(verb, twin)),
-    guarded(GET, "/twins/{id}/history", |verb| on(verb, history)),
+    guarded(GET, "/twins", |verb| on(verb, owned::twins)),
+    guarded(GET, "/twins/{id}", |verb| on(verb, owned::twin)),
+    guarded(GET, "/twins/{id}/history", |verb| on(verb, owned::history)),
+    guarded(GET, "/links", |verb| on(verb, owned::links)),
+    guarded(POST, "/links", |verb| on(verb, owned::set_link)),
+    guarded(POST, "/links/retract", |verb| on(verb, owned::retract_link)),
     guarded(GET, "/events/{index}/proof", |verb| on(verb, proof)),
     guarded(GET, "/organisation", |verb| on(verb, organisation)),
     guarded(GET, "/keys", |verb| on(verb, document_keys)),
     guarded(POST, "/keys", |verb| on(verb, rotate_key)),
     guarded(POST, "/ca/reload", |verb| on(verb, reload_ca)),
-    guarded(GET, "/contracts", |verb| on(verb, contracts)),
+    guarded(GET, "/contracts", |verb| on(verb, owned::contracts)),
     guarded(POST, "/contracts", |verb| on(verb, publish)),
-    guarded(GET, "/partners", |verb| on(verb, partners)),
+    guarded(GET, "/partners", |verb| on(verb, owned::partners)),
     guarded(POST, "/partners", |verb| on(verb, add_partner)),
     guarded(POST, "/partners/{did}/remove", |verb| on(verb, remove_partner)),
     guarded(GET, "/catalog", |verb| on(verb, catalog)),
     guarded(POST, "/negotiations", |verb| on(verb, negotiate)),
     guarded(POST, "/pulls", |verb| on(verb, pull)),
-    guarded(GET, "/agreements", |verb| on(verb, agreements)),
+    guarded(GET, "/agreements", |verb| on(verb, owned::agreements)),
     guarded(GET, "/agreements/{id}", |verb| on(verb, agreement)),
     guarded(POST, "/agreements/{id}/revoke", |verb| on(verb, revoke)),
     guarded(GET, "/receipts", |verb| on(verb, receipts)),
@@ -246,10 +248,6 @@ async fn unknown(request: Request) -> Refusal {
     Refusal(Problem::new(codes::ROUTE_UNKNOWN, format!("there is no route {what}")))
 }
 
-async fn models(State(node): State<Node>) -> Result<Json<Vec<TypeModel>>, Refusal> {
-    Ok(Json(read::models(&node)?))
-}
-
 async fn apply_model(State(node): State<Node>, body: Bytes) -> Result<Json<ModelApplied>, Refusal> {
     let text = std::str::from_utf8(&body)
         .map_err(|_| Problem::new(codes::INPUT_MALFORMED, "the model is not UTF-8"))?;
@@ -260,36 +258,6 @@ async fn apply_model(State(node): State<Node>, body: Bytes) -> Result<Json<Model
 async fn ingest(State(node): State<Node>, body: Bytes) -> Result<Json<IngestReport>, Refusal> {
     let batch = IngestBatch::parse(&body)?;
     Ok(Json(record::record(&node, batch, LOCAL).await?))
-}
-
-async fn twins(State(node): State<Node>) -> Result<Json<Vec<TwinLine>>, Refusal> {
-    Ok(Json(read::twins(&node)?))
-}
-
-async fn twin(
-    State(node): State<Node>,
-    Path(id): Path<String>,
-) -> Result<Json<TwinState>, Refusal> {
-    Ok(Json(read::twin(&node, &id)?))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Span {
-    since: Option<String>,
-    until: Option<String>,
-    limit: Option<usize>,
-}
-
-async fn history(
-    State(node): State<Node>,
-    Path(id): Path<String>,
-    Query(span): Query<Span>,
-) -> Result<Json<History>, Refusal> {
-    let time = |text: Option<String>| text.map(|t| Timestamp::parse(&t)).transpose();
-    let (since, until) = (time(span.since)?, time(span.until)?);
-    let limit = span.limit.unwrap_or(HISTORY_ROWS);
-    Ok(Json(read::history(&node, &id, since, until, limit)?))
 }
 
 #[derive(Deserialize)]
@@ -335,16 +303,8 @@ async fn publish(State(node): State<Node>, body: Bytes) -> Result<Json<Published
     Ok(Json(node::contracts::publish(&node, text.to_owned()).await?))
 }
 
-async fn contracts(State(node): State<Node>) -> Result<Json<Vec<ContractLine>>, Refusal> {
-    Ok(Json(node::contracts::list(&node)?))
-}
-
 async fn add_partner(State(node): State<Node>, body: Bytes) -> Result<Json<PartnerLine>, Refusal> {
     Ok(Json(node::partners::add(&node, &body).await?))
-}
-
-async fn partners(State(node): State<Node>) -> Result<Json<Vec<PartnerLine>>, Refusal> {
-    Ok(Json(node::partners::list(&node)?))
 }
 
 async fn remove_partner(
@@ -377,10 +337,6 @@ async fn negotiate(State(node): State<Node>, body: Bytes) -> Result<Json<Agreeme
 async fn pull(State(node): State<Node>, body: Bytes) -> Result<Json<Pulled>, Refusal> {
     let asked: Pull = read_json(&body)?;
     Ok(Json(consumer::pull(&node, &asked).await?))
-}
-
-async fn agreements(State(node): State<Node>) -> Result<Json<Vec<AgreementLine>>, Refusal> {
-    Ok(Json(node::agreements::list(&node)?))
 }
 
 async fn agreement(
@@ -467,7 +423,7 @@ async fn set_clock(State(node): State<Node>, body: Bytes) -> Result<Json<Value>,
     Ok(clock(State(node)).await)
 }
 
-fn read_json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+pub(crate) fn read_json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(body)
         .map_err(|e| Problem::new(codes::INPUT_MALFORMED, format!("the body cannot be read: {e}")))
 }

@@ -11,6 +11,7 @@ pub mod admin;
 pub mod client;
 pub mod federation;
 pub mod outgoing;
+mod owned;
 mod paced;
 pub mod places;
 pub mod port;

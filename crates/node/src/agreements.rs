@@ -1,6 +1,7 @@
 //! Agreements: what was concluded, in which ledger deliveries under it stand, and whether it holds.
 
 use crate::api::AgreementLine;
+use crate::as_of::{begun, known};
 use crate::bargain;
 use crate::fold::Fold;
 use crate::open::Node;
@@ -113,6 +114,15 @@ impl Agreements {
     #[must_use]
     pub fn is_known(&self, id: &Digest, at_id: &str) -> bool {
         self.by_id.values().any(|a| a.id == *id || a.wire.id == at_id)
+    }
+
+    /// Those that were concluded by a time, as they stood then.
+    fn by(&self, time: Timestamp) -> impl Iterator<Item = Agreement> {
+        let concluded = self.by_id.values().filter(move |a| a.concluded <= time);
+        concluded.cloned().map(move |agreement| match agreement.state {
+            State::Revoked { at } if at > time => Agreement { state: State::Active, ..agreement },
+            _ => agreement,
+        })
     }
 
     /// All agreements.
@@ -268,23 +278,37 @@ pub(crate) fn all_ended(fold: &Fold, peer: &str, reason: &str) -> Vec<NewEntry> 
 /// # Errors
 /// `agreement.unknown`.
 pub fn show(node: &Node, name: &str) -> Result<AgreementLine, Problem> {
-    node.partition.read(|fold, _| fold.agreements.get(name).and_then(|a| line(fold, a)))?
+    node.partition.read(|fold, _| fold.agreements.get(name).and_then(|a| line(fold, a, None)))?
 }
 
-/// All agreements.
+/// All agreements, as they were known at a time or are known now.
 ///
 /// # Errors
-/// `store.stopped`.
-pub fn list(node: &Node) -> Result<Vec<AgreementLine>, Problem> {
-    node.partition.read(|fold, _| fold.agreements.iter().map(|a| line(fold, a)).collect())?
+/// `asof.early`, `store.stopped`.
+pub fn list(node: &Node, as_of: Option<Timestamp>) -> Result<Vec<AgreementLine>, Problem> {
+    node.partition.read(|fold, _| {
+        begun(fold, as_of)?;
+        match as_of {
+            Some(time) => fold.agreements.by(time).map(|a| line(fold, &a, as_of)).collect(),
+            None => fold.agreements.iter().map(|a| line(fold, a, None)).collect(),
+        }
+    })?
 }
 
-fn line(fold: &Fold, agreement: &Agreement) -> Result<AgreementLine, Problem> {
+fn line(
+    fold: &Fold,
+    agreement: &Agreement,
+    as_of: Option<Timestamp>,
+) -> Result<AgreementLine, Problem> {
     let policy = identity(&agreement.wire)?.1;
     // One that only the provider has signed, or of which we have the provider's message alone, is
     // its word and no more.
-    let both = fold.countersignatures.agreement(&to_hex(&agreement.id));
-    let level = if both.is_some() { Level::Countersigned } else { Level::Signed };
+    let both = fold.countersignatures.agreed(&to_hex(&agreement.id));
+    let level = if both.is_some_and(|recorded| known(recorded, as_of)) {
+        Level::Countersigned
+    } else {
+        Level::Signed
+    };
     Ok(AgreementLine {
         id: to_hex(&agreement.id),
         at_id: agreement.wire.id.clone(),

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use twinpact_model::Timestamp;
+use twinpact_model::link::Predicate;
 use twinpact_model::type_model::ModelRef;
 use twinpact_model::view::Cursor;
+use twinpact_model::{Iri, Timestamp};
 
 /// The answer to `POST /models`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +34,9 @@ pub struct TwinLine {
 pub struct TwinState {
     /// Its IRI.
     pub id: String,
+    /// As it was known at that time; absent when this is the present.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<Timestamp>,
     /// Its model.
     pub model: ModelRef,
     /// When we learned of it.
@@ -73,6 +77,9 @@ pub struct FactValue {
 pub struct History {
     /// The twin.
     pub twin: String,
+    /// As it was known at that time; absent when this is the present.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<Timestamp>,
     /// How many facts there are in the asked span.
     pub total: usize,
     /// The first of them.
@@ -96,6 +103,49 @@ pub struct HistoryLine {
     /// The event that it corrects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub corrects: Option<u64>,
+}
+
+/// `POST /links` and `POST /links/retract`: what is linked to what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkAsked {
+    /// The part, the dependent, the derived, the contained.
+    pub from: Iri,
+    /// What it is to the other: the name or the IRI of a predicate.
+    pub predicate: String,
+    /// The other.
+    pub to: Iri,
+}
+
+/// The answer to both.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkChanged {
+    /// Whether anything has changed; `false` when it was so already.
+    pub changed: bool,
+}
+
+/// Links, as they were known at a time or are known now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkList {
+    /// How many there are.
+    pub total: usize,
+    /// The first of them: of one twin those that lead from it, then those that lead to it.
+    pub links: Vec<LinkLine>,
+}
+
+/// A link in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkLine {
+    /// The part, the dependent, the derived, the contained.
+    pub from: String,
+    /// What it is to the other.
+    pub predicate: Predicate,
+    /// The other.
+    pub to: String,
+    /// When we learned it.
+    pub recorded: Timestamp,
+    /// The index of the event: `twinpact proof export EVENT` proves it.
+    pub event: u64,
 }
 
 /// What the node is: `GET /version`.

@@ -1,6 +1,7 @@
 //! Contracts that were published, and what of them a partner finds in the catalogue.
 
 use crate::api::{ContractLine, Published};
+use crate::as_of::{begun, known};
 use crate::negotiate::whole_catalogue;
 use crate::open::Node;
 use crate::partition::NewEntry;
@@ -9,9 +10,9 @@ use std::collections::BTreeMap;
 use twinpact_contract::{Contract, Severity, text};
 use twinpact_dsp::MAX_CATALOG_BYTES;
 use twinpact_dsp::catalog::{DatasetOffer, MAX_PAGE};
-use twinpact_model::codes;
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
+use twinpact_model::{Timestamp, codes};
 use twinpact_proof::to_hex;
 
 /// The most contracts that are published: the catalogue is sent as one page, and is never cut.
@@ -25,6 +26,8 @@ pub const FORMAT: &str = "HttpData-PULL";
 #[derive(Debug, Clone, Default)]
 pub struct Contracts {
     by_view: BTreeMap<String, Contract>,
+    /// When each was published.
+    published: BTreeMap<String, Timestamp>,
 }
 
 impl Contracts {
@@ -40,8 +43,16 @@ impl Contracts {
             .get("document")
             .and_then(|text| Contract::parse(text.as_bytes()).ok())
             .ok_or_else(|| Problem::new(codes::INTERNAL, "a logged contract cannot be read"))?;
+        self.published.insert(contract.view_id(), entry.when.recorded);
         self.by_view.insert(contract.view_id(), contract);
         Ok(())
+    }
+
+    /// Those that were published by a time.
+    fn by(&self, as_of: Option<Timestamp>) -> impl Iterator<Item = &Contract> {
+        let recorded = |view: &String| self.published.get(view).copied().unwrap_or_default();
+        let known = move |(view, _): &(&String, &Contract)| known(recorded(view), as_of);
+        self.by_view.iter().filter(known).map(|(_, contract)| contract)
     }
 
     /// The contract of that view.
@@ -133,12 +144,15 @@ pub async fn publish(node: &Node, document: String) -> Result<Published, Problem
     Ok(Published { view, digest: to_hex(&digest), new })
 }
 
-/// All contracts, for their owner.
+/// All contracts, for their owner, as they were known at a time or are known now.
 ///
 /// # Errors
-/// `store.stopped`.
-pub fn list(node: &Node) -> Result<Vec<ContractLine>, Problem> {
-    node.partition.read(|fold, _| fold.contracts.iter().map(line).collect())
+/// `asof.early`, `store.stopped`.
+pub fn list(node: &Node, as_of: Option<Timestamp>) -> Result<Vec<ContractLine>, Problem> {
+    node.partition.read(|fold, _| {
+        begun(fold, as_of)?;
+        Ok(fold.contracts.by(as_of).map(line).collect())
+    })?
 }
 
 fn line(contract: &Contract) -> ContractLine {

@@ -4,9 +4,9 @@
 use crate::partition::NewEntry;
 use crate::processes::local;
 use std::collections::BTreeMap;
-use twinpact_model::codes;
 use twinpact_model::entry::{Attribute, Entry, Kind};
 use twinpact_model::problem::Problem;
+use twinpact_model::{Timestamp, codes};
 use twinpact_proof::dsse::Signature;
 use twinpact_proof::{Envelope, Json, text64};
 
@@ -15,6 +15,8 @@ use twinpact_proof::{Envelope, Json, text64};
 #[derive(Debug, Clone, Default)]
 pub struct Countersignatures {
     agreements: BTreeMap<String, Envelope>,
+    /// When each of them was recorded first.
+    agreed: BTreeMap<String, Timestamp>,
     receipts: BTreeMap<(String, u64), Signature>,
     /// The consumer's record that lists the keys which signed, by agreement: it outlives the pin.
     records: BTreeMap<String, Envelope>,
@@ -25,6 +27,11 @@ impl Countersignatures {
     #[must_use]
     pub fn agreement(&self, agreement: &str) -> Option<&Envelope> {
         self.agreements.get(agreement)
+    }
+
+    /// Since when there is one.
+    pub(crate) fn agreed(&self, agreement: &str) -> Option<Timestamp> {
+        self.agreed.get(agreement).copied()
     }
 
     /// The partner's signature on the receipt of the delivery at that index of our ledger.
@@ -59,6 +66,7 @@ impl Countersignatures {
             self.records.insert(agreement.clone(), read(record)?);
         }
         if let Some(document) = entry.get("document") {
+            self.agreed.entry(agreement.clone()).or_insert(entry.when.recorded);
             self.agreements.insert(agreement, read(document)?);
             return Some(());
         }

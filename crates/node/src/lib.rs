@@ -7,6 +7,7 @@
 pub mod agreements;
 pub mod answer;
 pub mod api;
+mod as_of;
 pub mod ask;
 pub mod assertion;
 mod bargain;
@@ -25,6 +26,7 @@ pub mod egress;
 pub mod fold;
 pub mod ids;
 pub mod keys;
+pub mod links;
 pub mod negotiate;
 pub mod open;
 pub mod organisation;

@@ -1,6 +1,7 @@
 //! Partners: organisations whose signed record was pinned.
 
 use crate::api::PartnerLine;
+use crate::as_of::begun;
 use crate::fold::Fold;
 use crate::open::Node;
 use crate::partition::NewEntry;
@@ -10,7 +11,7 @@ use twinpact_identity::partners::{Partner as TlsPartner, PartnerSet};
 use twinpact_identity::spiffe::TrustDomain;
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
-use twinpact_model::{Did, codes};
+use twinpact_model::{Did, Timestamp, codes};
 use twinpact_proof::trust::{Pinned, Refused};
 use twinpact_proof::{Envelope, Json, Record, Trust, to_hex};
 
@@ -28,6 +29,8 @@ pub struct Partner {
 pub struct PinnedPartners {
     by_did: BTreeMap<String, Partner>,
     trust: Trust,
+    /// Every pin and removal, with when it was recorded.
+    past: Vec<(Timestamp, String, Option<PartnerLine>)>,
 }
 
 impl PinnedPartners {
@@ -40,7 +43,9 @@ impl PinnedPartners {
         match entry.who.kind {
             Kind::PartnerPinned => {}
             Kind::PartnerRemoved => {
-                self.take_out(entry.get("organisation").ok_or_else(bad)?);
+                let did = entry.get("organisation").ok_or_else(bad)?;
+                self.take_out(did);
+                self.past.push((entry.when.recorded, did.to_owned(), None));
                 return Ok(());
             }
             _ => return Ok(()),
@@ -52,8 +57,22 @@ impl PinnedPartners {
             .ok_or_else(bad)?;
         let record = Record::from_envelope(&envelope).map_err(|_| bad())?;
         self.trust.add(&envelope).map_err(|_| bad())?;
-        self.by_did.insert(record.did.clone(), Partner { record, envelope });
+        let partner = Partner { record, envelope };
+        let did = partner.record.did.clone();
+        self.past.push((entry.when.recorded, did.clone(), Some(line(&partner))));
+        self.by_did.insert(did, partner);
         Ok(())
+    }
+
+    /// Those that were partners at a time, as they were known then.
+    fn by(&self, time: Timestamp) -> Vec<PartnerLine> {
+        let mut then: BTreeMap<&str, &Option<PartnerLine>> = BTreeMap::new();
+        for (recorded, did, line) in &self.past {
+            if *recorded <= time {
+                then.insert(did, line);
+            }
+        }
+        then.into_values().flatten().cloned().collect()
     }
 
     /// Whoever pins it again decides anew whether to believe its record, as for the first time.
@@ -165,12 +184,18 @@ pub(crate) fn let_in(node: &Node) -> Result<(), Problem> {
     node.partition.read(|fold, _| fold.partners.tls().map(|set| node.tls_partners.replace(set)))?
 }
 
-/// All partners.
+/// All partners, as they were known at a time or are known now.
 ///
 /// # Errors
-/// `store.stopped`.
-pub fn list(node: &Node) -> Result<Vec<PartnerLine>, Problem> {
-    node.partition.read(|fold, _| fold.partners.iter().map(line).collect())
+/// `asof.early`, `store.stopped`.
+pub fn list(node: &Node, as_of: Option<Timestamp>) -> Result<Vec<PartnerLine>, Problem> {
+    node.partition.read(|fold, _| {
+        begun(fold, as_of)?;
+        Ok(match as_of {
+            Some(time) => fold.partners.by(time),
+            None => fold.partners.iter().map(line).collect(),
+        })
+    })?
 }
 
 /// A partner in a list.

@@ -3,6 +3,7 @@
 //! Read this first. Each function is a list of calls; what they do stands where they lead.
 
 use crate::api::ModelApplied;
+use crate::links;
 use crate::open::Node;
 use crate::partition::NewEntry;
 use twinpact_edge::batch::{Collision, IngestBatch, IngestReport, Refused};
@@ -19,6 +20,7 @@ pub async fn record(node: &Node, batch: IngestBatch, actor: &str) -> Result<Inge
     batch.check()?;
     let observations = observations(&batch);
     let meetings = Meetings::of(&observations);
+    let changes = links::changes(&batch.links);
     let actor = actor.to_owned();
     let outcome = node
         .partition
@@ -26,11 +28,14 @@ pub async fn record(node: &Node, batch: IngestBatch, actor: &str) -> Result<Inge
             let source =
                 Source { source: batch.source.as_str(), model: &batch.model, actor: &actor };
             let outcome = turn.fold().twins.observe(&source, &observations)?;
-            turn.log(events(&outcome.events))?;
-            Ok((outcome, observations))
+            let (linking, linked) = turn.fold().twins.link(&changes, &outcome.events, &actor);
+            turn.log(events(&[outcome.events.as_slice(), &linking].concat()))?;
+            Ok((outcome, observations, linked))
         })
         .await?;
-    Ok(report(&outcome.0, &outcome.1, &meetings))
+    let (outcome, observations, linked) = outcome;
+    let links = (!linked.is_empty()).then(|| links::report(linked));
+    Ok(IngestReport { links, ..report(&outcome, &observations, &meetings) })
 }
 
 /// Puts a version of a type model.
@@ -90,6 +95,7 @@ fn report(outcome: &Outcome, observations: &[Observation], meetings: &Meetings) 
         refused: refused.collect(),
         colliding: collisions.len() as u64,
         collisions,
+        links: None,
     }
 }
 

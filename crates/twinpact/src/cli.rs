@@ -28,6 +28,9 @@ pub(crate) enum Command {
     /// Your twins.
     #[command(subcommand)]
     Twin(Twin),
+    /// Links between your twins: part-of, depends-on, derived-from, located-in.
+    #[command(subcommand)]
+    Link(Link),
     /// Contracts: what you share, with whom, for what.
     #[command(subcommand)]
     Contract(Contract),
@@ -104,6 +107,43 @@ impl Dir {
     }
 }
 
+/// A moment of the past.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AsOf {
+    /// As it was known at this time (what had been recorded by then), RFC 3339 with offset.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) as_of: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LinkEnds {
+    #[command(flatten)]
+    pub(crate) dir: Dir,
+    /// The twin that the link is about: the part, the dependent, the derived, the contained.
+    pub(crate) from: String,
+    /// What it is to the other: part-of, depends-on, derived-from or located-in.
+    pub(crate) predicate: String,
+    /// The other twin.
+    pub(crate) to: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Link {
+    /// Say that a twin is part of another, depends on it, is derived from it or located in it.
+    Set(LinkEnds),
+    /// Say that a link does not stand any more.
+    Retract(LinkEnds),
+    /// List the links of a twin in both directions, or all.
+    List {
+        #[command(flatten)]
+        dir: Dir,
+        /// The twin's IRI.
+        twin: Option<String>,
+        #[command(flatten)]
+        as_of: AsOf,
+    },
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Key {
     /// List every key that your record has, past ones included.
@@ -172,6 +212,8 @@ pub(crate) enum Model {
     List {
         #[command(flatten)]
         dir: Dir,
+        #[command(flatten)]
+        as_of: AsOf,
     },
 }
 
@@ -218,6 +260,8 @@ pub(crate) enum Twin {
     List {
         #[command(flatten)]
         dir: Dir,
+        #[command(flatten)]
+        as_of: AsOf,
     },
     /// Show both heads of every attribute: what is true now, and what was learned last.
     Show {
@@ -225,6 +269,17 @@ pub(crate) enum Twin {
         dir: Dir,
         /// The twin's IRI.
         twin: String,
+        #[command(flatten)]
+        as_of: AsOf,
+    },
+    /// Show a twin as it was known at a time: corrections count from when they were recorded.
+    AsOf {
+        #[command(flatten)]
+        dir: Dir,
+        /// The twin's IRI.
+        twin: String,
+        /// RFC 3339 with offset.
+        time: String,
     },
     /// Show what was recorded about a twin, by the time at which it was true.
     History {
@@ -241,6 +296,8 @@ pub(crate) enum Twin {
         /// At most so many facts.
         #[arg(long, default_value_t = 20)]
         limit: usize,
+        #[command(flatten)]
+        as_of: AsOf,
     },
 }
 
@@ -332,6 +389,8 @@ pub(crate) enum Contract {
     Show {
         #[command(flatten)]
         dir: Dir,
+        #[command(flatten)]
+        as_of: AsOf,
     },
 }
 
@@ -384,6 +443,8 @@ pub(crate) enum Partner {
     List {
         #[command(flatten)]
         dir: Dir,
+        #[command(flatten)]
+        as_of: AsOf,
     },
     /// Remove a partner: its connections are closed and its agreements end.
     Remove {
@@ -426,6 +487,8 @@ pub(crate) enum Agreement {
     List {
         #[command(flatten)]
         dir: Dir,
+        #[command(flatten)]
+        as_of: AsOf,
     },
     /// Show an agreement.
     Show {

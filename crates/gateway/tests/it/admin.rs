@@ -216,9 +216,50 @@ fn batch() -> Value {
     })
 }
 
+#[tokio::test]
+async fn a_batch_makes_twins_and_links_them() {
+    let office = Office::open().await;
+    assert_eq!(office.ask("POST", "/models", MODEL.as_bytes()).await.status, 200);
+    let mut body = batch();
+    let mut other = body["observations"][0].clone();
+    other["twin"] = json!("urn:pump:2");
+    other["id"] = json!("2");
+    body["observations"].as_array_mut().unwrap().push(other);
+    let link = |from: &str, to: &str| json!({ "from": from, "predicate": "part-of", "to": to });
+    body["links"] = json!([
+        link("urn:pump:1", "urn:pump:2"),
+        link("urn:pump:2", "urn:pump:1"),
+        link("urn:pump:1", "urn:pump:3"),
+    ]);
+    let send = async |body: &Value| -> Value {
+        let answer = office.ask("POST", "/ingest", body.to_string().as_bytes()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        serde_json::from_slice(&answer.body).unwrap()
+    };
+    let report = send(&body).await;
+    assert_eq!((&report["new"], &report["links"]["changed"]), (&json!(2), &json!(1)));
+    let refused = |n: usize| {
+        let refused = &report["links"]["refused"][n];
+        (refused["index"].as_u64().unwrap(), refused["code"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(refused(0), (1, "link.cycle".to_owned()));
+    assert_eq!(refused(1), (2, "twin.unknown".to_owned()));
+    let again = send(&body).await;
+    assert_eq!((&again["duplicate"], &again["links"]["known"]), (&json!(2), &json!(1)));
+    body["links"] = json!([{ "from": "urn:pump:1", "predicate": "part-of", "to": "urn:pump:2",
+        "retract": true }]);
+    assert_eq!(send(&body).await["links"]["changed"], json!(1));
+    assert_eq!(office.get("/links").await["total"], json!(0));
+    office.close().await;
+}
+
 /// `inner` inside that many arrays.
 fn deep(levels: usize, inner: &str) -> String {
     format!("{}{inner}{}", "[".repeat(levels), "]".repeat(levels))
+}
+
+fn link(predicate: &str, more: &str) -> Vec<u8> {
+    format!(r#"{{"from":"urn:pump:1","predicate":"{predicate}","to":"urn:pump:2"{more}}}"#).into()
 }
 
 /// What each door for input says to input that it cannot take.
@@ -236,6 +277,10 @@ fn bad_bodies() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("/ingest", twice.into(), "input.malformed"),
         ("/ingest", value_twice.into(), "input.malformed"),
         ("/ingest", key.into(), "input.unknown_key"),
+        ("/links", link("has-part", ""), "link.predicate"),
+        ("/links", link("part-of", r#","x":1"#), "input.malformed"),
+        ("/links", link("part-of", ""), "twin.unknown"),
+        ("/links/retract", link("part-of", ""), "twin.unknown"),
         ("/ingest", nested.into(), "input.malformed"),
         ("/ingest", cut.into(), "input.malformed"),
         ("/ingest", format!("{good}{good}").into(), "input.malformed"),
@@ -248,7 +293,8 @@ fn bad_bodies() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("/negotiations", deep(100_000, "").into(), "input.malformed"),
         ("/agreements/x/revoke", br#"{"reason":"a","reason":"b"}"#.to_vec(), "input.malformed"),
     ];
-    for path in ["/ingest", "/negotiations", "/pulls", "/clock", "/agreements/x/revoke"] {
+    let paths = ["/ingest", "/negotiations", "/pulls", "/clock", "/agreements/x/revoke"];
+    for path in paths.into_iter().chain(["/links", "/links/retract"]) {
         for body in [&b""[..], b"\0", b"[]", b"null", b"{", b"\xef\xbb\xbf{}"] {
             cases.push((path, body.to_vec(), "input.malformed"));
         }
@@ -313,6 +359,18 @@ async fn bad_paths_and_queries_are_refused_in_words() {
         ("/twins/x/history?limt=1", "input.malformed"),
         ("/twins/x/history?since=yesterday", "input.time"),
         ("/twins/x/history?until=", "input.time"),
+        ("/twins?as-of=yesterday", "input.time"),
+        ("/twins?as-of=2001-01-01T00:00:00Z", "asof.early"),
+        ("/twins?as_of=2001-01-01T00:00:00Z", "input.malformed"),
+        ("/twins/x?as-of=2001-01-01T00:00:00Z", "asof.early"),
+        ("/twins/x/history?as-of=2001-01-01T00:00:00Z", "asof.early"),
+        ("/models?as-of=2001-01-01T00:00:00Z", "asof.early"),
+        ("/contracts?as-of=2001-01-01T00:00:00Z", "asof.early"),
+        ("/partners?as-of=2001-01-01T00:00:00Z", "asof.early"),
+        ("/agreements?as-of=2001-01-01T00:00:00Z", "asof.early"),
+        ("/links?as-of=2001-01-01T00:00:00Z", "asof.early"),
+        ("/links?twin=urn:x:nothing", "twin.unknown"),
+        ("/links?from=urn:x:nothing", "input.malformed"),
         ("/events/first/proof", "input.malformed"),
         ("/events/-1/proof", "input.malformed"),
         ("/events/18446744073709551616/proof", "input.malformed"),

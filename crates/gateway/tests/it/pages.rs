@@ -241,9 +241,8 @@ async fn every_row_comes_once_and_in_order() {
     assert_eq!(pulled.bytes, bytes as u64);
     // As many as the histories have inside the hours.
     let history = |twin: &str| {
-        twinpact_node::read::history(&world.provider.parts.node, twin, None, None, 10_000)
-            .unwrap()
-            .total
+        use twinpact_node::read::{self, Span};
+        read::history(&world.provider.parts.node, twin, Span::default()).unwrap().total
     };
     let recorded: usize =
         ["a", "b", "c"].map(|t| history(&format!("urn:turbine:{t}"))).iter().sum();

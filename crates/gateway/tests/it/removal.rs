@@ -103,7 +103,7 @@ async fn a_removed_partner_is_out_and_can_come_back() {
     assert_eq!(unknown.code, codes::PARTNER_UNKNOWN);
     // What was ended stays ended when it comes back; a new agreement works.
     pin(pair.operator(), pair.maker()).await;
-    assert_eq!(partners::list(pair.operator()).unwrap().len(), 1);
+    assert_eq!(partners::list(pair.operator(), None).unwrap().len(), 1);
     let over = pair.pull(&agreement).await.unwrap_err();
     assert_eq!(over.code, codes::POLICY_REVOKED, "{over}");
     let new = pair.agreed().await;
@@ -122,7 +122,7 @@ async fn a_removal_survives_a_restart() {
     pair.maker.stop().await;
     let maker = crate::pair::start(&path).await;
     let node = &maker.parts.node;
-    assert!(partners::list(node).unwrap().is_empty());
+    assert!(partners::list(node, None).unwrap().is_empty());
     assert_eq!(node.tls_partners.snapshot().iter().count(), 0);
     let gone = consumer::catalog(node, OPERATOR).await.unwrap_err();
     assert_eq!(gone.code, codes::PARTNER_UNKNOWN);

@@ -52,8 +52,8 @@ fn batch(id: u32) -> IngestBatch {
 
 /// All values with their times.
 fn said(node: &Node) -> String {
-    let twins = read::twins(node).unwrap();
-    let history = |id: &str| read::history(node, id, None, None, 100).unwrap();
+    let twins = read::twins(node, None).unwrap();
+    let history = |id: &str| read::history(node, id, read::Span::default()).unwrap();
     let histories: Vec<_> = twins.iter().map(|twin| history(&twin.id)).collect();
     serde_json::to_string(&(twins, histories)).unwrap()
 }

@@ -26,7 +26,7 @@ async fn partners_that_are_pinned_at_once_are_all_let_in() {
         adding.spawn(async move { partners::add(&node, record.as_bytes()).await.unwrap() });
     }
     assert_eq!(adding.join_all().await.len(), AT_ONCE);
-    assert_eq!(partners::list(&parts.node).unwrap().len(), AT_ONCE);
+    assert_eq!(partners::list(&parts.node, None).unwrap().len(), AT_ONCE);
     assert_eq!(parts.node.tls_partners.snapshot().iter().count(), AT_ONCE);
     parts.stop();
 }

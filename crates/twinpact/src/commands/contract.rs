@@ -29,9 +29,10 @@ pub(crate) async fn run(command: Verb, out: Output) -> Result<ExitCode, Problem>
             });
             out.next("twinpact partner add RECORD.json");
         }
-        Verb::Show { dir } => {
+        Verb::Show { dir, as_of } => {
+            let path = as_of.of("/contracts")?;
             let session = Session::open(&dir.dir).await?;
-            let contracts = session.client.get("/contracts").await;
+            let contracts = session.client.get(&path).await;
             session.close().await;
             let contracts: Vec<ContractLine> = contracts?;
             out.result(&contracts, |contracts| {

@@ -1,5 +1,6 @@
 //! One module a noun; each command is a function from its arguments to an exit code.
 
+mod as_of;
 mod contract;
 mod contract_new;
 mod exchange;
@@ -7,6 +8,7 @@ mod explain;
 mod ingest;
 mod init;
 mod key;
+mod link;
 mod mend;
 mod model;
 mod model_guess;
@@ -33,6 +35,7 @@ pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Prob
         Command::Model(command) => model::run(command, *out).await,
         Command::Ingest(arguments) => ingest::ingest(&arguments, *out).await,
         Command::Twin(command) => twin::run(command, *out).await,
+        Command::Link(command) => link::run(command, *out).await,
         Command::Contract(command) => contract::run(command, *out).await,
         Command::Partner(command) => partner::run(command, *out).await,
         Command::Catalog { dir, partner } => exchange::catalog(&dir, &partner, *out).await,

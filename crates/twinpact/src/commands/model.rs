@@ -24,9 +24,10 @@ pub(crate) async fn run(command: Model, out: Output) -> Result<ExitCode, Problem
             });
             out.next("twinpact ingest FILE.csv --map MAP.toml");
         }
-        Model::List { dir } => {
+        Model::List { dir, as_of } => {
+            let path = as_of.of("/models")?;
             let session = Session::open(&dir.dir).await?;
-            let models = session.client.get("/models").await;
+            let models = session.client.get(&path).await;
             session.close().await;
             let models: Vec<TypeModel> = models?;
             out.result(&models, |models| text(models));

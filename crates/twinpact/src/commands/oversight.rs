@@ -15,8 +15,8 @@ use twinpact_node::api::{AgreementLine, DecisionLine};
 
 pub(crate) async fn agreement(command: Agreement, out: Output) -> Result<ExitCode, Problem> {
     match command {
-        Agreement::List { dir } => {
-            let agreements: Vec<AgreementLine> = get(&dir, "/agreements").await?;
+        Agreement::List { dir, as_of } => {
+            let agreements: Vec<AgreementLine> = get(&dir, &as_of.of("/agreements")?).await?;
             out.result(&agreements, |agreements| {
                 agreements.iter().map(agreement_text).collect::<Vec<_>>().join("\n")
             });

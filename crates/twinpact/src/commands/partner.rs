@@ -27,9 +27,10 @@ pub(crate) async fn run(command: Partner, out: Output) -> Result<ExitCode, Probl
             );
             out.next(&format!("twinpact catalog {}", added.organisation));
         }
-        Partner::List { dir } => {
+        Partner::List { dir, as_of } => {
+            let path = as_of.of("/partners")?;
             let session = Session::open(&dir.dir).await?;
-            let partners = session.client.get("/partners").await;
+            let partners = session.client.get(&path).await;
             session.close().await;
             let partners: Vec<PartnerLine> = partners?;
             out.result(&partners, |partners| {

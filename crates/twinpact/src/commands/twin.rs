@@ -1,6 +1,6 @@
-//! `twin list|show|history`.
+//! `twin list|show|as-of|history`.
 
-use crate::cli::Twin;
+use crate::cli::{AsOf, Twin};
 use crate::output::{Output, count, table};
 use crate::session::Session;
 use serde::de::DeserializeOwned;
@@ -14,17 +14,16 @@ use twinpact_node::api::{History, TwinLine, TwinState};
 
 pub(crate) async fn run(command: Twin, out: Output) -> Result<ExitCode, Problem> {
     match command {
-        Twin::List { dir } => {
-            let twins: Vec<TwinLine> = get(&dir.dir, "/twins").await?;
+        Twin::List { dir, as_of } => {
+            let twins: Vec<TwinLine> = get(&dir.dir, &as_of.of("/twins")?).await?;
             out.result(&twins, |twins| list(twins));
             out.next("twinpact twin show TWIN");
         }
-        Twin::Show { dir, twin } => {
-            let state: TwinState = get(&dir.dir, &format!("/twins/{}", segment(&twin))).await?;
-            out.result(&state, show);
-            out.next(&format!("twinpact twin history {twin}"));
+        Twin::Show { dir, twin, as_of } => present(&dir.dir, &twin, &as_of, out).await?,
+        Twin::AsOf { dir, twin, time } => {
+            present(&dir.dir, &twin, &AsOf { as_of: Some(time) }, out).await?;
         }
-        Twin::History { dir, twin, since, until, limit } => {
+        Twin::History { dir, twin, since, until, limit, as_of } => {
             let mut path = format!("/twins/{}/history?limit={limit}", segment(&twin));
             for (name, time) in [("since", since), ("until", until)] {
                 if let Some(time) = time {
@@ -32,7 +31,7 @@ pub(crate) async fn run(command: Twin, out: Output) -> Result<ExitCode, Problem>
                     let _ = write!(path, "&{name}={}", segment(&time.to_string()));
                 }
             }
-            let history: History = get(&dir.dir, &path).await?;
+            let history: History = get(&dir.dir, &as_of.and(&path, '&')?).await?;
             out.result(&history, text);
             if let Some(row) = history.rows.last() {
                 out.next(&format!("twinpact proof export {} --out fact.twinproof", row.event));
@@ -40,6 +39,14 @@ pub(crate) async fn run(command: Twin, out: Output) -> Result<ExitCode, Problem>
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn present(dir: &Path, twin: &str, as_of: &AsOf, out: Output) -> Result<(), Problem> {
+    let path = as_of.of(&format!("/twins/{}", segment(twin)))?;
+    let state: TwinState = get(dir, &path).await?;
+    out.result(&state, show);
+    out.next(&format!("twinpact twin history {twin}"));
+    Ok(())
 }
 
 async fn get<T: DeserializeOwned>(dir: &Path, path: &str) -> Result<T, Problem> {
@@ -77,8 +84,9 @@ fn show(state: &TwinState) -> String {
         ]);
     }
     let head = ["attribute", "now", "unit", "since", "event", "learned last"];
+    let then = state.as_of.map_or(String::new(), |time| format!("as it was known at {time}: "));
     format!(
-        "{} is a {}, known since {}, {} facts\n{}",
+        "{then}{} is a {}, known since {}, {} facts\n{}",
         state.id,
         state.model,
         state.created,

@@ -1,12 +1,7 @@
 //! The path of step one, and what bad input gets.
 
-use crate::world::World;
+use crate::world::{ROWS, World};
 use serde_json::Value;
-
-const ROWS: &str = "name,time,power,note\n\
-    a,2015-05-01T00:00:00Z,1.50,x\n\
-    a,2015-05-01T00:10:00Z,2,y\n\
-    b,2015-05-01T00:00:00Z,much,z\n";
 
 #[test]
 fn the_demo_runs_as_it_says() {

@@ -7,4 +7,5 @@ mod contract_new;
 mod federation;
 mod guess;
 mod mend;
+mod twins;
 mod world;

@@ -26,6 +26,12 @@ power = "power"
 note = "note"
 "#;
 
+/// Two rows that are taken and one that is not.
+pub(crate) const ROWS: &str = "name,time,power,note\n\
+    a,2015-05-01T00:00:00Z,1.50,x\n\
+    a,2015-05-01T00:10:00Z,2,y\n\
+    b,2015-05-01T00:00:00Z,much,z\n";
+
 pub(crate) struct World {
     place: tempfile::TempDir,
 }
