@@ -340,7 +340,12 @@ fn no_columns(missing: &[&str], header: &[String]) -> Problem {
     };
     let columns: Vec<String> =
         header.iter().take(20).map(|name| format!("{:?}", brief(name))).collect();
-    let all = format!("the file has {}", columns.join(", "));
+    let mut all = format!("the file has {}", columns.join(", "));
+    let other =
+        [';', '\t', '|', ','].into_iter().find(|mark| header.iter().any(|n| n.contains(*mark)));
+    if let (Some(mark), [_]) = (other, header) {
+        all.push_str(&format!("; say in the map: delimiter = \"{}\"", mark.escape_default()));
+    }
     Problem::new(codes::INGEST_MAP, why).hint(hint.unwrap_or(all))
 }
 

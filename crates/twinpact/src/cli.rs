@@ -361,6 +361,18 @@ pub(crate) struct Explain {
 
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
+    /// Show it on these recordings, a CSV file, in place of the wind farm.
+    #[arg(long, requires = "map", value_name = "FILE")]
+    pub(crate) data: Option<PathBuf>,
+    /// The map of these recordings.
+    #[arg(long, requires = "data")]
+    pub(crate) map: Option<PathBuf>,
+    /// Their type model; the file beside the map that has the model's name when left out.
+    #[arg(long, requires = "data")]
+    pub(crate) model: Option<PathBuf>,
+    /// The contract of the provider; one with terms of every kind is made when left out.
+    #[arg(long, requires = "data")]
+    pub(crate) contract: Option<PathBuf>,
     /// Leave everything in this directory.
     #[arg(long)]
     pub(crate) keep: Option<PathBuf>,

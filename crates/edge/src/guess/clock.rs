@@ -81,8 +81,13 @@ fn forms() -> Vec<Form> {
     forms
 }
 
+/// The microseconds since 1970 that the text is, when they are likely.
+fn plausible(when: &When, text: &str) -> Option<i64> {
+    when.instant(text).map(Timestamp::micros).ok().filter(|micros| PLAUSIBLE.contains(micros))
+}
+
 fn reads(when: &When, text: &str) -> bool {
-    when.instant(text).map(Timestamp::micros).is_ok_and(|micros| PLAUSIBLE.contains(&micros))
+    plausible(when, text).is_some()
 }
 
 /// The forms that read nearly all of these cells.
@@ -156,32 +161,44 @@ fn rank(at: &[usize], forms: &[Form], columns: &[Column]) -> (bool, u8, bool, us
     (!hinted, kind, at.len() == 1, at.first().copied().unwrap_or_default())
 }
 
+/// A form with how many rows it does not read, and the sum of the instants that it reads.
+struct Tried<'f> {
+    form: &'f Form,
+    when: When,
+    unread: u64,
+    sum: i64,
+}
+
 /// The form that reads most rows of the whole sample; of equals the first.
 fn choose(table: &Table, columns: Vec<usize>, forms: &[Form]) -> Clock {
-    let mut tried: Vec<(&Form, When, u64)> =
-        forms.iter().filter_map(|form| Some((form, form.when("UTC").ok()?, 0))).collect();
+    let mut tried: Vec<Tried<'_>> = forms
+        .iter()
+        .filter_map(|form| Some(Tried { form, when: form.when("UTC").ok()?, unread: 0, sum: 0 }))
+        .collect();
     let mut rows = 0;
     table.each(|cells| {
         let parts: Vec<&str> =
             columns.iter().map(|at| cells.get(*at).copied().unwrap_or_default()).collect();
         let text = parts.join(" ");
         rows += 1;
-        for (_, when, unread) in &mut tried {
-            *unread += u64::from(!reads(when, &text));
+        for tried in &mut tried {
+            match plausible(&tried.when, &text) {
+                Some(micros) => tried.sum = tried.sum.wrapping_add(micros),
+                None => tried.unread += 1,
+            }
         }
         true
     });
-    let best = tried.iter().enumerate().min_by_key(|(at, (_, _, unread))| (*unread, *at));
-    let (form, unread) =
-        best.map_or((Form::Rfc3339, rows), |(_, (form, _, unread))| ((*form).clone(), *unread));
-    let rival = tried
-        .iter()
-        .filter(|(other, _, n)| *n == unread && **other != form)
-        .find_map(|(other, _, _)| other.format().map(str::to_owned));
-    Clock { columns, form, rival, rows, unread }
+    let best = tried.iter().enumerate().min_by_key(|(at, tried)| (tried.unread, *at));
+    let Some((_, best)) = best else {
+        return Clock { columns, form: Form::Rfc3339, rival: None, rows, unread: rows };
+    };
+    // Forms that read the same instants are no rivals.
+    let rival = tried.iter().find(|other| other.unread == best.unread && other.sum != best.sum);
+    let rival = rival.and_then(|other| other.form.format()).map(str::to_owned);
+    Clock { columns, form: best.form.clone(), rival, rows, unread: best.unread }
 }
 
-/// Whether these forms exist at all, for the test of the table of formats.
 #[cfg(test)]
 mod tests {
     use super::forms;

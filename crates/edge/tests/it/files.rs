@@ -302,7 +302,7 @@ fn columns_that_are_missing() {
     missing(
         "Name;Date;P;V\n",
         "the file has no column \"Name\", \"Date\", \"P\", \"V\"",
-        "the file has \"Name;Date;P;V\"",
+        "the file has \"Name;Date;P;V\"; say in the map: delimiter = \";\"",
     );
 }
 

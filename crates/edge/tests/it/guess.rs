@@ -239,6 +239,8 @@ fn the_wind_farm_is_guessed() {
         assert!(guess.map.lines().any(|l| l == line), "{line}\n{}", guess.map);
     }
     assert!(!guess.model.contains("unit ="), "{}", guess.model);
+    let unsure: Vec<_> = guess.proposals.iter().filter(|p| !p.certain).collect();
+    assert!(unsure.is_empty(), "{unsure:?}");
     let (taken, refused, _) = ingest(&bytes, &guess);
     // 868 rows have no value at all, with any map.
     assert_eq!((taken, refused, guess.rows), (52_992 - 868, 868, 52_992));

@@ -1,14 +1,12 @@
 //! Second part: two nodes on loopback, one agreement, one delivery that both can prove, and what is
 //! refused and why.
 
+use super::play::Play;
 use super::stage::{Node, Stage};
 use crate::output::internal;
 use serde_json::{Value, json};
 use std::net::TcpListener;
 use twinpact_model::problem::Problem;
-
-const CONTRACT: &str = include_str!("../../../../examples/wind/turbine-maintenance.odcs.yaml");
-const PURPOSE: &str = "https://w3id.org/twinpact/purpose/PredictiveMaintenance";
 
 /// Both nodes, running.
 pub(crate) struct Nodes {
@@ -23,12 +21,12 @@ impl Nodes {
     }
 }
 
-pub(crate) fn two_nodes(stage: &mut Stage) -> Result<Nodes, Problem> {
-    stage.title("The turbine maker has a node too, and both are up");
+pub(crate) fn two_nodes(stage: &mut Stage, play: &Play) -> Result<Nodes, Problem> {
+    stage.title("The partner, a maker, has a node too, and both are up");
     stage.run("init maker", "init --dir maker --org did:web:maker.example --name Maker", 0)?;
     let (operator_port, maker_port) = (free_port()?, free_port()?);
-    configure(stage, "operator", operator_port, maker_port)?;
-    configure(stage, "maker", maker_port, operator_port)?;
+    configure(stage, "operator", &play.owner, operator_port, maker_port)?;
+    configure(stage, "maker", "did:web:maker.example", maker_port, operator_port)?;
     let nodes = Nodes { operator: stage.serve("operator")?, maker: stage.serve("maker")? };
     for (name, node) in [("operator", &nodes.operator), ("maker", &nodes.maker)] {
         let shown = json!({ "name": name, "admin": node.admin, "federation": node.federation });
@@ -40,25 +38,22 @@ pub(crate) fn two_nodes(stage: &mut Stage) -> Result<Nodes, Problem> {
         stage.write(&format!("{other}.json"), &record)?;
         stage.run("partner add", &format!("partner add {other}.json --dir {us}"), 0)?;
     }
-    let agreement = agreement(stage)?;
-    deliver(stage, &agreement)?;
-    refusals(stage, &agreement)?;
+    let agreement = agreement(stage, play)?;
+    deliver(stage, play, &agreement)?;
+    refusals(stage, play, &agreement)?;
     last_words(stage, &nodes, &agreement)?;
     Ok(nodes)
 }
 
-fn agreement(stage: &mut Stage) -> Result<String, Problem> {
-    stage.write("turbine-maintenance.odcs.yaml", CONTRACT.as_bytes())?;
-    stage.title("The operator offers power, pitch and wind, on its terms");
-    stage.run(
-        "lint",
-        "contract lint turbine-maintenance.odcs.yaml --model wind-turbine.toml",
-        0,
-    )?;
-    stage.run("publish", "contract publish turbine-maintenance.odcs.yaml --dir operator", 0)?;
+fn agreement(stage: &mut Stage, play: &Play) -> Result<String, Problem> {
+    let (contract, model, owner) = (play.contract.name, play.model.name, &play.owner);
+    stage.write(contract, &play.contract.bytes)?;
+    stage.title(&play.offer);
+    stage.run("lint", &format!("contract lint {contract} --model {model}"), 0)?;
+    stage.run("publish", &format!("contract publish {contract} --dir operator"), 0)?;
     stage.title("The maker finds the offer and negotiates (Dataspace Protocol 2025-1)");
-    stage.run("catalog", "catalog did:web:operator.example --dir maker", 0)?;
-    stage.run("negotiate", "negotiate did:web:operator.example --dir maker", 0)?;
+    stage.run("catalog", &format!("catalog {owner} --dir maker"), 0)?;
+    stage.run("negotiate", &format!("negotiate {owner} --dir maker"), 0)?;
     let agreements = stage.json("agreement list --dir maker")?;
     let agreement = agreements.get(0).cloned();
     let agreement = agreement.ok_or_else(|| internal("there is no agreement"))?;
@@ -67,12 +62,10 @@ fn agreement(stage: &mut Stage) -> Result<String, Problem> {
     Ok(id.chars().take(12).collect())
 }
 
-fn deliver(stage: &mut Stage, agreement: &str) -> Result<(), Problem> {
-    stage.title(
-        "The policy clock is driven from here on: it is Monday 27 July 2015, 10:00 in Paris",
-    );
-    set_clock(stage, "2015-07-27T10:00:00+02:00")?;
-    let pull = pull(agreement, PURPOSE, "FR");
+fn deliver(stage: &mut Stage, play: &Play, agreement: &str) -> Result<(), Problem> {
+    stage.title(&format!("The policy clock is driven from here on: it is {}", play.open_words));
+    set_clock(stage, &play.open)?;
+    let pull = pull(agreement, &play.purpose, &play.place);
     stage.run("pull", &pull, 0)?;
     let again = stage.json(&pull)?;
     let receipt = again.pointer("/receipts/0").and_then(Value::as_str).unwrap_or_default();
@@ -87,16 +80,19 @@ fn deliver(stage: &mut Stage, agreement: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-fn refusals(stage: &mut Stage, agreement: &str) -> Result<(), Problem> {
-    stage.title("What is refused, each in one sentence");
-    set_clock(stage, "2015-07-26T14:10:00+02:00")?;
-    stage.denied("on Sunday", &pull(agreement, PURPOSE, "FR"))?;
-    set_clock(stage, "2015-07-27T19:00:00+02:00")?;
-    stage.denied("after 19:00", &pull(agreement, PURPOSE, "FR"))?;
-    set_clock(stage, "2015-07-27T10:00:00+02:00")?;
-    let benchmarking = "https://w3id.org/twinpact/purpose/Benchmarking";
-    stage.denied("for another purpose", &pull(agreement, benchmarking, "FR"))?;
-    stage.denied("from outside the EU", &pull(agreement, PURPOSE, "US"))?;
+fn refusals(stage: &mut Stage, play: &Play, agreement: &str) -> Result<(), Problem> {
+    if !play.refusals.is_empty() {
+        stage.title("What is refused, each in one sentence");
+    }
+    let mut now = &play.open;
+    for refusal in &play.refusals {
+        if now != &refusal.at {
+            now = &refusal.at;
+            set_clock(stage, now)?;
+        }
+        let pull = pull(agreement, &refusal.purpose, &refusal.place);
+        stage.denied(&refusal.name, &pull)?;
+    }
     stage.run("decisions", "decision list --dir operator", 0)?;
     Ok(())
 }
@@ -139,9 +135,9 @@ fn free_port() -> Result<u16, Problem> {
 }
 
 /// The configuration of a node on loopback. The partner's address is private, so it is listed.
-fn configure(stage: &Stage, name: &str, port: u16, partner: u16) -> Result<(), Problem> {
+fn configure(stage: &Stage, name: &str, did: &str, port: u16, partner: u16) -> Result<(), Problem> {
     let text = format!(
-        "organisation = \"did:web:{name}.example\"\nname = \"{name}\"\n\n\
+        "organisation = \"{did}\"\nname = \"{name}\"\n\n\
          [federation]\nlisten = \"127.0.0.1:{port}\"\n\
          allow_private = [\"https://127.0.0.1:{partner}\"]\n"
     );

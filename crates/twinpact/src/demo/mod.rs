@@ -1,4 +1,5 @@
-//! `demo`: the main job on real recordings, by the commands that a user would type.
+//! `demo`: the main job on real recordings, shipped or one's own, by the commands that a user would
+//! type.
 //!
 //! Nothing in here knows how a node works: each step runs this binary with a command line, shows it
 //! and what it printed, and holds its exit code against the one that it must have. The two nodes
@@ -6,10 +7,12 @@
 
 mod fact;
 mod federation;
+mod play;
 mod stage;
 
 use crate::cli::Demo;
 use crate::output::{Output, internal};
+use play::Play;
 use serde::Serialize;
 use serde_json::Value;
 use stage::Stage;
@@ -43,6 +46,8 @@ pub(crate) struct Denied {
 }
 
 pub(crate) fn demo(arguments: &Demo, out: Output) -> Result<ExitCode, Problem> {
+    // Before anything is shown: what is wrong with the files is said by itself.
+    let play = Play::of(arguments)?;
     let temporary = tempfile::tempdir().map_err(|e| internal(&format!("no place: {e}")))?;
     let place = match &arguments.keep {
         Some(keep) => {
@@ -52,8 +57,8 @@ pub(crate) fn demo(arguments: &Demo, out: Output) -> Result<ExitCode, Problem> {
         None => temporary.path().to_owned(),
     };
     let mut stage = Stage::new(out, place)?;
-    fact::one_provable_fact(&mut stage)?;
-    let nodes = federation::two_nodes(&mut stage)?;
+    fact::one_provable_fact(&mut stage, &play)?;
+    let nodes = federation::two_nodes(&mut stage, &play)?;
     let report = &stage.report;
     out.result(report, |report| {
         let total: u128 = report.steps.iter().map(|step| step.ms).sum();

@@ -7,5 +7,6 @@ mod contract_new;
 mod federation;
 mod guess;
 mod mend;
+mod own_demo;
 mod twins;
 mod world;
