@@ -23,8 +23,9 @@ use twinpact_edge::model_file;
 use twinpact_model::problem::Problem;
 use twinpact_model::{Timestamp, codes};
 use twinpact_node::api::{
-    AgreementLine, DatasetLine, DecisionLine, KeyLine, ModelApplied, Negotiate, PartnerLine,
-    Published, Pull, Pulled, ReceiptLine, RotateKey, Version,
+    AgreementLine, DatasetLine, DecisionLine, InvitationLine, Invite, Invited, Join, Joined,
+    KeyLine, ModelApplied, Negotiate, PartnerLine, Published, Pull, Pulled, ReceiptLine, RotateKey,
+    Version,
 };
 use twinpact_node::ready::{self, Ready};
 use twinpact_node::strangers::{self, Shown as Turned};
@@ -96,6 +97,10 @@ pub const ROUTES: &[Route] = &[
     guarded(POST, "/links/retract", |verb| on(verb, owned::retract_link)),
     guarded(GET, "/events/{index}/proof", |verb| on(verb, proof)),
     guarded(GET, "/organisation", |verb| on(verb, organisation)),
+    guarded(GET, "/invitations", |verb| on(verb, invitations)),
+    guarded(POST, "/invitations", |verb| on(verb, invite)),
+    guarded(POST, "/invitations/{id}/withdraw", |verb| on(verb, withdraw)),
+    guarded(POST, "/joins", |verb| on(verb, join)),
     guarded(GET, "/keys", |verb| on(verb, document_keys)),
     guarded(POST, "/keys", |verb| on(verb, rotate_key)),
     guarded(POST, "/ca/reload", |verb| on(verb, reload_ca)),
@@ -279,6 +284,28 @@ async fn proof(
 
 async fn organisation(State(node): State<Node>) -> Result<Vec<u8>, Refusal> {
     Ok(prove::own_record(&node)?.to_json().canonical().into_bytes())
+}
+
+async fn invitations(State(node): State<Node>) -> Result<Json<Vec<InvitationLine>>, Refusal> {
+    Ok(Json(node::invitations::list(&node)?))
+}
+
+async fn invite(State(node): State<Node>, body: Bytes) -> Result<Json<Invited>, Refusal> {
+    let asked: Invite = read_json(&body)?;
+    Ok(Json(node::invitations::invite(&node, &asked).await?))
+}
+
+async fn withdraw(
+    State(node): State<Node>,
+    Path(id): Path<String>,
+    _: Bytes,
+) -> Result<Json<InvitationLine>, Refusal> {
+    Ok(Json(node::invitations::withdraw(&node, &id).await?))
+}
+
+async fn join(State(node): State<Node>, body: Bytes) -> Result<Json<Joined>, Refusal> {
+    let asked: Join = read_json(&body)?;
+    Ok(Json(node::join::join(&node, &asked.invitation).await?))
 }
 
 async fn document_keys(State(node): State<Node>) -> Result<Json<Vec<KeyLine>>, Refusal> {

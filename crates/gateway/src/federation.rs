@@ -36,14 +36,16 @@ use twinpact_identity::refusal::Refusal;
 use twinpact_identity::tls::{Clock, Presented, peer_identity, server_config};
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
+use twinpact_node::ask::{JOIN_PATH, ORGANISATION_PATH};
 use twinpact_node::door::{Asked, Door};
 use twinpact_node::egress::{Egress, PublicDoc};
+use twinpact_node::invitations::MAX_JOIN_BYTES;
 use twinpact_node::strangers::{Away, Strangers};
 
 /// What is answered without a client certificate: method and path. The golden file
 /// `tests/golden/public-routes.txt` holds the same.
 pub const PUBLIC_ROUTES: &[(&str, &str)] =
-    &[("GET", "/.well-known/dspace-version"), ("GET", "/.well-known/twinpact/organisation")];
+    &[("GET", "/.well-known/dspace-version"), ("GET", ORGANISATION_PATH), ("POST", JOIN_PATH)];
 /// The header that carries the signed assertion of purpose and place.
 pub const ASSERTION_HEADER: &str = "twinpact-assertion";
 /// The most bytes of the body of a request.
@@ -326,7 +328,7 @@ impl Line {
         let (head, body) = request.into_parts();
         match &self.who {
             Who::Partner(peer) => Ok(write(self.partner(peer, &head, body).await?)),
-            Who::Nameless => Ok(write(self.nameless(&head).await)),
+            Who::Nameless => Ok(write(self.nameless(&head, body).await?)),
             Who::Beyond(problem) => {
                 // Closing on what was not read would take the answer with it (RFC 9112 §9.6).
                 let _ = Limited::new(body, MAX_BODY_BYTES).collect().await;
@@ -361,24 +363,32 @@ impl Line {
         Ok(self.house.door.answer(asked).await)
     }
 
-    async fn nameless(&self, head: &Parts) -> Egress {
+    async fn nameless(&self, head: &Parts, body: Incoming) -> io::Result<Egress> {
         let route = (head.method.as_str(), head.uri.path());
         if !PUBLIC_ROUTES.contains(&route) {
             self.house.count(Away::Route);
-            return nothing_here();
+            return Ok(nothing_here());
         }
-        let asked = asked(None, head, Vec::new());
-        let egress = match asked.fault {
+        let (body, large) = match Limited::new(body, MAX_JOIN_BYTES).collect().await {
+            Ok(body) => (body.to_bytes().to_vec(), None),
+            Err(error) if error.is::<LengthLimitError>() => {
+                let why = format!("the body is larger than {MAX_JOIN_BYTES} bytes");
+                (Vec::new(), Some(Problem::new(codes::DSP_TOO_LARGE, why)))
+            }
+            Err(_) => return Err(io::ErrorKind::ConnectionAborted.into()),
+        };
+        let asked = asked(None, head, body);
+        let egress = match large.or_else(|| asked.fault.clone()) {
             None => self.house.door.answer(asked).await,
             Some(problem) => {
                 self.house.count(Away::Unreadable);
                 problem.into()
             }
         };
-        match egress {
+        Ok(match egress {
             Egress::Public(_) | Egress::Fault(_) => egress,
             Egress::Permitted(_) | Egress::Protocol { .. } => nothing_here(),
-        }
+        })
     }
 
     fn still_holds(&self, peer: &PeerIdentity) -> io::Result<()> {
@@ -444,7 +454,9 @@ fn write(egress: Egress) -> Response<Full<Bytes>> {
             (status, JSON, message.to_json().to_string())
         }
         Egress::Protocol { status, message: None } => (status, JSON, String::new()),
-        Egress::Public(PublicDoc::Organisation(text)) => (200, JSON, text),
+        Egress::Public(PublicDoc::Organisation(text) | PublicDoc::Joined(text)) => {
+            (200, JSON, text)
+        }
         Egress::Public(PublicDoc::Versions(document)) => (200, JSON, document.to_string()),
         Egress::Fault(fault) => {
             (fault.status, "application/problem+json", fault.document.to_string())

@@ -63,7 +63,16 @@ codes! {
     PROOF_LEVEL = "proof.level", Caller, Unproven, "the proof holds, but at a lower level than required";
     TRUST_RECORD = "trust.record", Caller, Invalid, "this is not a signed organisation record";
     TRUST_CONFLICT = "trust.conflict", Caller, Conflict, "another record is pinned for this organisation";
+    // Invitations.
+    INVITATION_MALFORMED = "invitation.malformed", Caller, Invalid, "this is not an invitation";
+    INVITATION_UNKNOWN = "invitation.unknown", Caller, NotFound, "there is no such invitation";
+    INVITATION_USED = "invitation.used", Caller, Conflict, "the invitation was used before";
+    INVITATION_EXPIRED = "invitation.expired", Caller, Denied, "the invitation is not good any more";
+    INVITATION_RECORD = "invitation.record", Caller, Denied, "a record is not the one that was invited";
+    INVITATION_OWN = "invitation.own", Caller, Invalid, "an organisation cannot join itself";
+    INVITATION_TOO_MANY = "invitation.too_many", Caller, Conflict, "too many invitations are open";
     // Partners, agreements, exchanges.
+    PARTNER_KNOWN = "partner.known", Caller, Conflict, "the organisation is a partner already";
     CONTRACT_OWNER = "contract.owner", Caller, Contract, "the contract is another organisation's";
     CONTRACT_CONFLICT = "contract.conflict", Caller, Conflict, "this version of the contract is published with another content";
     PARTNER_UNKNOWN = "partner.unknown", Caller, NotFound, "this organisation is no partner";

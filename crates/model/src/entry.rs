@@ -103,6 +103,8 @@ kinds! {
     Copy = "Copy";
     /// Both parties have signed an agreement or a receipt (local).
     Countersignature = "Countersignature";
+    /// An invitation was made, used or withdrawn (local).
+    Invitation = "Invitation";
     /// A counter of refusals before authentication (local).
     Refusals = "Refusals";
     /// A torn tail was cut at start (local).

@@ -209,6 +209,67 @@ pub struct PartnerLine {
     pub fingerprint: String,
 }
 
+/// The body of `POST /invitations`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Invite {
+    /// For whom it is, as its list shows.
+    pub name: Option<String>,
+    /// How long it is good, in seconds.
+    pub valid_seconds: Option<i64>,
+}
+
+/// An invitation that was made. It holds the secret.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invited {
+    /// The line to hand over.
+    pub invitation: String,
+    /// Its id in the list.
+    pub id: String,
+    /// For whom it is.
+    pub name: String,
+    /// Where to join.
+    pub endpoint: String,
+    /// The fingerprint of our record: to be compared by another way.
+    pub fingerprint: String,
+    /// Until when it is good.
+    pub expires: Timestamp,
+}
+
+/// An invitation in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvitationLine {
+    /// Its id.
+    pub id: String,
+    /// For whom it is.
+    pub name: String,
+    /// Until when it is good.
+    pub expires: Timestamp,
+    /// `open`, `used`, `expired` or `withdrawn`.
+    pub state: String,
+    /// Who has used it.
+    pub by: Option<String>,
+}
+
+/// The body of `POST /joins`. It holds a secret.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Join {
+    /// The invitation.
+    pub invitation: String,
+}
+
+/// That we have joined.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joined {
+    /// Whom.
+    pub partner: PartnerLine,
+    /// The fingerprint of our own record: to be compared by another way.
+    pub own_fingerprint: String,
+    /// Whether it was a partner before.
+    pub before: bool,
+}
+
 /// The body of `POST /keys`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -5,6 +5,7 @@ use crate::answer::{self, Ask};
 use crate::documents;
 use crate::door::{Answering, Asked, Door};
 use crate::egress::{Egress, PublicDoc};
+use crate::invitations;
 use crate::negotiate;
 use crate::open::Node;
 use crate::processes::{DOCUMENTS_PATH, local};
@@ -24,6 +25,9 @@ use twinpact_model::{Timestamp, codes};
 const MAX_PATH: usize = 256;
 /// Where the signed organisation record stands, and where a partner sends its own.
 pub const ORGANISATION_PATH: &str = "/.well-known/twinpact/organisation";
+
+/// Where somebody who was invited joins.
+pub const JOIN_PATH: &str = "/.well-known/twinpact/join";
 
 /// An answer, and whether the log has an entry that it is covered by.
 pub(crate) struct Answer {
@@ -46,6 +50,10 @@ impl Answer {
 impl Door for Node {
     fn answer(&self, asked: Asked) -> Answering<'_> {
         Box::pin(async move {
+            // A partner has nothing to join; who has no name is answered without one.
+            if asked.peer.is_none() && asked.method == "POST" && asked.path == JOIN_PATH {
+                return invitations::receive(self, &asked.body).await;
+            }
             match public(self, &asked) {
                 Some(document) => document,
                 None => partner(self, &asked).await,

@@ -53,6 +53,8 @@ pub struct Consistency {
 pub enum PublicDoc {
     /// Our signed organisation record.
     Organisation(String),
+    /// That somebody has joined: both fingerprints.
+    Joined(String),
     /// The version document of the Dataspace Protocol.
     Versions(Value),
 }

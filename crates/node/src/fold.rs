@@ -5,6 +5,7 @@ use crate::contracts::Contracts;
 use crate::copies::Copies;
 use crate::countersignatures::Countersignatures;
 use crate::decisions::Decisions;
+use crate::invitations::Invitations;
 use crate::organisation::Organisation;
 use crate::partners::PinnedPartners;
 use crate::processes::Processes;
@@ -33,6 +34,8 @@ pub struct Fold {
     pub copies: Copies,
     /// What both parties have signed.
     pub countersignatures: Countersignatures,
+    /// Invitations of ours.
+    pub invitations: Invitations,
     first_recorded: Option<i64>,
     last_recorded: i64,
 }
@@ -51,6 +54,7 @@ impl Fold {
             decisions: Decisions::default(),
             copies: Copies::default(),
             countersignatures: Countersignatures::default(),
+            invitations: Invitations::default(),
             first_recorded: None,
             last_recorded: 0,
         }
@@ -77,6 +81,7 @@ impl Fold {
             LOCAL => {
                 self.processes.apply(entry, logged.index)?;
                 self.copies.apply(entry)?;
+                self.invitations.apply(entry)?;
                 self.countersignatures.apply(entry)
             }
             _ => Ok(()),

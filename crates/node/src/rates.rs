@@ -27,6 +27,9 @@ pub const RECEIVED: Rate = Rate { per_second: 65_536, burst: 16 << 20 };
 /// writer. A page that was begun is finished, and the next one waits.
 pub const DELIVERED: Rate = Rate { per_second: 8 << 20, burst: 256 << 20 };
 
+/// Requests to join, of everybody together: each has signatures to be verified.
+pub const JOINS: Rate = Rate { per_second: 5, burst: 50 };
+
 /// The buckets of all partners. There are as many as pinned partners that have asked.
 #[derive(Debug, Default)]
 pub struct Rates {
@@ -34,6 +37,8 @@ pub struct Rates {
     decisions: Mutex<HashMap<String, Bucket>>,
     received: Mutex<HashMap<String, Bucket>>,
     delivered: Mutex<HashMap<String, Bucket>>,
+    /// One, under no name.
+    joins: Mutex<HashMap<String, Bucket>>,
 }
 
 impl Rates {
@@ -60,6 +65,14 @@ impl Rates {
     /// `exchange.too_many`.
     pub fn delivery(&self, partner: &str, now: WallTime) -> Result<(), Problem> {
         take(&self.delivered, partner, (DELIVERED, 1), now, "bytes of rows")
+    }
+
+    /// Takes a request to join, whoever's.
+    ///
+    /// # Errors
+    /// `exchange.too_many`.
+    pub fn join(&self, now: WallTime) -> Result<(), Problem> {
+        take(&self.joins, "", (JOINS, 1), now, "requests to join")
     }
 
     /// Books a page that was delivered to this partner.

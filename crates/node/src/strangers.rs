@@ -40,6 +40,8 @@ pub enum Away {
     Route,
     /// A caller without a certificate took too long.
     NamelessLate,
+    /// A caller without a certificate wanted to join, and was refused.
+    Join,
     /// A partner asks more often than one partner may.
     PartnerRate,
     /// A request that cannot be read as HTTP, or a nameless one that cannot be read.
@@ -60,6 +62,7 @@ impl Away {
         Away::PartnersFull,
         Away::Route,
         Away::NamelessLate,
+        Away::Join,
         Away::PartnerRate,
         Away::Unreadable,
         Away::Unread,
@@ -84,6 +87,7 @@ impl Away {
             Away::PartnersFull => "full.partners",
             Away::Route => "nameless.route",
             Away::NamelessLate => "nameless.late",
+            Away::Join => "nameless.join",
             Away::PartnerRate => "partner.rate",
             Away::Unreadable => "request.unreadable",
             Away::Unread => "answer.unread",

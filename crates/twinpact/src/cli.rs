@@ -37,6 +37,27 @@ pub(crate) enum Command {
     /// Partners: organisations whose signed record you pinned.
     #[command(subcommand)]
     Partner(Partner),
+    /// Make an invitation: one line with which another organisation becomes a partner.
+    Invite {
+        #[command(flatten)]
+        dir: Dir,
+        /// For whom it is, as `invitation list` shows.
+        #[arg(long)]
+        name: Option<String>,
+        /// How long it is good: 1h, at most 7d.
+        #[arg(long)]
+        valid: Option<String>,
+    },
+    /// Become a partner of whoever has invited you.
+    Join {
+        #[command(flatten)]
+        dir: Dir,
+        /// The invitation.
+        invitation: String,
+    },
+    /// Invitations that you have made.
+    #[command(subcommand)]
+    Invitation(Invitation),
     /// Show what a partner offers.
     Catalog {
         #[command(flatten)]
@@ -467,6 +488,22 @@ pub(crate) enum Partner {
         /// Why; it stays on record.
         #[arg(long, default_value = "the partner was removed")]
         reason: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Invitation {
+    /// List them, with what became of each.
+    List {
+        #[command(flatten)]
+        dir: Dir,
+    },
+    /// Withdraw one that nobody has used.
+    Withdraw {
+        #[command(flatten)]
+        dir: Dir,
+        /// Its id, as the list shows it.
+        id: String,
     },
 }
 

@@ -36,7 +36,7 @@ pub(crate) const ROWS: usize = 3;
 
 /// Both nodes, running.
 pub(crate) struct Pair {
-    place: tempfile::TempDir,
+    pub(crate) place: tempfile::TempDir,
     pub(crate) operator: Running,
     pub(crate) maker: Running,
 }

@@ -9,7 +9,7 @@ use twinpact_gateway::federation::PUBLIC_ROUTES;
 use twinpact_identity::partners::PeerIdentity;
 use twinpact_identity::spiffe::{SpiffeId, TrustDomain};
 use twinpact_model::Did;
-use twinpact_node::ask::ORGANISATION_PATH;
+use twinpact_node::ask::{JOIN_PATH, ORGANISATION_PATH};
 use twinpact_node::door::{Asked, Door as _};
 use twinpact_node::egress::Egress;
 use twinpact_node::outbound::Outbound as _;
@@ -93,7 +93,7 @@ fn the_federation_door_names_no_other_path() {
     let mut paths: Vec<&str> = texts.filter(|text| text.contains('/')).collect();
     paths.sort_unstable();
     paths.dedup();
-    assert_eq!(paths, [ORGANISATION_PATH, "/data/", "/dsp", "/token"]);
+    assert_eq!(paths, [JOIN_PATH, ORGANISATION_PATH, "/data/", "/dsp", "/token"]);
     assert!(source.contains("DOCUMENTS_PATH"));
 }
 
@@ -153,6 +153,12 @@ async fn every_federation_route_answers_in_its_kind() {
         let path = route.path.replace("{id}", "urn:uuid:1").replace("{transfer}", "urn:uuid:1");
         let what = format!("{} {path}", route.method);
         let got = kind(&office, Some(partner(&office)), route.method, &path).await;
+        if route.path == JOIN_PATH {
+            // Partners have nothing to join; of whoever is nobody it is read.
+            let nameless = kind(&office, None, route.method, &path).await;
+            assert_eq!((got, nameless.contains("no request to join")), (no_route.clone(), true));
+            continue;
+        }
         let unread = route.method == "POST" && route.path == ORGANISATION_PATH;
         if route.path.starts_with("/data/") || route.path == DOCUMENTS_PATH || unread {
             // There is no agreement and no record: the route is known, the rest is not.

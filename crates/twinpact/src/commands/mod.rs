@@ -7,6 +7,7 @@ mod exchange;
 mod explain;
 mod ingest;
 mod init;
+mod join;
 mod key;
 mod link;
 mod mend;
@@ -38,6 +39,11 @@ pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Prob
         Command::Link(command) => link::run(command, *out).await,
         Command::Contract(command) => contract::run(command, *out).await,
         Command::Partner(command) => partner::run(command, *out).await,
+        Command::Invite { dir, name, valid } => {
+            join::invite(&dir, name, valid.as_deref(), *out).await
+        }
+        Command::Join { dir, invitation } => join::join(&dir, invitation, *out).await,
+        Command::Invitation(command) => join::invitation(command, *out).await,
         Command::Catalog { dir, partner } => exchange::catalog(&dir, &partner, *out).await,
         Command::Negotiate { dir, partner, dataset } => {
             exchange::negotiate(&dir, partner, dataset, *out).await

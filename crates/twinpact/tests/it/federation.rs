@@ -486,3 +486,41 @@ fn equal_pulls_share_one_decision() {
     assert_eq!(&shown["decision"], decision);
     assert_eq!(shown["payload"]["core"]["clock"], "driven");
 }
+
+#[test]
+fn one_command_a_side_makes_partners_and_one_parts_them() {
+    let world = World::empty();
+    let ports = (free_port(), free_port());
+    make(&world, "operator", OPERATOR, ports.0, ports.1);
+    make(&world, "maker", "did:web:maker.example", ports.1, ports.0);
+    let alone = world.run("invite --dir operator");
+    assert_eq!(alone.error(), "node.unreachable", "{}", alone.stderr);
+    let _serving = (world.serve_driven("operator"), world.serve_driven("maker"));
+    let invited = ok(&world, "invite --name maker --valid 1d --dir operator");
+    let line = invited.stdout.trim_end();
+    assert_eq!(line.lines().count(), 1);
+    let joined = ok(&world, &format!("join {line} --dir maker"));
+    for said in [&invited.stderr, &joined.stderr] {
+        assert!(said.contains("compare both fingerprints over another channel"), "{said}");
+        assert!(said.contains("next: twinpact "), "{said}");
+    }
+    // The same fingerprint is read out on both sides.
+    let theirs = joined.stderr.lines().find_map(|line| line.strip_prefix("their fingerprint  "));
+    assert!(invited.stderr.contains(theirs.unwrap()), "{}", invited.stderr);
+    let list = world.json("invitation list --dir operator");
+    assert_eq!((&list[0]["state"], &list[0]["name"]), (&"used".into(), &"maker".into()));
+    ok(&world, &format!("catalog {OPERATOR} --dir maker"));
+    ok(&world, "partner remove did:web:maker.example --dir operator");
+    let out = world.run(&format!("catalog {OPERATOR} --dir maker"));
+    assert_eq!(out.error(), "tls.refused", "{}", out.stderr);
+    let used = world.run(&format!("join {line} --dir maker"));
+    assert_eq!((used.code, used.error()), (11, "invitation.used"), "{}", used.stderr);
+    let id = world.json("invite --dir operator")["id"].as_str().unwrap().to_owned();
+    ok(&world, &format!("invitation withdraw {id} --dir operator"));
+    // The secret is in no file of either side.
+    for file in ["operator", "maker"].into_iter().flat_map(|node| world.files(node)) {
+        let bytes = std::fs::read(&file).unwrap();
+        let holds = bytes.windows(line.len()).any(|window| window == line.as_bytes());
+        assert!(!holds, "{}", file.display());
+    }
+}

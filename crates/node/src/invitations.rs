@@ -1,0 +1,370 @@
+//! Invitations of ours: made, taken once, withdrawn, forgotten.
+//!
+//! Kept of an invitation is the public half of the key that its secret makes, for whom it is, and
+//! until when. Who joins signs both records' fingerprints with that key and with its own, so the
+//! secret never travels, and nobody can join in the name of another or for another record of ours.
+//! The pin and the use of the invitation are one frame; joining again with the same record is
+//! answered alike, since the first answer may have been lost.
+
+use crate::api::{InvitationLine, Invite, Invited};
+use crate::egress::{Egress, PublicDoc};
+use crate::ids;
+use crate::invitation::Invitation;
+use crate::open::Node;
+use crate::partition::{NewEntry, Turn};
+use crate::partners;
+use crate::processes::local;
+use crate::strangers::Away;
+use twinpact_model::entry::{Attribute, Entry, Kind};
+use twinpact_model::problem::Problem;
+use twinpact_model::{Timestamp, WallTime, codes};
+use twinpact_proof::digest::from_hex;
+use twinpact_proof::{Envelope, Json, PublicKey, Record, to_hex};
+
+/// The payload type of the document by which an organisation joins.
+pub(crate) const JOIN_TYPE: &str = "application/vnd.twinpact.join+json";
+/// How long an invitation is good when nothing is said, in seconds: one hour.
+pub const VALID_SECONDS: i64 = 3_600;
+/// How long an invitation may be good, in seconds: seven days.
+pub const MAX_VALID_SECONDS: i64 = 7 * 86_400;
+/// The most invitations that are open at a time.
+pub const MAX_INVITATIONS: usize = 32;
+/// The most invitations that are known, those that are over included; the oldest is forgotten.
+pub const MAX_KNOWN_INVITATIONS: usize = 1_000;
+/// The longest name on an invitation, in bytes.
+pub const MAX_LABEL_BYTES: usize = 200;
+/// The most bytes of a request to join.
+pub const MAX_JOIN_BYTES: usize = 65_536;
+
+/// What became of an invitation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    Open,
+    Used { did: String, record: String },
+    Withdrawn,
+}
+
+#[derive(Debug, Clone)]
+struct Known {
+    key: PublicKey,
+    name: String,
+    expires: WallTime,
+    state: State,
+}
+
+impl Known {
+    fn is_open(&self, now: WallTime) -> bool {
+        self.state == State::Open && now < self.expires
+    }
+}
+
+/// Invitations, oldest first.
+#[derive(Debug, Clone, Default)]
+pub struct Invitations(Vec<Known>);
+
+impl Invitations {
+    /// Takes a local record into the state.
+    ///
+    /// # Errors
+    /// `internal` when a logged invitation cannot be read.
+    pub fn apply(&mut self, entry: &Entry) -> Result<(), Problem> {
+        match entry.who.kind {
+            Kind::Invitation => self
+                .take(entry)
+                .ok_or_else(|| Problem::new(codes::INTERNAL, "a logged invitation cannot be read")),
+            _ => Ok(()),
+        }
+    }
+
+    fn take(&mut self, entry: &Entry) -> Option<()> {
+        let key = PublicKey::new(from_hex(entry.get("key")?)?);
+        if let Some(expires) = entry.get("expires") {
+            let (name, state) = (entry.get("name")?.to_owned(), State::Open);
+            let expires = WallTime(Timestamp::parse(expires).ok()?);
+            self.0.push(Known { key, name, expires, state });
+            if self.0.len() > MAX_KNOWN_INVITATIONS {
+                self.0.remove(0);
+            }
+            return Some(());
+        }
+        let state = match entry.get("by") {
+            Some(did) => {
+                State::Used { did: did.to_owned(), record: entry.get("record")?.to_owned() }
+            }
+            None => State::Withdrawn,
+        };
+        if let Some(known) = self.0.iter_mut().find(|known| known.key == key) {
+            known.state = state;
+        }
+        Some(())
+    }
+
+    /// The invitation whose key has signed this.
+    fn signed(&self, envelope: &Envelope) -> Option<&Known> {
+        let named = |known: &&Known| {
+            let id = known.key.id();
+            envelope.signatures.iter().any(|signature| signature.key_id == id)
+        };
+        self.0.iter().filter(named).find(|known| envelope.signed_by(&known.key))
+    }
+}
+
+/// Makes an invitation. Whoever holds it can join once.
+///
+/// # Errors
+/// `config.invalid` without a listener for partners; `input.malformed` for a name or a time out of
+/// bounds; `invitation.too_many` when [`MAX_INVITATIONS`] are open.
+pub async fn invite(node: &Node, asked: &Invite) -> Result<Invited, Problem> {
+    let (name, valid) = bounded(node, asked)?;
+    let now = node.clocks.wall();
+    let expires = WallTime(now.0.plus_seconds(valid));
+    let secret = ids::random_bytes()?;
+    let told = name.clone();
+    let turn = node.partition.turn(move |turn| {
+        let invitations = &turn.fold().invitations.0;
+        if invitations.iter().filter(|known| known.is_open(now)).count() >= MAX_INVITATIONS {
+            let why = format!("{MAX_INVITATIONS} invitations are open");
+            return Err(Problem::new(codes::INVITATION_TOO_MANY, why)
+                .hint("withdraw some: twinpact invitation list"));
+        }
+        let (record, envelope) = turn.fold().organisation.current()?;
+        let (endpoint, fingerprint) = (base(record), envelope.fingerprint());
+        let invitation = Invitation { endpoint, fingerprint, secret };
+        let entry = made(&invitation.key().public(), &name, expires);
+        turn.log(vec![entry])?;
+        Ok(invitation)
+    });
+    let invitation = turn.await?;
+    Ok(Invited {
+        invitation: invitation.text(),
+        id: invitation.key().public().id(),
+        name: told,
+        endpoint: invitation.endpoint,
+        fingerprint: to_hex(&invitation.fingerprint),
+        expires: expires.0,
+    })
+}
+
+fn bounded(node: &Node, asked: &Invite) -> Result<(String, i64), Problem> {
+    let bad = |why: String| Err(Problem::new(codes::INPUT_MALFORMED, why));
+    let (name, valid) =
+        (asked.name.clone().unwrap_or_default(), asked.valid_seconds.unwrap_or(VALID_SECONDS));
+    if node.config.federation.listen.is_none() {
+        let why = "twinpact.toml has no federation.listen: nobody could reach this node to join";
+        return Err(Problem::new(codes::CONFIG_INVALID, why)
+            .hint("set federation.listen and start the node again"));
+    }
+    if name.len() > MAX_LABEL_BYTES {
+        return bad(format!("a name on an invitation has at most {MAX_LABEL_BYTES} bytes"));
+    }
+    match (1..=MAX_VALID_SECONDS).contains(&valid) {
+        true => Ok((name, valid)),
+        false => bad(format!("an invitation is good for 1 s to {MAX_VALID_SECONDS} s")),
+    }
+}
+
+/// The base URL of a record's endpoint.
+pub(crate) fn base(record: &Record) -> String {
+    record.dsp.strip_suffix("/dsp").unwrap_or(&record.dsp).to_owned()
+}
+
+/// Withdraws an invitation that nobody has used.
+///
+/// # Errors
+/// `invitation.unknown`; `invitation.used`.
+pub async fn withdraw(node: &Node, id: &str) -> Result<InvitationLine, Problem> {
+    let (id, now) = (id.to_owned(), node.clocks.wall());
+    let turn = node.partition.turn(move |turn| {
+        let known = turn.fold().invitations.0.iter().find(|known| known.key.id() == id);
+        let known = known.ok_or_else(unknown)?.clone();
+        if matches!(known.state, State::Used { .. }) {
+            return Err(used());
+        }
+        turn.log(vec![over(&known.key, Vec::new())])?;
+        Ok(line(&Known { state: State::Withdrawn, ..known }, now))
+    });
+    turn.await
+}
+
+/// All invitations that are known, oldest first.
+///
+/// # Errors
+/// `store.stopped`.
+pub fn list(node: &Node) -> Result<Vec<InvitationLine>, Problem> {
+    let now = node.clocks.wall();
+    node.partition.read(|fold, _| fold.invitations.0.iter().map(|one| line(one, now)).collect())
+}
+
+fn line(known: &Known, now: WallTime) -> InvitationLine {
+    let (state, by) = match &known.state {
+        State::Open if known.is_open(now) => ("open", None),
+        State::Open => ("expired", None),
+        State::Used { did, .. } => ("used", Some(did.clone())),
+        State::Withdrawn => ("withdrawn", None),
+    };
+    let (id, name) = (known.key.id(), known.name.clone());
+    InvitationLine { id, name, expires: known.expires.0, state: state.to_owned(), by }
+}
+
+/// Answers somebody without a certificate who wants to join. A refusal is counted, like everybody
+/// who is turned away without a name, and leaves no entry of its own.
+pub(crate) async fn receive(node: &Node, body: &[u8]) -> Egress {
+    match joined(node, body).await {
+        Ok(document) => Egress::Public(PublicDoc::Joined(document.canonical())),
+        Err(problem) => {
+            node.strangers.count(Away::Join, node.clocks.wall());
+            problem.into()
+        }
+    }
+}
+
+async fn joined(node: &Node, body: &[u8]) -> Result<Json, Problem> {
+    let now = node.clocks.wall();
+    node.rates.join(now)?;
+    let malformed = || Problem::new(codes::INPUT_MALFORMED, "this is no request to join");
+    let json = Json::parse(body).map_err(|_| malformed())?;
+    let part = |name: &str| json.get(name).cloned();
+    let join = part("join").and_then(|json| Envelope::from_json(&json)).ok_or_else(malformed)?;
+    let record = part("record").ok_or_else(malformed)?.canonical();
+    let (record, envelope) = partners::read_record(record.as_bytes())?;
+    let ours = node.clone();
+    let turn = node.partition.turn(move |turn| {
+        let (entries, answer) = decide(&ours, &turn, &join, (&record, &envelope), now)?;
+        if !entries.is_empty() {
+            turn.log(entries)?;
+        }
+        Ok(answer)
+    });
+    let answer = turn.await?;
+    partners::let_in(node)?;
+    Ok(answer)
+}
+
+/// What is logged when somebody joins (nothing for a repeat), and the answer.
+fn decide(
+    node: &Node,
+    turn: &Turn<'_>,
+    join: &Envelope,
+    (record, envelope): (&Record, &Envelope),
+    now: WallTime,
+) -> Result<(Vec<NewEntry>, Json), Problem> {
+    let fold = turn.fold();
+    let known = fold.invitations.signed(join).ok_or_else(unknown)?;
+    let fingerprints = Fingerprints {
+        inviter: to_hex(&fold.organisation.current()?.1.fingerprint()),
+        joiner: to_hex(&envelope.fingerprint()),
+    };
+    fits(join, known, record, &fingerprints, now)?;
+    if record.did == node.config.organisation.as_str() {
+        return Err(own());
+    }
+    let pinned = fold.partners.get(&record.did).ok();
+    let answer = fingerprints.json("twinpact-joined/1");
+    match &known.state {
+        State::Used { did, record: joined } => {
+            let same = did == &record.did && joined == &fingerprints.joiner;
+            // Who was removed since does not come back by a repeat.
+            return if same && pinned.is_some() { Ok((Vec::new(), answer)) } else { Err(used()) };
+        }
+        State::Withdrawn => return Err(expired("was withdrawn")),
+        State::Open if now >= known.expires => return Err(expired("has expired")),
+        State::Open => {}
+    }
+    if pinned.is_some_and(|partner| partner.envelope.fingerprint() != envelope.fingerprint()) {
+        return Err(partner_known(&record.did));
+    }
+    let mut entries: Vec<NewEntry> =
+        partners::pinning(fold, record, envelope)?.into_iter().collect();
+    let what = vec![
+        Attribute::new("by", "text", &record.did),
+        Attribute::new("record", "text", &fingerprints.joiner),
+    ];
+    entries.push(over(&known.key, what));
+    Ok((entries, answer))
+}
+
+/// Whether the request is for this record of ours, brings that record, and is signed by whoever
+/// holds the invitation and a key of the record.
+fn fits(
+    join: &Envelope,
+    known: &Known,
+    record: &Record,
+    fingerprints: &Fingerprints,
+    now: WallTime,
+) -> Result<(), Problem> {
+    let other = |why: &str| Problem::new(codes::INVITATION_RECORD, why.to_owned());
+    let own_keys = record.keys_at(now.0.micros());
+    let mut keys = own_keys.clone();
+    keys.push(known.key);
+    let signers = join.signers(&keys).unwrap_or_default();
+    if !signers.iter().any(|key| own_keys.contains(key)) {
+        return Err(other("the request is not signed by a key of the record that it brings"));
+    }
+    if join.payload_type != JOIN_TYPE {
+        return Err(other("the request is a document of another type"));
+    }
+    match join.document() == Some(fingerprints.json("twinpact-join/1")) {
+        true => Ok(()),
+        false => Err(other("the request is for other records than ours and the one it brings")
+            .hint("our record may have changed since: ask for a new invitation")),
+    }
+}
+
+/// The records of the two, by their fingerprints in hex.
+pub(crate) struct Fingerprints {
+    /// Of who has invited.
+    pub(crate) inviter: String,
+    /// Of who joins.
+    pub(crate) joiner: String,
+}
+
+impl Fingerprints {
+    /// As a document of that type.
+    pub(crate) fn json(&self, kind: &str) -> Json {
+        Json::object([
+            ("type", Json::text(kind)),
+            ("inviter", Json::text(&self.inviter)),
+            ("joiner", Json::text(&self.joiner)),
+        ])
+    }
+}
+
+fn made(key: &PublicKey, name: &str, expires: WallTime) -> NewEntry {
+    let what = vec![
+        Attribute::new("key", "text", to_hex(key.bytes())),
+        Attribute::new("name", "text", name),
+        Attribute::new("expires", "text", expires.0.to_string()),
+    ];
+    local(Kind::Invitation, "local", what)
+}
+
+/// That an invitation is over: used, when it says by whom, else withdrawn.
+fn over(key: &PublicKey, more: Vec<Attribute>) -> NewEntry {
+    let mut what = vec![Attribute::new("key", "text", to_hex(key.bytes()))];
+    what.extend(more);
+    local(Kind::Invitation, "local", what)
+}
+
+fn unknown() -> Problem {
+    Problem::new(codes::INVITATION_UNKNOWN, "we have made no such invitation")
+}
+
+fn used() -> Problem {
+    Problem::new(codes::INVITATION_USED, "the invitation was used, and is good for one only")
+}
+
+fn expired(what: &str) -> Problem {
+    Problem::new(codes::INVITATION_EXPIRED, format!("the invitation {what}"))
+        .hint("ask for a new one")
+}
+
+/// That somebody invites itself.
+pub(crate) fn own() -> Problem {
+    Problem::new(codes::INVITATION_OWN, "this is an invitation of the organisation itself")
+}
+
+/// That another record of the organisation is pinned.
+pub(crate) fn partner_known(did: &str) -> Problem {
+    Problem::new(codes::PARTNER_KNOWN, format!("{did} is a partner already, under another record"))
+        .hint("a newer record of a partner is taken by itself; remove the partner to begin anew")
+}
