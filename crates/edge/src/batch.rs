@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 use twinpact_model::link::Predicate;
 use twinpact_model::type_model::MAX_MODEL_ATTRIBUTES;
 use twinpact_model::{Iri, ModelRef, Problem, Timestamp, codes};
@@ -186,7 +187,7 @@ impl IngestBatch {
 }
 
 impl IngestObservation {
-    fn check(&self) -> Result<(), Problem> {
+    pub(crate) fn check(&self) -> Result<(), Problem> {
         if self.id.is_empty() || self.id.len() > MAX_ID_BYTES {
             return Err(Problem::new(
                 if self.id.is_empty() { codes::INPUT_MALFORMED } else { codes::INPUT_TOO_LARGE },
@@ -267,28 +268,35 @@ fn unknown_key(body: &[u8]) -> Option<Problem> {
     })
 }
 
-/// An object whose keys stand once; serde alone would keep the last of two.
 fn values_once<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
-    struct Once;
-    impl<'de> Visitor<'de> for Once {
-        type Value = BTreeMap<String, String>;
+    once(from, "an object of texts")
+}
+
+/// An object whose keys stand once; serde alone would keep the last of two.
+pub(crate) fn once<'de, V: Deserialize<'de>, D: Deserializer<'de>>(
+    from: D,
+    expected: &'static str,
+) -> Result<BTreeMap<String, V>, D::Error> {
+    struct Once<V>(&'static str, PhantomData<V>);
+    impl<'de, V: Deserialize<'de>> Visitor<'de> for Once<V> {
+        type Value = BTreeMap<String, V>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object of texts")
+            f.write_str(self.0)
         }
 
         fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
             let mut values = BTreeMap::new();
-            while let Some((name, lexical)) = members.next_entry::<String, String>()? {
+            while let Some((name, value)) = members.next_entry::<String, V>()? {
                 if values.contains_key(&name) {
                     return Err(A::Error::custom(format!("{:?} stands twice", brief(&name))));
                 }
-                values.insert(name, lexical);
+                values.insert(name, value);
             }
             Ok(values)
         }
     }
-    from.deserialize_map(Once)
+    from.deserialize_map(Once(expected, PhantomData))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! [`batch::IngestBatch`], and whether its values fit is decided where they are recorded.
 
 pub mod batch;
+pub mod cloud_events;
 pub mod csv;
 pub mod encoding;
 pub mod group;

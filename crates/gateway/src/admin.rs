@@ -7,8 +7,8 @@ use crate::port::{Bound, bind};
 use crate::refusal::{PROBLEM_JSON, Refusal};
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
-use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use twinpact_edge::batch::{IngestBatch, IngestReport, MAX_BATCH_BYTES};
-use twinpact_edge::model_file;
+use twinpact_edge::{cloud_events, model_file};
 use twinpact_model::problem::Problem;
 use twinpact_model::{Timestamp, codes};
 use twinpact_node::api::{
@@ -29,7 +29,7 @@ use twinpact_node::api::{
 };
 use twinpact_node::ready::{self, Ready};
 use twinpact_node::strangers::{self, Shown as Turned};
-use twinpact_node::{self as node, Node, consumer, prove, record};
+use twinpact_node::{self as node, Node, consumer, events, prove, record};
 use twinpact_proof::digest::sha256;
 
 /// Who the admin door's callers are in the log.
@@ -260,7 +260,15 @@ async fn apply_model(State(node): State<Node>, body: Bytes) -> Result<Json<Model
     Ok(Json(record::apply_model(&node, model, LOCAL).await?))
 }
 
-async fn ingest(State(node): State<Node>, body: Bytes) -> Result<Json<IngestReport>, Refusal> {
+async fn ingest(
+    State(node): State<Node>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<IngestReport>, Refusal> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if let Some(events) = cloud_events::parse(kind, &body) {
+        return Ok(Json(events::record_events(&node, events?, LOCAL).await?));
+    }
     let batch = IngestBatch::parse(&body)?;
     Ok(Json(record::record(&node, batch, LOCAL).await?))
 }

@@ -47,6 +47,7 @@ codes! {
     INGEST_MAP = "ingest.map", Caller, Invalid, "the map does not fit the file";
     INGEST_ROW = "ingest.row", Caller, Invalid, "a row was refused";
     INGEST_GUESS = "ingest.guess", Caller, Invalid, "no map could be guessed from the file";
+    INGEST_EVENT = "ingest.event", Caller, Invalid, "a CloudEvent was refused";
     INGEST_FILE = "ingest.file", Caller, Invalid, "the file cannot be read";
     // Store.
     STORE_LOCKED = "store.locked", Caller, Conflict, "another process has this directory";

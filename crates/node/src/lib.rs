@@ -23,6 +23,7 @@ pub mod decisions;
 mod documents;
 pub mod door;
 pub mod egress;
+pub mod events;
 pub mod fold;
 pub mod ids;
 mod invitation;

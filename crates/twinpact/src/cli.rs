@@ -23,7 +23,7 @@ pub(crate) enum Command {
     /// Type models: what your twins look like.
     #[command(subcommand)]
     Model(Model),
-    /// Record the rows of a CSV file, plain or gzip.
+    /// Record the rows of a CSV file, plain or gzip, or a batch of CloudEvents.
     Ingest(Ingest),
     /// Your twins.
     #[command(subcommand)]
@@ -262,11 +262,14 @@ pub(crate) struct GuessModel {
 pub(crate) struct Ingest {
     #[command(flatten)]
     pub(crate) dir: Dir,
-    /// The CSV file, plain or gzip.
+    /// The CSV file, plain or gzip; JSON with --cloudevents.
     pub(crate) file: PathBuf,
     /// How its columns become attributes, as a TOML file.
-    #[arg(long)]
-    pub(crate) map: PathBuf,
+    #[arg(long, required_unless_present = "cloudevents", conflicts_with = "cloudevents")]
+    pub(crate) map: Option<PathBuf>,
+    /// The file is JSON: a CloudEvent or a batch of CloudEvents.
+    #[arg(long, conflicts_with = "refused")]
+    pub(crate) cloudevents: bool,
     /// Where refused rows go, to be mended and fed again; beside FILE when left out.
     #[arg(long, value_name = "FILE")]
     pub(crate) refused: Option<PathBuf>,

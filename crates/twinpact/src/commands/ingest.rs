@@ -6,7 +6,7 @@ use crate::output::{Output, count, internal, line, shell};
 use crate::session::{Session, read_text};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use twinpact_edge::batch::{Collision, IngestBatch, IngestReport, MAX_BATCH_OBSERVATIONS, Refused};
 use twinpact_edge::group::{Grouped, Grouper};
@@ -37,8 +37,12 @@ struct Summary {
     collisions: Vec<Collision>,
 }
 
-pub(crate) async fn ingest(arguments: &Ingest, out: Output) -> Result<ExitCode, Problem> {
-    let map = Map::parse(&read_text(&arguments.map)?)?;
+pub(crate) async fn ingest(
+    arguments: &Ingest,
+    map_file: &Path,
+    out: Output,
+) -> Result<ExitCode, Problem> {
+    let map = Map::parse(&read_text(map_file)?)?;
     arguments.refused.as_deref().map_or(Ok(()), |path| mend::writable(path, arguments.force))?;
     let session = Session::open(&arguments.dir.dir).await?;
     let summary = send_file(arguments, &map, &session.client).await;
@@ -62,7 +66,7 @@ pub(crate) async fn ingest(arguments: &Ingest, out: Output) -> Result<ExitCode, 
     out.next(&match &summary.refused_file {
         Some(file) => {
             out.say(&format!("  they are in {}, each with its reason", file.display()));
-            let (file, map) = (shell(file), shell(&arguments.map));
+            let (file, map) = (shell(file), shell(map_file));
             let flag = arguments.dir.flag();
             format!("mend {file}, then: twinpact ingest {file} --map {map}{flag}")
         }

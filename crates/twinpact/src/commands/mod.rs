@@ -6,6 +6,7 @@ mod contract_new;
 mod exchange;
 mod explain;
 mod ingest;
+mod ingest_events;
 mod init;
 mod join;
 mod key;
@@ -34,7 +35,10 @@ pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Prob
         Command::Init(arguments) => init::init(&arguments, *out),
         Command::Serve(arguments) => serve::serve(&arguments, *out).await,
         Command::Model(command) => model::run(command, *out).await,
-        Command::Ingest(arguments) => ingest::ingest(&arguments, *out).await,
+        Command::Ingest(arguments) => match &arguments.map {
+            Some(map) => ingest::ingest(&arguments, map, *out).await,
+            None => ingest_events::ingest(&arguments, *out).await,
+        },
         Command::Twin(command) => twin::run(command, *out).await,
         Command::Link(command) => link::run(command, *out).await,
         Command::Contract(command) => contract::run(command, *out).await,

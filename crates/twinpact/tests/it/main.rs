@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails panics")]
 
 mod canaries;
+mod cloud_events;
 mod commands;
 mod contract_new;
 mod federation;
