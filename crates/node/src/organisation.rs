@@ -145,6 +145,7 @@ fn wanted(
         keys: keys(node, fold, now, now.saturating_add(overlap.saturating_mul(1_000_000))),
         origin: origin(&node.config.organisation, forest)?,
         slots: vec![named("events", EVENTS)?, named("decisions", DECISIONS)?],
+        predecessors: forest.predecessors().to_vec(),
         issued: now,
     })
 }

@@ -20,6 +20,7 @@ pub mod json;
 pub mod keys;
 pub mod note;
 pub mod record;
+pub mod successor;
 pub mod text64;
 pub mod tree;
 pub mod trust;

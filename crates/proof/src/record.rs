@@ -11,8 +11,13 @@ use crate::fields::{
 };
 use crate::json::Json;
 use crate::keys::{PublicKey, SecretKey};
+use crate::successor::{MAX_PREDECESSORS, Predecessor};
 use crate::text64;
 
+/// The type of the record of a log that comes after no other.
+const TYPE: &str = "twinpact-organisation/1";
+/// The type of the record of a successor.
+const TYPE_OF_SUCCESSOR: &str = "twinpact-organisation/2";
 /// The payload type of a record.
 pub const PAYLOAD_TYPE: &str = "application/vnd.twinpact.organisation+json";
 /// The most keys of a record, past ones included.
@@ -79,6 +84,8 @@ pub struct Record {
     pub origin: String,
     /// The trees that have a slot by name.
     pub slots: Vec<NamedTree>,
+    /// The logs that this one comes after, the newest last; none for a first log.
+    pub predecessors: Vec<Predecessor>,
     /// When the record was issued, in microseconds since 1970.
     pub issued: i64,
 }
@@ -94,21 +101,24 @@ impl Record {
                 ("tree", hex_json(&named.tree)),
             ])
         });
-        let log = Json::object([
-            ("origin", Json::text(&self.origin)),
-            ("slots", Json::Array(slots.collect())),
-        ]);
+        let slots = Json::Array(slots.collect());
+        let mut log = vec![("origin", Json::text(&self.origin)), ("slots", slots)];
+        if !self.predecessors.is_empty() {
+            let all = self.predecessors.iter().map(Predecessor::to_json);
+            log.push(("predecessors", Json::Array(all.collect())));
+        }
+        let of_successor = !self.predecessors.is_empty();
         Json::object([
             ("audience", Json::text("*")),
             ("did", Json::text(&self.did)),
             ("endpoints", Json::object([("dsp", Json::text(&self.dsp))])),
             ("issued", Json::Int(self.issued)),
             ("keys", Json::Array(self.keys.iter().map(key_json).collect())),
-            ("log", log),
+            ("log", Json::object(log)),
             ("name", Json::text(&self.name)),
             ("rootCertificate", Json::text(text64::encode(&self.root_certificate))),
             ("trustDomain", Json::text(&self.trust_domain)),
-            ("type", Json::text("twinpact-organisation/1")),
+            ("type", Json::text(if of_successor { TYPE_OF_SUCCESSOR } else { TYPE })),
         ])
     }
 
@@ -160,10 +170,18 @@ impl Record {
             "type",
         ];
         let members = Members::of("the record", json, &names)?;
-        members.constant("type", "twinpact-organisation/1")?;
+        let of_successor = match members.text("type", MAX_TEXT_BYTES)? {
+            TYPE => false,
+            TYPE_OF_SUCCESSOR => true,
+            _ => return Err(members.wrong("type", &format!("{TYPE:?} or {TYPE_OF_SUCCESSOR:?}"))),
+        };
         members.constant("audience", "*")?;
         let endpoints = Members::of("endpoints", members.json("endpoints")?, &["dsp"])?;
-        let log = Members::of("log", members.json("log")?, &["origin", "slots"])?;
+        let of_log: &[&str] = match of_successor {
+            false => &["origin", "slots"],
+            true => &["origin", "slots", "predecessors"],
+        };
+        let log = Members::of("log", members.json("log")?, of_log)?;
         let record = Record {
             did: members.did("did")?,
             name: members.text("name", MAX_NAME_BYTES)?.to_owned(),
@@ -181,6 +199,7 @@ impl Record {
                 .iter()
                 .map(named_from_json)
                 .collect::<Result<_, _>>()?,
+            predecessors: predecessors(of_successor, &log)?,
             issued: members.time("issued")?,
         };
         record.check().map(|()| record)
@@ -210,7 +229,20 @@ impl Record {
                 return refuse(format!("the key {} stands twice or has no time", key.key.id()));
             }
         }
+        self.check_predecessors()?;
         self.check_slots()
+    }
+
+    fn check_predecessors(&self) -> Result<(), Malformed> {
+        for (i, one) in self.predecessors.iter().enumerate() {
+            let before = self.predecessors.iter().take(i).map(|other| &other.origin);
+            let twice = before.chain([&self.origin]).any(|origin| *origin == one.origin);
+            if twice || one.size == 0 || !origin_fits(&self.did, &one.origin) {
+                let origin = shown(&one.origin);
+                return Err(Malformed(format!("{origin} is not fit to be a predecessor")));
+            }
+        }
+        Ok(())
     }
 
     fn check_slots(&self) -> Result<(), Malformed> {
@@ -247,6 +279,17 @@ impl Record {
     #[must_use]
     pub fn all_keys(&self) -> Vec<PublicKey> {
         self.keys.iter().map(|key| key.key).collect()
+    }
+}
+
+/// The predecessors of a log; the first form of a record has none, the second at least one.
+fn predecessors(of_successor: bool, log: &Members<'_>) -> Result<Vec<Predecessor>, Malformed> {
+    if !of_successor {
+        return Ok(Vec::new());
+    }
+    match log.list("predecessors", MAX_PREDECESSORS)? {
+        [] => Err(log.wrong("predecessors", "a list with at least one item")),
+        items => items.iter().map(Predecessor::from_json).collect(),
     }
 }
 
@@ -316,6 +359,7 @@ mod tests {
                 NamedTree { name: "events".into(), slot: 0, tree: [1; 16] },
                 NamedTree { name: "decisions".into(), slot: 1, tree: [2; 16] },
             ],
+            predecessors: Vec::new(),
             issued: 20,
         }
     }
@@ -393,6 +437,7 @@ mod tests {
         check("{\"audience\"", "{\"aaa\":1,\"audience\"");
         check("\"*\"", "\"did:web:maker.example\"");
         check("organisation/1", "organisation/2");
+        check("organisation/1", "organisation/3");
         check("\"dsp\":", "\"http\":1,\"dsp\":");
         check("\"id\":\"ed25519:", "\"id\":\"ed25519:0");
         check("\"issued\":20", "\"issued\":\"20\"");

@@ -9,6 +9,7 @@ use crate::dsse::Envelope;
 use crate::fields::{Malformed, is_did, shown};
 use crate::keys::PublicKey;
 use crate::record::{NamedTree, Record, RecordKey};
+use crate::successor::check_succession;
 use crate::text64;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -213,7 +214,7 @@ impl Trust {
         }
         let full = self.organisations.len() >= MAX_PINS;
         match self.organisations.iter_mut().find(|pin| pin.did == record.did) {
-            Some(pin) => pin.renew(envelope, &record),
+            Some(pin) => pin.renew(envelope, &record, &self.anchors),
             None if full => {
                 conflict(format!("the trust file already pins {MAX_PINS} organisations"))
             }
@@ -285,7 +286,12 @@ impl PinnedOrganisation {
         self.keys.iter().map(PinnedKey::of_record).find(|pinned| pinned.key == *key)
     }
 
-    fn renew(&mut self, envelope: &Envelope, record: &Record) -> Result<Pinned, Refused> {
+    fn renew(
+        &mut self,
+        envelope: &Envelope,
+        record: &Record,
+        seen: &[SeenAnchor],
+    ) -> Result<Pinned, Refused> {
         if self.record.0 == envelope.fingerprint() {
             return Ok(Pinned::AlreadyThere);
         }
@@ -302,25 +308,33 @@ impl PinnedOrganisation {
         if record.issued <= self.issued {
             return conflict(format!("the pinned record of {did} is newer than this one"));
         }
-        let log = pinned_log(record);
-        match self.logs.iter().position(|known| known.origin == log.origin) {
-            Some(i) if self.logs.get(i) != Some(&log) => {
-                return conflict(format!(
-                    "the record moves the trees of {} to other slots",
-                    log.origin
-                ));
-            }
-            Some(i) => {
-                let present = self.logs.remove(i);
-                self.logs.push(present);
-            }
-            None => self.logs.push(log),
-        }
+        self.renew_log(record, seen).map_err(Refused::Conflict)?;
         self.renew_keys(record);
         self.name.clone_from(&record.name);
         self.record = Hex(envelope.fingerprint());
         self.issued = record.issued;
         Ok(Pinned::Added)
+    }
+
+    /// The log of a later record is the pinned one, or comes after it.
+    fn renew_log(&mut self, record: &Record, seen: &[SeenAnchor]) -> Result<(), String> {
+        let log = pinned_log(record);
+        let (did, origin) = (&self.did, &log.origin);
+        let present = self.logs.last();
+        if present.is_some_and(|present| present.origin == *origin) {
+            if present == Some(&log) {
+                return Ok(());
+            }
+            return Err(format!("the record moves the trees of {origin} to other slots"));
+        }
+        if self.log(origin).is_some() {
+            return Err(format!("the record goes back to {origin}, a log that {did} had given up"));
+        }
+        if let Some(present) = present {
+            check_succession(record, &present.origin, seen)?;
+        }
+        self.logs.push(log);
+        Ok(())
     }
 
     /// A key keeps its pin for ever; one that the new record no longer lists ends when that was

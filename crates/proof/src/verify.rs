@@ -65,6 +65,7 @@ pub fn verify(bytes: &[u8], trust: Option<&Trust>) -> Result<Verdict, Broken> {
     let agreement = check_agreement(&bundle, &parties, facts.delivery.as_ref())?;
     check_slot(&bundle, &parties, agreement.as_ref().map(|signed| &signed.document))?;
     chain::check_anchor(&bundle)?;
+    check_tick(&bundle, &parties)?;
     let note = check_checkpoint(&bundle, &parties, trust)?;
     let documents = Documents {
         decision: check_decision(&bundle, &parties, &facts, agreement.as_ref())?,
@@ -205,6 +206,14 @@ fn check_slot(
             })
         }
     }
+}
+
+/// `anchor`: leaf 0 of a successor says what log it comes after, and holds no heads.
+fn check_tick(bundle: &Bundle, parties: &Parties) -> Result<(), Broken> {
+    if bundle.anchor.tick == 0 && !parties.issuer.predecessors.is_empty() {
+        return Err(Link::Anchor.broken("the log comes after another one, so it has no tick 0"));
+    }
+    Ok(())
 }
 
 /// `checkpoint`: the note is the issuer's, signed by its log, over the root of the anchor.

@@ -6,11 +6,13 @@
 
 use crate::frame::{Opens, Tick, TreeState};
 use crate::log::Place;
+use crate::successor::Successor;
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 use twinpact_proof::anchor::{self, Head, TreeId};
 use twinpact_proof::digest::Digest;
 use twinpact_proof::note::Checkpoint;
+use twinpact_proof::successor::{LogId, Predecessor, anchor_key};
 use twinpact_proof::tree::Tree;
 
 /// The number of a tree in this log.
@@ -54,7 +56,10 @@ struct AnchorLeaf {
 /// All trees and the anchor.
 #[derive(Default)]
 pub struct Forest {
+    node_key: [u8; 32],
+    /// That of the node for a first log, else made from it.
     anchor_key: [u8; 32],
+    successor: Option<Successor>,
     trees: Vec<Growing>,
     anchor: Tree,
     leaves: Vec<AnchorLeaf>,
@@ -95,7 +100,37 @@ impl Forest {
     /// An empty forest under that anchor key.
     #[must_use]
     pub fn new(anchor_key: [u8; 32]) -> Forest {
-        Forest { anchor_key, ..Forest::default() }
+        Forest { node_key: anchor_key, anchor_key, ..Forest::default() }
+    }
+
+    /// Opens a successor log: the trees stay as they are, the anchor begins again with the leaf
+    /// that says what came before, and no tick of it covers anything yet.
+    ///
+    /// # Errors
+    /// `store.damaged` when it comes after no log.
+    pub fn succeed(&mut self, successor: Successor) -> Result<(), Problem> {
+        let last = successor.predecessors.last();
+        let first = last.ok_or_else(|| inconsistent("a successor comes after no log"))?.leaf();
+        self.anchor_key = anchor_key(&self.node_key, &successor.log);
+        self.anchor = Tree::default();
+        self.anchor.append(first);
+        // In the place of tick 0, which has no heads: nothing is ever proven by it.
+        self.leaves = vec![AnchorLeaf { time: 0, slots: 0, heads: first }];
+        self.trees.iter_mut().for_each(|grown| grown.sizes.clear());
+        self.successor = Some(successor);
+        Ok(())
+    }
+
+    /// The id of a successor log; none of a first one.
+    #[must_use]
+    pub fn log_id(&self) -> Option<LogId> {
+        self.successor.as_ref().map(|successor| successor.log)
+    }
+
+    /// The logs before this one, the newest last.
+    #[must_use]
+    pub fn predecessors(&self) -> &[Predecessor] {
+        self.successor.as_ref().map_or(&[], |successor| &successor.predecessors)
     }
 
     /// Opens a tree. Numbers come in order.
@@ -262,9 +297,11 @@ impl Forest {
                 frontier: grown.tree.frontier(),
             })
             .collect();
+        let mut id = [0; 16];
+        id.iter_mut().zip(self.log_id().unwrap_or_default()).for_each(|(to, from)| *to = from);
         states.push(TreeState {
             tree: ANCHOR,
-            id: [0; 16],
+            id,
             size: self.anchor.size(),
             frontier: self.anchor.frontier(),
         });

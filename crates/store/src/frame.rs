@@ -5,6 +5,7 @@
 //! own.
 
 use crate::bytes::{Put, Take};
+use crate::successor::{SUCCESSOR_BYTES, Successor};
 use twinpact_proof::anchor::TreeId;
 use twinpact_proof::digest::Digest;
 
@@ -35,10 +36,11 @@ const MAX_FRONTIER: usize = 40;
 const STATE_BYTES: usize = 4 + (MAX_TREES as usize + 1) * (4 + 16 + 8 + 4 + 32 * MAX_FRONTIER);
 
 // A frame never passes its bound: what others staged is below `FRAME_BYTES` when a turn comes, so
-// 4 MiB + 16 MiB of entries, 10.3 MiB of state and 0.2 MiB of head and opened trees are at most
-// 30.4 MiB of the 32.
+// 4 MiB + 16 MiB of entries, 10.3 MiB of state, 0.2 MiB of head and opened trees and 0.2 MiB of
+// predecessors are at most 30.6 MiB of the 32.
 const _: () = assert!(
-    FRAME_BYTES + MAX_TURN_BYTES + STATE_BYTES + OPENS_BYTES + HEAD_BYTES <= MAX_FRAME,
+    FRAME_BYTES + MAX_TURN_BYTES + STATE_BYTES + OPENS_BYTES + SUCCESSOR_BYTES + HEAD_BYTES
+        <= MAX_FRAME,
     "a frame could be larger than what is read back"
 );
 
@@ -50,6 +52,7 @@ pub const FRAME_HEAD: usize = 12;
 const FLAG_TICK: u16 = 1;
 const FLAG_OPENS: u16 = 2;
 const FLAG_STATE: u16 = 4;
+const FLAG_SUCCESSOR: u16 = 8;
 
 /// What stands at the start of a segment file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,6 +188,8 @@ pub struct Frame {
     pub tick: Option<Tick>,
     /// In the first frame of a segment: all trees as they stood.
     pub state: Option<Vec<TreeState>>,
+    /// The log that it opens, before everything but the state: the anchor begins again.
+    pub successor: Option<Successor>,
 }
 
 impl Frame {
@@ -214,6 +219,9 @@ impl Frame {
         if let Some(state) = &self.state {
             encode_state(&mut put, state);
         }
+        if let Some(successor) = &self.successor {
+            successor.encode(&mut put);
+        }
         for entry in &self.entries {
             put.u32(entry.tree);
             put.u64(entry.subject);
@@ -229,6 +237,7 @@ impl Frame {
         flag(self.tick.is_some(), FLAG_TICK)
             | flag(!self.opens.is_empty(), FLAG_OPENS)
             | flag(self.state.is_some(), FLAG_STATE)
+            | flag(self.successor.is_some(), FLAG_SUCCESSOR)
     }
 
     /// The frame that begins at the front of these bytes, and its length; `None` when there is no
@@ -303,7 +312,7 @@ fn decode_body(body: &[u8]) -> Option<Frame> {
         return None;
     }
     let flags = take.u16()?;
-    if flags & !(FLAG_TICK | FLAG_OPENS | FLAG_STATE) != 0 {
+    if flags & !(FLAG_TICK | FLAG_OPENS | FLAG_STATE | FLAG_SUCCESSOR) != 0 {
         return None;
     }
     let mut frame = Frame { first_seq: take.u64()?, ..Frame::default() };
@@ -319,6 +328,9 @@ fn decode_body(body: &[u8]) -> Option<Frame> {
     }
     if flags & FLAG_STATE != 0 {
         frame.state = Some(decode_state(&mut take)?);
+    }
+    if flags & FLAG_SUCCESSOR != 0 {
+        frame.successor = Some(Successor::decode(&mut take)?);
     }
     for _ in 0..count {
         frame.entries.push(SealedEntry {
@@ -361,10 +373,11 @@ pub fn later_frame(bytes: &[u8], seq: u64) -> bool {
 mod tests {
     use super::{
         BadFrame, BadHead, ENTRY_BYTES, FRAME_BYTES, Frame, MAX_FRAME, MAX_FRONTIER, MAX_TREES,
-        MAX_TURN_BYTES, Opens, SealedEntry, SegmentHead, Tick, TreeState, bad_frame, later_frame,
-        seal_head,
+        MAX_TURN_BYTES, Opens, SealedEntry, SegmentHead, Successor, Tick, TreeState, bad_frame,
+        later_frame, seal_head,
     };
     use proptest::prelude::*;
+    use twinpact_proof::successor::Predecessor;
 
     fn frame() -> Frame {
         Frame {
@@ -385,17 +398,27 @@ mod tests {
                 size: 3,
                 frontier: vec![[1; 32], [2; 32]],
             }]),
+            successor: Some(Successor {
+                log: [6; 8],
+                predecessors: vec![Predecessor {
+                    origin: "operator.example/twinpact/1".into(),
+                    size: 7,
+                    root: [5; 32],
+                    reason: "restored".into(),
+                }],
+            }),
         }
     }
 
     #[test]
     fn frames_read_as_written() {
-        for change in 0..4 {
+        for change in 0..5 {
             let mut frame = frame();
             match change {
                 1 => frame.tick = None,
                 2 => frame.opens.clear(),
                 3 => frame.state = None,
+                4 => frame.successor = None,
                 _ => {}
             }
             let mut bytes = frame.encode();
@@ -419,6 +442,7 @@ mod tests {
             ..largest.entries[0].clone()
         };
         largest.entries = vec![entry(FRAME_BYTES - 1), entry(MAX_TURN_BYTES)];
+        largest.successor = None;
         let bytes = largest.encode();
         let parts = super::STATE_BYTES + super::OPENS_BYTES + super::HEAD_BYTES;
         assert_eq!(bytes.len(), FRAME_BYTES - 1 + MAX_TURN_BYTES + parts);
@@ -470,7 +494,8 @@ mod tests {
             (changed(12, 2), BadFrame::Newer),
             (changed(13, 1), BadFrame::Newer),
             (changed(12, 0), BadFrame::Malformed),
-            (changed(14, 8 | 7), BadFrame::Malformed),
+            (changed(14, 7), BadFrame::Malformed),
+            (changed(14, 16 | 15), BadFrame::Malformed),
             (changed(15, 1), BadFrame::Malformed),
             (changed(24, 9), BadFrame::Malformed),
             (

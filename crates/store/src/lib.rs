@@ -14,9 +14,11 @@ pub mod log;
 pub mod payload;
 pub mod seal;
 mod store;
+pub mod successor;
 pub mod vfs;
 
 pub use directory::Directory;
 pub use forest::{Forest, Proof, TreeNo};
 pub use frame::Opens;
 pub use store::{Committed, Cut, Draft, ItemPoint, Opened, Store, Subject};
+pub use successor::Successor;

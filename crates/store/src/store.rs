@@ -9,6 +9,7 @@ use crate::keystore::{Keystore, Meaning};
 use crate::log::{Log, Place};
 use crate::payload;
 use crate::seal::{KeyPair, Sealer, random};
+use crate::successor::Successor;
 use std::sync::Mutex;
 use twinpact_model::entry::{Attribute, Entry};
 use twinpact_model::problem::Problem;
@@ -16,6 +17,7 @@ use twinpact_model::time::Timestamp;
 use twinpact_model::{Did, codes};
 use twinpact_proof::commit::{Point, Seed, commit, points_lexical};
 use twinpact_proof::digest::{Digest, sha256};
+use twinpact_proof::successor::Predecessor;
 
 pub use crate::log::Cut;
 
@@ -234,6 +236,27 @@ impl Store {
         Ok(opens)
     }
 
+    /// Opens a successor of the log after these ones, the newest last, in a frame of its own that
+    /// is durable when this returns.
+    ///
+    /// # Errors
+    /// `internal` when something is staged or no log is named; `store.io`, `store.stopped`.
+    pub fn succeed(
+        &mut self,
+        predecessors: Vec<Predecessor>,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
+        self.log.check()?;
+        if self.has_staged() || predecessors.is_empty() {
+            return Err(internal("a successor comes after a log, and in a frame of its own"));
+        }
+        self.begin_frame();
+        let successor = Successor { log: random_array()?, predecessors };
+        self.forest.succeed(successor.clone())?;
+        self.staged.successor = Some(successor);
+        self.commit(None, now).map(|_| ())
+    }
+
     /// Stops the log: what is staged is never made durable.
     pub fn stop(&mut self) {
         self.log.stop();
@@ -250,7 +273,8 @@ impl Store {
     /// Whether anything waits to be made durable.
     #[must_use]
     pub fn has_staged(&self) -> bool {
-        !self.staged.entries.is_empty() || !self.staged.opens.is_empty()
+        let staged = &self.staged;
+        !staged.entries.is_empty() || !staged.opens.is_empty() || staged.successor.is_some()
     }
 
     /// Whether so much waits to be made durable that no other turn may be added: entries of
@@ -396,6 +420,9 @@ fn commitment(
 fn grow(forest: &mut Forest, frame: &Frame, place: Place) -> Result<Vec<(u64, Digest)>, Problem> {
     if frame.state.as_ref().is_some_and(|state| *state != forest.state()) {
         return Err(inconsistent("a segment begins with another state than the one before ended"));
+    }
+    if let Some(successor) = &frame.successor {
+        forest.succeed(successor.clone())?;
     }
     for opens in &frame.opens {
         forest.open(*opens)?;

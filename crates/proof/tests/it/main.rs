@@ -19,5 +19,6 @@ mod levels;
 mod matrix;
 mod pins;
 mod second;
+mod succession;
 mod vectors;
 mod world;

@@ -93,6 +93,7 @@ fn keys_rotate_and_logs_succeed() {
     let mut successor = rotated.clone();
     successor.issued = end + 1;
     successor.origin = "operator.example/twinpact/second".into();
+    successor.predecessors = vec![crate::succession::predecessor(crate::world::ORIGIN, 7)];
     assert!(successor.sign(&operator()).is_err());
     assert_eq!(trust.add(&successor.sign(&next).unwrap()), Ok(Pinned::Added));
     let logs: Vec<&str> = trust.organisations[0].logs.iter().map(|l| l.origin.as_str()).collect();

@@ -2,6 +2,7 @@
 //! here; `UPDATE_GOLDEN=1` writes it anew.
 
 use crate::flips::sections;
+use crate::succession::second;
 use crate::world::{
     ANCHOR_KEY, EVENTS, LEDGER, ORIGIN, START, World, impostor, seed, trust, witness,
 };
@@ -12,6 +13,7 @@ use twinpact_proof::anchor::{
 };
 use twinpact_proof::commit::{Attr, Point, Seed, commit, point_bytes, points_lexical};
 use twinpact_proof::note::{Checkpoint, cosign};
+use twinpact_proof::successor::anchor_key;
 use twinpact_proof::{Bundle, Json, Link, SecretKey, Trust, to_hex, verify};
 
 fn canonical_json() -> Value {
@@ -141,6 +143,25 @@ fn checkpoint() -> Value {
     })
 }
 
+/// The first leaf of a successor, the key that blinds its slots, and its record.
+fn successor() -> Value {
+    let record = second();
+    let one = &record.predecessors[0];
+    let envelope = record.sign(&SecretKey::new(&[1; 32])).unwrap();
+    json!({
+        "origin": one.origin,
+        "size": one.size,
+        "root": to_hex(&one.root),
+        "reason": one.reason,
+        "leaf": to_hex(&one.leaf()),
+        "anchorKey": to_hex(&ANCHOR_KEY),
+        "log": to_hex(&[8; 8]),
+        "logAnchorKey": to_hex(&anchor_key(&ANCHOR_KEY, &[8; 8])),
+        "record": record.to_json().canonical(),
+        "envelope": envelope.to_json().canonical(),
+    })
+}
+
 /// For each section one byte of the document whose lowest bit breaks the section when it is flipped
 /// and the first line is made to fit.
 fn flips(bundle: &Bundle) -> Vec<Value> {
@@ -194,6 +215,7 @@ fn the_vectors_are_those_of_the_file() {
         "entries": entry(),
         "anchor": anchor(),
         "checkpoint": checkpoint(),
+        "successor": successor(),
         "trust": serde_json::to_value(trust()).unwrap(),
         "bundles": [
             bundle("fact", &fact, &flips(&fact)),

@@ -56,6 +56,7 @@ pub fn record_of(did: &str, key: &SecretKey) -> Record {
         keys: vec![RecordKey { key: key.public(), from: START - 1_000_000, until: None }],
         origin,
         slots: vec![named("events", 0, EVENTS), named("decisions", 1, DECISIONS)],
+        predecessors: Vec::new(),
         issued: START,
     }
 }
