@@ -37,6 +37,7 @@ use twinpact_identity::tls::{Clock, Presented, peer_identity, server_config};
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 use twinpact_node::ask::{JOIN_PATH, ORGANISATION_PATH};
+use twinpact_node::behind::CHECKPOINT_HEADER;
 use twinpact_node::door::{Asked, Door};
 use twinpact_node::egress::{Egress, PublicDoc};
 use twinpact_node::invitations::MAX_JOIN_BYTES;
@@ -409,7 +410,9 @@ fn nothing_here() -> Egress {
 fn asked(peer: Option<PeerIdentity>, head: &Parts, body: Vec<u8>) -> Asked {
     let bearer = single(&head.headers, AUTHORIZATION.as_str());
     let assertion = single(&head.headers, ASSERTION_HEADER);
-    let fault = bearer.as_ref().err().or(assertion.as_ref().err()).cloned();
+    let checkpoint = single(&head.headers, CHECKPOINT_HEADER);
+    let faults = [bearer.as_ref().err(), assertion.as_ref().err(), checkpoint.as_ref().err()];
+    let fault = faults.into_iter().flatten().next().cloned();
     Asked {
         peer,
         method: head.method.as_str().to_owned(),
@@ -417,6 +420,7 @@ fn asked(peer: Option<PeerIdentity>, head: &Parts, body: Vec<u8>) -> Asked {
         query: head.uri.query().map(str::to_owned),
         bearer: bearer.ok().flatten().map(without_scheme),
         assertion: assertion.ok().flatten().map(str::to_owned),
+        checkpoint: checkpoint.ok().flatten().map(str::to_owned),
         body,
         fault,
     }

@@ -58,6 +58,9 @@ codes! {
     STORE_STOPPED = "store.stopped", Us, Unavailable, "the log has stopped after a failed write";
     STORE_MISSING = "store.missing", Caller, NotFound, "this is not a Twinpact directory";
     STORE_EXISTS = "store.exists", Caller, Conflict, "the directory already holds a node";
+    // The anchor.
+    ANCHOR_BEHIND = "anchor.behind", Us, Damaged, "the node is an older copy of itself";
+    ANCHOR_CURRENT = "anchor.current", Caller, Conflict, "nothing shows that the directory is an older copy";
     // Proofs and trust.
     PROOF_BROKEN = "proof.broken", Caller, Unproven, "the proof does not hold";
     PROOF_UNANCHORED = "proof.unanchored", Caller, Unproven, "the proof is signed by nobody you named";
@@ -76,6 +79,7 @@ codes! {
     PARTNER_KNOWN = "partner.known", Caller, Conflict, "the organisation is a partner already";
     CONTRACT_OWNER = "contract.owner", Caller, Contract, "the contract is another organisation's";
     CONTRACT_CONFLICT = "contract.conflict", Caller, Conflict, "this version of the contract is published with another content";
+    PARTNER_BEHIND = "partner.behind", Peer, Peer, "the partner's node is an older copy of itself";
     PARTNER_UNKNOWN = "partner.unknown", Caller, NotFound, "this organisation is no partner";
     AGREEMENT_UNKNOWN = "agreement.unknown", Caller, NotFound, "there is no such agreement";
     AGREEMENT_ENDED = "agreement.ended", Caller, Conflict, "the agreement does not hold any more";

@@ -109,6 +109,8 @@ kinds! {
     Refusals = "Refusals";
     /// A torn tail was cut at start (local).
     TailCut = "TailCut";
+    /// A checkpoint of ours was shown that our log does not contain (local).
+    AnchorBehind = "AnchorBehind";
 }
 
 impl Kind {

@@ -2,6 +2,7 @@
 //! before it is on record.
 
 use crate::answer::{self, Ask};
+use crate::behind;
 use crate::documents;
 use crate::door::{Answering, Asked, Door};
 use crate::egress::{Egress, PublicDoc};
@@ -87,10 +88,20 @@ async fn partner(node: &Node, asked: &Asked) -> Egress {
         node.strangers.count(Away::PartnerRate, now);
         return problem.into();
     }
+    if let Some(held) = &asked.checkpoint
+        && let Err(problem) = behind::heed(node, peer.did.as_str(), held).await
+    {
+        return answered(node, peer, asked, problem.into()).await;
+    }
     let Answer { egress, recorded } = route(node, peer, asked).await;
     if recorded {
         return egress;
     }
+    answered(node, peer, asked, egress).await
+}
+
+/// The answer, once it is on record.
+async fn answered(node: &Node, peer: &PeerIdentity, asked: &Asked, egress: Egress) -> Egress {
     match record(node, peer, asked, &egress).await {
         Ok(()) => egress,
         Err(problem) => problem.into(),

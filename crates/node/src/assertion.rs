@@ -23,7 +23,7 @@ pub(crate) const KEY_UNKNOWN: &str = "is not signed by a key of the caller's rec
 /// Signs an assertion for the header `Twinpact-Assertion`.
 ///
 /// # Errors
-/// `internal` without randomness.
+/// `anchor.behind`; `internal` without randomness.
 pub fn sign(
     node: &Node,
     audience: &str,
@@ -44,7 +44,10 @@ pub fn sign(
         ("issued", Json::Int(now.micros())),
         ("expires", Json::Int(now.plus_seconds(SECONDS).micros())),
     ]);
-    let envelope = Envelope::sign(PAYLOAD_TYPE, &document, node.signer().key());
+    let envelope = node.partition.read(|fold, store| {
+        fold.behind.check(store.forest())?;
+        Ok::<_, Problem>(Envelope::sign(PAYLOAD_TYPE, &document, node.signer().key()))
+    })??;
     Ok(text64::encode(envelope.to_json().canonical().as_bytes()))
 }
 

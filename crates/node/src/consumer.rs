@@ -162,14 +162,20 @@ pub async fn pull(node: &Node, pull: &Pull) -> Result<Pulled, Problem> {
 }
 
 /// Fetches one page. A token that the partner does not take any more, whatever our clock says, is
-/// refreshed once.
+/// refreshed once, and a transfer that it does not know any more is opened anew once. Who learns on
+/// the way that the partner's log has a successor asks once more, for what continues that.
 async fn fetch(node: &Node, pull: &Pull, ids: (&str, &str), peer: &str) -> Result<Page, Problem> {
-    match fetch_once(node, pull, ids, peer).await {
-        Err(problem) if problem.code == codes::POLICY_TOKEN => {
-            fetch_once(node, pull, ids, peer).await
-        }
-        fetched => fetched,
-    }
+    let log = partner_log(node, peer)?;
+    let fetched = fetch_once(node, pull, ids, peer).await;
+    let Err(problem) = &fetched else { return fetched };
+    let again = [codes::POLICY_TOKEN, codes::ROUTE_UNKNOWN].contains(&problem.code);
+    let succeeded = problem.code == codes::EXCHANGE_PROOF && partner_log(node, peer)? != log;
+    if again || succeeded { fetch_once(node, pull, ids, peer).await } else { fetched }
+}
+
+/// The origin of the log in a partner's record.
+fn partner_log(node: &Node, peer: &str) -> Result<String, Problem> {
+    node.partition.read(|fold, _| fold.partners.get(peer).map(|p| p.record.origin.clone()))?
 }
 
 /// Transfer, request with an assertion of its own, verification, copy and pins.
@@ -235,10 +241,11 @@ fn with_query(
     let after = pull.after.as_ref().map(ToString::to_string);
     parts.extend(after.map(|place| format!("after={}", ask::encoded(&place))));
     let (anchor, ledger) = node.partition.read(|fold, _| {
-        let origin = fold.partners.get(peer).map(|p| p.record.origin.clone()).unwrap_or_default();
-        let ledger = fold.copies.ledger(agreement).map(|pin| pin.seen.size);
-        (fold.copies.anchor(&origin).map(|seen| seen.size), ledger)
-    })?;
+        let record = &fold.partners.get(peer)?.record;
+        let anchor = fold.copies.to_continue(record).map(|seen| seen.size);
+        let ledger = fold.copies.ledger(agreement).filter(|pin| pin.origin == record.origin);
+        Ok::<_, Problem>((anchor, ledger.map(|pin| pin.seen.size)))
+    })??;
     parts.extend(anchor.map(|size| format!("anchor={size}")));
     parts.extend(ledger.map(|size| format!("ledger={size}")));
     Ok(if parts.is_empty() { url.to_owned() } else { format!("{url}?{}", parts.join("&")) })
@@ -286,7 +293,7 @@ async fn store(
             }
             let pin = continues(turn.fold(), &delivery, &bundle, &verdict, &under)?;
             let mut entries = copies::copy(&peer, &name, &copy, &rows);
-            entries.push(copies::pin(&peer, &pin.0, pin.1, &under, &pin.2));
+            entries.push(copies::pin(&peer, &bundle.checkpoint, pin.0, &under, &pin.1));
             if turn.fold().countersignatures.agreement(&under).is_none() {
                 entries.extend(documents::countersigning(&peer, &under, &document));
             }
@@ -306,7 +313,8 @@ struct Countersigned {
 
 /// Signs agreement and receipt of a delivery that was verified.
 fn countersigned(node: &Node, bundle: &Bundle, agreement: &str) -> Result<Countersigned, Problem> {
-    let signed = node.partition.read(|fold, _| {
+    let signed = node.partition.read(|fold, store| {
+        fold.behind.check(store.forest())?;
         let known = fold.agreements.get(agreement)?;
         let document = bundle.agreement.as_ref().ok_or_else(|| broken("there is no agreement"))?;
         let document = documents::countersigned(node, fold, known, document)
@@ -397,10 +405,14 @@ fn continues(
     bundle: &Bundle,
     verdict: &Verdict,
     agreement: &str,
-) -> Result<(String, Seen, LedgerPin), Problem> {
-    let origin = verdict.seen.origin.clone();
+) -> Result<(Seen, LedgerPin), Problem> {
+    let record = &fold.partners.get(&verdict.issuer)?.record;
+    if record.origin != verdict.seen.origin {
+        return Err(broken("the partner has given up the log that proves it"));
+    }
     let anchor = Seen { size: bundle.anchor.size, root: bundle.anchor.root };
     let ledger = LedgerPin {
+        origin: record.origin.clone(),
         tree: to_hex(&bundle.entry.tree),
         slot: bundle.head.slot,
         seen: Seen { size: bundle.tree.size, root: bundle.tree.root },
@@ -412,7 +424,7 @@ fn continues(
     let grew = |old: Seen, new: Seen, name: &str| {
         consistent(old.size, &old.root, new.size, &new.root, &proof(name))
     };
-    if let Some(old) = fold.copies.anchor(&origin)
+    if let Some(old) = fold.copies.to_continue(record)
         && !grew(old, anchor, "anchor")
     {
         return Err(broken("its anchor does not continue the one that we saw before"));
@@ -421,11 +433,12 @@ fn continues(
         if (&old.tree, old.slot) != (&ledger.tree, ledger.slot) {
             return Err(broken("the ledger is another one than before"));
         }
-        if !grew(old.seen, ledger.seen, "ledger") {
+        // A log that succeeds another may have lost the end of its ledgers: that is why it does.
+        if old.origin == ledger.origin && !grew(old.seen, ledger.seen, "ledger") {
             return Err(broken("the ledger does not continue the one that we saw before"));
         }
     }
-    Ok((origin, anchor, ledger))
+    Ok((anchor, ledger))
 }
 
 /// Waits until the state of that process of ours answers, woken by commits.
@@ -526,10 +539,22 @@ const PARTNERS_CODES: &[Code] = &[
     codes::INPUT_MALFORMED,
 ];
 
+fn partner_behind() -> Problem {
+    let why = "the partner's node is an older copy of itself and has stopped signing; nothing of \
+               this was stored";
+    Problem::new(codes::PARTNER_BEHIND, why).hint(
+        "tell the partner; when it has opened a successor log (twinpact restore --successor), run \
+         the command again",
+    )
+}
+
 /// The partner's refusal, in its own words as far as they are a partner's to choose.
 pub(crate) fn denied(body: &[u8], status: u16) -> Problem {
     let document: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |name: &str| document.get(name).and_then(Value::as_str);
+    if text("code") == Some(codes::ANCHOR_BEHIND.name) {
+        return partner_behind();
+    }
     let said = text("code").and_then(codes::find).filter(|code| PARTNERS_CODES.contains(code));
     match said {
         Some(code) => {
@@ -542,7 +567,7 @@ pub(crate) fn denied(body: &[u8], status: u16) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fold, MAX_DETAIL, PARTNERS_CODES, Problem, denied, wait_for};
+    use super::{Code, Fold, MAX_DETAIL, PARTNERS_CODES, Problem, denied, wait_for};
     use crate::clock::PolicyClock;
     use crate::negotiate::opened_negotiation;
     use crate::open;
@@ -604,7 +629,10 @@ mod tests {
         for body in ["", "[]", "{}", r#"{"code":7}"#, r#"{"code":"no.such","detail":"x"}"#] {
             check(body, refused, status);
         }
-        for code in codes::ALL.iter().filter(|code| !PARTNERS_CODES.contains(code)) {
+        let behind = denied(br#"{"code":"anchor.behind","detail":"x"}"#, 500);
+        assert!(behind.code == codes::PARTNER_BEHIND && !behind.message.contains('x'), "{behind}");
+        let known = |code: &Code| PARTNERS_CODES.contains(code) || *code == codes::ANCHOR_BEHIND;
+        for code in codes::ALL.iter().filter(|code| !known(code)) {
             check(&json!({ "code": code.name, "detail": "x" }).to_string(), refused, status);
         }
         for code in PARTNERS_CODES {

@@ -9,7 +9,8 @@ use twinpact_model::codes;
 use twinpact_model::entry::{Attribute, Entry, Kind};
 use twinpact_model::problem::Problem;
 use twinpact_proof::digest::{Digest, from_hex};
-use twinpact_proof::to_hex;
+use twinpact_proof::trust::{Hex, SeenAnchor};
+use twinpact_proof::{Record, to_hex};
 
 /// The most rows of one record.
 const ROWS_A_RECORD: usize = 4_000;
@@ -29,6 +30,8 @@ pub struct Seen {
 /// A ledger of a partner: where it stands, which never changes, and what was seen of it last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LedgerPin {
+    /// The log under which it was seen; one that succeeds it may begin with less.
+    pub origin: String,
     /// The hex of the tree's id.
     pub tree: String,
     /// The slot.
@@ -57,6 +60,8 @@ pub struct Copy {
 pub struct Copies {
     by_receipt: BTreeMap<String, Copy>,
     anchors: BTreeMap<String, Seen>,
+    /// The signed checkpoint of what was seen last, by origin.
+    notes: BTreeMap<String, String>,
     ledgers: BTreeMap<String, LedgerPin>,
 }
 
@@ -108,6 +113,33 @@ impl Copies {
         self.anchors.get(origin).copied()
     }
 
+    /// What a delivery of that partner's log has to continue: what was seen of it, or the leaf with
+    /// which it began when it comes after another log.
+    #[must_use]
+    pub fn to_continue(&self, record: &Record) -> Option<Seen> {
+        let first = || record.predecessors.last().map(|one| Seen { size: 1, root: one.leaf() });
+        self.anchor(&record.origin).or_else(first)
+    }
+
+    /// The last signed checkpoint that was seen of that partner's log, or else of the latest log
+    /// before it of which there is one.
+    #[must_use]
+    pub fn note(&self, record: &Record) -> Option<&String> {
+        let before = record.predecessors.iter().rev().map(|one| &one.origin);
+        [&record.origin].into_iter().chain(before).find_map(|origin| self.notes.get(origin))
+    }
+
+    /// All anchors that were seen, each as it was seen last, for holding records against them.
+    #[must_use]
+    pub fn seen(&self) -> Vec<SeenAnchor> {
+        let one = |(origin, seen): (&String, &Seen)| SeenAnchor {
+            origin: origin.clone(),
+            size: seen.size,
+            root: Hex(seen.root),
+        };
+        self.anchors.iter().map(one).collect()
+    }
+
     /// The ledger of an agreement.
     #[must_use]
     pub fn ledger(&self, agreement: &str) -> Option<&LedgerPin> {
@@ -131,8 +163,13 @@ impl Copies {
         let number = |name: &str| entry.get(name)?.parse::<u64>().ok();
         let root = |name: &str| from_hex(entry.get(name)?);
         let anchor = Seen { size: number("anchorSize")?, root: root("anchorRoot")? };
-        self.anchors.insert(entry.get("origin")?.to_owned(), anchor);
+        let origin = entry.get("origin")?.to_owned();
+        self.anchors.insert(origin.clone(), anchor);
+        if let Some(note) = entry.get("checkpoint") {
+            self.notes.insert(origin.clone(), note.to_owned());
+        }
         let ledger = LedgerPin {
+            origin,
             tree: entry.get("tree")?.to_owned(),
             slot: number("slot")?,
             seen: Seen { size: number("size")?, root: root("root")? },
@@ -181,19 +218,21 @@ fn parts(rows: &[serde_json::Value]) -> Vec<String> {
     parts
 }
 
-/// The record that pins what was seen of a partner's anchor and of an agreement's ledger.
+/// The record that pins what was seen of a partner's anchor, with the signed checkpoint, and of an
+/// agreement's ledger.
 #[must_use]
 pub fn pin(
     peer: &str,
-    origin: &str,
+    checkpoint: &str,
     anchor: Seen,
     agreement: &str,
     ledger: &LedgerPin,
 ) -> NewEntry {
     let what = vec![
-        Attribute::new("origin", "text", origin),
+        Attribute::new("origin", "text", &ledger.origin),
         Attribute::new("anchorSize", "integer", anchor.size.to_string()),
         Attribute::new("anchorRoot", "text", to_hex(&anchor.root)),
+        Attribute::new("checkpoint", "text", checkpoint),
         Attribute::new("agreement", "text", agreement),
         Attribute::new("tree", "text", &ledger.tree),
         Attribute::new("slot", "integer", ledger.slot.to_string()),

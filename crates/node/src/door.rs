@@ -21,6 +21,8 @@ pub struct Asked {
     pub bearer: Option<String>,
     /// The value of `Twinpact-Assertion`.
     pub assertion: Option<String>,
+    /// The value of `Twinpact-Checkpoint`: the last checkpoint of ours that the asker holds.
+    pub checkpoint: Option<String>,
     /// The body.
     pub body: Vec<u8>,
     /// Why the request could not be read whole: it is refused with this, and on record as it is.

@@ -1,6 +1,7 @@
 //! The state of a node: a fold over its log. Deleting everything but the log changes nothing here.
 
 use crate::agreements::Agreements;
+use crate::behind::Behind;
 use crate::contracts::Contracts;
 use crate::copies::Copies;
 use crate::countersignatures::Countersignatures;
@@ -36,6 +37,8 @@ pub struct Fold {
     pub countersignatures: Countersignatures,
     /// Invitations of ours.
     pub invitations: Invitations,
+    /// Checkpoints of ours that our log does not contain.
+    pub behind: Behind,
     first_recorded: Option<i64>,
     last_recorded: i64,
 }
@@ -55,6 +58,7 @@ impl Fold {
             copies: Copies::default(),
             countersignatures: Countersignatures::default(),
             invitations: Invitations::default(),
+            behind: Behind::default(),
             first_recorded: None,
             last_recorded: 0,
         }
@@ -82,7 +86,8 @@ impl Fold {
                 self.processes.apply(entry, logged.index)?;
                 self.copies.apply(entry)?;
                 self.invitations.apply(entry)?;
-                self.countersignatures.apply(entry)
+                self.countersignatures.apply(entry)?;
+                self.behind.apply(entry)
             }
             _ => Ok(()),
         }

@@ -85,7 +85,11 @@ async fn bring(
 ) -> Result<(), Problem> {
     let document = fingerprints.json("twinpact-join/1");
     let mut join = Envelope::sign(JOIN_TYPE, &document, &invitation.key());
-    join.add_signature(node.signer().key());
+    node.partition.read(|fold, store| {
+        fold.behind.check(store.forest())?;
+        join.add_signature(node.signer().key());
+        Ok::<_, Problem>(())
+    })??;
     let body = Json::object([("join", join.to_json()), ("record", own.to_json())]);
     let base = invitations::base(record);
     let call = FirstCall {

@@ -8,6 +8,7 @@
 //! The new key signs checkpoints of older ticks too: what it must not be is ended (docs/format.md).
 
 use crate::api::KeyLine;
+use crate::behind;
 use crate::fold::Fold;
 use crate::open::Node;
 use crate::organisation;
@@ -32,7 +33,7 @@ const TELLING: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// `input.malformed` for an overlap out of bounds; `input.too_large` when the record has
-/// [`MAX_KEYS`] keys or too many are in their overlap; `identity.*` and `store.*`.
+/// [`MAX_KEYS`] keys or too many are in their overlap; `anchor.behind`, `identity.*`, `store.*`.
 pub async fn rotate(node: &Node, overlap: i64) -> Result<Vec<KeyLine>, Problem> {
     if !(MIN_OVERLAP_SECONDS..=MAX_OVERLAP_SECONDS).contains(&overlap) {
         let why = format!(
@@ -40,6 +41,7 @@ pub async fn rotate(node: &Node, overlap: i64) -> Result<Vec<KeyLine>, Problem> 
         );
         return Err(Problem::new(codes::INPUT_MALFORMED, why));
     }
+    behind::check(node)?;
     let _alone = node.identity.changing().await;
     prepare(node)?;
     announce(node, overlap).await?;

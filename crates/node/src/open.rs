@@ -1,5 +1,6 @@
 //! Making and opening a node: the boot sequence, in the order in which things can go wrong.
 
+use crate::behind;
 use crate::clock::{Clocks, PolicyClock};
 use crate::config::{self, Config};
 use crate::fold::Fold;
@@ -61,7 +62,8 @@ pub struct Node {
 }
 
 impl Node {
-    /// Signs our documents.
+    /// Signs our documents. Whoever does so is in a turn, or asks [`behind`] first while the state
+    /// stands still.
     #[must_use]
     pub fn signer(&self) -> Arc<Signer> {
         Arc::clone(&self.identity.current().signer)
@@ -145,9 +147,10 @@ pub async fn open(path: &Path, policy: PolicyClock) -> Result<NodeParts, Problem
 /// What a node does first.
 async fn started(node: &Node, cut: Option<Cut>) -> Result<(), Problem> {
     renew(node)?;
-    report_cut(node, cut).await?;
-    if node.partition.read(|fold, _| fold.organisation.current().is_err())? {
-        organisation::issue(node, node.config.dsp_url(None)).await?;
+    // A node that is behind its own anchor takes no turn; the cut is then said and not on record.
+    if behind::check(node).is_ok() {
+        report_cut(node, cut).await?;
+        organisation::issue_at_start(node).await?;
     }
     keys::use_newest(node)?;
     keys::forget_ended(node).await
@@ -211,7 +214,7 @@ pub fn renew_issuing_beside(path: &Path, root_key: Option<&Path>) -> Result<Wall
     Ok(files.renew_issuing(root_key.unwrap_or(&own), now)?.not_after())
 }
 
-fn read_config(disk: &dyn Vfs, path: &Path) -> Result<Config, Problem> {
+pub(crate) fn read_config(disk: &dyn Vfs, path: &Path) -> Result<Config, Problem> {
     let bytes = disk
         .read(&config::path(path))
         .map_err(|e| Problem::new(codes::STORE_IO, format!("twinpact.toml: {e}")))?;
@@ -221,7 +224,10 @@ fn read_config(disk: &dyn Vfs, path: &Path) -> Result<Config, Problem> {
 }
 
 /// Folds the log. The idempotency key is needed before the first entry, so it is read first.
-fn replay(directory: Directory, org: &Did) -> Result<(Store, Fold, Option<Cut>), Problem> {
+pub(crate) fn replay(
+    directory: Directory,
+    org: &Did,
+) -> Result<(Store, Fold, Option<Cut>), Problem> {
     let mut fold: Option<Fold> = None;
     let (store, cut) = Store::open(directory, org, |key, entry| {
         fold.get_or_insert_with(|| Fold::new(*key)).apply(&entry)

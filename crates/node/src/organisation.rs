@@ -1,5 +1,6 @@
 //! Our own organisation record: signed, logged, and issued anew when what it says has changed.
 
+use crate::behind;
 use crate::fold::Fold;
 use crate::keys::OVERLAP_SECONDS;
 use crate::open::Node;
@@ -51,15 +52,23 @@ impl Organisation {
     }
 }
 
-/// The origin of the log of an organisation: `<host>/twinpact/<log id>`. The log id is the front of
-/// the random id of its tree of events, so that it needs no place of its own.
+/// The origin of the log of an organisation: `<host>/twinpact/<log id>`.
 ///
 /// # Errors
 /// `internal` when the log has no tree of events.
 pub fn origin(did: &Did, forest: &Forest) -> Result<String, Problem> {
-    let tree = tree_id(forest, EVENTS)?;
-    let id = to_hex(tree.first_chunk::<8>().map_or(&[][..], |front| front));
-    Ok(format!("{}/twinpact/{id}", host(did)))
+    Ok(format!("{}/twinpact/{}", host(did), log_id(forest)?))
+}
+
+/// The hex of the log id: of a successor the random one that it was opened with, of a first log
+/// the front of the random id of its tree of events.
+///
+/// # Errors
+/// `internal` when the log has no tree of events.
+pub fn log_id(forest: &Forest) -> Result<String, Problem> {
+    let events = tree_id(forest, EVENTS)?;
+    let front = events.first_chunk::<8>().copied().unwrap_or_default();
+    Ok(to_hex(&forest.log_id().unwrap_or(front)))
 }
 
 /// The host that a DID names.
@@ -74,32 +83,34 @@ fn tree_id(forest: &Forest, tree: TreeNo) -> Result<[u8; 16], Problem> {
 }
 
 /// Issues the record when there is none or it says something else than is so now, with the base URL
-/// at which partners reach us, and sends it to all partners.
+/// at which partners reach us, and sends it to all partners. A node that is behind its own anchor
+/// keeps the record that it has.
 ///
 /// # Errors
 /// `internal` when the record breaks a rule of its own; what the log refuses.
 pub async fn issue(node: &Node, dsp: String) -> Result<(), Problem> {
+    if behind::check(node).is_err_and(|problem| problem.code == codes::ANCHOR_BEHIND) {
+        return Ok(());
+    }
     issue_with(node, dsp, OVERLAP_SECONDS).await
 }
 
 /// The same; keys that a new one replaces end after so many seconds.
 ///
 /// # Errors
-/// As [`issue`].
+/// `anchor.behind`; as [`issue`].
 pub(crate) async fn issue_with(node: &Node, dsp: String, overlap: i64) -> Result<(), Problem> {
     let wall = node.clocks.wall().0.micros();
-    let (known, wanted) = node.partition.read(|fold, store| {
+    let envelope = node.partition.read(|fold, store| {
+        fold.behind.check(store.forest())?;
         let known = fold.organisation.current.as_ref().map(|(record, _)| record.clone());
         // Later than the last one, whatever became of the clock: partners take no older one.
         let now = known.as_ref().map_or(wall, |record| wall.max(record.issued + 1));
-        let wanted = wanted(node, fold, store.forest(), dsp, (now, overlap));
-        (known, wanted)
-    })?;
-    let wanted = wanted?;
-    if known.is_some_and(|record| Record { issued: wanted.issued, ..record } == wanted) {
-        return Ok(());
-    }
-    let envelope = signed(node, &wanted)?;
+        let wanted = wanted(node, fold, store.forest(), dsp, (now, overlap))?;
+        let same = known.is_some_and(|record| Record { issued: now, ..record } == wanted);
+        if same { Ok(None) } else { signed(node, &wanted).map(Some) }
+    })??;
+    let Some(envelope) = envelope else { return Ok(()) };
     let entry = NewEntry::event(entry(node, &envelope));
     let turn = node.partition.turn(move |turn| {
         let partners = turn.fold().partners.iter();
@@ -122,6 +133,33 @@ fn signed(node: &Node, record: &Record) -> Result<Envelope, Problem> {
     let mut envelope = record.sign(first.key()).map_err(|e| broken(&e.to_string()))?;
     signers.for_each(|signer| envelope.add_signature(signer.key()));
     Ok(envelope)
+}
+
+/// Issues the record before anything is answered when there is none, or the log has another origin
+/// since a successor was opened. A successor has a tick from then on, under which what stood before
+/// is proven again.
+///
+/// # Errors
+/// As [`issue`].
+pub async fn issue_at_start(node: &Node) -> Result<(), Problem> {
+    let (dsp, no_tick) = node.partition.read(|fold, store| {
+        let forest = store.forest();
+        let origin = origin(&node.config.organisation, forest)?;
+        let no_tick = forest.log_id().is_some() && forest.ticks() == 1;
+        let dsp = match fold.organisation.current() {
+            Ok((record, _)) if record.origin == origin => None,
+            Ok((record, _)) => Some(record.dsp.clone()),
+            Err(_) => Some(node.config.dsp_url(None)),
+        };
+        Ok::<_, Problem>((dsp, no_tick))
+    })??;
+    if let Some(dsp) = dsp {
+        issue(node, dsp).await?;
+    }
+    if no_tick {
+        node.partition.turn_and_prove(|_| Ok(())).await?;
+    }
+    Ok(())
 }
 
 fn wanted(

@@ -8,6 +8,7 @@
 //! is nobody's step: it is sent until it is taken or refused.
 
 use crate::bargain;
+use crate::behind::{CHECKPOINT_HEADER, MAX_CHECKPOINT_BYTES};
 use crate::documents;
 use crate::negotiate::{Process, find};
 use crate::open::Node;
@@ -28,6 +29,7 @@ use twinpact_dsp::exchange::Input;
 use twinpact_dsp::{MAX_MESSAGE_BYTES, Message};
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
+use twinpact_proof::text64;
 
 /// How long a row rests that could not be settled, or whose sending broke off.
 const REST: Duration = Duration::from_secs(1);
@@ -68,9 +70,11 @@ pub async fn run(node: Node, mut stop: watch::Receiver<bool>) {
                     lanes.insert(sending.spawn(tokio::time::sleep(REST)).id(), lane);
                 }
             },
-            _ = stop.wait_for(|stop| *stop) => return,
+            _ = stop.wait_for(|stop| *stop) => break,
         }
     }
+    // Whoever waits for the end finds the directory free.
+    sending.shutdown().await;
 }
 
 fn lane(pending: &Pending) -> Lane {
@@ -79,7 +83,10 @@ fn lane(pending: &Pending) -> Lane {
 
 /// The oldest waiting row of each lane that is not busy.
 fn next_of_each(node: &Node, busy: &HashSet<Lane>) -> Vec<(u64, Pending)> {
-    let read = node.partition.read(|fold, _| {
+    let read = node.partition.read(|fold, store| {
+        if fold.behind.check(store.forest()).is_err() {
+            return Vec::new();
+        }
         let mut first: BTreeMap<Lane, (u64, &Pending)> = BTreeMap::new();
         for (number, pending) in &fold.processes.outbox {
             let lane = lane(pending);
@@ -170,14 +177,15 @@ async fn deliver(
 
 /// Whether the row still waits, and its process still waits for it.
 fn wanted(node: &Node, number: u64, pending: &Pending) -> bool {
-    let read = node.partition.read(|fold, _| {
+    let read = node.partition.read(|fold, store| {
         let processes = &fold.processes;
         let waits = match pending.what {
             Waiting::Question => find(fold, &pending.pid).is_some(),
             Waiting::Paper(_) | Waiting::Record => true,
             _ => processes.unacknowledged(&pending.pid) == Some(&pending.id),
         };
-        waits && processes.outbox.contains_key(&number)
+        let free = fold.behind.check(store.forest()).is_ok();
+        waits && free && processes.outbox.contains_key(&number)
     });
     read.unwrap_or(false)
 }
@@ -233,11 +241,18 @@ pub async fn call(
     peer: &str,
     method: &'static str,
     url: String,
-    headers: Vec<(&'static str, String)>,
+    mut headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
     max_bytes: usize,
 ) -> Result<Reply, Problem> {
-    let partner = node.partition.read(|fold, _| fold.partners.get(peer).cloned())??;
+    let (partner, held) = node.partition.read(|fold, _| {
+        let partner = fold.partners.get(peer)?.clone();
+        let held = fold.copies.note(&partner.record).map(|note| text64::encode(note.as_bytes()));
+        Ok::<_, Problem>((partner, held))
+    })??;
+    // What it has signed: if its directory is an older copy of itself, it learns so from us.
+    let held = held.filter(|held| held.len() <= MAX_CHECKPOINT_BYTES);
+    headers.extend(held.map(|held| (CHECKPOINT_HEADER, held)));
     let base = base(&partner);
     let trust_domain = partners::trust_domain(&partner)?;
     let call = Call { trust_domain, pinned: vec![base], method, url, headers, body, max_bytes };

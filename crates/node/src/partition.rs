@@ -70,7 +70,13 @@ pub struct Turn<'a> {
     opens: Option<Opens>,
 }
 
-impl Turn<'_> {
+impl<'a> Turn<'a> {
+    /// A turn, unless the node is behind its own anchor.
+    fn begin(shared: &'a mut Shared, clocks: &'a Clocks) -> Result<Turn<'a>, Problem> {
+        shared.fold.behind.check(shared.store.forest())?;
+        Ok(Turn { shared, clocks, opens: None })
+    }
+
     /// The state as the turns before left it.
     #[must_use]
     pub fn fold(&self) -> &Fold {
@@ -137,7 +143,8 @@ fn draft(new: NewEntry, recorded: Timestamp, day: i64) -> Draft {
 }
 
 type Answer = Box<dyn FnOnce(Result<Option<u64>, Problem>) + Send>;
-type Job = Box<dyn FnOnce(Turn<'_>) -> Answer + Send>;
+/// It is given why no turn may be taken, if so.
+type Job = Box<dyn FnOnce(Result<Turn<'_>, Problem>) -> Answer + Send>;
 
 enum Message {
     Job { job: Job, prove: bool },
@@ -230,7 +237,7 @@ impl Partition {
     ) -> Result<(T, Option<u64>), Problem> {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |turn| {
-            let decided = decide(turn);
+            let decided = turn.and_then(decide);
             Box::new(move |durable| {
                 // Nobody may be waiting any more: what was decided stands all the same.
                 let _ = answer.send(decided.and_then(|value| durable.map(|tick| (value, tick))));
@@ -317,7 +324,7 @@ impl Writer {
             while !state.store.is_full()
                 && let Some(job) = jobs.pop_front()
             {
-                let turn = Turn { shared: state, clocks: &self.clocks, opens: None };
+                let turn = Turn::begin(state, &self.clocks);
                 match catch_unwind(AssertUnwindSafe(|| job(turn))) {
                     Ok(answer) => answers.push(answer),
                     // A bug. What it left in memory is unknown, so nothing of it becomes durable.
@@ -326,12 +333,16 @@ impl Writer {
             }
             let last = jobs.is_empty();
             woken |= state.store.has_staged();
-            let tick = last && (wanted || idle_due) && state.store.forest().changed();
+            let signing = state.fold.behind.check(state.store.forest());
+            let due = last && (wanted || idle_due);
+            let tick = due && signing.is_ok() && state.store.forest().changed();
             durable = self.make_durable(state, tick, wanted && last);
             if durable.is_err() {
                 // Memory is ahead of the disk: nobody may read it any more.
                 state.store.stop();
             }
+            // Whoever shared the frame of what stops the node is told so: nothing is proven for it.
+            durable = durable.and_then(|tick| signing.map(|()| tick));
             if let Err(stopped) = state.store.check() {
                 *guard = Err(stopped);
             }

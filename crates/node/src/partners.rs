@@ -161,6 +161,8 @@ pub(crate) fn pinning(
     envelope: &Envelope,
 ) -> Result<Option<NewEntry>, Problem> {
     let mut next = fold.partners.clone();
+    // A successor goes back behind nothing that we were shown.
+    next.trust.anchors = fold.copies.seen();
     let pinned = next.trust.add(envelope).map_err(|refused| match refused {
         Refused::Record(why) => Problem::new(codes::TRUST_RECORD, why.to_string()),
         Refused::Conflict(why) => Problem::new(codes::TRUST_CONFLICT, why),

@@ -21,6 +21,7 @@ use twinpact_store::{Committed, payload};
 pub async fn fact(node: &Node, index: u64, attributes: &[String]) -> Result<Bundle, Problem> {
     let tick = covering_tick(node, EVENTS, index).await?;
     let (entry, place, record) = node.partition.read(|fold, store| {
+        fold.behind.check(store.forest())?;
         let entry = store.entry(EVENTS, index)?;
         let place = place(store.forest(), node, EVENTS, &entry, tick)?;
         Ok::<_, Problem>((entry, place, fold.organisation.current()?.1.clone()))

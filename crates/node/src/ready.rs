@@ -3,6 +3,7 @@
 //! A node whose issuing CA has run out works, and refuses federation traffic only. It says so, and
 //! begins to warn 30 days before.
 
+use crate::behind;
 use crate::open::Node;
 use serde::{Deserialize, Serialize};
 use twinpact_identity::ca::Validity;
@@ -30,6 +31,9 @@ pub enum Status {
     /// It does all of its work for now: see the warnings.
     #[serde(rename = "warning")]
     Warning,
+    /// It is an older copy of itself: it reads, and neither signs nor writes.
+    #[serde(rename = "behind")]
+    Behind,
     /// It works, but not with partners.
     #[serde(rename = "federation refused")]
     FederationRefused,
@@ -59,6 +63,7 @@ pub fn ready(node: &Node, now: WallTime) -> Result<Ready, Problem> {
     let ticks = node.partition.read(|_, store| store.forest().ticks())?;
     let warnings = warnings(node, now);
     let status = match warnings.as_slice() {
+        [first, ..] if first.code == codes::ANCHOR_BEHIND.name => Status::Behind,
         _ if !node.identity.current().issuing.validity(now).federates() => {
             Status::FederationRefused
         }
@@ -71,13 +76,21 @@ pub fn ready(node: &Node, now: WallTime) -> Result<Ready, Problem> {
 /// What the operator should know at that time.
 #[must_use]
 pub fn warnings(node: &Node, now: WallTime) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    if let Err(problem) = behind::check(node)
+        && problem.code == codes::ANCHOR_BEHIND
+    {
+        let (code, message) = (problem.code.name.to_owned(), problem.message);
+        warnings.push(Warning { code, message });
+    }
     let validity = node.identity.current().issuing.validity(now);
     let code = match validity {
-        Validity::Good => return Vec::new(),
+        Validity::Good => return warnings,
         Validity::Expiring { .. } => codes::IDENTITY_EXPIRING,
         Validity::Expired { .. } => codes::IDENTITY_EXPIRED,
     };
-    vec![Warning { code: code.name.to_owned(), message: validity.to_string() }]
+    warnings.push(Warning { code: code.name.to_owned(), message: validity.to_string() });
+    warnings
 }
 
 #[cfg(test)]

@@ -39,6 +39,7 @@ pub(crate) fn bundle(
     delivery: Delivery,
     tick: u64,
 ) -> Result<Bundle, Problem> {
+    fold.behind.check(store.forest())?;
     let Delivery { entry, ledger, agreement, decision, receipt } = delivery;
     let place = prove::place(store.forest(), node, ledger, &entry, tick)?;
     let receipt = under(fold, receipt, tick)?;

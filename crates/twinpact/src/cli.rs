@@ -101,6 +101,8 @@ pub(crate) enum Command {
     /// The organisation's certificate authority.
     #[command(subcommand)]
     Ca(Ca),
+    /// Go on with a directory that is an older copy of itself; the node must not be running.
+    Restore(Restore),
     /// Check a proof, offline.
     Verify(Verify),
     /// Print the page of an error code.
@@ -192,6 +194,19 @@ pub(crate) enum Ca {
         #[arg(long)]
         root: Option<PathBuf>,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    #[command(flatten)]
+    pub(crate) dir: Dir,
+    /// Open a successor log: the twins stay, and nothing is signed twice.
+    #[arg(long, required = true)]
+    pub(crate) successor: bool,
+    /// A checkpoint or proof of this node that is newer than the copy; needed when no partner has
+    /// shown one to the node.
+    #[arg(long)]
+    pub(crate) checkpoint: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

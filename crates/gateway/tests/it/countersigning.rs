@@ -160,6 +160,7 @@ async fn send(node: &Node, from: &str, body: &[u8]) -> (String, String) {
         query: None,
         bearer: None,
         assertion: None,
+        checkpoint: None,
         body: body.to_vec(),
         fault: None,
     };

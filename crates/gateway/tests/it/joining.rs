@@ -149,6 +149,7 @@ async fn asked(node: &Node, body: String) -> String {
         query: None,
         bearer: None,
         assertion: None,
+        checkpoint: None,
         body: body.into_bytes(),
         fault: None,
     };

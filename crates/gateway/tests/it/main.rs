@@ -12,6 +12,7 @@ mod pages;
 mod pair;
 mod parties;
 mod removal;
+mod restored;
 mod rotation;
 mod routes;
 mod running;

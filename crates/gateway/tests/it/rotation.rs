@@ -197,6 +197,7 @@ async fn sent(pair: &Pair, record: String) -> String {
         query: None,
         bearer: None,
         assertion: None,
+        checkpoint: None,
         body: record.into_bytes(),
         fault: None,
     };

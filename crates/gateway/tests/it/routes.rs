@@ -133,9 +133,9 @@ fn partner(office: &Office) -> PeerIdentity {
 /// What the node's own door answers, by kind; a fault with its sentence.
 async fn kind(office: &Office, peer: Option<PeerIdentity>, method: &str, path: &str) -> String {
     let (method, path) = (method.to_owned(), path.to_owned());
-    let (query, bearer, assertion) = (None, None, None);
-    let asked =
-        Asked { peer, method, path, query, bearer, assertion, body: Vec::new(), fault: None };
+    let (query, bearer, assertion, checkpoint) = (None, None, None, None);
+    let (body, fault) = (Vec::new(), None);
+    let asked = Asked { peer, method, path, query, bearer, assertion, checkpoint, body, fault };
     match office.node.answer(asked).await {
         Egress::Permitted(_) => "Permitted".to_owned(),
         Egress::Protocol { .. } => "Protocol".to_owned(),

@@ -248,6 +248,7 @@ async fn present(
         query: None,
         bearer: Some(token.to_owned()),
         assertion: Some(assertion),
+        checkpoint: None,
         body: Vec::new(),
         fault: None,
     };
@@ -351,6 +352,7 @@ async fn fresh_token(node: &Node, operator: &Operator, pid: &str) -> String {
         query: None,
         bearer: None,
         assertion: None,
+        checkpoint: None,
         body: Vec::new(),
         fault: None,
     };

@@ -66,6 +66,7 @@ impl Operator {
             query: None,
             bearer: None,
             assertion: None,
+            checkpoint: None,
             body: body.to_vec(),
             fault: None,
         };

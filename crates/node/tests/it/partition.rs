@@ -12,8 +12,10 @@ use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::{Did, Problem, Timestamp};
 use twinpact_node::fold::Fold;
 use twinpact_node::partition::{NewEntry, Partition, Turn};
-use twinpact_node::{Clocks, PolicyClock};
+use twinpact_node::{Clocks, PolicyClock, processes};
+use twinpact_proof::SecretKey;
 use twinpact_proof::anchor::{anchor_leaf, head_leaf};
+use twinpact_proof::note::Checkpoint;
 use twinpact_proof::tree::root_from_inclusion;
 use twinpact_store::directory::{CONFIG_FILE, Directory};
 use twinpact_store::forest::{EVENTS, Forest};
@@ -267,4 +269,36 @@ async fn the_clock_of_the_log_rises_through_frames_and_failures() {
     let recorded: Vec<Timestamp> = entries.iter().map(|e| e.entry.when.recorded).collect();
     assert!(recorded.windows(2).all(|pair| pair[0] < pair[1]), "{recorded:?}");
     bench.close();
+}
+
+/// From the turn on that puts it on record that the node is behind its own anchor nothing is run
+/// and nothing is signed: not even the tick of the same frame.
+#[tokio::test]
+async fn nothing_is_proven_in_the_frame_that_stops_the_node() {
+    let bench = Bench::new();
+    bench.begin().await;
+    let ticks = || bench.partition.read(|_, store| store.forest().ticks()).unwrap();
+    let before = ticks();
+    let note = Checkpoint { origin: "operator.example/twinpact/x".into(), size: 9, root: [7; 32] };
+    let what = vec![Attribute::new("checkpoint", "text", note.sign(&SecretKey::new(&[1; 32])))];
+    let entry = processes::local(Kind::AnchorBehind, "did:web:maker.example", what);
+    let partition = bench.partition.clone();
+    let stopping: Taking = Box::pin(async move {
+        let turn = partition.turn(move |turn| turn.log(vec![entry]).map(|mut all| all.remove(0)));
+        turn.await.map(|logged| (logged, None))
+    });
+    let turns = vec![bench.taking(0), stopping, bench.taking(1), bench.taking(2)];
+    for answer in bench.round(turns).await {
+        assert_eq!(answer.unwrap_err().code.name, "anchor.behind");
+    }
+    assert_eq!(bench.taking(2).await.unwrap_err().code.name, "anchor.behind");
+    // The turn before it had logged, and stays; nobody has a proof of it.
+    let events = |forest: &Forest| (forest.size(EVENTS), forest.changed(), forest.ticks());
+    let expect = (2, true, before);
+    assert_eq!(bench.partition.read(|_, store| events(store.forest())).unwrap(), expect);
+    // A clean stop makes its last tick if something has changed, and now it makes none.
+    let place = bench.close();
+    let directory = Directory::open(Arc::new(BadDisk::good()), place.path()).unwrap();
+    let (store, _) = Store::open(directory, &did(), |_, _| Ok(())).unwrap();
+    assert_eq!(events(store.forest()), expect);
 }

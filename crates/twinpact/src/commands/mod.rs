@@ -18,6 +18,7 @@ mod oversight;
 mod partner;
 mod proof;
 mod receipt;
+mod restore;
 mod serve;
 mod trust;
 mod twin;
@@ -61,6 +62,7 @@ pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Prob
         Command::Trust(command) => trust::run(command, *out).await,
         Command::Key(command) => key::run(command, *out).await,
         Command::Ca(Ca::Renew { dir, root }) => init::renew(&dir, root.as_deref(), *out).await,
+        Command::Restore(arguments) => restore::restore(&arguments, *out),
         Command::Verify(arguments) => verify::verify(&arguments, *out),
         Command::Explain(arguments) => explain::explain(&arguments, *out),
         Command::Demo(arguments) => demo::demo(&arguments, *out),

@@ -434,7 +434,42 @@ fn a_provider_that_went_back_is_noticed_by_a_killed_consumer() {
     pair.maker = Some(pair.world.serve_driven("maker"));
     pair.set_clock(MONDAY);
     let done = pair.refused(PURPOSE, "FR");
-    assert_eq!((done.code, done.error()), (22, "exchange.proof"), "{}", done.stderr);
+    assert_eq!((done.code, done.error()), (30, "partner.behind"), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("hint: tell the partner; when it has opened a successor"),
+        "{}",
+        done.stderr
+    );
+    restored(&mut pair);
+    assert_eq!(pair.pull()["rows"], shown().len());
+}
+
+/// The operator's directory is an older copy, and its node has stopped: what its people see, and
+/// what they do.
+fn restored(pair: &mut Pair) {
+    let world = &pair.world;
+    let ingest = world.run("ingest rows.csv --map map.toml --dir operator");
+    assert_eq!((ingest.code, ingest.error()), (10, "anchor.behind"), "{}", ingest.stderr);
+    assert!(ingest.stderr.contains("hint: stop the node, then: twinpact restore --successor"));
+    assert_eq!(world.json("twin list --dir operator").as_array().unwrap().len(), 1);
+    let restore = "restore --successor --dir operator";
+    let running = world.run(restore);
+    assert_eq!((running.code, running.error()), (11, "store.locked"), "{}", running.stderr);
+    assert_eq!(world.run("restore --dir operator").code, 2);
+    pair.operator.take().unwrap().kill();
+    let file = world.run("restore --successor --checkpoint rows.csv --dir operator");
+    assert_eq!((file.code, file.error()), (11, "input.malformed"), "{}", file.stderr);
+    let done = ok(world, restore);
+    assert!(
+        done.stdout.starts_with("the log is now operator.example/twinpact/"),
+        "{}",
+        done.stdout
+    );
+    assert!(done.stderr.contains("next: twinpact serve --dir operator"), "{}", done.stderr);
+    let again = world.run(restore);
+    assert_eq!((again.code, again.error()), (11, "anchor.current"), "{}", again.stderr);
+    pair.operator = Some(pair.world.serve_driven("operator"));
+    pair.set_clock(MONDAY);
 }
 
 #[test]

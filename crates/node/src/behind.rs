@@ -1,0 +1,153 @@
+//! A node that is behind its own anchor: its directory is an older copy of itself.
+//!
+//! Partners show us the last checkpoint of ours that they hold. One that our own key has signed and
+//! that our log does not contain cannot be forged: we signed it and have forgotten. From then on
+//! nothing is signed and no turn is taken, also after a restart, until a successor log is opened
+//! ([`crate::restore`], docs/format.md "Successor"). What a partner only claims stops nothing.
+
+use crate::fold::Fold;
+use crate::open::Node;
+use crate::organisation::{host, log_id};
+use crate::processes::local;
+use twinpact_model::codes;
+use twinpact_model::entry::{Attribute, Entry, Kind};
+use twinpact_model::problem::Problem;
+use twinpact_proof::note::{Checkpoint, Note};
+use twinpact_proof::{PublicKey, text64};
+use twinpact_store::forest::Forest;
+
+/// The header in which a partner shows the last checkpoint of ours that it holds.
+pub const CHECKPOINT_HEADER: &str = "twinpact-checkpoint";
+/// The longest such header, in bytes of base64.
+pub const MAX_CHECKPOINT_BYTES: usize = 8192;
+
+/// The checkpoints of ours that turned out to be ahead of the log.
+#[derive(Debug, Clone, Default)]
+pub struct Behind {
+    shown: Vec<Checkpoint>,
+}
+
+impl Behind {
+    /// Takes a local record into the state.
+    ///
+    /// # Errors
+    /// `internal` when it cannot be read.
+    pub fn apply(&mut self, entry: &Entry) -> Result<(), Problem> {
+        if entry.who.kind != Kind::AnchorBehind {
+            return Ok(());
+        }
+        let note = entry.get("checkpoint").and_then(Note::parse);
+        let unreadable = || Problem::new(codes::INTERNAL, "a logged checkpoint cannot be read");
+        self.shown.push(note.ok_or_else(unreadable)?.checkpoint);
+        Ok(())
+    }
+
+    /// Those that this log does not contain; after a successor was opened there are none.
+    pub fn ahead_of<'a>(&'a self, forest: &'a Forest) -> impl Iterator<Item = &'a Checkpoint> {
+        self.shown.iter().filter(|shown| !contains(forest, shown))
+    }
+
+    /// Whether the node may sign and take turns.
+    ///
+    /// # Errors
+    /// `anchor.behind`.
+    pub fn check(&self, forest: &Forest) -> Result<(), Problem> {
+        match self.ahead_of(forest).next() {
+            None => Ok(()),
+            Some(shown) => Err(behind(shown, forest)),
+        }
+    }
+}
+
+fn behind(shown: &Checkpoint, forest: &Forest) -> Problem {
+    let why = format!(
+        "this directory is an older copy of itself: a partner holds our checkpoint of size {} of \
+         {}, and the log here has size {} and does not contain it",
+        shown.size,
+        shown.origin,
+        forest.ticks()
+    );
+    Problem::new(codes::ANCHOR_BEHIND, why)
+        .hint("stop the node, then: twinpact restore --successor --dir DIR")
+}
+
+/// Whether this log, or one that it succeeds, contains that checkpoint.
+#[must_use]
+pub fn contains(forest: &Forest, shown: &Checkpoint) -> bool {
+    let before = forest.predecessors().iter().find(|one| one.origin == shown.origin);
+    if let Some(before) = before {
+        return shown.size <= before.size;
+    }
+    let this = log_id(forest).is_ok_and(|id| shown.origin.ends_with(&format!("/twinpact/{id}")));
+    match shown.size.checked_sub(1) {
+        // No leaves are part of every log.
+        None => true,
+        Some(tick) => {
+            let ours = forest.checkpoint(&shown.origin, tick);
+            this && ours.is_some_and(|ours| ours.root == shown.root)
+        }
+    }
+}
+
+/// That the node may sign and take turns now.
+///
+/// # Errors
+/// `anchor.behind`; `store.stopped`.
+pub fn check(node: &Node) -> Result<(), Problem> {
+    node.partition.read(|fold, store| fold.behind.check(store.forest()))?
+}
+
+/// A checkpoint of one of our logs, signed by a key that we have or had.
+///
+/// # Errors
+/// `input.malformed`.
+pub fn own_note(
+    text: &str,
+    organisation: &twinpact_model::Did,
+    keys: &[PublicKey],
+) -> Result<Checkpoint, Problem> {
+    let bad = |why: &str| Problem::new(codes::INPUT_MALFORMED, format!("the checkpoint {why}"));
+    let note = Note::parse(text).ok_or_else(|| bad("is no signed note of three lines"))?;
+    if !note.checkpoint.origin.starts_with(&format!("{}/twinpact/", host(organisation))) {
+        return Err(bad("is of a log of another organisation"));
+    }
+    let ours = |line| keys.iter().any(|key| note.signed_by(line, key));
+    if !note.signatures.iter().any(ours) {
+        return Err(bad("is signed by no key of ours"));
+    }
+    Ok(note.checkpoint)
+}
+
+/// Our keys, past ones included.
+#[must_use]
+pub fn own_keys(fold: &Fold) -> Vec<PublicKey> {
+    fold.organisation.current().map(|(record, _)| record.all_keys()).unwrap_or_default()
+}
+
+/// Looks at the checkpoint of ours that a partner holds. One that we signed and do not have stops
+/// the node, in the turn that puts it on record.
+///
+/// # Errors
+/// `anchor.behind`; `input.malformed` when it is none that we can have signed.
+pub(crate) async fn heed(node: &Node, peer: &str, header: &str) -> Result<(), Problem> {
+    let bad = || {
+        let why = format!("the header {CHECKPOINT_HEADER} is no base64 of a signed note");
+        Problem::new(codes::INPUT_MALFORMED, why)
+    };
+    let bytes = (header.len() <= MAX_CHECKPOINT_BYTES).then(|| text64::decode(header)).flatten();
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(bad)?;
+    let shown = Note::parse(&text).ok_or_else(bad)?.checkpoint;
+    let known = node
+        .partition
+        .read(|fold, store| (!contains(store.forest(), &shown)).then(|| own_keys(fold)))?;
+    let Some(keys) = known else { return Ok(()) };
+    own_note(&text, &node.config.organisation, &keys)?;
+    let entry = local(Kind::AnchorBehind, peer, vec![Attribute::new("checkpoint", "text", text)]);
+    let turn = node.partition.turn(move |turn| {
+        if contains(turn.store().forest(), &shown) {
+            return Ok(());
+        }
+        turn.log(vec![entry]).map(|_| ())
+    });
+    turn.await
+}

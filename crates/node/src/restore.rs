@@ -1,0 +1,91 @@
+//! Opening a successor log over a directory that is an older copy of itself: offline, and one
+//! frame. The trees stay as they are; the anchor begins again under another origin, so that nothing
+//! is ever signed twice (docs/format.md, "Successor").
+
+use crate::behind::{own_keys, own_note};
+use crate::clock::{Clocks, PolicyClock};
+use crate::open::{read_config, replay};
+use crate::organisation::origin;
+use std::path::Path;
+use std::sync::Arc;
+use twinpact_model::Did;
+use twinpact_model::codes;
+use twinpact_model::problem::Problem;
+use twinpact_proof::note::Checkpoint;
+use twinpact_proof::successor::{MAX_PREDECESSORS, Predecessor};
+use twinpact_store::directory::Directory;
+use twinpact_store::forest::Forest;
+use twinpact_store::vfs::{RealDisk, Vfs};
+
+/// Why a log is given up, as it stands in the record.
+const REASON: &str = "restored from an older copy";
+
+/// A successor log that was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// Its origin.
+    pub origin: String,
+    /// The logs before it, the newest last.
+    pub predecessors: Vec<Predecessor>,
+}
+
+/// Opens a successor log in that directory, whose node must not run, on what a partner has shown or
+/// on the signed checkpoint that is given.
+///
+/// # Errors
+/// `anchor.current` when nothing shows that the directory is behind, `input.malformed` when the
+/// checkpoint is none of ours, `input.too_large` after too many successors; `store.*`. Nothing has
+/// changed then.
+pub fn successor(path: &Path, given: Option<&str>) -> Result<Restored, Problem> {
+    let disk: Arc<dyn Vfs> = Arc::new(RealDisk);
+    let directory = Directory::open(disk.clone(), path)?;
+    let organisation = read_config(disk.as_ref(), path)?.organisation;
+    let (mut store, fold, _) = replay(directory, &organisation)?;
+    let given = given.map(|text| own_note(text, &organisation, &own_keys(&fold))).transpose()?;
+    let forest = store.forest();
+    let ahead = fold.behind.ahead_of(forest).chain(&given);
+    let ahead: Vec<&Checkpoint> =
+        ahead.filter(|shown| !crate::behind::contains(forest, shown)).collect();
+    if ahead.is_empty() {
+        let why = "nothing shows that this directory is an older copy of itself";
+        return Err(Problem::new(codes::ANCHOR_CURRENT, why).hint(
+            "a partner that was shown more says so with its next request to the running node; a \
+             checkpoint or proof of ours that is newer is taken with --checkpoint FILE",
+        ));
+    }
+    let predecessors = predecessors(&organisation, forest, &ahead)?;
+    let now = Clocks::new(PolicyClock::System).wall().0;
+    store.succeed(predecessors.clone(), now)?;
+    Ok(Restored { origin: origin(&organisation, store.forest())?, predecessors })
+}
+
+/// The logs before the new one, each at the largest size that is known of it: those of the record,
+/// this one, and those that this copy has never heard of.
+fn predecessors(
+    organisation: &Did,
+    forest: &Forest,
+    ahead: &[&Checkpoint],
+) -> Result<Vec<Predecessor>, Problem> {
+    let mut all = forest.predecessors().to_vec();
+    let last = forest.ticks().checked_sub(1);
+    let this = origin(organisation, forest)?;
+    let own = last.and_then(|tick| forest.checkpoint(&this, tick));
+    for found in own.iter().chain(ahead.iter().copied()) {
+        match all.iter_mut().find(|one| one.origin == found.origin) {
+            // Of two roots at one size, the one that a partner was shown.
+            Some(one) if found.size >= one.size => (one.size, one.root) = (found.size, found.root),
+            Some(_) => {}
+            None => all.push(Predecessor {
+                origin: found.origin.clone(),
+                size: found.size,
+                root: found.root,
+                reason: REASON.to_owned(),
+            }),
+        }
+    }
+    if all.len() > MAX_PREDECESSORS {
+        let why = format!("a record names {MAX_PREDECESSORS} logs before this one, and no more");
+        return Err(Problem::new(codes::INPUT_TOO_LARGE, why));
+    }
+    Ok(all)
+}
