@@ -202,6 +202,12 @@ fn what_cannot_be_known_is_marked() {
     assert_eq!(unsure(file.as_bytes(), None), ["column \"v\""]);
     let guess = guessed(file.as_bytes(), None).unwrap();
     assert_eq!((guess.refused[0].code.as_str(), guess.refused[0].line), ("twin.value", 402));
+    // A day that there is not is told, and hides no clock.
+    let file = b"time;v\n01.03.2024 00:00;1\n31.02.2024 00:00;1\n31.03.2024 02:30;1\n\
+                 13.03.2024 00:00;1\n";
+    let guess = guessed(file, Some("Europe/Berlin")).unwrap();
+    let refused = &guess.refused[0];
+    assert_eq!((refused.code.as_str(), refused.rows, refused.line), ("input.time", 2, 3));
 }
 
 #[test]
