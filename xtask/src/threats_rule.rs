@@ -1,11 +1,14 @@
-//! The rule about threats: each row of the page names the tests that show what it says, or says
-//! that it is not covered, and every test that it names is there.
+//! The rule about threats: each row of the pages about attacks and about forged identities names
+//! the tests that show what it says, or says that it is not covered, and every test that it names
+//! is there.
 
 use crate::finding::{File, Finding};
 use std::collections::BTreeSet;
 
 /// The page of threats.
 const THREATS: &str = "THREATS.md";
+/// The page of forged, stale and borrowed identities.
+const IDENTITIES: &str = "docs/identities.md";
 /// What a row says that no test shows.
 const UNCOVERED: &str = "not covered";
 
@@ -16,6 +19,11 @@ pub(crate) fn check(files: &[File]) -> Vec<Finding> {
         return vec![Finding::new(THREATS, 1, "the page of threats is gone")];
     };
     let functions = functions(files);
+    let more = files.iter().find(|file| file.path == IDENTITIES);
+    more.into_iter().chain([page]).flat_map(|page| rows(page, &functions)).collect()
+}
+
+fn rows(page: &File, functions: &BTreeSet<&str>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (number, line) in (1..).zip(page.text.lines()) {
         let Some(cell) = last_cell(line) else { continue };

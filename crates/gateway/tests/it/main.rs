@@ -6,6 +6,7 @@
 mod admin;
 mod countersigning;
 mod federation;
+mod forged;
 mod joining;
 mod outgoing;
 mod pages;
