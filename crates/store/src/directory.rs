@@ -21,6 +21,9 @@ pub struct Directory {
 /// The name of the configuration file; a directory with one is a node's.
 pub const CONFIG_FILE: &str = "twinpact.toml";
 const LOCK_FILE: &str = "lock";
+/// The configuration is written last by `init`.
+const WITHOUT_CONFIG: &str = "twinpact.toml is missing beside a log: put it back; if it was never \
+                              there, `init` was cut short: remove the directory and begin again";
 
 impl Directory {
     /// Makes a new directory, or takes an empty one, and locks it.
@@ -46,7 +49,10 @@ impl Directory {
                 codes::STORE_MISSING,
                 format!("{} is not a Twinpact directory", path.display()),
             )
-            .hint("make one with: twinpact init --dir DIR --org did:web:…"));
+            .hint(match vfs.exists(&path.join("log")) {
+                true => WITHOUT_CONFIG,
+                false => "make one with: twinpact init --dir DIR --org did:web:…",
+            }));
         }
         Directory::lock(vfs, path)
     }
@@ -94,7 +100,10 @@ fn vacant(vfs: &dyn Vfs, path: &Path) -> Result<(), Problem> {
             codes::STORE_EXISTS,
             format!("{} already holds a node", path.display()),
         )
-        .hint("choose another --dir, or go on with the node that is there"));
+        .hint(match vfs.exists(&path.join(CONFIG_FILE)) {
+            true => "choose another --dir, or go on with the node that is there",
+            false => WITHOUT_CONFIG,
+        }));
     }
     Ok(())
 }

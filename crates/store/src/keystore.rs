@@ -72,7 +72,7 @@ impl Keystore {
     }
 
     /// Opens both files and every key in them. A bad record at the end is left for
-    /// [`cut_torn`](Self::cut_torn): whether it was torn or damaged, the log will tell.
+    /// [`mend`](Self::mend): whether it was torn or damaged, the log will tell.
     ///
     /// # Errors
     /// `store.damaged`, `store.foreign` or `store.version` with the file and offset; `store.io`.
@@ -99,16 +99,20 @@ impl Keystore {
     }
 
     /// Cuts what was torn at the end: no frame needs it, because keys are synced before their
-    /// frame. To be called when the log was read and no key was missing.
+    /// frame. Writes the rest again: a process that was killed had not synced it, or its sync
+    /// failed, and no frame may need a key that the next power cut takes away. To be called when
+    /// the log was read and no key was missing.
     ///
     /// # Errors
     /// `store.io`.
-    pub fn cut_torn(&mut self) -> Result<(), Problem> {
-        if !std::mem::take(&mut self.torn) {
-            return Ok(());
-        }
+    pub fn mend(&mut self) -> Result<(), Problem> {
         let io = |e| refused(Path::new("keys/keystore"), &e);
-        self.file.truncate(self.length).and_then(|()| self.file.sync()).map_err(io)
+        if std::mem::take(&mut self.torn) {
+            self.file.truncate(self.length).map_err(io)?;
+        }
+        let bytes = read_all(self.file.as_ref()).map_err(io)?;
+        let records = bytes.get(HEAD..).unwrap_or_default();
+        self.file.write_at(HEAD as u64, records).and_then(|()| self.file.sync()).map_err(io)
     }
 
     /// A key that the log needs and that is missing behind a bad record was damaged, not torn.

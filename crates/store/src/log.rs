@@ -5,7 +5,9 @@
 //! it is cut and reported. A frame whose check sum holds was not torn: with a version above ours it
 //! is of a newer release. Anything else is *damage*. Both are named, and nothing on disk changes.
 //! After a failed write or sync the log stops for good; it never retries, because what the kernel
-//! holds is unknown then.
+//! holds is unknown then. For the same reason the last frame is written again when the log is
+//! opened: a killed process had not synced it, or its sync failed and the kernel shows bytes that
+//! it will not write any more. Nothing may be built on what the next power cut takes away.
 
 use crate::directory::Directory;
 use crate::frame::{
@@ -54,6 +56,8 @@ pub struct Log {
     length: u64,
     next_seq: u64,
     stopped: bool,
+    /// The offset of the newest frame, until [`Log::mend`].
+    newest: Option<u64>,
     segment_bytes: u64,
 }
 
@@ -74,7 +78,8 @@ impl Log {
         Ok(log)
     }
 
-    /// Opens the log and hands every frame, in order, to `replay`.
+    /// Opens the log, hands every frame, in order, to `replay`, and says what is torn at the end.
+    /// Nothing on the disk has changed. The log takes no frame before [`mend`](Self::mend).
     ///
     /// # Errors
     /// `store.damaged` or `store.version` or `store.foreign` with file and offset; `store.io`; what
@@ -112,6 +117,7 @@ impl Log {
             length: 0,
             next_seq: 1,
             stopped: false,
+            newest: None,
             segment_bytes: SEGMENT_BYTES,
         }
     }
@@ -126,6 +132,28 @@ impl Log {
     #[must_use]
     pub fn wants_state(&self) -> bool {
         self.length == SEGMENT_HEAD as u64 || self.length >= self.segment_bytes
+    }
+
+    /// Cuts what was torn, and makes durable what is left: the newest frame and the names of the
+    /// segments. All before that frame was synced before it was begun. Does nothing the second
+    /// time.
+    ///
+    /// # Errors
+    /// `store.io`, and the log takes no frame.
+    pub fn mend(&mut self) -> Result<(), Problem> {
+        let Some(newest) = self.newest else { return Ok(()) };
+        let path = self.segment_path(self.segment);
+        let io = |e| refused(&path, &e);
+        let file = self.files.get_mut(&self.segment).ok_or_else(|| damaged("log", 0))?;
+        if file.length().map_err(io)? > self.length {
+            file.truncate(self.length).map_err(io)?;
+        }
+        let length = usize::try_from(self.length - newest).unwrap_or(usize::MAX);
+        let frame = file.read_at(newest, length).map_err(io)?;
+        file.write_at(newest, &frame).and_then(|()| file.sync()).map_err(io)?;
+        self.vfs.sync_dir(&self.dir).map_err(io)?;
+        self.newest = None;
+        Ok(())
     }
 
     /// Stops the log for good: something that a frame depends on could not be made durable.
@@ -143,7 +171,7 @@ impl Log {
     /// # Errors
     /// `store.stopped`.
     pub fn check(&self) -> Result<(), Problem> {
-        if !self.stopped {
+        if !self.stopped && self.newest.is_none() {
             return Ok(());
         }
         Err(Problem::new(codes::STORE_STOPPED, "the log has stopped after a failed write or a bug")
@@ -231,13 +259,14 @@ impl Log {
         let file = self.vfs.open(&path).map_err(io)?;
         let bytes = read_all(file.as_ref()).map_err(io)?;
         self.check_head(number, &bytes)?;
-        let mut at = SEGMENT_HEAD;
+        let (mut at, mut newest) = (SEGMENT_HEAD, SEGMENT_HEAD);
         while let Some((frame, length)) = bytes.get(at..).and_then(Frame::decode) {
             if frame.first_seq != self.next_seq {
                 return Err(damaged(&name, at as u64));
             }
             self.next_seq += frame.entries.len() as u64;
             replay(frame, Place { segment: number, offset: at as u64 })?;
+            newest = at;
             at += length;
         }
         let rest = bytes.get(at..).unwrap_or_default();
@@ -250,17 +279,9 @@ impl Log {
         self.files.insert(number, file);
         self.segment = number;
         self.length = at as u64;
-        if rest.is_empty() {
-            return Ok(None);
-        }
-        self.cut_tail(at as u64, rest.len() as u64).map(Some)
-    }
-
-    fn cut_tail(&mut self, offset: u64, bytes: u64) -> Result<Cut, Problem> {
-        let path = self.segment_path(self.segment);
-        let file = self.files.get_mut(&self.segment).ok_or_else(|| damaged("log", 0))?;
-        file.truncate(offset).and_then(|()| file.sync()).map_err(|e| refused(&path, &e))?;
-        Ok(Cut { segment: self.segment, offset, bytes })
+        self.newest = Some(newest as u64);
+        let (offset, torn) = (at as u64, rest.len() as u64);
+        Ok((torn > 0).then_some(Cut { segment: number, offset, bytes: torn }))
     }
 
     fn check_head(&self, number: u64, bytes: &[u8]) -> Result<(), Problem> {

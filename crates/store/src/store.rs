@@ -5,7 +5,7 @@ use crate::forest::{DECISIONS, EVENTS, Forest, LOCAL, TreeNo, inconsistent};
 use crate::frame::{
     ENTRY_BYTES, FRAME_BYTES, Frame, MAX_TREES, MAX_TURN_BYTES, Opens, SealedEntry, Tick,
 };
-use crate::keystore::{Keystore, Meaning};
+use crate::keystore::{Keystore, Meaning, refused};
 use crate::log::{Log, Place};
 use crate::payload;
 use crate::seal::{KeyPair, Sealer, random};
@@ -125,10 +125,30 @@ impl Store {
     pub fn open(
         directory: Directory,
         org: &Did,
+        replay: impl FnMut(&[u8; 32], Opened) -> Result<(), Problem>,
+    ) -> Result<(Store, Option<Cut>), Problem> {
+        // The names of log, keys and configuration are durable before anything is acknowledged.
+        let vfs = directory.vfs().clone();
+        vfs.sync_dir(directory.path()).map_err(|e| refused(directory.path(), &e))?;
+        let (mut store, cut) = Store::inspect(directory, org, replay)?;
+        // Keys before the frames that need them.
+        store.keys.mend()?;
+        store.log.mend()?;
+        Ok((store, cut))
+    }
+
+    /// The same, and changes nothing on the disk: what was torn is left there, and the store takes
+    /// nothing new.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn inspect(
+        directory: Directory,
+        org: &Did,
         mut replay: impl FnMut(&[u8; 32], Opened) -> Result<(), Problem>,
     ) -> Result<(Store, Option<Cut>), Problem> {
         let organisation = sha256(org.as_str().as_bytes());
-        let mut keys = Keystore::open(directory.vfs().as_ref(), &directory.keys(), &organisation)?;
+        let keys = Keystore::open(directory.vfs().as_ref(), &directory.keys(), &organisation)?;
         let anchor = keys
             .find(&Meaning::Node(ANCHOR_KEY.to_owned()))
             .ok_or_else(|| keys.blame_torn(foreign("the keystore has no anchor key")))?;
@@ -151,7 +171,6 @@ impl Store {
             Ok(())
         });
         let (log, cut) = opened.map_err(|problem| keys.blame_torn(problem))?;
-        keys.cut_torn()?;
         Ok((Store::assemble(directory, log, keys, sealer, forest), cut))
     }
 

@@ -1,7 +1,8 @@
 //! All file access of the store, behind one trait, so that a simulated disk can stand under it.
 //!
-//! Two implementations: the real disk here, the simulated one with the crash tests. Writes that
-//! must be whole go to a temporary name, are synced and renamed, and the directory is synced after.
+//! Two implementations: the real disk here, the simulated one with the crash tests. What has to be
+//! whole and durable is made of single steps here, once for both: a simulated power cut can come
+//! between any two of them.
 //! Unix only for now: file modes and positional reads have no portable form.
 
 use std::fs::{File, OpenOptions};
@@ -10,16 +11,16 @@ use std::path::{Path, PathBuf};
 
 /// A disk.
 pub trait Vfs: Send + Sync {
-    /// Makes a directory and its parents; no error when it is there.
-    fn create_dir(&self, path: &Path) -> io::Result<()>;
+    /// Makes a directory in one that is there.
+    fn make_dir(&self, path: &Path) -> io::Result<()>;
     /// Makes a file that must not be there yet, readable by the owner alone.
     fn create(&self, path: &Path) -> io::Result<Box<dyn VfsFile>>;
     /// Opens a file for reading and writing.
     fn open(&self, path: &Path) -> io::Result<Box<dyn VfsFile>>;
     /// Everything in a file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
-    /// Puts a whole file in place, or leaves the old one: never half of it. Owner alone.
-    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+    /// Gives a file another name in the same directory, in place of what has it.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// The names in a directory, sorted.
@@ -31,6 +32,35 @@ pub trait Vfs: Send + Sync {
     /// Takes the file as an exclusive lock until the guard is dropped; `WouldBlock` when another
     /// process has it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>>;
+
+    /// Makes a directory and its parents, durably; no error when it is there.
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        let missing: Vec<&Path> = path
+            .ancestors()
+            .take_while(|dir| !dir.as_os_str().is_empty() && !self.exists(dir))
+            .collect();
+        for dir in missing.into_iter().rev() {
+            match self.make_dir(dir) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => self.sync_dir(parent(dir))?,
+            }
+        }
+        // It may be from an attempt that was cut short before its sync.
+        self.sync_dir(parent(path))
+    }
+
+    /// Puts a whole file in place, durably, or leaves the old one: never half of it. Owner alone.
+    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let temporary = temporary_name(path);
+        if self.exists(&temporary) {
+            self.remove(&temporary)?;
+        }
+        let mut file = self.create(&temporary)?;
+        file.append(bytes)?;
+        file.sync()?;
+        self.rename(&temporary, path)?;
+        self.sync_dir(parent(path))
+    }
 }
 
 /// An open file.
@@ -54,8 +84,8 @@ pub trait VfsFile: Send + Sync {
 pub struct RealDisk;
 
 impl Vfs for RealDisk {
-    fn create_dir(&self, path: &Path) -> io::Result<()> {
-        std::fs::create_dir_all(path)
+    fn make_dir(&self, path: &Path) -> io::Result<()> {
+        std::fs::create_dir(path)
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn VfsFile>> {
@@ -74,16 +104,8 @@ impl Vfs for RealDisk {
         std::fs::read(path)
     }
 
-    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let temporary = temporary_name(path);
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        owner_only(&mut options);
-        let mut file = options.open(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)?;
-        path.parent().map_or(Ok(()), |dir| self.sync_dir(dir))
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -118,6 +140,11 @@ impl Vfs for RealDisk {
             Err(std::fs::TryLockError::Error(error)) => Err(error),
         }
     }
+}
+
+/// The directory that a name stands in; the working directory for a bare name.
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn temporary_name(path: &Path) -> PathBuf {

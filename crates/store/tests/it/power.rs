@@ -1,0 +1,114 @@
+//! Power cuts at any step, over and over: `TWINPACT_CUTS` says how many (1,000 when it does not),
+//! `TWINPACT_SEED` runs one seed alone, again.
+
+use crate::workload::{End, World};
+use std::sync::Arc;
+use twinpact_store::vfs::Vfs;
+use twinpact_testkit::disk::{EIO, ENOSPC};
+use twinpact_testkit::{Careless, Ignores, Step};
+
+/// How often a run is interrupted.
+const ROUNDS: usize = 8;
+
+/// What runs came to.
+#[derive(Debug, Default)]
+struct Tally {
+    cuts: usize,
+    entries: usize,
+    torn: usize,
+    nonces: usize,
+}
+
+/// One run of a seed: a node that is made, works, and is interrupted again and again.
+fn run(
+    seed: u64,
+    program: impl FnOnce(Arc<dyn Vfs>) -> Arc<dyn Vfs>,
+    tally: &mut Tally,
+) -> Result<(), String> {
+    let mut world = World::new(seed, program);
+    for round in 0..ROUNDS {
+        plan(&mut world);
+        let told = |end| format!("round {round}: {end}");
+        match work(&mut world) {
+            Ok(()) => {}
+            Err(End::Refused(problem)) if problem.code.name == "store.io" => {
+                assert_eq!(problem.code.fault.to_string(), "us", "{problem}");
+                assert!(problem.hint.is_some(), "{problem}");
+            }
+            Err(end) => return Err(told(end)),
+        }
+        // A program that was killed, or whose disk failed, may be started again before power goes.
+        if !world.disk.is_off() && world.dice.one_in(2) {
+            world.disk.kill();
+            world.recover().map_err(told)?;
+        }
+        world.disk.power_cycle();
+        tally.cuts += 1;
+        world.recover().map_err(told)?;
+    }
+    let (entries, torn) = world.tally();
+    tally.entries += entries;
+    tally.torn += torn;
+    tally.nonces += world.nonces_are_used_once().map_err(|end| end.to_string())?;
+    Ok(())
+}
+
+/// What goes wrong next.
+fn plan(world: &mut World) {
+    let dice = &mut world.dice;
+    // A node is made in about forty steps; a frame takes two to ten.
+    let within = if dice.one_in(3) { 60 } else { 25 };
+    let steps = dice.below(within) as u64;
+    match dice.below(8) {
+        0 => world.disk.fail(Some(Step::Sync), steps / 3, EIO, false),
+        1 => world.disk.fail(Some(Step::Write), steps / 3, ENOSPC, true),
+        2 => world.disk.fail(None, steps, EIO, dice.one_in(2)),
+        _ => world.disk.cut_after(steps),
+    }
+}
+
+fn work(world: &mut World) -> Result<(), End> {
+    let mut store = world.start()?;
+    for _ in 0..12 {
+        world.frame(&mut store)?;
+    }
+    Ok(())
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|text| text.parse().unwrap())
+}
+
+#[test]
+fn power_may_go_at_any_step() {
+    let mut tally = Tally::default();
+    if let Some(seed) = number("TWINPACT_SEED") {
+        return run(seed, |disk| disk, &mut tally).unwrap();
+    }
+    let wanted = usize::try_from(number("TWINPACT_CUTS").unwrap_or(1_000)).unwrap();
+    let mut seed = 0;
+    while tally.cuts < wanted {
+        run(seed, |disk| disk, &mut tally).unwrap_or_else(|why| {
+            panic!(
+                "seed {seed}: {why}\nagain: TWINPACT_SEED={seed} cargo test -p twinpact-store \
+                 --test it power_may_go"
+            )
+        });
+        seed += 1;
+    }
+    // Work was done between the cuts, and some of them came in the middle of a write.
+    let Tally { cuts, entries, torn, nonces } = tally;
+    assert!(entries > cuts && nonces > entries && torn > cuts / 50, "{tally:?}");
+}
+
+/// Whoever forgets one kind of sync is found out.
+#[test]
+fn a_sync_that_is_left_out_is_caught() {
+    for ignores in Ignores::ALL {
+        let caught = (0..400).find_map(|seed| {
+            let careless = |disk| Arc::new(Careless::new(disk, ignores)) as Arc<dyn Vfs>;
+            run(seed, careless, &mut Tally::default()).err()
+        });
+        assert!(caught.is_some(), "{ignores:?} went unseen");
+    }
+}

@@ -1,0 +1,249 @@
+//! A store at work on a disk that may fail at any step, and what has to be so whenever it is opened
+//! again.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
+use twinpact_model::{Did, Problem, Timestamp, codes};
+use twinpact_proof::digest::Digest;
+use twinpact_store::directory::CONFIG_FILE;
+use twinpact_store::forest::{EVENTS, LOCAL, TreeNo};
+use twinpact_store::vfs::Vfs;
+use twinpact_store::{Directory, Draft, ItemPoint, Opened, Store, Subject};
+use twinpact_testkit::{Dice, SimDisk, nonces};
+
+/// So small that a few frames fill a segment.
+const SEGMENT_BYTES: u64 = 6_000;
+
+/// A node's store over a run, with all that it has ever said.
+pub(crate) struct World {
+    pub(crate) disk: SimDisk,
+    pub(crate) dice: Dice,
+    /// The same disk, or what a careless program makes of it.
+    vfs: Arc<dyn Vfs>,
+    /// Each attempt to make a node takes a place of its own.
+    attempts: usize,
+    made: bool,
+    /// What was acknowledged, or shown after a start.
+    known: Vec<Opened>,
+    /// How many ticks were.
+    ticks: u64,
+    /// What was to be in the frame that failed.
+    in_flight: Vec<Opened>,
+    /// The root of every checkpoint that was signed, by its size.
+    signed: BTreeMap<u64, Digest>,
+    clock: i64,
+    torn: usize,
+}
+
+/// Why a run is over.
+pub(crate) enum End {
+    /// The store refused; whether it may is for the caller to say.
+    Refused(Problem),
+    /// What must always hold does not.
+    Broken(String),
+}
+
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            End::Refused(problem) => write!(f, "{problem}"),
+            End::Broken(why) => f.write_str(why),
+        }
+    }
+}
+
+impl From<Problem> for End {
+    fn from(problem: Problem) -> End {
+        End::Refused(problem)
+    }
+}
+
+fn broken<T>(why: impl Into<String>) -> Result<T, End> {
+    Err(End::Broken(why.into()))
+}
+
+fn did() -> Did {
+    Did::new("did:web:operator.example").unwrap()
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, program: impl FnOnce(Arc<dyn Vfs>) -> Arc<dyn Vfs>) -> World {
+        let disk = SimDisk::new(seed, Path::new("/disk"));
+        World {
+            vfs: program(Arc::new(disk.clone())),
+            disk,
+            dice: Dice::new(!seed),
+            attempts: 0,
+            made: false,
+            known: Vec::new(),
+            ticks: 0,
+            in_flight: Vec::new(),
+            signed: BTreeMap::new(),
+            clock: 1_000_000,
+            torn: 0,
+        }
+    }
+
+    /// How many entries it has, and how many torn tails it has met.
+    pub(crate) fn tally(&self) -> (usize, usize) {
+        (self.known.len(), self.torn)
+    }
+
+    fn path(&self) -> PathBuf {
+        Path::new("/disk").join(format!("node{}", self.attempts))
+    }
+
+    fn now(&mut self) -> Timestamp {
+        self.clock += 1;
+        Timestamp::from_micros(self.clock)
+    }
+
+    /// Starts the node, making it first when there is none yet.
+    pub(crate) fn start(&mut self) -> Result<Store, End> {
+        let mut store = if self.made { self.open()? } else { self.make()? };
+        store.close_segments_at(SEGMENT_BYTES);
+        Ok(store)
+    }
+
+    fn make(&mut self) -> Result<Store, End> {
+        self.attempts += 1;
+        self.signed.clear();
+        let (path, now) = (self.path(), self.now());
+        let directory = Directory::create(self.vfs.clone(), &path)?;
+        let store = Store::create(directory, &did(), now)?;
+        let written = self.vfs.replace(&path.join(CONFIG_FILE), b"a node");
+        written.map_err(|e| Problem::new(codes::STORE_IO, e.to_string()).hint("as node::init"))?;
+        self.made = true;
+        Ok(store)
+    }
+
+    /// Opens it and holds what it says against what was said before.
+    fn open(&mut self) -> Result<Store, End> {
+        let directory = Directory::open(self.vfs.clone(), &self.path())?;
+        let mut entries = Vec::new();
+        let (store, cut) = Store::open(directory, &did(), |_, entry| {
+            entries.push(entry);
+            Ok(())
+        })?;
+        self.torn += usize::from(cut.is_some());
+        let Some(rest) = entries.strip_prefix(&self.known[..]) else {
+            return broken(format!("{} entries were acknowledged and are lost", self.known.len()));
+        };
+        if !rest.is_empty() && rest != self.in_flight {
+            return broken("a frame that was not acknowledged is there in part");
+        }
+        if store.forest().ticks() < self.ticks {
+            return broken("a tick was acknowledged and is lost");
+        }
+        self.known = entries;
+        self.in_flight.clear();
+        self.rises()?;
+        self.sign(&store)?;
+        self.reads_back(&store)?;
+        Ok(store)
+    }
+
+    /// `recorded` rises strictly in every tree.
+    fn rises(&self) -> Result<(), End> {
+        let mut last: BTreeMap<TreeNo, Timestamp> = BTreeMap::new();
+        for entry in &self.known {
+            let recorded = entry.entry.when.recorded;
+            if last.insert(entry.tree, recorded).is_some_and(|before| before >= recorded) {
+                return broken("recorded does not rise");
+            }
+        }
+        Ok(())
+    }
+
+    /// What a node signs: the checkpoint of every tick that it has.
+    fn sign(&mut self, store: &Store) -> Result<(), End> {
+        self.ticks = store.forest().ticks();
+        for tick in 0..self.ticks {
+            let made = store.forest().checkpoint("operator.example/twinpact/1", tick).unwrap();
+            if self.signed.insert(made.size, made.root).is_some_and(|before| before != made.root) {
+                return broken(format!("two heads of size {} were signed", made.size));
+            }
+        }
+        Ok(())
+    }
+
+    /// One entry, by its place.
+    fn reads_back(&mut self, store: &Store) -> Result<(), End> {
+        let at = self.dice.below(self.known.len());
+        match self.known.get(at).filter(|entry| entry.tree != LOCAL) {
+            Some(entry) if store.entry(entry.tree, entry.index)? != *entry => {
+                broken("an entry reads as another")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// One frame of a few turns.
+    pub(crate) fn frame(&mut self, store: &mut Store) -> Result<(), End> {
+        let mut staged = Vec::new();
+        for _ in 0..=self.dice.below(3) {
+            let opens = if self.dice.one_in(6) { Some(store.new_tree()?) } else { None };
+            let trees = store.forest().next_tree() + u32::from(opens.is_some());
+            let drafts = (0..self.dice.below(4)).map(|_| self.draft(trees)).collect();
+            staged.extend(store.stage_opening(opens, drafts)?);
+        }
+        let now = self.now();
+        let tick = self.dice.one_in(2).then_some(now);
+        match store.commit(tick, now) {
+            Ok(_) => {
+                self.known.extend(staged);
+                self.sign(store)
+            }
+            Err(problem) => {
+                self.in_flight = staged;
+                let after = store.stage(Vec::new()).err().map(|p| p.code.name);
+                if after != Some("store.stopped") {
+                    return broken(format!("after {problem}: {after:?}"));
+                }
+                Err(problem.into())
+            }
+        }
+    }
+
+    /// An entry of one of the trees below that number.
+    fn draft(&mut self, trees: TreeNo) -> Draft {
+        let tree = TreeNo::try_from(self.dice.below(trees as usize)).unwrap();
+        let twin = format!("urn:pump:{}", self.dice.below(5));
+        let subject = if self.dice.one_in(2) { Subject::Node } else { Subject::Twin(twin.clone()) };
+        let point = ItemPoint { time: "t".into(), datatype: "row".into(), lexical: "1".into() };
+        let who = Who { kind: Kind::FactsSet, twin, twin_seq: 1, actor: "local".into() };
+        let note = "n".repeat(self.dice.below(700));
+        Draft {
+            tree,
+            subject,
+            class: "operational".into(),
+            day: self.clock / 40,
+            entry: Entry {
+                who,
+                when: When { recorded: self.now(), ..When::default() },
+                why: Why::default(),
+                what: vec![Attribute::new("note", "string", note)],
+            },
+            items: (tree > EVENTS && self.dice.one_in(3)).then(|| vec![point]),
+        }
+    }
+
+    /// Starts the node until the disk, which is good again, lets it, and once more: the same.
+    pub(crate) fn recover(&mut self) -> Result<(), End> {
+        if !self.made {
+            return Ok(());
+        }
+        let state = self.open()?.forest().state();
+        match self.open()?.forest().state() == state {
+            true => Ok(()),
+            false => broken("the trees of two starts differ"),
+        }
+    }
+
+    /// Over everything that was ever written.
+    pub(crate) fn nonces_are_used_once(&self) -> Result<usize, End> {
+        nonces::check(&self.disk.appended()).map_err(End::Broken)
+    }
+}

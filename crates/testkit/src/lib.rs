@@ -1,0 +1,14 @@
+//! For tests only; no shipped crate may use it (tidy).
+//!
+//! What a node stands on, simulated: [`disk::SimDisk`] is a disk that loses power, tears writes,
+//! fails, fills up and rots. Everything that happens follows from one seed, so that a run which
+//! failed can be run again.
+
+pub mod careless;
+pub mod dice;
+pub mod disk;
+pub mod nonces;
+
+pub use careless::{Careless, Ignores};
+pub use dice::Dice;
+pub use disk::{SimDisk, Step};

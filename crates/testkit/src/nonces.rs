@@ -1,0 +1,88 @@
+//! No key and nonce may seal two plaintexts, over everything that was ever written, also what a
+//! power cut took away again.
+//!
+//! Looked at is more than that: no nonce at all may stand before two sealed texts, under whatever
+//! key. AES-GCM-SIV under one key, nonce and plaintext gives one sealed text, and a nonce that is
+//! the front of a random commitment comes once. Bytes as in docs/format.md, "Log and keys".
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use twinpact_store::bytes::Take;
+use twinpact_store::frame::Frame;
+
+type Seen = BTreeMap<[u8; 12], Vec<u8>>;
+
+/// How many different nonces stand in what was appended to segments and keystores.
+///
+/// # Errors
+/// The file in which a nonce was used again.
+pub fn check(appended: &[(PathBuf, Vec<u8>)]) -> Result<usize, String> {
+    let mut seen = Seen::new();
+    for (path, bytes) in appended {
+        let again = |nonce: &[u8; 12]| format!("{}: nonce {nonce:?} again", path.display());
+        for (nonce, sealed) in sealed_in(path, bytes) {
+            match seen.get(&nonce) {
+                Some(known) if *known != sealed => return Err(again(&nonce)),
+                _ => drop(seen.insert(nonce, sealed)),
+            }
+        }
+    }
+    Ok(seen.len())
+}
+
+fn sealed_in(path: &Path, bytes: &[u8]) -> Vec<([u8; 12], Vec<u8>)> {
+    if path.extension().is_some_and(|extension| extension == "seg") {
+        let frame = Frame::decode(bytes).map(|(frame, _)| frame).unwrap_or_default();
+        let front = |pc: &[u8; 32]| pc.first_chunk::<12>().copied().unwrap_or_default();
+        return frame.entries.into_iter().map(|e| (front(&e.pc), e.sealed)).collect();
+    }
+    let is_keystore = path.file_name().is_some_and(|name| name == "keystore");
+    let mut take = Take(if is_keystore { bytes } else { &[] });
+    std::iter::from_fn(|| key_record(&mut take)).collect()
+}
+
+/// Nonce and sealed text of the key record at the front.
+fn key_record(take: &mut Take<'_>) -> Option<([u8; 12], Vec<u8>)> {
+    let (length, _sum) = (take.u32()?, take.u32()?);
+    let mut body = Take(take.raw(usize::try_from(length).ok()?)?);
+    let (_number, nonce) = (body.u64()?, body.array::<12>()?);
+    Some((nonce, body.0.to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+    use std::path::PathBuf;
+    use twinpact_store::bytes::Put;
+    use twinpact_store::frame::{Frame, SealedEntry};
+
+    fn frame(pc: u8, sealed: u8) -> (PathBuf, Vec<u8>) {
+        let entry =
+            SealedEntry { tree: 1, subject: 1, bucket: 2, pc: [pc; 32], sealed: vec![sealed; 9] };
+        let frame = Frame { entries: vec![entry], ..Frame::default() };
+        (PathBuf::from("/disk/log/0000000001.seg"), frame.encode())
+    }
+
+    fn key(nonce: u8, sealed: u8) -> (PathBuf, Vec<u8>) {
+        let mut put = Put::default();
+        put.u32(8 + 12 + 9);
+        put.u32(0);
+        put.u64(1);
+        put.raw(&[nonce; 12]);
+        put.raw(&[sealed; 9]);
+        (PathBuf::from("/disk/keys/keystore"), put.0)
+    }
+
+    #[test]
+    fn a_nonce_that_comes_again_with_another_text_is_found() {
+        for (appended, expect) in [
+            (vec![frame(1, 1), frame(2, 2), key(3, 3)], Some(3)),
+            // Written again as it was.
+            (vec![frame(1, 1), frame(1, 1), key(3, 3), key(3, 3)], Some(2)),
+            (vec![frame(1, 1), frame(2, 2), frame(1, 2)], None),
+            (vec![key(1, 1), key(1, 2)], None),
+        ] {
+            assert_eq!(check(&appended).ok(), expect, "{appended:?}");
+        }
+    }
+}
