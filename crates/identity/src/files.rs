@@ -15,8 +15,9 @@
 
 use crate::ca::{IssuingCa, Root};
 use crate::certificate::RootCertificate;
+use crate::partners::{Side, check_path};
 use crate::signer::Signer;
-use crate::spiffe::TrustDomain;
+use crate::spiffe::{SpiffeId, TrustDomain};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -38,6 +39,7 @@ const ROOT_CERTIFICATE: &str = "root.crt";
 const ROOT_KEY: &str = "root.key";
 const ISSUING: &str = "issuing.pem";
 const DOCUMENT_KEY: &str = "document.key";
+const RESTORE: &str = "nothing was changed; put the file back from a copy of this node's directory";
 const PUBLIC: u32 = 0o644;
 const SECRET: u32 = 0o600;
 
@@ -112,6 +114,13 @@ impl IdentityFiles {
     /// `identity.missing`, `identity.exposed`, `identity.file` or `identity.mismatch` with the file
     /// that is wrong; the last also when the root is of another trust domain.
     pub fn load(&self, trust_domain: &TrustDomain) -> Result<Identity, Problem> {
+        self.read(trust_domain).map_err(|problem| match problem.hint {
+            None => problem.hint(RESTORE),
+            Some(_) => problem,
+        })
+    }
+
+    fn read(&self, trust_domain: &TrustDomain) -> Result<Identity, Problem> {
         let root = self.root()?;
         if root.trust_domain() != trust_domain {
             let why = format!("the {root:?} is not one of {trust_domain}");
@@ -122,6 +131,9 @@ impl IdentityFiles {
         let text = read_secret(&path)?;
         let issuing =
             IssuingCa::from_parts(&root, &certificate(&path, &text)?, &key(&path, &text)?)?;
+        if !leads_to(&root, &issuing)? {
+            return Err(unusable(&path, "what it issues does not lead to the root"));
+        }
         let mut signers = self.seeds()?.into_iter().map(|seed| Arc::new(Signer::new(&seed)));
         let signer = signers.next().ok_or_else(|| self.no_seeds())?;
         let (issuing, others) = (Arc::new(issuing), signers.collect());
@@ -171,6 +183,19 @@ impl IdentityFiles {
         let issuing = root.issue(now)?;
         self.write_issuing(&issuing)?;
         Ok(issuing)
+    }
+
+    /// Whether the root's key, if its file is still here, is the key of the root.
+    ///
+    /// # Errors
+    /// `identity.*` with what is wrong with the file.
+    pub fn check_root_key(&self) -> Result<(), Problem> {
+        let path = self.path(ROOT_KEY);
+        if !path.exists() {
+            return Ok(());
+        }
+        let text = read_secret(&path)?;
+        Root::from_parts(self.root()?, &key(&path, &text)?).map(|_| ())
     }
 
     /// The root's certificate.
@@ -240,6 +265,17 @@ fn new_seed() -> Result<[u8; 32], Problem> {
     Ok(seed)
 }
 
+/// Whether partners will accept what that CA issues: tried, because a certificate of which bits
+/// were flipped may read like one.
+fn leads_to(root: &RootCertificate, issuing: &IssuingCa) -> Result<bool, Problem> {
+    let (id, at) = (SpiffeId::of_node(root.trust_domain(), "node")?, issuing.not_after());
+    let Ok(node) = issuing.issue_node(&id, at) else { return Ok(false) };
+    let accepted = |(leaf, above): (&CertificateDer<'_>, &[CertificateDer<'_>])| {
+        check_path(leaf, above, root, Side::Client, at).is_ok()
+    };
+    Ok(node.chain().split_first().is_some_and(accepted))
+}
+
 fn read(path: &Path) -> Result<String, Problem> {
     let file = File::open(path).map_err(|e| not_read(path, &e))?;
     let mut text = String::new();
@@ -305,6 +341,7 @@ fn unusable(path: &Path, why: &str) -> Problem {
 
 fn io(path: &Path, error: &std::io::Error) -> Problem {
     Problem::new(codes::STORE_IO, format!("{} cannot be written: {error}", path.display()))
+        .hint("check space, permissions and health of the disk")
 }
 
 #[cfg(test)]

@@ -192,7 +192,7 @@ fn in_life(not_before: WallTime, not_after: WallTime, now: WallTime) -> Result<(
 }
 
 /// Whether the signatures lead from the leaf to that root (RFC 5280 §6).
-fn check_path(
+pub(crate) fn check_path(
     leaf: &CertificateDer<'_>,
     issuers: &[CertificateDer<'_>],
     root: &RootCertificate,

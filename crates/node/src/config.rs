@@ -78,7 +78,7 @@ impl Config {
         read(text).map_err(|problem| Problem {
             code: codes::CONFIG_INVALID,
             message: format!("twinpact.toml: {}", problem.message),
-            hint: problem.hint,
+            hint: problem.hint.or(Some("nothing was changed; mend twinpact.toml".to_owned())),
         })
     }
 

@@ -101,6 +101,11 @@ impl Copies {
         all.into_iter().take(limit).map(|(_, receipt)| receipt.as_str()).collect()
     }
 
+    /// All copies, by the name of their receipt.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Copy)> {
+        self.by_receipt.iter().map(|(name, copy)| (name.as_str(), copy))
+    }
+
     /// Whether the delivery with that receipt is stored.
     #[must_use]
     pub fn has(&self, receipt: &str) -> bool {

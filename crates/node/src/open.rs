@@ -27,8 +27,9 @@ use twinpact_model::problem::Problem;
 use twinpact_model::{Did, WallTime, codes};
 use twinpact_store::directory::Directory;
 use twinpact_store::forest::LOCAL;
+use twinpact_store::keystore::refused;
 use twinpact_store::vfs::{RealDisk, Vfs};
-use twinpact_store::{Cut, Store};
+use twinpact_store::{Committed, Cut, Store};
 
 /// The handles of a running node. Clones share everything; no logic lives here.
 #[derive(Clone)]
@@ -94,17 +95,29 @@ impl NodeParts {
 /// `store.exists`, `store.locked`, `store.io`; `config.invalid` for an organisation that cannot
 /// have a node.
 pub fn init(path: &Path, organisation: &Did, name: &str) -> Result<(), Problem> {
+    init_on(Arc::new(RealDisk), path, organisation, name)
+}
+
+/// The same, with log, keys and configuration on that disk.
+///
+/// # Errors
+/// As [`init`].
+pub fn init_on(
+    disk: Arc<dyn Vfs>,
+    path: &Path,
+    organisation: &Did,
+    name: &str,
+) -> Result<(), Problem> {
     let trust_domain = TrustDomain::of_did(organisation)?;
     let text = Config::text_of_new(organisation, name);
     Config::parse(&text)?;
-    let disk: Arc<dyn Vfs> = Arc::new(RealDisk);
     let clocks = Clocks::new(PolicyClock::System);
     let directory = Directory::create(disk.clone(), path)?;
     IdentityFiles::new(path.join("identity")).create(&trust_domain, clocks.wall())?;
     Store::create(directory, organisation, clocks.wall().0)?;
     // Last: a directory with a configuration is a whole node.
-    disk.replace(&config::path(path), text.as_bytes())
-        .map_err(|e| Problem::new(codes::STORE_IO, format!("{}: {e}", path.display())))
+    let config = config::path(path);
+    disk.replace(&config, text.as_bytes()).map_err(|e| refused(&config, &e))
 }
 
 /// Opens a node's directory, folds its log and starts the writer.
@@ -113,19 +126,103 @@ pub fn init(path: &Path, organisation: &Did, name: &str) -> Result<(), Problem> 
 /// `store.*` with what is wrong and what to do; `config.invalid`, also when the configuration does
 /// not allow that policy clock.
 pub async fn open(path: &Path, policy: PolicyClock) -> Result<NodeParts, Problem> {
-    let disk: Arc<dyn Vfs> = Arc::new(RealDisk);
+    open_on(Arc::new(RealDisk), path, policy).await
+}
+
+/// The same, with log, keys and configuration on that disk.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_on(
+    disk: Arc<dyn Vfs>,
+    path: &Path,
+    policy: PolicyClock,
+) -> Result<NodeParts, Problem> {
+    let (directory, config, identity) = take(disk, path)?;
+    config.allows(policy)?;
+    let clocks = Clocks::new(policy);
+    let mut fold = None;
+    let (mut store, cut) = Store::inspect(directory, &config.organisation, |key, entry| {
+        apply(&mut fold, key, &entry)
+    })?;
+    let fold = folded(fold, &store)?;
+    own_identity(&fold, &identity)?;
+    let partners = Partners::new(fold.partners.tls()?);
+    // Up to here nothing has changed.
+    store.mend()?;
+    let (partition, writer) = Partition::start(store, fold, clocks.clone());
+    let files = identity_files(path);
+    let node = assemble(config, clocks, partition, (identity, files), partners);
+    started(&node, cut).await.inspect_err(|_| node.partition.stop())?;
+    Ok(NodeParts { node, cut, writer })
+}
+
+/// A node that is only looked at: nothing on the disk changes, and it takes no turn. `seen` is told
+/// each entry, before it is folded, with the state so far.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn inspect(
+    path: &Path,
+    mut seen: impl FnMut(Option<&Fold>, &Committed),
+) -> Result<(Node, Option<Cut>), Problem> {
+    let (directory, config, identity) = take(Arc::new(RealDisk), path)?;
+    let mut fold = None;
+    let (store, cut) = Store::inspect(directory, &config.organisation, |key, entry| {
+        seen(fold.as_ref(), &entry);
+        apply(&mut fold, key, &entry)
+    })?;
+    let fold = folded(fold, &store)?;
+    own_identity(&fold, &identity)?;
+    let partners = Partners::new(fold.partners.tls()?);
+    let (clocks, files) = (Clocks::new(PolicyClock::System), identity_files(path));
+    let partition = Partition::still(store, fold);
+    let node = assemble(config, clocks, partition, (identity, files), partners);
+    // A node that was never started has no record yet.
+    if node.partition.read(|fold, _| fold.organisation.current().is_ok())? {
+        keys::use_newest(&node)?;
+    }
+    Ok((node, cut))
+}
+
+/// Locks the directory and reads what is small in it.
+fn take(disk: Arc<dyn Vfs>, path: &Path) -> Result<(Directory, Config, Identity), Problem> {
     let directory = Directory::open(disk.clone(), path)?;
     let config = read_config(disk.as_ref(), path)?;
-    config.allows(policy)?;
     let trust_domain = TrustDomain::of_did(&config.organisation)?;
-    let files = IdentityFiles::new(path.join("identity"));
-    let identity = files.load(&trust_domain)?;
-    let clocks = Clocks::new(policy);
-    let (store, fold, cut) = replay(directory, &config.organisation)?;
-    let fold_partners = fold.partners.tls()?;
-    let (partition, writer) = Partition::start(store, fold, clocks.clone());
-    let tls_partners = Partners::new(fold_partners);
-    let node = Node {
+    let identity = identity_files(path).load(&trust_domain)?;
+    Ok((directory, config, identity))
+}
+
+fn identity_files(path: &Path) -> IdentityFiles {
+    IdentityFiles::new(path.join("identity"))
+}
+
+/// Whether our record names a key and the root that are in the directory: partners have pinned
+/// them, and would refuse a record with others alone.
+fn own_identity(fold: &Fold, identity: &Identity) -> Result<(), Problem> {
+    let Ok((record, _)) = fold.organisation.current() else { return Ok(()) };
+    let keys = record.all_keys();
+    let file = if !identity.signers().any(|signer| keys.contains(&signer.public())) {
+        "identity/document.key"
+    } else if record.root_certificate != identity.root.der() {
+        "identity/root.crt"
+    } else {
+        return Ok(());
+    };
+    let why = format!("{file} is not the one that the organisation record in the log names");
+    Err(Problem::new(codes::IDENTITY_MISMATCH, why)
+        .hint("put the file back from a copy of this node's directory"))
+}
+
+fn assemble(
+    config: Config,
+    clocks: Clocks,
+    partition: Partition,
+    (identity, files): (Identity, IdentityFiles),
+    tls_partners: Partners,
+) -> Node {
+    Node {
         config: Arc::new(config),
         clocks,
         partition,
@@ -139,9 +236,7 @@ pub async fn open(path: &Path, policy: PolicyClock) -> Result<NodeParts, Problem
         strangers: Strangers::default(),
         looks: Arc::default(),
         vocabulary: Arc::new(Vocabulary::standard()),
-    };
-    started(&node, cut).await.inspect_err(|_| node.partition.stop())?;
-    Ok(NodeParts { node, cut, writer })
+    }
 }
 
 /// What a node does first.
@@ -215,11 +310,12 @@ pub fn renew_issuing_beside(path: &Path, root_key: Option<&Path>) -> Result<Wall
 }
 
 pub(crate) fn read_config(disk: &dyn Vfs, path: &Path) -> Result<Config, Problem> {
-    let bytes = disk
-        .read(&config::path(path))
-        .map_err(|e| Problem::new(codes::STORE_IO, format!("twinpact.toml: {e}")))?;
-    let text = String::from_utf8(bytes)
-        .map_err(|_| Problem::new(codes::CONFIG_INVALID, "twinpact.toml is not UTF-8"))?;
+    let config = config::path(path);
+    let bytes = disk.read(&config).map_err(|e| refused(&config, &e))?;
+    let text = String::from_utf8(bytes).map_err(|_| {
+        Problem::new(codes::CONFIG_INVALID, "twinpact.toml is not UTF-8")
+            .hint("nothing was changed; mend twinpact.toml")
+    })?;
     Config::parse(&text)
 }
 
@@ -228,15 +324,22 @@ pub(crate) fn replay(
     directory: Directory,
     org: &Did,
 ) -> Result<(Store, Fold, Option<Cut>), Problem> {
-    let mut fold: Option<Fold> = None;
-    let (store, cut) = Store::open(directory, org, |key, entry| {
-        fold.get_or_insert_with(|| Fold::new(*key)).apply(&entry)
-    })?;
-    let fold = match fold {
-        Some(fold) => fold,
-        None => Fold::new(store.idempotency_key()?),
-    };
+    let mut fold = None;
+    let (store, cut) = Store::open(directory, org, |key, entry| apply(&mut fold, key, &entry))?;
+    let fold = folded(fold, &store)?;
     Ok((store, fold, cut))
+}
+
+/// Takes an entry into the state, which begins with the first: the idempotency key comes with it.
+fn apply(fold: &mut Option<Fold>, key: &[u8; 32], entry: &Committed) -> Result<(), Problem> {
+    fold.get_or_insert_with(|| Fold::new(*key)).apply(entry)
+}
+
+fn folded(fold: Option<Fold>, store: &Store) -> Result<Fold, Problem> {
+    match fold {
+        Some(fold) => Ok(fold),
+        None => Ok(Fold::new(store.idempotency_key()?)),
+    }
 }
 
 /// The cut of a torn tail is itself on record.

@@ -179,6 +179,16 @@ impl Partition {
         (Partition { shared, sender, changes }, thread)
     }
 
+    /// A state and its log that are only read: every turn is refused.
+    #[must_use]
+    pub fn still(store: Store, fold: Fold) -> Partition {
+        let recorded = fold.last_recorded();
+        let shared = Arc::new(RwLock::new(Ok(Shared { store, fold, recorded })));
+        // Nobody receives and nobody reports a change.
+        let ((sender, _), (_, changes)) = (channel(), watch::channel(0));
+        Partition { shared, sender, changes }
+    }
+
     /// Reads the state and the log.
     ///
     /// # Errors

@@ -78,6 +78,11 @@ impl Keystore {
     /// `store.damaged`, `store.foreign` or `store.version` with the file and offset; `store.io`.
     pub fn open(vfs: &dyn Vfs, dir: &Path, organisation: &Digest) -> Result<Keystore, Problem> {
         let io = |e| refused(dir, &e);
+        for (path, name) in [(kek_path(dir), "keys/kek"), (keys_path(dir), "keys/keystore")] {
+            if !vfs.exists(&path) {
+                return Err(missing(name));
+            }
+        }
         let (kek_epoch, kek) = decode_kek(&vfs.read(&kek_path(dir)).map_err(io)?)?;
         let file = vfs.open(&keys_path(dir)).map_err(io)?;
         let bytes = read_all(file.as_ref()).map_err(io)?;
@@ -274,7 +279,7 @@ fn check_head(bytes: &[u8], kek_epoch: u32, organisation: &Digest) -> Result<(),
     let mut take = Take(bytes.get(..HEAD).unwrap_or_default());
     let head = take.0;
     let (magic, version) = (take.array::<8>(), take.u16());
-    if magic != Some(*KEYS_MAGIC) {
+    if magic != Some(*KEYS_MAGIC) || !sum_holds(head) {
         return Err(damaged("keys/keystore", 0));
     }
     if version.is_some_and(|v| v > VERSION) {
@@ -304,12 +309,20 @@ fn decode_kek(bytes: &[u8]) -> Result<(u32, KeyBytes), Problem> {
     let mut take = Take(bytes);
     let mut read = || Some((take.array::<8>()?, take.u16()?, take.u32()?, take.array::<32>()?));
     match read() {
-        Some((magic, version, ..)) if magic == *KEK_MAGIC && version > VERSION => {
+        Some((magic, version, ..))
+            if magic == *KEK_MAGIC && version > VERSION && sum_holds(bytes) =>
+        {
             Err(newer("keys/kek"))
         }
         Some((_, _, epoch, kek)) if encode_kek(epoch, &kek) == bytes => Ok((epoch, kek)),
         _ => Err(damaged("keys/kek", 0)),
     }
+}
+
+/// Whether the last four bytes are the check sum of all before.
+fn sum_holds(bytes: &[u8]) -> bool {
+    let parts = bytes.split_last_chunk::<4>();
+    parts.is_some_and(|(body, sum)| crc32c::crc32c(body).to_le_bytes() == *sum)
 }
 
 fn aead_key(kek: &KeyBytes) -> Result<LessSafeKey, Problem> {
@@ -326,8 +339,9 @@ fn kek_path(dir: &Path) -> PathBuf {
     dir.join("kek")
 }
 
-/// The disk said no.
-pub(crate) fn refused(path: &Path, error: &io::Error) -> Problem {
+/// The disk said no: `store.io`.
+#[must_use]
+pub fn refused(path: &Path, error: &io::Error) -> Problem {
     Problem::new(codes::STORE_IO, format!("{}: {error}", path.display()))
         .hint("check space, permissions and health of the disk; what was acknowledged is safe")
 }
@@ -336,6 +350,12 @@ pub(crate) fn refused(path: &Path, error: &io::Error) -> Problem {
 pub(crate) fn damaged(file: &str, offset: u64) -> Problem {
     Problem::new(codes::STORE_DAMAGED, format!("{file} is damaged at offset {offset}"))
         .hint("nothing was changed; restore the directory from a copy, or ask a partner for proofs")
+}
+
+/// A file that every directory has is not there.
+pub(crate) fn missing(file: &str) -> Problem {
+    Problem::new(codes::STORE_DAMAGED, format!("{file} is missing"))
+        .hint("nothing was changed; put it back from a copy, or restore the directory as a whole")
 }
 
 /// Written by a newer release.

@@ -14,7 +14,7 @@ use crate::frame::{
     BadFrame, BadHead, FRAME_HEAD, Frame, MAX_FRAME, SEGMENT_HEAD, SegmentHead, bad_frame,
     frame_length, later_frame,
 };
-use crate::keystore::{damaged, newer, refused};
+use crate::keystore::{damaged, missing, newer, refused};
 use crate::vfs::{VfsFile, read_all};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -96,12 +96,12 @@ impl Log {
         let mut cut = None;
         for (expected, number) in (1..).zip(numbers) {
             if number != expected {
-                return Err(damaged(&segment_name(expected), 0));
+                return Err(missing(&segment_name(expected)));
             }
             cut = log.read_segment(number, number == last, &mut replay)?;
         }
         if log.files.is_empty() {
-            return Err(damaged(&segment_name(1), 0));
+            return Err(missing(&segment_name(1)));
         }
         Ok((log, cut))
     }
@@ -304,6 +304,9 @@ impl Log {
     }
 
     fn segment_numbers(&self) -> Result<Vec<u64>, Problem> {
+        if !self.vfs.exists(&self.dir) {
+            return Ok(Vec::new());
+        }
         let names = self.vfs.list(&self.dir).map_err(|e| refused(&self.dir, &e))?;
         let mut numbers: Vec<u64> =
             names.iter().filter_map(|name| name.strip_suffix(".seg")?.parse().ok()).collect();

@@ -127,18 +127,26 @@ impl Store {
         org: &Did,
         replay: impl FnMut(&[u8; 32], Opened) -> Result<(), Problem>,
     ) -> Result<(Store, Option<Cut>), Problem> {
-        // The names of log, keys and configuration are durable before anything is acknowledged.
-        let vfs = directory.vfs().clone();
-        vfs.sync_dir(directory.path()).map_err(|e| refused(directory.path(), &e))?;
         let (mut store, cut) = Store::inspect(directory, org, replay)?;
-        // Keys before the frames that need them.
-        store.keys.mend()?;
-        store.log.mend()?;
+        store.mend()?;
         Ok((store, cut))
     }
 
+    /// Cuts what was torn and makes durable what is left, keys before the frames that need them:
+    /// from now on the store takes what is new.
+    ///
+    /// # Errors
+    /// `store.io`, and it takes nothing.
+    pub fn mend(&mut self) -> Result<(), Problem> {
+        // The names of log, keys and configuration too.
+        let path = self.directory.path();
+        self.directory.vfs().sync_dir(path).map_err(|e| refused(path, &e))?;
+        self.keys.mend()?;
+        self.log.mend()
+    }
+
     /// The same, and changes nothing on the disk: what was torn is left there, and the store takes
-    /// nothing new.
+    /// nothing new before [`mend`](Self::mend).
     ///
     /// # Errors
     /// As [`open`](Self::open).

@@ -4,8 +4,8 @@
 //! for each entry of a directory. A write reaches the durable bytes when its file is synced, a name
 //! when its directory is. When power goes, any of the changes since may have happened, in any
 //! order, and a write may have been torn at any byte or have left some of its sectors of 512 bytes.
-//! After a failed sync the kernel takes its pages for clean: they are read as written, no later sync
-//! writes them, and what of them survives is left to chance.
+//! After a failed sync the kernel takes its pages for clean: they are read as written, no later
+//! sync writes them, and what of them survives is left to chance.
 
 use crate::dice::Dice;
 use std::collections::{BTreeMap, BTreeSet};

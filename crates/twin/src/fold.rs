@@ -94,6 +94,12 @@ impl Twins {
         }
     }
 
+    /// All of it, in an order that follows from the events alone: for a digest over it.
+    pub fn ordered(&self) -> impl std::fmt::Debug + '_ {
+        let seen: BTreeMap<_, _> = self.seen.iter().collect();
+        (&self.models, &self.nodes, seen, &self.links)
+    }
+
     /// The model of that version.
     ///
     /// # Errors

@@ -103,6 +103,8 @@ pub(crate) enum Command {
     Ca(Ca),
     /// Go on with a directory that is an older copy of itself; the node must not be running.
     Restore(Restore),
+    /// Look at everything in a node's directory, offline, and change nothing.
+    Check(Dir),
     /// Check a proof, offline.
     Verify(Verify),
     /// Print the page of an error code.

@@ -26,14 +26,16 @@ const KEYSTORE: &str = "keys/keystore";
 /// The head of the keystore (docs/format.md, "Keystore").
 const KEYS_HEAD: usize = 50;
 
-type Files = BTreeMap<PathBuf, Vec<u8>>;
+pub(crate) type Files = BTreeMap<PathBuf, Vec<u8>>;
 
 /// A directory with a node that has recorded two batches, and what it is and says without harm.
-struct Place {
+pub(crate) struct Place {
     dir: tempfile::TempDir,
-    good: Files,
+    /// Its files when it was new.
+    pub(crate) new: Files,
+    pub(crate) good: Files,
     /// What it says, after one batch and after two.
-    said: [String; 2],
+    pub(crate) said: [String; 2],
 }
 
 fn did() -> Did {
@@ -58,7 +60,7 @@ fn said(node: &Node) -> String {
     serde_json::to_string(&(twins, histories)).unwrap()
 }
 
-fn files(dir: &Path) -> Files {
+pub(crate) fn files(dir: &Path) -> Files {
     let mut found = Files::new();
     let mut left = vec![dir.to_owned()];
     while let Some(dir) = left.pop() {
@@ -75,9 +77,15 @@ fn files(dir: &Path) -> Files {
 
 impl Place {
     async fn filled() -> Place {
+        Place::of(&did()).await
+    }
+
+    /// The directory of that organisation.
+    pub(crate) async fn of(did: &Did) -> Place {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("node");
-        open::init(&path, &did(), "test").unwrap();
+        open::init(&path, did, "test").unwrap();
+        let new = files(&path);
         let parts = open::open(&path, PolicyClock::System).await.unwrap();
         record::apply_model(&parts.node, model_file::parse(MODEL).unwrap(), "x").await.unwrap();
         let mut said = [String::new(), String::new()];
@@ -87,22 +95,22 @@ impl Place {
         }
         parts.stop();
         let good = files(&path);
-        let place = Place { dir, good, said };
+        let place = Place { dir, new, good, said };
         assert_eq!(place.open().await.unwrap(), (place.said[1].clone(), None));
         assert_eq!(files(&place.path()), place.good, "opening and closing changes nothing");
         place
     }
 
-    fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.dir.path().join("node")
     }
 
-    fn good(&self, file: &str) -> &[u8] {
+    pub(crate) fn good(&self, file: &str) -> &[u8] {
         &self.good[&self.path().join(file)]
     }
 
     /// What the node says, and what was cut.
-    async fn open(&self) -> Result<(String, Option<Cut>), Problem> {
+    pub(crate) async fn open(&self) -> Result<(String, Option<Cut>), Problem> {
         let parts = open::open(&self.path(), PolicyClock::System).await?;
         let answer = (said(&parts.node), parts.cut);
         parts.stop();
@@ -142,7 +150,7 @@ impl Place {
     }
 
     /// Where the frames begin, and whether they hold entries.
-    fn frames(&self) -> Vec<(usize, bool)> {
+    pub(crate) fn frames(&self) -> Vec<(usize, bool)> {
         let (bytes, mut at, mut found) = (self.good(LOG), SEGMENT_HEAD, Vec::new());
         while let Some((frame, length)) = Frame::decode(&bytes[at..]) {
             found.push((at, !frame.entries.is_empty()));
@@ -153,7 +161,7 @@ impl Place {
     }
 }
 
-fn flipped(good: &[u8], at: usize) -> Vec<u8> {
+pub(crate) fn flipped(good: &[u8], at: usize) -> Vec<u8> {
     let mut bad = good.to_vec();
     bad[at] ^= 1 << (at % 8);
     bad
@@ -234,7 +242,7 @@ async fn a_flipped_bit_of_the_log_is_torn_or_damage_and_never_a_value() {
 }
 
 /// `bytes` with a version of 2 at `at` and the check sum over `sum` at `to` made again.
-fn newer(bytes: &[u8], at: usize, sum: std::ops::Range<usize>, to: usize) -> Vec<u8> {
+pub(crate) fn newer(bytes: &[u8], at: usize, sum: std::ops::Range<usize>, to: usize) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     assert_eq!(bytes[at..at + 2], [1, 0]);
     bytes[at] = 2;

@@ -1,6 +1,7 @@
 //! One module a noun; each command is a function from its arguments to an exit code.
 
 mod as_of;
+mod check;
 mod contract;
 mod contract_new;
 mod exchange;
@@ -63,6 +64,7 @@ pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Prob
         Command::Key(command) => key::run(command, *out).await,
         Command::Ca(Ca::Renew { dir, root }) => init::renew(&dir, root.as_deref(), *out).await,
         Command::Restore(arguments) => restore::restore(&arguments, *out),
+        Command::Check(dir) => check::check(&dir, *out),
         Command::Verify(arguments) => verify::verify(&arguments, *out),
         Command::Explain(arguments) => explain::explain(&arguments, *out),
         Command::Demo(arguments) => demo::demo(&arguments, *out),

@@ -559,3 +559,42 @@ fn one_command_a_side_makes_partners_and_one_parts_them() {
         assert!(!holds, "{}", file.display());
     }
 }
+
+/// Everything that is derived is thrown away at both nodes after an exchange; both come back with
+/// the state digest that they had, receipts and copies hold, and `check` has changed nothing.
+#[test]
+fn what_is_derived_comes_back_equal() {
+    let mut pair = Pair::concluded();
+    pair.pull();
+    for node in ["operator", "maker"] {
+        let refused = pair.world.run(&format!("check --dir {node}"));
+        assert_eq!((refused.code, refused.error()), (11, "store.locked"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("stop the node first"), "{}", refused.stderr);
+    }
+    let stop = |serving: &mut Option<Serving>| assert_eq!(serving.take().unwrap().stop(), 0);
+    stop(&mut pair.operator);
+    stop(&mut pair.maker);
+    let check = |pair: &Pair, node: &str| {
+        let before = pair.world.bytes(node);
+        let report = pair.world.json(&format!("check --dir {node}"));
+        assert_eq!(pair.world.bytes(node), before, "check changed something");
+        assert_eq!((&report["wrong"], &report["torn"]), (&0.into(), &Value::Null), "{report}");
+        report
+    };
+    let before = ["operator", "maker"].map(|node| check(&pair, node));
+    let counted = |report: &Value, what: &str| report["counts"][what].as_u64().unwrap();
+    assert_eq!((counted(&before[0], "receipts"), counted(&before[0], "deliveries")), (1, 1));
+    assert_eq!((counted(&before[1], "copies"), counted(&before[1], "agreements")), (1, 1));
+    for node in ["operator", "maker"] {
+        for derived in ["admin.json", "lock"] {
+            let path = pair.world.path(&format!("{node}/{derived}"));
+            // A clean stop leaves no admin.json.
+            assert_eq!(std::fs::remove_file(path).is_ok(), derived == "lock");
+        }
+    }
+    pair.operator = Some(pair.world.serve_driven("operator"));
+    pair.maker = Some(pair.world.serve_driven("maker"));
+    stop(&mut pair.operator);
+    stop(&mut pair.maker);
+    assert_eq!(["operator", "maker"].map(|node| check(&pair, node)), before);
+}

@@ -140,6 +140,14 @@ impl World {
     }
 }
 
+impl World {
+    /// What every file below a directory holds.
+    pub(crate) fn bytes(&self, name: &str) -> std::collections::BTreeMap<PathBuf, Vec<u8>> {
+        let read = |path: PathBuf| (path.clone(), std::fs::read(path).unwrap());
+        self.files(name).into_iter().map(read).collect()
+    }
+}
+
 /// A running `twinpact serve`.
 pub(crate) struct Serving(Child);
 
