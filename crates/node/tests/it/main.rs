@@ -13,4 +13,5 @@ mod operator;
 mod outside;
 mod partition;
 mod pinning;
+mod power;
 mod reexports;
