@@ -87,6 +87,12 @@ impl<'a> TomlFile<'a> {
         ))
     }
 
+    /// The line, from 1, in which that byte of the text stands.
+    #[must_use]
+    pub fn line(&self, offset: usize) -> usize {
+        line(self.text, offset)
+    }
+
     /// A refusal of what begins at that byte of the text.
     #[must_use]
     pub fn refuse(&self, code: Code, offset: usize, why: &str) -> Problem {
@@ -127,10 +133,14 @@ fn unreadable(text: &str, error: &toml::de::Error) -> Problem {
     Problem::new(codes::INPUT_MALFORMED, why)
 }
 
+fn line(text: &str, offset: usize) -> usize {
+    text.get(..offset).unwrap_or(text).matches('\n').count() + 1
+}
+
 /// `line 3, column 7`, both from 1, the column in characters.
 fn place(text: &str, offset: usize) -> String {
     let before = text.get(..offset).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
+    let line = line(text, offset);
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     format!("line {line}, column {column}")
 }

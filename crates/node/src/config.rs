@@ -2,15 +2,17 @@
 
 use crate::clock::PolicyClock;
 use crate::organisation;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::Path;
 use twinpact_edge::toml_file::TomlFile;
 use twinpact_model::problem::Problem;
 use twinpact_model::{Did, codes};
+use twinpact_store::keystore::refused;
+use twinpact_store::vfs::Vfs;
 
 /// The configuration of a node.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config {
     /// The organisation's DID.
     pub organisation: Did,
@@ -28,7 +30,7 @@ pub struct Config {
 }
 
 /// The admin listener: loopback only, guarded by a token in `admin.json`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Admin {
     /// Its address.
     pub listen: SocketAddr,
@@ -41,7 +43,7 @@ impl Default for Admin {
 }
 
 /// The federation listener: mutual TLS 1.3.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Federation {
     /// Its address; without one partners cannot reach the node.
     pub listen: Option<SocketAddr>,
@@ -54,7 +56,7 @@ pub struct Federation {
 }
 
 /// Purpose and place that our requests assert.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Assertions {
     /// The IRI of the purpose.
     pub purpose: Option<String>,
@@ -62,8 +64,10 @@ pub struct Assertions {
     pub place: Option<String>,
 }
 
-const ROOT: &[&str] = &["organisation", "name", "admin", "federation", "assertions"];
-const TABLES: &[(&str, &[&str])] = &[
+/// The keys outside of tables, and the names of the tables.
+pub(crate) const ROOT: &[&str] = &["organisation", "name", "admin", "federation", "assertions"];
+/// The keys of each table.
+pub(crate) const TABLES: &[(&str, &[&str])] = &[
     ("admin", &["listen"]),
     ("federation", &["listen", "endpoint", "allow_private"]),
     ("assertions", &["purpose", "place"]),
@@ -157,6 +161,22 @@ fn read(text: &str) -> Result<Config, Problem> {
         .hint("the admin listener has no TLS; reach it over SSH or a local proxy"));
     }
     Ok(config)
+}
+
+/// The text of the file in a node's directory.
+///
+/// # Errors
+/// `store.missing` when no node lives there, `store.io`, and `config.invalid` when it is not UTF-8.
+pub fn text(disk: &dyn Vfs, directory: &Path) -> Result<String, Problem> {
+    let path = path(directory);
+    if !disk.exists(&path) {
+        return Err(twinpact_store::directory::missing(disk, directory));
+    }
+    let bytes = disk.read(&path).map_err(|e| refused(&path, &e))?;
+    String::from_utf8(bytes).map_err(|_| {
+        Problem::new(codes::CONFIG_INVALID, "twinpact.toml is not UTF-8")
+            .hint("nothing was changed; mend twinpact.toml")
+    })
 }
 
 /// Where the configuration lies in a directory.

@@ -53,6 +53,7 @@ pub mod removal;
 pub mod repin;
 pub mod restore;
 pub mod secrets;
+pub mod settings;
 pub mod strangers;
 pub mod tokens;
 

@@ -310,13 +310,7 @@ pub fn renew_issuing_beside(path: &Path, root_key: Option<&Path>) -> Result<Wall
 }
 
 pub(crate) fn read_config(disk: &dyn Vfs, path: &Path) -> Result<Config, Problem> {
-    let config = config::path(path);
-    let bytes = disk.read(&config).map_err(|e| refused(&config, &e))?;
-    let text = String::from_utf8(bytes).map_err(|_| {
-        Problem::new(codes::CONFIG_INVALID, "twinpact.toml is not UTF-8")
-            .hint("nothing was changed; mend twinpact.toml")
-    })?;
-    Config::parse(&text)
+    Config::parse(&config::text(disk, path)?)
 }
 
 /// Folds the log. The idempotency key is needed before the first entry, so it is read first.

@@ -45,14 +45,7 @@ impl Directory {
     /// `store.missing` when no node lives there, `store.locked`, `store.io`.
     pub fn open(vfs: Arc<dyn Vfs>, path: &Path) -> Result<Directory, Problem> {
         if !vfs.exists(&path.join(CONFIG_FILE)) {
-            return Err(Problem::new(
-                codes::STORE_MISSING,
-                format!("{} is not a Twinpact directory", path.display()),
-            )
-            .hint(match vfs.exists(&path.join("log")) {
-                true => WITHOUT_CONFIG,
-                false => "make one with: twinpact init --dir DIR --org did:web:…",
-            }));
+            return Err(missing(vfs.as_ref(), path));
         }
         Directory::lock(vfs, path)
     }
@@ -92,6 +85,16 @@ impl Directory {
     pub fn keys(&self) -> PathBuf {
         self.path.join("keys")
     }
+}
+
+/// No node lives in the directory: `store.missing`.
+#[must_use]
+pub fn missing(vfs: &dyn Vfs, path: &Path) -> Problem {
+    let why = format!("{} is not a Twinpact directory", path.display());
+    Problem::new(codes::STORE_MISSING, why).hint(match vfs.exists(&path.join("log")) {
+        true => WITHOUT_CONFIG,
+        false => "make one with: twinpact init --dir DIR --org did:web:…",
+    })
 }
 
 fn vacant(vfs: &dyn Vfs, path: &Path) -> Result<(), Problem> {

@@ -109,6 +109,11 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Print the page of an error code.
     Explain(Explain),
+    /// The configuration.
+    #[command(subcommand)]
+    Config(Config),
+    /// Print the script that completes commands in a shell.
+    Completions(Completions),
     /// Show the main job on real recordings, from empty directories to a verified proof.
     Demo(Demo),
 }
@@ -397,7 +402,30 @@ pub(crate) struct Verify {
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
     /// The code, for example store.damaged.
-    pub(crate) code: String,
+    #[arg(required_unless_present = "list", conflicts_with = "list")]
+    pub(crate) code: Option<String>,
+    /// List all codes: whose fault each is, and the exit code of a command that ends with it.
+    #[arg(long)]
+    pub(crate) list: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Show every setting as it holds.
+    Show {
+        #[command(flatten)]
+        dir: Dir,
+        /// Show where each value comes from: the file and line, the environment, a flag or nowhere.
+        #[arg(long)]
+        origin: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell.
+    #[arg(value_parser = ["bash", "zsh", "fish"])]
+    pub(crate) shell: String,
 }
 
 #[derive(Debug, Args)]

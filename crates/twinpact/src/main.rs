@@ -1,8 +1,9 @@
 //! Floor 7: the command line. Data goes to stdout, everything else to stderr.
 //!
-//! Every command but `init`, `restore`, `check`, `verify`, `trust add|show`, `explain` and `demo`
-//! is a client of a node's admin API, found through `admin.json`; when no node runs there, the
-//! command starts one in its own process for its own duration ([`session`]).
+//! Every command but `init`, `restore`, `check`, `verify`, `trust add|show`, `explain`, `config
+//! show`, `completions` and `demo` is a client of a node's admin API, found through `admin.json`;
+//! when no node runs there, the command starts one in its own process for its own duration
+//! ([`session`]).
 
 mod cli;
 mod commands;

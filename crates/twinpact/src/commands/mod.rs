@@ -2,6 +2,8 @@
 
 mod as_of;
 mod check;
+mod completions;
+mod config;
 mod contract;
 mod contract_new;
 mod exchange;
@@ -25,7 +27,7 @@ mod trust;
 mod twin;
 mod verify;
 
-use crate::cli::{Ca, Command};
+use crate::cli::{Ca, Command, Config};
 use crate::demo;
 use crate::output::Output;
 use std::process::ExitCode;
@@ -67,6 +69,8 @@ pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Prob
         Command::Check(dir) => check::check(&dir, *out),
         Command::Verify(arguments) => verify::verify(&arguments, *out),
         Command::Explain(arguments) => explain::explain(&arguments, *out),
+        Command::Config(Config::Show { dir, origin }) => config::show(&dir, origin, *out),
+        Command::Completions(arguments) => Ok(completions::completions(&arguments, *out)),
         Command::Demo(arguments) => demo::demo(&arguments, *out),
     }
 }

@@ -80,16 +80,16 @@ fn shown() -> Vec<&'static str> {
 
 /// An operator that shows its turbine to the maker, both nodes running, and an agreement between
 /// them; it is Monday, 10:00 in Paris.
-struct Pair {
-    world: World,
+pub(crate) struct Pair {
+    pub(crate) world: World,
     operator: Option<Serving>,
     maker: Option<Serving>,
     ports: (u16, u16),
-    agreement: String,
+    pub(crate) agreement: String,
 }
 
 impl Pair {
-    fn concluded() -> Pair {
+    pub(crate) fn concluded() -> Pair {
         let world = World::empty();
         let ports = (free_port(), free_port());
         make(&world, "operator", OPERATOR, ports.0, ports.1);
@@ -122,7 +122,7 @@ impl Pair {
     }
 
     /// A pull that must succeed.
-    fn pull(&self) -> Value {
+    pub(crate) fn pull(&self) -> Value {
         self.world.json(&self.line(PURPOSE, "FR"))
     }
 

@@ -82,13 +82,12 @@ impl World {
 
     /// A command whose words may have spaces in them.
     pub(crate) fn words(&self, words: &[String]) -> Done {
-        let mut command = self.command("");
-        let output: Output = command.args(words).output().unwrap();
-        Done {
-            code: output.status.code().unwrap(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        done(self.command("").args(words))
+    }
+
+    /// A command with these variables in its environment.
+    pub(crate) fn run_with(&self, line: &str, variables: &[(&str, &str)]) -> Done {
+        done(self.command(line).envs(variables.iter().copied()))
     }
 
     /// What a command prints with `--json`; it must succeed.
@@ -115,7 +114,7 @@ impl World {
     fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_twinpact"));
         command.args(line.split_whitespace()).current_dir(self.place.path());
-        command.env_remove("TWINPACT_DIR");
+        command.env_remove("TWINPACT_DIR").env_remove("COLUMNS");
         command
     }
 
@@ -145,6 +144,15 @@ impl World {
     pub(crate) fn bytes(&self, name: &str) -> std::collections::BTreeMap<PathBuf, Vec<u8>> {
         let read = |path: PathBuf| (path.clone(), std::fs::read(path).unwrap());
         self.files(name).into_iter().map(read).collect()
+    }
+}
+
+fn done(command: &mut Command) -> Done {
+    let output: Output = command.output().unwrap();
+    Done {
+        code: output.status.code().unwrap(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
     }
 }
 

@@ -1,0 +1,196 @@
+//! Every command, whether it reads or changes something, and of each one that reads: with `--json`
+//! stdout is one JSON document and nothing else.
+
+use crate::canaries::TWIN;
+use crate::federation::Pair;
+use crate::tree;
+use crate::world::World;
+use serde_json::Value;
+
+/// What a command does.
+enum Kind {
+    /// It changes something, or runs until it is told to stop.
+    Change,
+    /// It only tells: its arguments in this test.
+    Read(String),
+    /// It prints a script for a shell, in no other form.
+    Script,
+}
+
+use Kind::{Change, Script};
+
+fn read(arguments: impl Into<String>) -> Kind {
+    Kind::Read(arguments.into())
+}
+
+/// All commands. A new one needs a row here.
+fn table(agreement: &str, receipt: &str, decision: &str) -> Vec<(&'static str, Kind)> {
+    vec![
+        ("init", Change),
+        ("serve", Change),
+        ("model apply", Change),
+        ("model list", read("--dir operator")),
+        ("model guess", Change),
+        ("ingest", Change),
+        ("twin list", read("--dir operator")),
+        ("twin show", read(format!("urn:turbine:{TWIN} --dir operator"))),
+        ("twin history", read(format!("urn:turbine:{TWIN} --dir operator"))),
+        ("twin as-of", read(format!("urn:turbine:{TWIN} 2099-01-01T00:00:00Z --dir operator"))),
+        ("link set", Change),
+        ("link retract", Change),
+        ("link list", read("--dir operator")),
+        ("contract new", Change),
+        ("contract lint", read("contract.odcs.yaml")),
+        ("contract publish", Change),
+        ("contract show", read("--dir operator")),
+        ("partner add", Change),
+        ("partner list", read("--dir operator")),
+        ("partner remove", Change),
+        ("invite", Change),
+        ("join", Change),
+        ("invitation list", read("--dir operator")),
+        ("invitation withdraw", Change),
+        ("catalog", read("did:web:operator.example --dir maker")),
+        ("negotiate", Change),
+        ("pull", Change),
+        ("agreement list", read("--dir maker")),
+        ("agreement show", read(format!("{agreement} --dir maker"))),
+        ("agreement revoke", Change),
+        ("receipt list", read("--dir maker")),
+        ("receipt show", read(format!("{receipt} --dir maker"))),
+        ("receipt export", Change),
+        ("decision list", read("--dir operator")),
+        ("decision show", read(format!("{decision} --dir operator"))),
+        ("clock show", read("--dir operator")),
+        ("clock set", Change),
+        ("proof export", Change),
+        ("trust export", read("--dir operator")),
+        ("trust add", Change),
+        ("trust show", read("--trust trust.toml")),
+        ("key list", read("--dir operator")),
+        ("key rotate", Change),
+        ("ca renew", Change),
+        ("restore", Change),
+        ("check", read("--dir still")),
+        ("verify", read("r.twinproof --trust trust.toml")),
+        ("explain", read("store.damaged")),
+        ("config show", read("--dir operator --origin")),
+        ("completions", Script),
+        ("demo", Change),
+    ]
+}
+
+#[test]
+fn every_read_prints_one_json_document_and_nothing_else() {
+    let pair = Pair::concluded();
+    let world = &pair.world;
+    let pulled = pair.pull();
+    let receipt = pulled["receipts"][0].as_str().unwrap();
+    let decisions = world.json("decision list --dir operator");
+    let decision = decisions[0]["id"].as_str().unwrap();
+    world.json("trust add operator.json --trust trust.toml");
+    world.json(&format!("receipt export {receipt} --out r.twinproof --dir maker"));
+    assert_eq!(world.run("init --dir still --local still").code, 0);
+    let table = table(&pair.agreement, receipt, decision);
+    let mut listed: Vec<&str> = table.iter().map(|(words, _)| *words).collect();
+    let mut there: Vec<String> =
+        tree::commands(world).into_iter().filter(|c| !c.group).map(|c| c.words).collect();
+    listed.sort_unstable();
+    there.sort_unstable();
+    assert_eq!(listed, there, "the table is to name every command, and no other one");
+    for (words, kind) in &table {
+        check(world, words, kind);
+    }
+}
+
+fn check(world: &World, words: &str, kind: &Kind) {
+    let help = world.run(&format!("{words} --help")).stdout;
+    assert!(help.contains("--json"), "{words}: {help}");
+    let Kind::Read(arguments) = kind else { return };
+    let done = world.run(&format!("{words} {arguments} --json"));
+    assert_eq!(done.code, 0, "{words}: {}", done.stderr);
+    let document: Value = serde_json::from_str(&done.stdout).unwrap_or_default();
+    assert!(document.is_object() || document.is_array(), "{words}: {}", done.stdout);
+}
+
+#[test]
+fn completions_are_loaded_by_the_shells_that_are_here() {
+    let world = World::empty();
+    for (shell, name) in [("bash", "_twinpact"), ("zsh", "_twinpact"), ("fish", "twinpact")] {
+        let script = world.run(&format!("completions {shell}"));
+        assert_eq!((script.code, script.stderr.as_str()), (0, ""));
+        for word in [name, "decision", "publish", "--origin"] {
+            let found = script.stdout.contains(word.trim_start_matches('-'));
+            assert!(found, "{shell} does not know {word}");
+        }
+        world.write("script", script.stdout.as_bytes());
+        // `-n` reads a script without running it; all three shells have it.
+        match std::process::Command::new(shell).arg("-n").arg(world.path("script")).output() {
+            Ok(read) => assert!(read.status.success(), "{shell}: {read:?}"),
+            Err(why) => eprintln!("skipped: {shell} is not here ({why})"),
+        }
+    }
+    // What bash offers after a word, by the script itself.
+    world.write("completions.sh", world.run("completions bash").stdout.as_bytes());
+    let ask = "source ./completions.sh; COMP_WORDS=(twinpact decision ''); COMP_CWORD=2; \
+               _twinpact twinpact '' decision; echo ${COMPREPLY[@]}";
+    let mut bash = std::process::Command::new("bash");
+    match bash.args(["--norc", "-c", ask]).current_dir(world.path("")).output() {
+        Ok(offered) => {
+            let words = String::from_utf8(offered.stdout).unwrap();
+            assert!(words.contains("list") && words.contains("show"), "{words}");
+        }
+        Err(why) => eprintln!("skipped: bash is not here ({why})"),
+    }
+    assert_eq!(world.run("completions csh").code, 2);
+}
+
+#[test]
+fn a_setting_says_where_it_comes_from() {
+    let world = World::with_node();
+    let text = "organisation = \"did:web:test.localhost\"\nname = \"test\"\n[federation]\n\
+        listen = \"127.0.0.1:8443\"\n";
+    world.write("node/twinpact.toml", text.as_bytes());
+    let origin = |settings: &Value, key: &str| {
+        let all = settings.as_array().unwrap();
+        all.iter().find(|setting| setting["key"] == key).unwrap()["origin"].clone()
+    };
+    let shown = world.json("config show --origin --dir node");
+    for (key, expect) in [
+        ("dir", "flag --dir"),
+        ("organisation", "twinpact.toml:1"),
+        ("federation.listen", "twinpact.toml:4"),
+        ("admin.listen", "default"),
+        ("assertions.purpose", "default"),
+    ] {
+        assert_eq!(origin(&shown, key), expect, "{key}");
+    }
+    let by = world.run_with("config show --origin --json", &[("TWINPACT_DIR", "node")]);
+    let by: Value = serde_json::from_str(&by.stdout).unwrap();
+    assert_eq!(origin(&by, "dir"), "environment TWINPACT_DIR");
+    let plain = world.run("config show --dir node");
+    assert!(plain.stdout.contains("federation.listen"), "{}", plain.stdout);
+    assert!(!plain.stdout.contains("origin"), "{}", plain.stdout);
+    world.write("node/twinpact.toml", text.replace("listen", "lisen").as_bytes());
+    let wrong = world.run("config show --dir node");
+    assert_eq!((wrong.code, wrong.error()), (10, "config.invalid"));
+    assert!(wrong.stderr.contains("line 4") && wrong.stderr.contains("did you mean \"listen\"?"));
+    let none = world.run("config show --dir nowhere");
+    assert_eq!((none.code, none.error()), (11, "store.missing"));
+}
+
+#[test]
+fn the_codes_are_listed_and_the_nearest_is_named() {
+    let world = World::empty();
+    let listed = world.json("explain --list");
+    let names: Vec<&str> =
+        listed.as_array().unwrap().iter().map(|code| code["code"].as_str().unwrap()).collect();
+    let all: Vec<&str> = twinpact_model::codes::ALL.iter().map(|code| code.name).collect();
+    assert_eq!(names, all);
+    let near = world.run("explain store.damagd");
+    assert!(near.stderr.contains("did you mean store.damaged?"), "{}", near.stderr);
+    let far = world.run("explain zzzzzzzzzz");
+    assert!(far.stderr.contains("explain --list"), "{}", far.stderr);
+    assert_eq!(world.json("explain store.damaged")["exit"], 10);
+    assert_eq!(world.run("explain").code, 2);
+}
