@@ -4,9 +4,9 @@
 //! keeps a partner from seeing in its path whether its neighbour was active (docs/format.md).
 
 use crate::cbor::Writer;
-use crate::digest::{Digest, sha256_parts};
+use crate::digest::Digest;
+use crate::mac::MacKey;
 use crate::tree::{Tree, leaf_hash};
-use sha2::{Digest as _, Sha256};
 
 /// The fewest slots of an anchor leaf.
 pub const MIN_SLOTS: u64 = 64;
@@ -44,7 +44,11 @@ pub fn entry_leaf(tree: &TreeId, index: u64, pc: &Digest) -> Digest {
 /// first 16 bytes blind a used one.
 #[must_use]
 pub fn blinding(anchor_key: &[u8; 32], slot: u64, tick: u64) -> Digest {
-    hmac(anchor_key, &Writer::array(2).uint(slot).uint(tick).done())
+    blinding_under(&MacKey::new(anchor_key), slot, tick)
+}
+
+fn blinding_under(anchor_key: &MacKey, slot: u64, tick: u64) -> Digest {
+    anchor_key.mac(&Writer::array(2).uint(slot).uint(tick).done())
 }
 
 /// The first 16 bytes of a blinding.
@@ -80,9 +84,9 @@ pub fn anchor_leaf(tick: u64, time: u64, slots: u64, heads: &Digest) -> Digest {
 #[must_use]
 pub fn slots_tree(anchor_key: &[u8; 32], tick: u64, heads: &[Option<Head>]) -> Tree {
     let count = slot_count(heads.len() as u64);
-    let mut tree = Tree::default();
+    let (mut tree, anchor_key) = (Tree::default(), MacKey::new(anchor_key));
     for slot in 0..count {
-        let blinding = blinding(anchor_key, slot, tick);
+        let blinding = blinding_under(&anchor_key, slot, tick);
         let head = usize::try_from(slot).ok().and_then(|s| heads.get(s)).copied().flatten();
         tree.append(match head {
             Some(head) => head_leaf(tick, slot, &head, &blind(&blinding)),
@@ -99,35 +103,10 @@ pub fn slot_count(used: u64) -> u64 {
     used.max(MIN_SLOTS).next_power_of_two()
 }
 
-/// HMAC (RFC 2104) with SHA-256 and a key of 32 bytes.
-#[must_use]
-pub fn hmac(key: &[u8; 32], message: &[u8]) -> Digest {
-    let mut inner_pad = [0x36u8; 64];
-    let mut outer_pad = [0x5cu8; 64];
-    for ((inner, outer), byte) in inner_pad.iter_mut().zip(&mut outer_pad).zip(key) {
-        *inner ^= byte;
-        *outer ^= byte;
-    }
-    let inner = Sha256::new().chain_update(inner_pad).chain_update(message).finalize();
-    sha256_parts(&[&outer_pad, &inner])
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Head, anchor_leaf, blind, blinding, head_leaf, hmac, slot_count, slots_tree};
-    use crate::digest::to_hex;
+    use super::{Head, anchor_leaf, blind, blinding, head_leaf, slot_count, slots_tree};
     use crate::tree::root_from_inclusion;
-
-    #[test]
-    fn hmac_is_that_of_rfc_4231() {
-        // Test case 2 has a short key; padded with zeros it is the same key.
-        let mut key = [0u8; 32];
-        key[..4].copy_from_slice(b"Jefe");
-        assert_eq!(
-            to_hex(&hmac(&key, b"what do ya want for nothing?")),
-            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
-        );
-    }
 
     #[test]
     fn a_head_is_found_in_its_slot_only() {

@@ -12,9 +12,28 @@ impl Writer {
     /// An array of so many items, which the caller then writes.
     #[must_use]
     pub fn array(items: usize) -> Self {
-        let mut writer = Writer(Vec::with_capacity(64));
-        writer.head(4, items as u64);
-        writer
+        // Nearly all that is hashed is shorter.
+        Writer::with_room(128).restart(items)
+    }
+
+    /// Nothing yet, and memory for so many bytes.
+    #[must_use]
+    pub fn with_room(bytes: usize) -> Self {
+        Writer(Vec::with_capacity(bytes))
+    }
+
+    /// Writes on behind these bytes.
+    #[must_use]
+    pub fn after(bytes: Vec<u8>) -> Self {
+        Writer(bytes)
+    }
+
+    /// Forgets what was written and begins another array, in the same memory.
+    #[must_use]
+    pub fn restart(mut self, items: usize) -> Self {
+        self.0.clear();
+        self.head(4, items as u64);
+        self
     }
 
     /// A nested array of so many items.
@@ -45,6 +64,12 @@ impl Writer {
     pub fn uint(mut self, value: u64) -> Self {
         self.head(0, value);
         self
+    }
+
+    /// The bytes so far.
+    #[must_use]
+    pub fn written(&self) -> &[u8] {
+        &self.0
     }
 
     /// The bytes.

@@ -52,21 +52,54 @@ pub struct Disclosure {
 /// Commits to these attributes in their order; `None` for more than [`MAX_ATTRIBUTES`] or none.
 #[must_use]
 pub fn commit(seed: &Seed, attributes: &[Attr<'_>]) -> Option<Commitment> {
-    let count = attributes.len();
-    if count == 0 || count > MAX_ATTRIBUTES {
+    let mut openings = Vec::with_capacity(attributes.len());
+    let digests = digests(seed, attributes, |opening| openings.push(opening.to_vec()))?;
+    let digests = digests.sorted().to_vec();
+    Some(Commitment { pc: commitment_of(&digests), openings, digests })
+}
+
+/// The payload commitment to these attributes, when nothing of it is to be disclosed now; `None` as
+/// for [`commit`].
+#[must_use]
+pub fn payload_commitment(seed: &Seed, attributes: &[Attr<'_>]) -> Option<Digest> {
+    digests(seed, attributes, |_| ()).map(|digests| commitment_of(digests.sorted()))
+}
+
+/// The digests and dummies of an entry: the first `count` of `all`.
+struct Digests {
+    all: [Digest; MAX_ATTRIBUTES],
+    count: usize,
+}
+
+impl Digests {
+    fn sorted(&self) -> &[Digest] {
+        self.all.get(..self.count).unwrap_or_default()
+    }
+}
+
+/// The digests of these attributes and the dummies, sorted; each opening is shown on the way.
+fn digests(seed: &Seed, attributes: &[Attr<'_>], mut opened: impl FnMut(&[u8])) -> Option<Digests> {
+    let used = attributes.len();
+    if used == 0 {
         return None;
     }
-    let padded = [8, 16, 32].into_iter().find(|n| *n >= count)?;
-    let openings: Vec<Vec<u8>> = attributes
-        .iter()
-        .enumerate()
-        .map(|(i, attribute)| attribute_bytes(&salt(seed, ATTRIBUTE_SALTS, i), attribute))
-        .collect();
-    let mut digests: Vec<Digest> = openings.iter().map(|a| sha256(a)).collect();
-    let used_blocks = count.div_ceil(2);
-    digests.extend((0..padded - count).map(|i| block(seed, ATTRIBUTE_SALTS, used_blocks + i)));
-    digests.sort_unstable();
-    Some(Commitment { pc: commitment_of(&digests), openings, digests })
+    let count = [8, 16, MAX_ATTRIBUTES].into_iter().find(|n| *n >= used)?;
+    let mut all = [[0; 32]; MAX_ATTRIBUTES];
+    let (values, dummies) = all.get_mut(..count)?.split_at_mut(used);
+    let mut writer = Writer::with_room(256);
+    let mut blocks = (0..).map(|j| block(seed, ATTRIBUTE_SALTS, j));
+    for (pair, slots) in attributes.chunks(2).zip(values.chunks_mut(2)) {
+        let block = blocks.next()?;
+        let salts = [block.first_chunk::<16>()?, block.last_chunk::<16>()?];
+        for ((attribute, slot), salt) in pair.iter().zip(slots).zip(salts) {
+            writer = write_attribute(writer, salt, attribute);
+            *slot = sha256(writer.written());
+            opened(writer.written());
+        }
+    }
+    dummies.iter_mut().zip(blocks).for_each(|(slot, block)| *slot = block);
+    all.get_mut(..count)?.sort_unstable();
+    Some(Digests { all, count })
 }
 
 impl Commitment {
@@ -95,23 +128,26 @@ impl Disclosure {
 }
 
 fn commitment_of(sorted: &[Digest]) -> Digest {
-    let mut writer = Writer::array(2).text("twinpact-c/1").nested(sorted.len());
-    for digest in sorted {
-        writer = writer.bytes(digest);
-    }
-    sha256(&writer.done())
+    // 34 bytes a digest, and a head of at most 16.
+    let writer = Writer::with_room(16 + 34 * sorted.len()).restart(2);
+    let writer = writer.text("twinpact-c/1").nested(sorted.len());
+    sha256(sorted.iter().fold(writer, |writer, digest| writer.bytes(digest)).written())
 }
 
 /// The bytes that an attribute's digest is over.
 #[must_use]
 pub fn attribute_bytes(salt: &Salt, attribute: &Attr<'_>) -> Vec<u8> {
-    Writer::array(5)
+    write_attribute(Writer::default(), salt, attribute).done()
+}
+
+fn write_attribute(writer: Writer, salt: &Salt, attribute: &Attr<'_>) -> Writer {
+    writer
+        .restart(5)
         .text("twinpact-d/1")
         .bytes(salt)
         .text(attribute.path)
         .text(attribute.datatype)
         .text(attribute.lexical)
-        .done()
 }
 
 /// Reads disclosed attribute bytes; `None` when they are not exactly of that form.

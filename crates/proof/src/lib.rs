@@ -18,6 +18,7 @@ pub mod fields;
 pub mod fork;
 pub mod json;
 pub mod keys;
+pub mod mac;
 pub mod note;
 pub mod record;
 pub mod successor;
