@@ -7,6 +7,7 @@
 use crate::csv::{MAX_ID_BYTES, Observation};
 use crate::toml_file::{brief, did_you_mean};
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -68,9 +69,9 @@ pub struct IngestObservation {
     pub twin: Iri,
     /// From when it was true in the world, RFC 3339 with offset.
     pub time: Timestamp,
-    /// Lexical values by attribute, at least one.
-    #[serde(deserialize_with = "values_once")]
-    pub values: BTreeMap<String, String>,
+    /// Attribute and lexical value, by attribute, at least one; an object of texts in the body.
+    #[serde(serialize_with = "as_object", deserialize_with = "values_once")]
+    pub values: Vec<(String, String)>,
 }
 
 /// What became of a batch: each observation is counted once.
@@ -144,6 +145,13 @@ impl IngestBatch {
         IngestBatch { source, model, observations, links: Vec::new() }
     }
 
+    /// The body that [`parse`](Self::parse) reads.
+    #[must_use]
+    pub fn to_body(&self) -> Vec<u8> {
+        // Texts and objects of texts: to write them into memory cannot fail.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
     /// The batch of that body.
     ///
     /// # Errors
@@ -209,12 +217,9 @@ impl IngestObservation {
 
 impl From<Observation> for IngestObservation {
     fn from(row: Observation) -> Self {
-        IngestObservation {
-            id: row.id,
-            twin: row.twin,
-            time: row.phen_start,
-            values: row.values.into_iter().collect(),
-        }
+        let Observation { id, twin, phen_start, mut values, .. } = row;
+        values.sort_unstable();
+        IngestObservation { id, twin, time: phen_start, values }
     }
 }
 
@@ -268,8 +273,12 @@ fn unknown_key(body: &[u8]) -> Option<Problem> {
     })
 }
 
-fn values_once<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
-    once(from, "an object of texts")
+fn as_object<S: Serializer>(values: &[(String, String)], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(values.iter().map(|(name, lexical)| (name, lexical)))
+}
+
+fn values_once<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(String, String)>, D::Error> {
+    once(from, "an object of texts").map(|values| values.into_iter().collect())
 }
 
 /// An object whose keys stand once; serde alone would keep the last of two.
@@ -340,10 +349,9 @@ mod tests {
     #[test]
     fn a_body_reads_as_it_was_written() {
         let batch = IngestBatch::parse(body().to_string().as_bytes()).unwrap();
-        assert_eq!(batch.observations[0].values["power"], "514.240");
+        assert_eq!(batch.observations[0].values, [("power".to_owned(), "514.240".to_owned())]);
         assert_eq!(batch.observations[0].time.to_string(), "2015-07-26T02:00:00Z");
-        let again = serde_json::to_vec(&batch).unwrap();
-        assert_eq!(IngestBatch::parse(&again), Ok(batch));
+        assert_eq!(IngestBatch::parse(&batch.to_body()), Ok(batch));
     }
 
     #[test]

@@ -253,8 +253,8 @@ impl Members<'_> {
         Ok(())
     }
 
-    /// The lexical forms of `data`; a member that is `null` says nothing.
-    fn data(&self) -> Result<BTreeMap<String, String>, Why> {
+    /// The lexical forms of `data`, by name; a member that is `null` says nothing.
+    fn data(&self) -> Result<Vec<(String, String)>, Why> {
         if self.by_name.contains_key("data_base64") {
             return Err(broken("its data is binary; an object of values is needed"));
         }
@@ -266,7 +266,7 @@ impl Members<'_> {
         let data = self.by_name.get("data").ok_or_else(|| broken("it has no data"))?;
         let data: Members<'_> = serde_json::from_str(data.get())
             .map_err(|error| broken(format!("its data is no object of values: {error}")))?;
-        let mut values = BTreeMap::new();
+        let mut values = Vec::new();
         for (name, raw) in data.by_name {
             let text = raw.get();
             let lexical = match text.as_bytes().first() {
@@ -278,7 +278,7 @@ impl Members<'_> {
                 }
                 _ => text.to_owned(),
             };
-            values.insert(name, lexical);
+            values.push((name, lexical));
         }
         Ok(values)
     }

@@ -13,6 +13,7 @@ use crate::csv::Observation;
 use std::cmp::Ordering;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
+use twinpact_model::leb128::{put, put_bytes, take, take_bytes};
 use twinpact_model::{Code, Iri, Problem, Timestamp, codes};
 
 /// The most observations of one file.
@@ -309,38 +310,8 @@ impl Packed {
     }
 }
 
-/// LEB128, as in DWARF 5 §7.6.
-fn put(out: &mut Vec<u8>, mut n: u64) {
-    while n >= 0x80 {
-        out.push((n & 0x7f) as u8 | 0x80);
-        n >>= 7;
-    }
-    out.push(n as u8);
-}
-
 fn put_text(out: &mut Vec<u8>, text: &str) {
-    put(out, text.len() as u64);
-    out.extend_from_slice(text.as_bytes());
-}
-
-fn take(rest: &mut &[u8]) -> Option<u64> {
-    let mut n = 0u64;
-    for shift in (0..64).step_by(7) {
-        let (byte, after) = rest.split_first()?;
-        *rest = after;
-        n |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(n);
-        }
-    }
-    None
-}
-
-fn take_bytes<'b>(rest: &mut &'b [u8]) -> Option<&'b [u8]> {
-    let n = usize::try_from(take(rest)?).ok()?;
-    let (text, after) = rest.split_at_checked(n)?;
-    *rest = after;
-    Some(text)
+    put_bytes(out, text.as_bytes());
 }
 
 fn take_text(rest: &mut &[u8]) -> Option<String> {

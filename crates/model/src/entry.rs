@@ -9,7 +9,9 @@
 use crate::codes;
 use crate::problem::Problem;
 use crate::time::Timestamp;
-use serde_json::Value;
+use crate::type_model::Datatype;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 
 /// The most attributes of one entry, groups included; more become several entries of one frame.
@@ -17,13 +19,16 @@ pub const MAX_ATTRIBUTES: usize = 32;
 /// The longest lexical form, in bytes.
 pub const MAX_LEXICAL_BYTES: usize = 1 << 20;
 
+/// The datatype of the groups.
+pub const GROUP: &str = "group";
+
 /// One attribute: what is committed to and disclosed as a unit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Attribute {
     /// Its name: a model attribute, or `@…` for a reserved group.
     pub path: String,
     /// How to read the lexical form: an XSD name, `group`, `points`, `json` or `text`.
-    pub datatype: String,
+    pub datatype: Cow<'static, str>,
     /// The value as it was written, never reformatted.
     pub lexical: String,
 }
@@ -32,7 +37,7 @@ impl Attribute {
     /// An attribute from its three texts.
     pub fn new(
         path: impl Into<String>,
-        datatype: impl Into<String>,
+        datatype: impl Into<Cow<'static, str>>,
         lexical: impl Into<String>,
     ) -> Self {
         Attribute { path: path.into(), datatype: datatype.into(), lexical: lexical.into() }
@@ -187,33 +192,36 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// All attributes in the order in which they are committed to: the three groups, then the
-    /// values.
+    /// Path and lexical form of the three groups, which are committed to before the values; their
+    /// datatype is [`GROUP`].
     #[must_use]
-    pub fn attributes(&self) -> Vec<Attribute> {
-        let mut all = Vec::with_capacity(self.what.len() + 3);
-        all.push(Attribute::new("@who", "group", self.who.lexical()));
-        all.push(Attribute::new("@when", "group", self.when.lexical()));
-        all.push(Attribute::new("@why", "group", self.why.lexical()));
-        all.extend(self.what.iter().cloned());
-        all
+    pub fn groups(&self) -> [(&'static str, String); 3] {
+        [("@who", self.who.lexical()), ("@when", self.when.lexical()), ("@why", self.why.lexical())]
     }
 
-    /// The entry that these attributes are.
+    /// The entry that these attributes are: path, datatype and lexical form of each.
     ///
     /// # Errors
     /// `input.malformed` when a group is missing, repeated or not of its form.
-    pub fn from_attributes(attributes: Vec<Attribute>) -> Result<Self, Problem> {
+    pub fn from_attributes<'a>(
+        attributes: impl IntoIterator<Item = [&'a str; 3]>,
+    ) -> Result<Self, Problem> {
         let mut rest = attributes.into_iter();
         let mut group = |name: &str| {
             rest.next()
-                .filter(|a| a.path == name && a.datatype == "group")
+                .filter(|[path, datatype, _]| *path == name && *datatype == GROUP)
+                .map(|[_, _, lexical]| lexical)
                 .ok_or_else(|| malformed(name))
         };
-        let who = Who::parse(&group("@who")?.lexical)?;
-        let when = When::parse(&group("@when")?.lexical)?;
-        let why = Why::parse(&group("@why")?.lexical)?;
-        Ok(Entry { who, when, why, what: rest.collect() })
+        let who = Who::parse(group("@who")?)?;
+        let when = When::parse(group("@when")?)?;
+        let why = Why::parse(group("@why")?)?;
+        let what = rest.map(|[path, datatype, lexical]| Attribute {
+            path: path.to_owned(),
+            datatype: datatype_name(datatype),
+            lexical: lexical.to_owned(),
+        });
+        Ok(Entry { who, when, why, what: what.collect() })
     }
 
     /// The lexical form of the payload attribute of that path.
@@ -227,12 +235,7 @@ impl Who {
     /// `[kind, twin, twinseq, actor]`.
     #[must_use]
     pub fn lexical(&self) -> String {
-        json_array(&[
-            Value::from(self.kind.name()),
-            Value::from(self.twin.as_str()),
-            Value::from(self.twin_seq),
-            Value::from(self.actor.as_str()),
-        ])
+        json(&(self.kind.name(), &self.twin, self.twin_seq, &self.actor))
     }
 
     /// The group of that lexical form.
@@ -240,14 +243,10 @@ impl Who {
     /// # Errors
     /// `input.malformed` when it is not of the form or of an unknown kind.
     pub fn parse(lexical: &str) -> Result<Self, Problem> {
-        let [kind, twin, twin_seq, actor] = array::<4>(lexical).ok_or_else(|| malformed("@who"))?;
-        let kind = kind.as_str().and_then(Kind::parse).ok_or_else(|| malformed("@who"))?;
-        Ok(Who {
-            kind,
-            twin: text(&twin, "@who")?,
-            twin_seq: twin_seq.as_u64().ok_or_else(|| malformed("@who"))?,
-            actor: text(&actor, "@who")?,
-        })
+        let (kind, twin, twin_seq, actor): (Cow<'_, str>, String, u64, String) =
+            array(lexical, "@who")?;
+        let kind = Kind::parse(&kind).ok_or_else(|| malformed("@who"))?;
+        Ok(Who { kind, twin, twin_seq, actor })
     }
 }
 
@@ -255,14 +254,9 @@ impl When {
     /// `[recorded, phen_start, phen_end, result, valid]`, in microseconds or `null`.
     #[must_use]
     pub fn lexical(&self) -> String {
-        let micros = |t: Option<Timestamp>| t.map_or(Value::Null, |t| Value::from(t.micros()));
-        json_array(&[
-            micros(Some(self.recorded)),
-            micros(self.phen_start),
-            micros(self.phen_end),
-            micros(self.result),
-            micros(self.valid),
-        ])
+        let given = [self.phen_start, self.phen_end, self.result, self.valid];
+        let [start, end, result, valid] = given.map(|time| time.map(Timestamp::micros));
+        json(&[Some(self.recorded.micros()), start, end, result, valid])
     }
 
     /// The group of that lexical form.
@@ -270,17 +264,9 @@ impl When {
     /// # Errors
     /// `input.malformed` when it is not of the form.
     pub fn parse(lexical: &str) -> Result<Self, Problem> {
-        let parts = array::<5>(lexical).ok_or_else(|| malformed("@when"))?;
-        let mut times = [None; 5];
-        for (slot, part) in times.iter_mut().zip(&parts) {
-            *slot = match part {
-                Value::Null => None,
-                other => {
-                    Some(Timestamp::from_micros(other.as_i64().ok_or_else(|| malformed("@when"))?))
-                }
-            };
-        }
-        let [recorded, phen_start, phen_end, result, valid] = times;
+        let times: [Option<i64>; 5] = array(lexical, "@when")?;
+        let [recorded, phen_start, phen_end, result, valid] =
+            times.map(|time| time.map(Timestamp::from_micros));
         let recorded = recorded.ok_or_else(|| malformed("@when"))?;
         Ok(When { recorded, phen_start, phen_end, result, valid })
     }
@@ -290,13 +276,7 @@ impl Why {
     /// `[src, model, class, cause, code]`.
     #[must_use]
     pub fn lexical(&self) -> String {
-        json_array(&[
-            Value::from(self.src.as_str()),
-            Value::from(self.model.as_str()),
-            Value::from(self.class.as_str()),
-            Value::from(self.cause.as_str()),
-            Value::from(self.code.as_str()),
-        ])
+        json(&[&self.src, &self.model, &self.class, &self.cause, &self.code])
     }
 
     /// The group of that lexical form.
@@ -304,31 +284,34 @@ impl Why {
     /// # Errors
     /// `input.malformed` when it is not of the form.
     pub fn parse(lexical: &str) -> Result<Self, Problem> {
-        let [src, model, class, cause, code] =
-            array::<5>(lexical).ok_or_else(|| malformed("@why"))?;
-        Ok(Why {
-            src: text(&src, "@why")?,
-            model: text(&model, "@why")?,
-            class: text(&class, "@why")?,
-            cause: text(&cause, "@why")?,
-            code: text(&code, "@why")?,
-        })
+        let [src, model, class, cause, code] = array(lexical, "@why")?;
+        Ok(Why { src, model, class, cause, code })
     }
 }
 
-/// Compact JSON. Texts and integers only, so it is canonical (RFC 8785) as it is written.
-fn json_array(parts: &[Value]) -> String {
-    let parts: Vec<String> = parts.iter().map(Value::to_string).collect();
-    format!("[{}]", parts.join(","))
+/// The name without a copy of its own, when it is a usual one.
+fn datatype_name(name: &str) -> Cow<'static, str> {
+    let usual = Datatype::ALL.iter().map(|datatype| datatype.name()).chain(["json", "points"]);
+    match usual.into_iter().find(|known| *known == name) {
+        Some(known) => Cow::Borrowed(known),
+        None => Cow::Owned(name.to_owned()),
+    }
 }
 
-fn array<const N: usize>(lexical: &str) -> Option<[Value; N]> {
-    let parts: Vec<Value> = serde_json::from_str(lexical).ok()?;
-    parts.try_into().ok()
+/// Source and id at the source, the way [`Why::src`] has them.
+#[must_use]
+pub fn src(source: &str, id: &str) -> String {
+    json(&[source, id])
 }
 
-fn text(value: &Value, group: &str) -> Result<String, Problem> {
-    value.as_str().map(str::to_owned).ok_or_else(|| malformed(group))
+/// Compact JSON. Texts, integers and nulls only, so it is canonical (RFC 8785) as it is written.
+fn json(array: &impl Serialize) -> String {
+    // To write these into memory cannot fail.
+    serde_json::to_string(array).unwrap_or_default()
+}
+
+fn array<'a, T: Deserialize<'a>>(lexical: &'a str, group: &str) -> Result<T, Problem> {
+    serde_json::from_str(lexical).map_err(|_| malformed(group))
 }
 
 fn malformed(group: &str) -> Problem {
@@ -341,6 +324,7 @@ fn malformed(group: &str) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::{Attribute, Entry, Kind, When, Who, Why};
+    use crate::problem::Problem;
     use crate::time::Timestamp;
 
     fn entry() -> Entry {
@@ -361,21 +345,30 @@ mod tests {
         }
     }
 
+    fn attributes(entry: Entry) -> Vec<Attribute> {
+        let groups = entry.groups().map(|(path, lexical)| Attribute::new(path, "group", lexical));
+        groups.into_iter().chain(entry.what).collect()
+    }
+
+    fn read(attributes: &[Attribute]) -> Result<Entry, Problem> {
+        Entry::from_attributes(attributes.iter().map(|a| [&*a.path, &*a.datatype, &*a.lexical]))
+    }
+
     #[test]
     fn an_entry_is_its_attributes() {
-        let attributes = entry().attributes();
+        let attributes = attributes(entry());
         assert_eq!(attributes[0].lexical, r#"["FactsSet","urn:turbine:R80711",7,"local"]"#);
         assert_eq!(attributes[1].lexical, "[5,-3,null,null,null]");
-        assert_eq!(Entry::from_attributes(attributes).unwrap(), entry());
+        assert_eq!(read(&attributes).unwrap(), entry());
     }
 
     #[test]
     fn groups_are_of_their_form() {
-        let good = entry().attributes();
+        let good = attributes(entry());
         let check = |i: usize, lexical: &str| {
             let mut bad = good.clone();
             bad[i].lexical = lexical.to_owned();
-            assert!(Entry::from_attributes(bad).is_err(), "{lexical}");
+            assert!(read(&bad).is_err(), "{lexical}");
         };
         for lexical in ["", "[]", r#"["Nothing","",1,""]"#, r#"["FactsSet","",-1,""]"#, "{}"] {
             check(0, lexical);
@@ -383,7 +376,7 @@ mod tests {
         check(1, "[null,1,1,1,1]");
         check(1, "[1.5,1,1,1,1]");
         check(2, r#"["","","",""]"#);
-        assert!(Entry::from_attributes(good[1..].to_vec()).is_err());
+        assert!(read(&good[1..]).is_err());
     }
 
     #[test]

@@ -25,7 +25,15 @@ macro_rules! identifier {
             /// `input.iri` when the text is not such an identifier.
             pub fn new(text: impl Into<String>) -> Result<Self, Problem> {
                 let text = text.into();
-                $check(&text).map(|()| $name(text))
+                $name::check(&text).map(|()| $name(text))
+            }
+
+            /// Whether the text is such an identifier.
+            ///
+            /// # Errors
+            /// `input.iri` when it is not.
+            pub fn check(text: &str) -> Result<(), Problem> {
+                $check(text)
             }
 
             /// Its text.
@@ -91,7 +99,10 @@ fn check_iri(text: &str) -> Result<(), Problem> {
     if !scheme_ok || rest.is_empty() {
         return refuse("the identifier is not an absolute IRI");
     }
-    if text.chars().any(|c| c.is_whitespace() || c.is_control() || "<>\"{}|\\^`".contains(c)) {
+    let plain = |b: u8| b.is_ascii_graphic() && !b"<>\"{}|\\^`".contains(&b);
+    let may_not = |c: char| c.is_whitespace() || c.is_control() || "<>\"{}|\\^`".contains(c);
+    // Nearly every identifier is plain ASCII, which is looked through byte by byte.
+    if !text.bytes().all(plain) && text.chars().any(may_not) {
         return refuse("the identifier has a character that an IRI may not have");
     }
     Ok(())

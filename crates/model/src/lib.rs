@@ -6,6 +6,7 @@
 pub mod codes;
 pub mod entry;
 pub mod iri;
+pub mod leb128;
 pub mod link;
 pub mod problem;
 pub mod schedule;

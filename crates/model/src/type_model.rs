@@ -68,6 +68,16 @@ pub enum Datatype {
 }
 
 impl Datatype {
+    /// Every datatype, the most usual one first.
+    pub const ALL: [Datatype; 6] = [
+        Datatype::Double,
+        Datatype::Decimal,
+        Datatype::Integer,
+        Datatype::Boolean,
+        Datatype::String,
+        Datatype::DateTime,
+    ];
+
     /// The name in a model file and in the log.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -225,23 +235,65 @@ impl TypeModel {
         Ok(())
     }
 
-    /// Whether the attribute exists and the value fits it.
+    /// Whether the attribute exists and the value fits it; many values are asked of [`Checks`].
     ///
     /// # Errors
     /// `twin.attribute` or `twin.value` with the reason.
     pub fn check_value(&self, name: &str, lexical: &str) -> Result<&AttributeModel, Problem> {
-        let Some(attribute) = self.attribute(name) else {
+        let attribute = self.known(name)?;
+        attribute.check_value(lexical, attribute.bounds()).map(|()| attribute)
+    }
+
+    fn known(&self, name: &str) -> Result<&AttributeModel, Problem> {
+        self.attribute(name).ok_or_else(|| {
             let problem = Problem::new(
                 codes::TWIN_ATTRIBUTE,
                 format!("{} has no attribute {name:?}", self.reference()),
             );
             let known = self.attributes.iter().map(|a| a.name.as_str());
-            return Err(match nearest(name, known) {
+            match nearest(name, known) {
                 Some(near) => problem.hint(format!("did you mean {near:?}?")),
                 None => problem,
-            });
-        };
-        attribute.check_value(lexical).map(|()| attribute)
+            }
+        })
+    }
+}
+
+/// A model made ready to check many values: the bounds of its ranges are read once.
+#[derive(Debug, Clone)]
+pub struct Checks<'a> {
+    model: &'a TypeModel,
+    attributes: Vec<(&'a AttributeModel, Bounds)>,
+}
+
+/// Smallest and largest value, where there is one.
+type Bounds = [Option<f64>; 2];
+
+impl<'a> Checks<'a> {
+    /// Reads the bounds of the model.
+    #[must_use]
+    pub fn new(model: &'a TypeModel) -> Checks<'a> {
+        let attributes = model.attributes.iter().map(|a| (a, a.bounds())).collect();
+        Checks { model, attributes }
+    }
+
+    /// The model.
+    #[must_use]
+    pub fn model(&self) -> &'a TypeModel {
+        self.model
+    }
+
+    /// The attribute, when it exists and the value fits it.
+    ///
+    /// # Errors
+    /// As [`TypeModel::check_value`].
+    pub fn value(&self, name: &str, lexical: &str) -> Result<&'a AttributeModel, Problem> {
+        match self.attributes.iter().find(|(attribute, _)| attribute.name == name) {
+            Some((attribute, bounds)) => {
+                attribute.check_value(lexical, *bounds).map(|()| *attribute)
+            }
+            None => self.model.known(name),
+        }
     }
 }
 
@@ -262,7 +314,11 @@ impl AttributeModel {
         Ok(())
     }
 
-    fn check_value(&self, lexical: &str) -> Result<(), Problem> {
+    fn bounds(&self) -> Bounds {
+        [&self.min, &self.max].map(|bound| number(bound.as_deref()?))
+    }
+
+    fn check_value(&self, lexical: &str, [min, max]: Bounds) -> Result<(), Problem> {
         let bad = |why: String| Err(Problem::new(codes::TWIN_VALUE, why));
         if lexical.len() > crate::entry::MAX_LEXICAL_BYTES {
             return bad(format!("the value of {:?} is longer than 1 MiB", self.name));
@@ -271,18 +327,22 @@ impl AttributeModel {
             let shown: String = lexical.chars().take(40).collect();
             return bad(format!("{shown:?} is not a {} ({:?})", self.datatype.name(), self.name));
         }
-        let number = |text: &str| text.parse::<f64>().ok();
-        let (Some(value), true) = (number(lexical), self.datatype.is_number()) else {
+        let bounded = self.datatype.is_number() && (min.is_some() || max.is_some());
+        let Some(value) = bounded.then(|| number(lexical)).flatten() else {
             return Ok(());
         };
-        if self.min.as_deref().and_then(number).is_some_and(|min| value < min) {
+        if min.is_some_and(|min| value < min) {
             return bad(format!("{lexical} is below the range of {:?}", self.name));
         }
-        if self.max.as_deref().and_then(number).is_some_and(|max| value > max) {
+        if max.is_some_and(|max| value > max) {
             return bad(format!("{lexical} is above the range of {:?}", self.name));
         }
         Ok(())
     }
+}
+
+fn number(text: &str) -> Option<f64> {
+    text.parse().ok()
 }
 
 /// A name of a model, an attribute or a class: a letter, then letters, digits, `_`, `-` or `.`, at
@@ -297,7 +357,7 @@ pub fn is_name(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{AttributeModel, Datatype, Merge, ModelRef, TypeModel};
+    use super::{AttributeModel, Checks, Datatype, Merge, ModelRef, TypeModel};
 
     fn model() -> TypeModel {
         TypeModel {
@@ -347,8 +407,10 @@ mod tests {
             ("power", "much", Some("twin.value")),
             ("powr", "1", Some("twin.attribute")),
         ] {
-            let got = model.check_value(name, value).err().map(|p| p.code.name);
-            assert_eq!(got, code, "{name} {value}");
+            let one = model.check_value(name, value);
+            let of_many = Checks::new(&model).value(name, value);
+            assert_eq!(one.as_ref().err().map(|p| p.code.name), code, "{name} {value}");
+            assert_eq!(one, of_many);
         }
         let hint = model.check_value("powr", "1").unwrap_err().hint;
         assert_eq!(hint.as_deref(), Some("did you mean \"power\"?"));

@@ -290,7 +290,9 @@ mod tests {
             let entries = copy("did:web:a.example", &"r".repeat(64), &one, &rows);
             let sealed = |e: &crate::partition::NewEntry| {
                 // With what seals it and what stands beside it in a frame.
-                payload::encode(&[0; 32], &e.entry.attributes()).len() + 16 + 52
+                let groups = e.entry.groups();
+                let attributes = payload::attrs(&groups, &e.entry.what);
+                payload::encode(&[0; 32], &attributes).len() + 16 + 52
             };
             let bytes: usize = entries.iter().map(sealed).sum();
             assert!(bytes < MAX_TURN_BYTES - (1 << 20), "{bytes}");

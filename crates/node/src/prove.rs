@@ -56,8 +56,8 @@ pub async fn covering_tick(node: &Node, tree: TreeNo, index: u64) -> Result<u64,
 /// # Errors
 /// `internal` when it cannot be, which its check at reading excludes.
 pub fn commitment(entry: &Committed) -> Result<Commitment, Problem> {
-    let attributes = entry.entry.attributes();
-    commit(&entry.seed, &payload::attrs(&attributes))
+    let groups = entry.entry.groups();
+    commit(&entry.seed, &payload::attrs(&groups, &entry.entry.what))
         .filter(|made| made.pc == entry.pc)
         .ok_or_else(|| Problem::new(codes::INTERNAL, "an entry does not open its commitment"))
 }

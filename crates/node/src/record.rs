@@ -6,11 +6,10 @@ use crate::api::ModelApplied;
 use crate::links;
 use crate::open::Node;
 use crate::partition::NewEntry;
-use twinpact_edge::batch::{Collision, IngestBatch, IngestReport, Refused};
-use twinpact_model::entry::Entry;
+use twinpact_edge::batch::{Collision, IngestBatch, IngestObservation, IngestReport, Refused};
 use twinpact_model::problem::Problem;
 use twinpact_model::type_model::TypeModel;
-use twinpact_twin::{Meetings, Observation, Outcome, RowOutcome, Source};
+use twinpact_twin::{Meetings, Observation, Outcome, Report, RowOutcome, Source};
 
 /// Records a batch of observations. When it returns, what it counts as new or corrected is durable.
 ///
@@ -18,24 +17,25 @@ use twinpact_twin::{Meetings, Observation, Outcome, RowOutcome, Source};
 /// When the batch as a whole is refused; a single bad row is in the report.
 pub async fn record(node: &Node, batch: IngestBatch, actor: &str) -> Result<IngestReport, Problem> {
     batch.check()?;
-    let observations = observations(&batch);
+    let IngestBatch { source, model, observations, links } = batch;
+    let observations: Vec<Observation> = observations.into_iter().map(observation).collect();
     let meetings = Meetings::of(&observations);
-    let changes = links::changes(&batch.links);
+    let changes = links::changes(&links);
     let actor = actor.to_owned();
     let outcome = node
         .partition
         .turn(move |turn| {
-            let source =
-                Source { source: batch.source.as_str(), model: &batch.model, actor: &actor };
-            let outcome = turn.fold().twins.observe(&source, &observations)?;
-            let (linking, linked) = turn.fold().twins.link(&changes, &outcome.events, &actor);
-            turn.log(events(&[outcome.events.as_slice(), &linking].concat()))?;
-            Ok((outcome, observations, linked))
+            let source = Source { source: source.as_str(), model: &model, actor: &actor };
+            let Outcome { mut events, rows } = turn.fold().twins.observe(&source, observations)?;
+            let (linking, linked) = turn.fold().twins.link(&changes, &events, &actor);
+            events.extend(linking);
+            turn.log(events.into_iter().map(NewEntry::event).collect())?;
+            Ok((rows, linked))
         })
         .await?;
-    let (outcome, observations, linked) = outcome;
+    let (rows, linked) = outcome;
     let links = (!linked.is_empty()).then(|| links::report(linked));
-    Ok(IngestReport { links, ..report(&outcome, &observations, &meetings) })
+    Ok(IngestReport { links, ..report(rows, &meetings) })
 }
 
 /// Puts a version of a type model.
@@ -53,41 +53,30 @@ pub async fn apply_model(
         .partition
         .turn(move |turn| match turn.fold().twins.put_model(&model, &actor)? {
             None => Ok(false),
-            Some(event) => turn.log(events(&[event])).map(|_| true),
+            Some(event) => turn.log(vec![NewEntry::event(event)]).map(|_| true),
         })
         .await?;
     Ok(ModelApplied { model: reference, new })
 }
 
-fn observations(batch: &IngestBatch) -> Vec<Observation> {
-    let observation = |row: &twinpact_edge::batch::IngestObservation| Observation {
-        id: row.id.clone(),
-        twin: row.twin.to_string(),
-        phen_start: row.time,
-        values: row.values.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
-    };
-    batch.observations.iter().map(observation).collect()
+fn observation(row: IngestObservation) -> Observation {
+    Observation { id: row.id, twin: row.twin.into(), phen_start: row.time, values: row.values }
 }
 
-fn events(events: &[Entry]) -> Vec<NewEntry> {
-    events.iter().cloned().map(NewEntry::event).collect()
-}
-
-fn report(outcome: &Outcome, observations: &[Observation], meetings: &Meetings) -> IngestReport {
-    let counts = outcome.report();
-    let rows = (0u64..).zip(outcome.rows.iter().zip(observations));
-    let refused = rows.filter_map(|(index, (row, observation))| match row {
-        RowOutcome::Refused(problem) => Some(Refused {
+fn report(rows: Vec<RowOutcome>, meetings: &Meetings) -> IngestReport {
+    let counts = Report::of(&rows);
+    let collisions: Vec<Collision> =
+        meetings.collisions(&rows).into_iter().map(collision).collect();
+    let refused = (0u64..).zip(rows).filter_map(|(index, row)| match row {
+        RowOutcome::Refused { id, problem } => Some(Refused {
             line: None,
             index: Some(index),
-            id: observation.id.clone(),
+            id,
             code: problem.code.name.to_owned(),
-            reason: problem.message.clone(),
+            reason: problem.message,
         }),
         _ => None,
     });
-    let collisions: Vec<Collision> =
-        meetings.collisions(&outcome.rows).into_iter().map(collision).collect();
     IngestReport {
         new: counts.new,
         duplicate: counts.duplicate,

@@ -331,7 +331,7 @@ mod tests {
         let entries = logged(&path);
         assert_eq!(entries.len(), 1);
         let entry = &entries[0];
-        assert!(entry.attributes().len() <= MAX_ATTRIBUTES);
+        assert!(entry.groups().len() + entry.what.len() <= MAX_ATTRIBUTES);
         assert_eq!(
             (entry.what.len(), entry.get("nameless.route")),
             (Away::all().count(), Some("2"))

@@ -2,11 +2,11 @@
 //! under the old origin. It opens a new log whose first anchor leaf says which one it succeeds
 //! (docs/format.md, "Successor"), and its record lists all of them.
 
-use crate::anchor::hmac;
 use crate::cbor::Writer;
 use crate::digest::Digest;
 use crate::fields::{MAX_TEXT_BYTES, Malformed, Members, hex_json, shown, uint_json};
 use crate::json::Json;
+use crate::mac::MacKey;
 use crate::record::Record;
 use crate::tree::leaf_hash;
 use crate::trust::SeenAnchor;
@@ -72,7 +72,7 @@ impl Predecessor {
 /// whether a neighbour was active.
 #[must_use]
 pub fn anchor_key(node_key: &[u8; 32], log: &LogId) -> Digest {
-    hmac(node_key, &Writer::array(2).text("twinpact-k/1").bytes(log).done())
+    MacKey::new(node_key).mac(&Writer::array(2).text("twinpact-k/1").bytes(log).done())
 }
 
 /// That this record's log comes after the pinned one, in its own words and by what was seen of

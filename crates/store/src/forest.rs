@@ -34,8 +34,8 @@ struct Growing {
     tree: Tree,
     /// (tick, size) for each tick at which the size was another than before.
     sizes: Vec<(u64, u64)>,
-    /// Where each entry lies: its frame and its position there.
-    places: Vec<(Place, u32)>,
+    /// Where each entry lies: the number of its frame and its position there.
+    places: Vec<(u32, u32)>,
 }
 
 impl Growing {
@@ -61,6 +61,8 @@ pub struct Forest {
     anchor_key: [u8; 32],
     successor: Option<Successor>,
     trees: Vec<Growing>,
+    /// The frames that entries of trees lie in, so that an entry needs no more than a number.
+    frames: Vec<Place>,
     anchor: Tree,
     leaves: Vec<AnchorLeaf>,
 }
@@ -161,11 +163,17 @@ impl Forest {
         pc: &Digest,
         place: (Place, u32),
     ) -> Result<(u64, Digest), Problem> {
+        let (place, at) = place;
+        if self.frames.last() != Some(&place) {
+            self.frames.push(place);
+        }
+        let frame = u32::try_from(self.frames.len() - 1);
+        let frame = frame.map_err(|_| inconsistent("there are more than 2^32 frames"))?;
         let grown = self.tree_mut(tree)?;
         let index = grown.tree.size();
         let leaf = anchor::entry_leaf(&grown.id, index, pc);
         grown.tree.append(leaf);
-        grown.places.push(place);
+        grown.places.push((frame, at));
         Ok((index, leaf))
     }
 
@@ -225,7 +233,8 @@ impl Forest {
     /// Where an entry lies.
     #[must_use]
     pub fn place(&self, tree: TreeNo, index: u64) -> Option<(Place, u32)> {
-        self.tree(tree)?.places.get(usize::try_from(index).ok()?).copied()
+        let (frame, at) = *self.tree(tree)?.places.get(usize::try_from(index).ok()?)?;
+        Some((*self.frames.get(usize::try_from(frame).ok()?)?, at))
     }
 
     /// The head of a tree at a tick; `None` before its first entry or for a tick that was not.

@@ -12,6 +12,7 @@ pub mod frame;
 pub mod keystore;
 pub mod log;
 pub mod payload;
+mod replay;
 pub mod seal;
 mod store;
 pub mod successor;

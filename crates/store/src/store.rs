@@ -8,6 +8,7 @@ use crate::frame::{
 use crate::keystore::{Keystore, Meaning, refused};
 use crate::log::{Log, Place};
 use crate::payload;
+use crate::replay::read_ahead;
 use crate::seal::{KeyPair, Sealer, random};
 use crate::successor::Successor;
 use std::sync::Mutex;
@@ -15,7 +16,7 @@ use twinpact_model::entry::{Attribute, Entry};
 use twinpact_model::problem::Problem;
 use twinpact_model::time::Timestamp;
 use twinpact_model::{Did, codes};
-use twinpact_proof::commit::{Point, Seed, commit, points_lexical};
+use twinpact_proof::commit::{Attr, Point, Seed, payload_commitment, points_lexical};
 use twinpact_proof::digest::{Digest, sha256};
 use twinpact_proof::successor::Predecessor;
 
@@ -107,7 +108,7 @@ impl Store {
         keys.flush()?;
         let log = Log::create(&directory, organisation, random_array()?)?;
         let forest = Forest::new(key_bytes(&keys, anchor)?);
-        let mut store = Store::assemble(directory, log, keys, Sealer::default(), forest);
+        let mut store = Store::assemble(directory, log, keys, forest);
         for tree in [EVENTS, DECISIONS] {
             let opens = store.new_tree()?;
             debug_assert_eq!(opens.tree, tree);
@@ -163,34 +164,30 @@ impl Store {
         let idempotency = idempotency_key(&keys).map_err(|problem| keys.blame_torn(problem))?;
         let mut forest = Forest::new(key_bytes(&keys, anchor)?);
         let mut sealer = Sealer::default();
-        let opened = Log::open(&directory, organisation, random_array()?, |frame, place| {
-            let plain: Vec<_> = frame
-                .entries
-                .iter()
+        let open = |frame: &Frame| {
+            let entries = frame.entries.iter();
+            entries
                 .map(|entry| open_entry(&keys, &mut sealer, entry))
-                .collect::<Result<_, _>>()?;
-            let placed = grow(&mut forest, &frame, place)?;
-            for ((seed, entry), (sealed, (index, leaf))) in
-                plain.into_iter().zip(frame.entries.iter().zip(placed))
-            {
-                let (tree, pc) = (sealed.tree, sealed.pc);
-                replay(&idempotency, Opened { tree, index, leaf, pc, seed, entry })?;
-            }
-            Ok(())
-        });
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let opened =
+            read_ahead(&directory, organisation, random_array()?, open, |frame, place, plain| {
+                let placed = grow(&mut forest, frame, place)?;
+                for ((seed, entry), (sealed, (index, leaf))) in
+                    plain.into_iter().zip(frame.entries.iter().zip(placed))
+                {
+                    let (tree, pc) = (sealed.tree, sealed.pc);
+                    replay(&idempotency, Opened { tree, index, leaf, pc, seed, entry })?;
+                }
+                Ok(())
+            });
         let (log, cut) = opened.map_err(|problem| keys.blame_torn(problem))?;
-        Ok((Store::assemble(directory, log, keys, sealer, forest), cut))
+        Ok((Store::assemble(directory, log, keys, forest), cut))
     }
 
-    fn assemble(
-        directory: Directory,
-        log: Log,
-        keys: Keystore,
-        sealer: Sealer,
-        forest: Forest,
-    ) -> Store {
+    fn assemble(directory: Directory, log: Log, keys: Keystore, forest: Forest) -> Store {
         let (staged, staged_bytes) = (Frame::default(), 0);
-        let sealer = Mutex::new(sealer);
+        let sealer = Mutex::default();
         Store { directory, log, keys, sealer, forest, staged, staged_bytes }
     }
 
@@ -220,9 +217,9 @@ impl Store {
             return Err(internal("the frame is full and has to be committed first"));
         }
         let mut frame = Frame::default();
-        let mut plain = Vec::with_capacity(drafts.len());
-        for draft in drafts {
-            plain.push(self.seal_draft(draft, &mut frame)?);
+        let (mut plain, seeds) = (Vec::with_capacity(drafts.len()), random_seeds(drafts.len())?);
+        for (draft, seed) in drafts.into_iter().zip(seeds) {
+            plain.push(self.seal_draft(draft, seed, &mut frame)?);
         }
         let size: usize = frame.entries.iter().map(|e| e.sealed.len() + ENTRY_BYTES).sum();
         if size > MAX_TURN_BYTES {
@@ -390,8 +387,12 @@ impl Store {
         self.log.close_segments_at(bytes);
     }
 
-    fn seal_draft(&mut self, draft: Draft, frame: &mut Frame) -> Result<(Seed, Entry), Problem> {
-        let seed: Seed = random_array()?;
+    fn seal_draft(
+        &mut self,
+        draft: Draft,
+        seed: Seed,
+        frame: &mut Frame,
+    ) -> Result<(Seed, Entry), Problem> {
         let mut entry = draft.entry;
         if let Some(items) = &draft.items {
             let points = items.iter().map(|item| Point {
@@ -401,7 +402,8 @@ impl Store {
             });
             entry.what.push(Attribute::new("items", "points", points_lexical(&seed, points)));
         }
-        let attributes = entry.attributes();
+        let groups = entry.groups();
+        let attributes = payload::attrs(&groups, &entry.what);
         let plain = payload::encode(&seed, &attributes);
         let pc = commitment(draft.tree, &seed, &attributes, &plain)?;
         let subject = match draft.subject {
@@ -429,13 +431,13 @@ impl Store {
 fn commitment(
     tree: TreeNo,
     seed: &Seed,
-    attributes: &[Attribute],
+    attributes: &[Attr<'_>],
     plain: &[u8],
 ) -> Result<Digest, Problem> {
     if tree == LOCAL {
         return Ok(sha256(plain));
     }
-    commit(seed, &payload::attrs(attributes)).map(|c| c.pc).ok_or_else(|| {
+    payload_commitment(seed, attributes).ok_or_else(|| {
         Problem::new(
             codes::INPUT_TOO_LARGE,
             format!("an entry of {} attributes is beyond the bound of 32", attributes.len()),
@@ -502,7 +504,8 @@ fn open_entry(
     if commitment(sealed.tree, &seed, &attributes, &plain)? != sealed.pc {
         return Err(inconsistent("an entry does not open its commitment"));
     }
-    Ok((seed, Entry::from_attributes(attributes)?))
+    let texts = attributes.iter().map(|a| [a.path, a.datatype, a.lexical]);
+    Ok((seed, Entry::from_attributes(texts)?))
 }
 
 fn idempotency_key(keys: &Keystore) -> Result<[u8; 32], Problem> {
@@ -523,6 +526,12 @@ fn key_bytes(keys: &Keystore, number: u64) -> Result<[u8; 32], Problem> {
 fn random_array<const N: usize>() -> Result<[u8; N], Problem> {
     let mut bytes = [0u8; N];
     if random(&mut bytes) { Ok(bytes) } else { Err(internal("no randomness")) }
+}
+
+/// So many seeds, asked for at once: one by one they cost more than what they are for.
+fn random_seeds(count: usize) -> Result<Vec<Seed>, Problem> {
+    let mut seeds = vec![[0; 32]; count];
+    if random(seeds.as_flattened_mut()) { Ok(seeds) } else { Err(internal("no randomness")) }
 }
 
 fn internal(why: &str) -> Problem {
@@ -663,7 +672,7 @@ mod tests {
             one
         };
         let mut frame = Frame::default();
-        store.seal_draft(of(1 << 20), &mut frame).unwrap();
+        store.seal_draft(of(1 << 20), [7; 32], &mut frame).unwrap();
         let rest = frame.entries[0].sealed.len() + ENTRY_BYTES - (1 << 20);
         of(bytes - rest)
     }

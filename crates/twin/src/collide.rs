@@ -56,7 +56,7 @@ impl Meetings {
     #[must_use]
     pub fn collisions(&self, outcomes: &[RowOutcome]) -> Vec<Collision> {
         let taken = |row: &&usize| {
-            outcomes.get(**row).is_some_and(|o| !matches!(o, RowOutcome::Refused(_)))
+            outcomes.get(**row).is_some_and(|o| !matches!(o, RowOutcome::Refused { .. }))
         };
         let collision = |meeting: &Meeting| Collision {
             twin: meeting.twin.clone(),
@@ -83,7 +83,10 @@ mod tests {
     fn only_what_shares_id_twin_and_instant_collides() {
         let check = |rows: &[Observation], refused: &[usize], expect: &[(&str, i64, u64)]| {
             let outcome = |i: usize| match refused.contains(&i) {
-                true => RowOutcome::Refused(Problem::new(codes::TWIN_VALUE, "no")),
+                true => RowOutcome::Refused {
+                    id: String::new(),
+                    problem: Problem::new(codes::TWIN_VALUE, "no"),
+                },
                 false => RowOutcome::Duplicate,
             };
             let outcomes: Vec<RowOutcome> = (0..rows.len()).map(outcome).collect();

@@ -4,12 +4,13 @@
 //! Rows of one batch that share source and id are a multiset: matched with what is known by value
 //! first, and only what is left over is a correction. So a re-sorted export changes nothing.
 
-use crate::fold::{IdempotencyKey, Twins};
+use crate::fold::Twins;
+use crate::seen::{IdempotencyKey, Spot};
 use std::collections::{BTreeMap, HashSet};
-use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
+use twinpact_model::entry::{self, Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
 use twinpact_model::time::Timestamp;
-use twinpact_model::type_model::{ModelRef, TypeModel};
+use twinpact_model::type_model::{Checks, Datatype, ModelRef, TypeModel};
 use twinpact_model::{Iri, codes};
 
 /// Who says it and under which model it is checked.
@@ -46,7 +47,12 @@ pub enum RowOutcome {
     /// Its id was known with other values.
     Corrected,
     /// It was refused.
-    Refused(Problem),
+    Refused {
+        /// Its id at the source.
+        id: String,
+        /// Why.
+        problem: Problem,
+    },
 }
 
 /// How many rows had which outcome.
@@ -75,13 +81,21 @@ impl Outcome {
     /// The rows counted.
     #[must_use]
     pub fn report(&self) -> Report {
+        Report::of(&self.rows)
+    }
+}
+
+impl Report {
+    /// These outcomes counted.
+    #[must_use]
+    pub fn of(rows: &[RowOutcome]) -> Report {
         let mut report = Report::default();
-        for row in &self.rows {
+        for row in rows {
             match row {
                 RowOutcome::New => report.new += 1,
                 RowOutcome::Duplicate => report.duplicate += 1,
                 RowOutcome::Corrected => report.corrected += 1,
-                RowOutcome::Refused(_) => report.refused += 1,
+                RowOutcome::Refused { .. } => report.refused += 1,
             }
         }
         report
@@ -139,25 +153,26 @@ impl Twins {
     pub fn observe(
         &self,
         source: &Source<'_>,
-        observations: &[Observation],
+        observations: Vec<Observation>,
     ) -> Result<Outcome, Problem> {
-        Iri::new(source.source)?;
+        Iri::check(source.source)?;
         let model = self.model(source.model)?;
         let mut batch = Batch {
             twins: self,
             source,
-            model,
+            model_ref: source.model.to_string(),
+            checks: Checks::new(model),
             seqs: BTreeMap::new(),
             matched: HashSet::new(),
-            events: Vec::new(),
+            events: Vec::with_capacity(observations.len()),
         };
-        let known: Vec<Option<RowOutcome>> =
-            observations.iter().map(|row| batch.match_by_value(row)).collect();
-        let rows = known
-            .into_iter()
-            .zip(observations)
-            .map(|(known, row)| known.unwrap_or_else(|| batch.new_or_correction(row)))
-            .collect();
+        let matched: Vec<Matched> =
+            observations.into_iter().map(|row| batch.match_by_value(row)).collect();
+        let decided = matched.into_iter().map(|row| match row {
+            Matched::Decided(outcome) => outcome,
+            Matched::Left(row) => batch.new_or_correction(row),
+        });
+        let rows = decided.collect();
         Ok(Outcome { events: batch.events, rows })
     }
 }
@@ -166,7 +181,9 @@ impl Twins {
 struct Batch<'a> {
     twins: &'a Twins,
     source: &'a Source<'a>,
-    model: &'a TypeModel,
+    /// The model as entries name it.
+    model_ref: String,
+    checks: Checks<'a>,
     /// The next sequence number of each twin that this batch touches.
     seqs: BTreeMap<String, u64>,
     /// Known facts that a row of this batch stands for.
@@ -174,33 +191,67 @@ struct Batch<'a> {
     events: Vec<Entry>,
 }
 
+/// A row after all rows were matched with what is known by value.
+enum Matched {
+    /// Refused or a duplicate.
+    Decided(RowOutcome),
+    /// Of no known value.
+    Left(Row),
+}
+
+/// A row that was checked.
+struct Row {
+    /// Source and id as one text.
+    src: String,
+    key: IdempotencyKey,
+    observation: Observation,
+    /// The datatype of each value.
+    datatypes: Vec<Datatype>,
+}
+
 impl Batch<'_> {
     /// Refused rows, and rows that are known value for value.
-    fn match_by_value(&mut self, row: &Observation) -> Option<RowOutcome> {
-        if let Err(problem) = self.check(row) {
-            return Some(RowOutcome::Refused(problem));
+    fn match_by_value(&mut self, observation: Observation) -> Matched {
+        let datatypes = match self.check(&observation) {
+            Ok(datatypes) => datatypes,
+            Err(problem) => {
+                return Matched::Decided(RowOutcome::Refused { id: observation.id, problem });
+            }
+        };
+        let src = entry::src(self.source.source, &observation.id);
+        let key = self.twins.idempotency(&src);
+        let found = self
+            .twins
+            .seen
+            .of(&key)
+            .enumerate()
+            .filter(|(n, _)| !self.matched.contains(&(key, *n)))
+            .find(|(_, spot)| self.same(&observation, *spot));
+        match found {
+            Some((n, _)) => {
+                self.matched.insert((key, n));
+                Matched::Decided(RowOutcome::Duplicate)
+            }
+            None => Matched::Left(Row { src, key, observation, datatypes }),
         }
-        let key = self.key(row);
-        let seen = self.twins.seen.get(&key)?;
-        let found = (0..seen.len())
-            .filter(|n| !self.matched.contains(&(key, *n)))
-            .find(|n| seen.get(*n).is_some_and(|(twin, at)| self.same(row, twin, *at)))?;
-        self.matched.insert((key, found));
-        Some(RowOutcome::Duplicate)
     }
 
     /// What is left over: a correction of a known fact that no row stands for, or new.
-    fn new_or_correction(&mut self, row: &Observation) -> RowOutcome {
-        let key = self.key(row);
-        let seen = self.twins.seen.get(&key).map_or(&[][..], Vec::as_slice);
-        let open = (0..seen.len()).filter(|n| !self.matched.contains(&(key, *n))).find_map(|n| {
-            let (twin, at) = seen.get(n)?;
-            let fact = self.twins.nodes.get(twin)?.facts.get(*at)?;
-            (twin == &row.twin && fact.corrected_by.is_none()).then_some((n, fact.index))
-        });
+    fn new_or_correction(&mut self, row: Row) -> RowOutcome {
+        let standing = |spot: Spot| {
+            let (twin, _, fact) = self.twins.at(spot)?;
+            (twin == row.observation.twin && fact.corrected_by.is_none()).then_some(fact.index)
+        };
+        let open = self
+            .twins
+            .seen
+            .of(&row.key)
+            .enumerate()
+            .filter(|(n, _)| !self.matched.contains(&(row.key, *n)))
+            .find_map(|(n, spot)| standing(spot).map(|index| (n, index)));
         match open {
             Some((n, index)) => {
-                self.matched.insert((key, n));
+                self.matched.insert((row.key, n));
                 self.push(row, Kind::Correction, format!("events:{index}"));
                 RowOutcome::Corrected
             }
@@ -211,21 +262,24 @@ impl Batch<'_> {
         }
     }
 
-    fn check(&self, row: &Observation) -> Result<(), Problem> {
-        Iri::new(row.twin.as_str())?;
+    /// The datatype of each value of a row that may stand.
+    fn check(&self, row: &Observation) -> Result<Vec<Datatype>, Problem> {
+        Iri::check(&row.twin)?;
+        let model = self.checks.model();
         if let Some(node) = self.twins.nodes.get(&row.twin)
-            && node.model.name != self.model.model
+            && node.model.name != model.model
         {
             return Err(Problem::new(
                 codes::TWIN_MODEL,
-                format!("{} is a {}, not a {}", row.twin, node.model.name, self.model.model),
+                format!("{} is a {}, not a {}", row.twin, node.model.name, model.model),
             ));
         }
         if row.values.is_empty() {
             return Err(Problem::new(codes::TWIN_VALUE, "the row has no value"));
         }
+        let mut datatypes = Vec::with_capacity(row.values.len());
         for (i, (name, lexical)) in row.values.iter().enumerate() {
-            self.model.check_value(name, lexical)?;
+            datatypes.push(self.checks.value(name, lexical)?.datatype);
             if row.values.iter().take(i).any(|(other, _)| other == name) {
                 return Err(Problem::new(
                     codes::TWIN_ATTRIBUTE,
@@ -233,12 +287,11 @@ impl Batch<'_> {
                 ));
             }
         }
-        Ok(())
+        Ok(datatypes)
     }
 
-    fn same(&self, row: &Observation, twin: &str, at: usize) -> bool {
-        let Some(node) = self.twins.nodes.get(twin) else { return false };
-        let Some(fact) = node.facts.get(at) else { return false };
+    fn same(&self, row: &Observation, spot: Spot) -> bool {
+        let Some((twin, node, fact)) = self.twins.at(spot) else { return false };
         let equal = |(name, lexical): &(String, String)| {
             node.attribute_number(name).and_then(|n| node.value(fact, n)) == Some(lexical)
         };
@@ -249,57 +302,46 @@ impl Batch<'_> {
             && row.values.iter().all(equal)
     }
 
-    fn key(&self, row: &Observation) -> IdempotencyKey {
-        self.twins.idempotency(&src(self.source.source, &row.id))
-    }
-
-    fn push(&mut self, row: &Observation, kind: Kind, cause: String) {
-        if !self.seqs.contains_key(&row.twin) {
-            let known = self.twins.nodes.get(&row.twin).map(|node| node.seq);
+    fn push(&mut self, row: Row, kind: Kind, cause: String) {
+        let twin = &row.observation.twin;
+        if !self.seqs.contains_key(twin) {
+            let known = self.twins.nodes.get(twin).map(|node| node.seq);
             if known.is_none() {
-                let created = self.entry(row, Kind::NodeCreated, 1, String::new());
+                let created = self.entry(Kind::NodeCreated, twin.clone(), 1);
                 self.events.push(created);
             }
-            self.seqs.insert(row.twin.clone(), known.unwrap_or(1) + 1);
+            self.seqs.insert(twin.clone(), known.unwrap_or(1) + 1);
         }
-        let seq = self.seqs.get_mut(&row.twin).map_or(1, |next| {
+        let seq = self.seqs.get_mut(twin).map_or(1, |next| {
             *next += 1;
             *next - 1
         });
-        let entry = self.entry(row, kind, seq, cause);
+        let Row { src, observation, datatypes, .. } = row;
+        let mut entry = self.entry(kind, observation.twin, seq);
+        let phen = Some(observation.phen_start);
+        entry.when = When { phen_start: phen, phen_end: phen, ..When::default() };
+        entry.why.src = src;
+        entry.why.cause = cause;
+        let value = |((name, lexical), datatype): ((String, String), Datatype)| {
+            Attribute::new(name, datatype.name(), lexical)
+        };
+        entry.what = observation.values.into_iter().zip(datatypes).map(value).collect();
         self.events.push(entry);
     }
 
-    fn entry(&self, row: &Observation, kind: Kind, twin_seq: u64, cause: String) -> Entry {
-        let created = kind == Kind::NodeCreated;
-        let phen = (!created).then_some(row.phen_start);
-        let value = |(name, lexical): &(String, String)| {
-            let datatype = self.model.attribute(name).map_or("string", |a| a.datatype.name());
-            Attribute::new(name, datatype, lexical)
-        };
+    /// What every entry of this batch about a twin has.
+    fn entry(&self, kind: Kind, twin: String, twin_seq: u64) -> Entry {
         Entry {
-            who: Who {
-                kind,
-                twin: row.twin.clone(),
-                twin_seq,
-                actor: self.source.actor.to_owned(),
-            },
-            when: When { phen_start: phen, phen_end: phen, ..When::default() },
+            who: Who { kind, twin, twin_seq, actor: self.source.actor.to_owned() },
+            when: When::default(),
             why: Why {
-                src: if created { String::new() } else { src(self.source.source, &row.id) },
-                model: self.source.model.to_string(),
-                class: self.model.retention_class.clone(),
-                cause,
-                code: String::new(),
+                model: self.model_ref.clone(),
+                class: self.checks.model().retention_class.clone(),
+                ..Why::default()
             },
-            what: if created { Vec::new() } else { row.values.iter().map(value).collect() },
+            what: Vec::new(),
         }
     }
-}
-
-/// Source and id as one text that can be read back: a JSON array.
-fn src(source: &str, id: &str) -> String {
-    serde_json::Value::from(vec![source, id]).to_string()
 }
 
 #[cfg(test)]
@@ -354,7 +396,7 @@ mod tests {
         fn decide(&self, rows: &[Observation]) -> Outcome {
             let model = ModelRef { name: "wind-turbine".into(), version: 1 };
             let source = Source { source: "urn:source:x", model: &model, actor: "local" };
-            self.twins.observe(&source, rows).unwrap()
+            self.twins.observe(&source, rows.to_vec()).unwrap()
         }
 
         fn ingest(&mut self, rows: &[Observation]) -> Report {
@@ -443,9 +485,9 @@ mod tests {
         let world = World::new();
         let model = ModelRef { name: "other".into(), version: 1 };
         let source = Source { source: "urn:source:x", model: &model, actor: "local" };
-        assert!(world.twins.observe(&source, &[]).is_err());
+        assert!(world.twins.observe(&source, Vec::new()).is_err());
         let source = Source { source: "not an iri", ..source };
-        assert!(world.twins.observe(&source, &[]).is_err());
+        assert!(world.twins.observe(&source, Vec::new()).is_err());
     }
 
     fn any_rows() -> impl Strategy<Value = Vec<Observation>> {

@@ -4,16 +4,15 @@
 //! was true last; they differ exactly when data arrives late.
 
 use crate::links::Links;
-use std::collections::{BTreeMap, HashMap};
+use crate::seen::{IdempotencyKey, Seen, Spot};
+use crate::values::Values;
+use std::collections::BTreeMap;
 use twinpact_model::codes;
 use twinpact_model::entry::{Entry, Kind};
 use twinpact_model::problem::Problem;
 use twinpact_model::time::Timestamp;
 use twinpact_model::type_model::{ModelRef, TypeModel};
-use twinpact_proof::anchor::hmac;
-
-/// 128 bits that stand for (source, id at the source), under a key of the node.
-pub(crate) type IdempotencyKey = [u8; 16];
+use twinpact_proof::mac::MacKey;
 
 /// The values of one twin that were true together, as they were recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +23,8 @@ pub struct Fact {
     pub recorded: Timestamp,
     /// From when it was true in the world; `recorded` when the source did not say.
     pub phen_start: Timestamp,
-    /// (number of the attribute in [`Node::attributes`], lexical form), rising.
-    pub values: Vec<(u16, Box<str>)>,
+    /// Lexical forms by the number of their attribute in [`Node::attributes`].
+    pub values: Values,
     /// The index of the event that corrects it.
     pub corrected_by: Option<u64>,
     /// The index of the event that it corrects.
@@ -44,6 +43,8 @@ pub struct Heads {
 /// One twin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
+    /// How many twins were made before it.
+    pub(crate) number: u32,
     /// The model that it was made with.
     pub model: ModelRef,
     /// When we learned of it.
@@ -63,11 +64,13 @@ pub struct Node {
 /// All models and twins of an organisation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Twins {
-    idempotency_key: [u8; 32],
+    idempotency_key: MacKey,
     pub(crate) models: BTreeMap<ModelRef, ModelEntry>,
     pub(crate) nodes: BTreeMap<String, Node>,
-    /// Per source and id: the facts that came under it, as (twin, position).
-    pub(crate) seen: HashMap<IdempotencyKey, Vec<(String, usize)>>,
+    /// The ids of all twins, by their number.
+    pub(crate) ids: Vec<String>,
+    /// Per source and id: the facts that came under it.
+    pub(crate) seen: Seen,
     pub(crate) links: Links,
 }
 
@@ -86,17 +89,18 @@ impl Twins {
     #[must_use]
     pub fn new(idempotency_key: [u8; 32]) -> Twins {
         Twins {
-            idempotency_key,
+            idempotency_key: MacKey::new(&idempotency_key),
             models: BTreeMap::new(),
             nodes: BTreeMap::new(),
-            seen: HashMap::new(),
+            ids: Vec::new(),
+            seen: Seen::default(),
             links: Links::default(),
         }
     }
 
     /// All of it, in an order that follows from the events alone: for a digest over it.
     pub fn ordered(&self) -> impl std::fmt::Debug + '_ {
-        let seen: BTreeMap<_, _> = self.seen.iter().collect();
+        let seen: BTreeMap<_, _> = self.seen.all().collect();
         (&self.models, &self.nodes, seen, &self.links)
     }
 
@@ -166,7 +170,10 @@ impl Twins {
     }
 
     fn apply_node(&mut self, entry: &Entry, index: u64) -> Result<(), Problem> {
+        let number = number_of(self.ids.len())?;
+        self.ids.push(entry.who.twin.clone());
         let node = Node {
+            number,
             model: ModelRef::try_from(entry.why.model.clone())?,
             created: entry.when.recorded,
             created_index: index,
@@ -182,24 +189,22 @@ impl Twins {
     }
 
     fn apply_fact(&mut self, entry: &Entry, index: u64) -> Result<(), Problem> {
-        let twin = &entry.who.twin;
         let node = self.count(entry)?;
         let corrects = corrected_index(&entry.why.cause);
-        let position = node.facts.len();
+        let spot = Spot { twin: node.number, fact: number_of(node.facts.len())? };
         node.push(
             Fact {
                 index,
                 recorded: entry.when.recorded,
                 phen_start: entry.when.phen_start.unwrap_or(entry.when.recorded),
-                values: Vec::new(),
+                values: Values::default(),
                 corrected_by: None,
                 corrects,
             },
             entry,
         );
         if !entry.why.src.is_empty() {
-            let key = self.idempotency(&entry.why.src);
-            self.seen.entry(key).or_default().push((twin.clone(), position));
+            self.seen.push(self.idempotency(&entry.why.src), spot);
         }
         Ok(())
     }
@@ -217,8 +222,14 @@ impl Twins {
 
     /// The key of a source and an id, written as one JSON array.
     pub(crate) fn idempotency(&self, src: &str) -> IdempotencyKey {
-        let digest = hmac(&self.idempotency_key, src.as_bytes());
-        digest.first_chunk::<16>().copied().unwrap_or_default()
+        IdempotencyKey::of(&self.idempotency_key.mac(src.as_bytes()))
+    }
+
+    /// The twin of that number and the fact at that position of it.
+    pub(crate) fn at(&self, spot: Spot) -> Option<(&str, &Node, &Fact)> {
+        let id = self.ids.get(usize::try_from(spot.twin).ok()?)?;
+        let node = self.nodes.get(id)?;
+        Some((id, node, node.facts.get(usize::try_from(spot.fact).ok()?)?))
     }
 }
 
@@ -233,16 +244,12 @@ impl Node {
     /// The lexical form of an attribute in a fact.
     #[must_use]
     pub fn value<'a>(&self, fact: &'a Fact, attribute: u16) -> Option<&'a str> {
-        let at = fact.values.binary_search_by_key(&attribute, |(number, _)| *number).ok()?;
-        fact.values.get(at).map(|(_, lexical)| lexical.as_ref())
+        fact.values.get(attribute)
     }
 
     fn push(&mut self, mut fact: Fact, entry: &Entry) {
-        for attribute in &entry.what {
-            let number = self.number(&attribute.path);
-            fact.values.push((number, attribute.lexical.as_str().into()));
-        }
-        fact.values.sort_unstable_by_key(|(number, _)| *number);
+        let values = entry.what.iter().map(|a| (self.number(&a.path), a.lexical.as_str()));
+        fact.values = Values::pack(values.collect());
         let position = self.facts.len();
         let (corrects, index) = (fact.corrects, fact.index);
         self.facts.push(fact);
@@ -283,8 +290,8 @@ impl Node {
 /// The fact at that position is recorded last; it is true last unless a head is later.
 pub(crate) fn advance(heads: &mut [Option<Heads>], facts: &[Fact], position: usize) {
     let Some(fact) = facts.get(position) else { return };
-    for (number, _) in &fact.values {
-        let Some(slot) = heads.get_mut(usize::from(*number)) else { continue };
+    for (number, _) in fact.values.iter() {
+        let Some(slot) = heads.get_mut(usize::from(number)) else { continue };
         let later = slot.and_then(|heads| facts.get(heads.phenomenon));
         let phenomenon = match (later, *slot) {
             (Some(head), Some(heads)) if head.phen_start > fact.phen_start => heads.phenomenon,
@@ -297,6 +304,11 @@ pub(crate) fn advance(heads: &mut [Option<Heads>], facts: &[Fact], position: usi
 /// The index in `events:INDEX`, the way a correction names what it corrects.
 fn corrected_index(cause: &str) -> Option<u64> {
     cause.strip_prefix("events:")?.parse().ok()
+}
+
+/// A number in 32 bits: there is no room in memory for more.
+fn number_of(n: usize) -> Result<u32, Problem> {
+    u32::try_from(n).map_err(|_| Problem::new(codes::INTERNAL, "more than 2^32 twins or facts"))
 }
 
 pub(crate) fn contradiction(why: &str) -> Problem {

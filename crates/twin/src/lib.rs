@@ -12,6 +12,8 @@ mod decide;
 mod fold;
 mod links;
 mod read;
+mod seen;
+mod values;
 
 pub use as_of::{AsOf, TwinAsOf};
 pub use collide::{Collision, Meetings};
@@ -19,3 +21,4 @@ pub use decide::{Observation, Outcome, Report, RowOutcome, Source};
 pub use fold::{Fact, Heads, Node, Twins};
 pub use links::{Link, LinkChange, LinkOutcome, LinkSet, MAX_LINKS, MAX_WHOLES};
 pub use read::{HistoryRow, Page};
+pub use values::Values;

@@ -131,8 +131,8 @@ fn page(
 }
 
 pub(crate) fn history_row(node: &Node, fact: &Fact) -> HistoryRow {
-    let value = |(number, lexical): &(u16, Box<str>)| {
-        let name = node.attributes.get(usize::from(*number)).cloned().unwrap_or_default();
+    let value = |(number, lexical): (u16, &str)| {
+        let name = node.attributes.get(usize::from(number)).cloned().unwrap_or_default();
         (name, lexical.to_string())
     };
     HistoryRow {

@@ -89,7 +89,8 @@ impl Farm {
             let rows: Vec<Observation> = batch.unwrap().into_iter().map(observation).collect();
             let (source, model) = (self.map.source.clone(), self.map.model.clone());
             let source = Source { source: source.as_str(), model: &model, actor: "local" };
-            let outcome = self.twins.observe(&source, &rows).unwrap();
+            let meetings = Meetings::of(&rows);
+            let outcome = self.twins.observe(&source, rows).unwrap();
             let more = outcome.report();
             fed.report = counts(
                 fed.report.new + more.new,
@@ -97,7 +98,7 @@ impl Farm {
                 fed.report.corrected + more.corrected,
                 fed.report.refused + more.refused,
             );
-            fed.colliding.extend(Meetings::of(&rows).collisions(&outcome.rows));
+            fed.colliding.extend(meetings.collisions(&outcome.rows));
             self.apply(outcome.events);
         }
         fed

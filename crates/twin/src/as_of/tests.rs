@@ -71,7 +71,7 @@ impl World {
         };
         let model = ModelRef { name: "pump".to_owned(), version: 1 };
         let source = Source { source: "urn:source:x", model: &model, actor: "local" };
-        let events = self.twins.observe(&source, &[observation]).unwrap().events;
+        let events = self.twins.observe(&source, vec![observation]).unwrap().events;
         self.commit(events);
     }
 

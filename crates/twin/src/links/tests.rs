@@ -58,7 +58,7 @@ impl World {
     fn observe(&self, rows: &[Observation]) -> Vec<Entry> {
         let model = ModelRef { name: "room".to_owned(), version: 1 };
         let source = Source { source: "urn:source:x", model: &model, actor: "local" };
-        self.twins.observe(&source, rows).unwrap().events
+        self.twins.observe(&source, rows.to_vec()).unwrap().events
     }
 
     fn commit(&mut self, events: Vec<Entry>) {

@@ -60,7 +60,7 @@ impl World {
         let rows: Vec<Observation> = rows.iter().map(observation).collect();
         let model = ModelRef { name: "wind-turbine".to_owned(), version: 1 };
         let source = Source { source: "urn:source:x", model: &model, actor: "local" };
-        let events = self.twins.observe(&source, &rows).unwrap().events;
+        let events = self.twins.observe(&source, rows).unwrap().events;
         self.commit(events);
     }
 

@@ -2,7 +2,7 @@
 
 use super::mend;
 use crate::cli::Ingest;
-use crate::output::{Output, count, internal, line, shell};
+use crate::output::{Output, count, line, shell};
 use crate::session::{Session, read_text};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -124,8 +124,7 @@ async fn send_file(
     }
     for batch in grouped.batches {
         let rows = batch?;
-        let sent = IngestBatch::new(map.source.clone(), map.model.clone(), rows.clone());
-        let body = serde_json::to_vec(&sent).map_err(|e| internal(&format!("a batch: {e}")))?;
+        let body = IngestBatch::new(map.source.clone(), map.model.clone(), rows.clone()).to_body();
         let report: IngestReport = client.post("/ingest", "application/json", body).await?;
         let report = report.with_lines(&rows);
         summary.new += report.new;
