@@ -33,6 +33,13 @@ pub(crate) fn process_cpu() -> Duration {
     Duration::from_millis(10 * (ticks(11) + ticks(12)))
 }
 
+/// How much of this process is in memory, in bytes.
+pub(crate) fn resident_bytes() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
 /// The body of `POST /ingest` with rows `from..from + rows` of four turbines. A row says seven
 /// values with two to three decimals, as the turbines of the demo do.
 pub(crate) fn body(from: usize, rows: usize) -> Vec<u8> {
