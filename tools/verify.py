@@ -12,14 +12,15 @@ LEVELS = ["unanchored", "signed", "countersigned", "witnessed"]
 NEVER = 1 << 63  # the end of a key that has none; more than any number
 # Forms of texts (pattern; at most MOST bytes, or 2,048), of base64 (least and most bytes), of numbers (from,
 # below), of objects (members) and of `@` lists (parts). A member is `name:form`, or `name` alone of the form
-# in MEMBERS or of its own name. `form?` may be null, `form!` also absent, `form[9]` is a list of 9 at most; a
+# in MEMBERS or of its own name. `form?` may be null, `form!` absent, `form[9]` is a list of 9 at most; a
 # form that stands nowhere is that very text.
 TIME, GAP = "(?:0|-?[1-9][0-9]*)", r"\s\x00-\x1f\x7f-\x9f"
-TEXTS = {"hash": "[0-9a-f]{64}", "id": "[0-9a-f]{32}", "code": "([0-9a-f]{64})?", "text": ".+", "name": ".+",
+TEXTS = {"hash": "[0-9a-f]{64}", "id": "[0-9a-f]{32}", "code": "([0-9a-f]{64})?", "text": ".+", "name": ".+", "reason": ".+",
          "string": ".*", "word": "[a-z-]{1,64}", "trustDomain": "[a-z0-9._-]{1,255}", "kind": "fact|delivery",
+         "organisation-type": "twinpact-organisation/[12]",
          "did": "did:[a-z0-9]+:[A-Za-z0-9._:%-]+", "dsp": f"https://[^{GAP}]*", "clock": "system|driven",
          "origin": f"(?!/twinpact/)[^{GAP}+]+/twinpact/[^{GAP}+]+", "subject": ".*", "note": ".+"}
-MOST = {"name": 200, "note": 65536, "string": NEVER}
+MOST = {"name": 200, "reason": 200, "note": 65536, "string": NEVER}
 BYTES = {"key": (32, 32), "sig": (64, 64), "rootCertificate": (1, 8192), "opening": (1, 2 << 20),
          "payload": (1, NEVER)}
 NUMBERS = {"uint": (0, NEVER), "time": (-NEVER, NEVER), "u24": (0, 1 << 24), "u32": (0, 1 << 32)}
@@ -38,9 +39,9 @@ anchor = tick time:uint leaf path size root; item = index bytes:opening path; pl
 @who = kind:string twin number:uint actor;
 @why = source model class cause code; @delivery = agreement decision view:string count bytes;
 envelope = payload payloadType signatures:signature[16]; signature = keyid sig; ledger = slot tree;
-organisation = type:twinpact-organisation/1 audience:* did name trustDomain endpoints rootCertificate
+organisation = type:organisation-type audience:* did name trustDomain endpoints rootCertificate
     keys:dated[64] log issued; endpoints = dsp; dated = id:any key from until:time?;
-log = origin slots:slot[16]; slot = name:word slot:u24 tree;
+log = origin slots:slot[16] predecessors:past[64]!; past = origin size root reason; slot = name:word slot:u24 tree;
 decision = type:twinpact-decision/1 issuer audience agreement tree core;
 agreement = type:twinpact-agreement/1 issuer audience agreement atId target terms concluded ledger;
 receipt = type:twinpact-receipt/1 issuer audience agreement ledger:place leaf pc decision view count bytes at
@@ -57,8 +58,8 @@ def need(*holds):
 
 def read(form, value):
     """The value, with its hex and base64 decoded, if it is of the form; a time that is null never comes."""
-    if value is None and form[-1] in "?!":
-        return NEVER if form[:4] == "time" else None
+    if value is None and form[-1] == "?":
+        return NEVER if form == "time?" else None
     form, many, most = form.rstrip("]?!").partition("[")
     if many:
         need(type(value) is list, len(value) <= int(most or NEVER))
@@ -67,7 +68,8 @@ def read(form, value):
         need(type(value) is (list if form[0] == "@" else dict))
         value = dict(zip(forms, value, strict=True)) if form[0] == "@" else value
         need(value.keys() == {name for name in forms if name in value or forms[name][-1] != "!"})
-        return {name: read(forms[name], value.get(name)) for name in forms}
+        absent = {name: NEVER if form[:4] == "time" else None for name, form in forms.items()}
+        return absent | {name: read(forms[name], value[name]) for name in forms if name in value}
     if form in NUMBERS:
         need(type(value) is int, NUMBERS[form][0] <= value < NUMBERS[form][1])
     elif form in BYTES:
@@ -178,13 +180,18 @@ def signed(kind, value, keys=None):
 def organisation(value):
     """An organisation record that keeps its rules; with it its origin, its trees by name, its keys' ends."""
     record = signed("organisation", value)
-    keys, (origin, slots), did = record["keys"], record["log"].values(), record["did"].split(":")
+    keys, (origin, slots, past), did = record["keys"], record["log"].values(), record["did"].split(":")
+    need(record["type"][-1] == ("1" if past is None else "2"), past != [], all(log["size"] for log in past or []))
+    origins = [log["origin"] for log in past or []] + [origin]
+    need(len(set(origins)) == len(origins))
     for rows, name in (keys, "key"), (slots, "name"), (slots, "slot"), (slots, "tree"):
         need(len({row[name] for row in rows}) == len(rows))
     trees = {slot["name"]: (slot["slot"], slot["tree"]) for slot in slots}
     need(trees["events"][0] == 0, trees["decisions"][0] == 1)
-    need(did[1] != "web" or origin.split("/twinpact/")[0] == re.sub("(?i)%3A", ":", did[2]))
-    return record | {"origin": origin, "trees": trees, "ends": {key["key"]: key["until"] for key in keys}}
+    hosts = {one.split("/twinpact/")[0] for one in origins}
+    need(did[1] != "web" or hosts == {re.sub("(?i)%3A", ":", did[2])})
+    ends = {key["key"]: key["until"] for key in keys}
+    return record | {"origin": origin, "past": past, "trees": trees, "ends": ends}
 
 def pinned(path):
     """What a trust file pins, if it keeps its rules; nothing without one."""
@@ -255,6 +262,7 @@ def verify(data, trust, at):
     need(at("slot"), (slot, tree) in places)
     anchor_tick, time, anchor, path, anchor_size, anchor_root = section("anchor").values()
     need(sha(["twinpact-a/1", anchor_tick, time, slots, heads]) == anchor, anchor_tick == tick)
+    need(tick or not issuer["past"])
     need(climb(anchor, tick, anchor_size, path) == anchor_root)
 
     line, origin, by = r"— (?:[^\s+]|[\x1c-\x1f])+ \S+\n", issuer["origin"], set()
@@ -301,7 +309,8 @@ def verify(data, trust, at):
         need(record["by"] & ends.keys())
         need(all(found["by"] & record["ends"].keys() <= ends.keys() for found in papers))
         if pin and record is issuer:
-            need(issuer["log"] in pin["logs"], all(time < ends.get(key, time) for key in by))
+            log = {name: issuer["log"][name] for name in ("origin", "slots")}
+            need(log in pin["logs"], all(time < ends.get(key, time) for key in by))
             need(all(one["root"] == anchor_root for one in trust["anchors"]
                      if (one["origin"], one["size"]) == (origin, anchor_size)))
         pins.append(pin and ends)

@@ -1,6 +1,7 @@
 //! Successor logs: what a record says of them, who takes such a record, and that proofs hold on
 //! both sides of the change.
 
+use crate::second::{check as both, verify};
 use crate::world::{
     ANCHOR_KEY, EVENTS, FACT, OPERATOR, ORIGIN, START, World, event, operator, record_of, time,
     trust,
@@ -14,7 +15,7 @@ use twinpact_proof::record::PAYLOAD_TYPE;
 use twinpact_proof::successor::{MAX_PREDECESSORS, MAX_REASON_BYTES, Predecessor};
 use twinpact_proof::tree::Tree;
 use twinpact_proof::trust::{Hex, Pinned, Refused, SeenAnchor};
-use twinpact_proof::{Bundle, Json, Level, Link, Record, SecretKey, Trust, verify};
+use twinpact_proof::{Bundle, Json, Level, Link, Record, SecretKey, Trust};
 
 pub const NEXT: &str = "operator.example/twinpact/2";
 
@@ -42,6 +43,14 @@ fn seen(size: u64, root: [u8; 32]) -> Trust {
     trust
 }
 
+/// Nobody reads that as a record, neither alone nor in a bundle.
+fn is_no_record(envelope: Envelope, why: &str) {
+    assert!(Record::from_envelope(&envelope).is_err(), "{why}");
+    let mut bundle = World::new().fact();
+    bundle.records = vec![envelope];
+    assert_eq!(both(&bundle.to_bytes(), None, None), "22 record", "{why}");
+}
+
 #[test]
 fn a_record_lists_its_predecessors_and_no_other_form_is_one() {
     let envelope = signed(&second());
@@ -52,8 +61,7 @@ fn a_record_lists_its_predecessors_and_no_other_form_is_one() {
         let changed = text.replacen(from, to, 1);
         assert_ne!(changed, text, "{from}");
         let json = Json::parse(changed.as_bytes()).unwrap();
-        let envelope = Envelope::sign(PAYLOAD_TYPE, &json, &operator());
-        assert!(Record::from_envelope(&envelope).is_err(), "{from} → {to}");
+        is_no_record(Envelope::sign(PAYLOAD_TYPE, &json, &operator()), to);
     };
     refused("organisation/2", "organisation/1");
     refused("organisation/2", "organisation/3");
@@ -62,6 +70,9 @@ fn a_record_lists_its_predecessors_and_no_other_form_is_one() {
     refused(",\"size\":9", "");
     refused("\"reason\":\"restored\"", "\"reason\":\"\"");
     refused("\"reason\":\"restored\"", "\"also\":1,\"reason\":\"restored\"");
+    refused("[{\"origin\":", "null,\"x\":[{\"origin\":");
+    refused("operator.example/twinpact/6f1b8f0e", "maker.example/twinpact/6f1b8f0e");
+    refused("operator.example/twinpact/6f1b8f0e", NEXT);
     let check = |change: &dyn Fn(&mut Record), ok: bool| {
         let mut record = second();
         change(&mut record);
@@ -83,8 +94,10 @@ fn a_record_lists_its_predecessors_and_no_other_form_is_one() {
     let empty = first
         .replace("organisation/1", "organisation/2")
         .replace("\"slots\":", "\"predecessors\":[],\"slots\":");
-    let json = Json::parse(empty.as_bytes()).unwrap();
-    assert!(Record::from_envelope(&Envelope::sign(PAYLOAD_TYPE, &json, &operator())).is_err());
+    for text in [empty.replace("organisation/2", "organisation/1"), empty] {
+        let json = Json::parse(text.as_bytes()).unwrap();
+        is_no_record(Envelope::sign(PAYLOAD_TYPE, &json, &operator()), &text);
+    }
 }
 
 #[test]
