@@ -47,7 +47,7 @@ pub(crate) async fn open(node: &Node, at_id: &str, peer: &str) -> Result<Way, Pr
         return Ok(way);
     }
     // One at a time: a second refresh would drop the token that the first one brought.
-    let turn = node.secrets.refreshing(&pid);
+    let turn = node.secrets.refreshing.of(&pid);
     let refreshing = turn.lock().await;
     match look(node, &pid).await? {
         Channel::Ready(way) => return Ok(way),

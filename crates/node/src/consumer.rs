@@ -187,6 +187,9 @@ async fn fetch_once(
 ) -> Result<Page, Problem> {
     let (purpose, place) = asserted(node, pull)?;
     let Way { pid, url, token } = channel::open(node, at_id, peer).await?;
+    // One at a time: each page has to continue what was pinned when it was asked for.
+    let lane = node.fetching.of(peer);
+    let _alone = lane.lock().await;
     let assertion = assertion::sign(node, peer, id, &purpose, &place)?;
     let url = with_query(node, &url, pull, id, peer)?;
     let headers =

@@ -33,6 +33,7 @@ mod invitation;
 pub mod invitations;
 pub mod join;
 pub mod keys;
+pub mod lanes;
 pub mod links;
 pub mod negotiate;
 pub mod open;

@@ -5,6 +5,7 @@ use crate::clock::{Clocks, PolicyClock};
 use crate::config::{self, Config};
 use crate::fold::Fold;
 use crate::keys;
+use crate::lanes::Lanes;
 use crate::organisation;
 use crate::outbound::Outbound;
 use crate::partition::{NewEntry, Partition};
@@ -58,6 +59,8 @@ pub struct Node {
     pub strangers: Strangers,
     /// When partners were asked for their records.
     pub looks: Arc<Looks>,
+    /// One for each partner: who is in it may fetch a page from it.
+    pub fetching: Arc<Lanes>,
     /// The words that policies are decided with.
     pub vocabulary: Arc<Vocabulary>,
 }
@@ -235,6 +238,7 @@ fn assemble(
         rates: Arc::default(),
         strangers: Strangers::default(),
         looks: Arc::default(),
+        fetching: Arc::default(),
         vocabulary: Arc::new(Vocabulary::standard()),
     }
 }

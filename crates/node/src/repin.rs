@@ -8,11 +8,12 @@
 
 use crate::ask::{Answer, ORGANISATION_PATH};
 use crate::egress::Egress;
+use crate::lanes::Lanes;
 use crate::open::Node;
 use crate::outbound::FirstCall;
 use crate::partners;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use twinpact_identity::partners::PeerIdentity;
 use twinpact_model::problem::Problem;
 use twinpact_model::{WallTime, codes};
@@ -38,15 +39,10 @@ pub enum Reason {
 #[derive(Debug, Default)]
 pub struct Looks {
     last: Mutex<HashMap<(String, Reason), WallTime>>,
-    lanes: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    lanes: Lanes,
 }
 
 impl Looks {
-    fn lane(&self, did: &str) -> Arc<tokio::sync::Mutex<()>> {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        lanes.entry(did.to_owned()).or_default().clone()
-    }
-
     /// Whether the partner may be asked now; then it was.
     fn may(&self, did: &str, reason: Reason, now: WallTime) -> bool {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -64,7 +60,7 @@ impl Looks {
 /// Looks for a newer record than the one with this fingerprint, which did not do. Says whether
 /// there is one now; what keeps it from being found is no error of whoever asked.
 pub(crate) async fn look(node: &Node, did: &str, reason: Reason, seen: &Digest) -> bool {
-    let lane = node.looks.lane(did);
+    let lane = node.looks.lanes.of(did);
     let _alone = lane.lock().await;
     match fingerprint(node, did) {
         None => false,

@@ -1,8 +1,9 @@
 //! What is kept in memory only, because it holds a token: start messages on their way out, and the
 //! data addresses that came in. Nothing of it reaches the log, a metric or an error.
 
+use crate::lanes::Lanes;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use twinpact_dsp::Message;
 use twinpact_dsp::message::DataAddress;
 use twinpact_model::WallTime;
@@ -15,8 +16,8 @@ const FRESH_SECONDS: i64 = 300;
 pub struct Secrets {
     messages: Mutex<HashMap<String, (Message, WallTime)>>,
     addresses: Mutex<HashMap<String, (DataAddress, WallTime)>>,
-    /// One for each transfer of ours: who holds it may refresh its token.
-    refreshing: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    /// One for each transfer of ours: who is in it may refresh its token.
+    pub refreshing: Lanes,
 }
 
 impl Secrets {
@@ -48,7 +49,7 @@ impl Secrets {
     /// Forgets the data address of a transfer that is of no use any more.
     pub fn forget_address(&self, pid: &str) {
         lock(&self.addresses).remove(pid);
-        lock(&self.refreshing).remove(pid);
+        self.refreshing.forget(pid);
     }
 
     /// Forgets a token that was refused, unless another one has come since.
@@ -56,12 +57,6 @@ impl Secrets {
         lock(&self.addresses).retain(|known, (address, _)| {
             known != pid || address.property("authorization") != Some(token)
         });
-    }
-
-    /// What has to be held to refresh the token of this transfer.
-    #[must_use]
-    pub fn refreshing(&self, pid: &str) -> Arc<tokio::sync::Mutex<()>> {
-        lock(&self.refreshing).entry(pid.to_owned()).or_default().clone()
     }
 
     /// Forgets the data addresses of all other transfers.

@@ -396,6 +396,22 @@ async fn pulls_share_a_transfer_whose_token_is_refreshed_until_the_agreement_is_
     world.stop().await;
 }
 
+/// Each page continues what was pinned when it was asked for, so none is taken for a fork.
+#[tokio::test(flavor = "multi_thread")]
+async fn pulls_at_once_all_hold() {
+    let world = World::concluded().await;
+    let wanted = world.wanted();
+    let (a, b) = tokio::join!(world.pull(&wanted), world.pull(&wanted));
+    let (c, d) = tokio::join!(world.pull(&wanted), world.pull(&wanted));
+    let all: Vec<_> = [a, b, c, d].into_iter().map(|pulled| pulled.unwrap().receipts).collect();
+    let different: std::collections::BTreeSet<&String> = all.iter().flatten().collect();
+    assert_eq!(different.len(), all.iter().flatten().count());
+    for receipts in &all {
+        assert_eq!(world.copied(receipts).concat(), shown());
+    }
+    world.stop().await;
+}
+
 /// Every file below a directory.
 fn files(dir: &Path) -> Vec<PathBuf> {
     let items = std::fs::read_dir(dir).unwrap().map(|item| item.unwrap().path());
