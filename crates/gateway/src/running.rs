@@ -110,9 +110,11 @@ async fn listen(
         Some(bound) => {
             let (presented, partners) = (&node.presented, &node.tls_partners);
             let (clock, strangers, door) = (wall_clock(node), &node.strangers, node.clone());
-            Some(FederationListener::start(
+            let listener = FederationListener::start(
                 bound, bounds, presented, partners, &clock, strangers, door,
-            )?)
+            )?;
+            node.metrics.read_connections(listener.connections());
+            Some(listener)
         }
     };
     Ok((AdminListener::answer(admin, node.clone())?, listener))

@@ -35,6 +35,7 @@ pub mod join;
 pub mod keys;
 pub mod lanes;
 pub mod links;
+pub mod metrics;
 pub mod negotiate;
 pub mod open;
 pub mod organisation;

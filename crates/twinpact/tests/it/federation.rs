@@ -397,6 +397,45 @@ fn nothing_delivered_is_readable_in_any_file_of_either_side() {
 }
 
 #[test]
+fn metrics_count_an_exchange_and_name_nobody() {
+    let pair = Pair::concluded();
+    pair.pull();
+    pair.refused(BENCHMARKING, "FR");
+    let rows = shown().len();
+    for (dir, counted) in [
+        (
+            "operator",
+            vec![
+                "twinpact_deliveries_total 1".to_owned(),
+                format!("twinpact_delivered_rows_total {rows}"),
+                "twinpact_decisions_total{code=\"policy.permit\"} 1".to_owned(),
+                "twinpact_decisions_total{code=\"policy.purpose\"} 1".to_owned(),
+                "twinpact_federation_requests_total{part=\"data\",code=\"ok\"} 1".to_owned(),
+                "twinpact_federation_connections{caller=\"nameless\"} 0".to_owned(),
+                "twinpact_agreements{role=\"provider\",state=\"active\"} 1".to_owned(),
+                "twinpact_policy_clock_driven 1".to_owned(),
+            ],
+        ),
+        (
+            "maker",
+            vec![
+                "twinpact_pulled_pages_total 1".to_owned(),
+                format!("twinpact_pulled_rows_total {rows}"),
+                "twinpact_deliveries_total 0".to_owned(),
+                "twinpact_partners 1".to_owned(),
+            ],
+        ),
+    ] {
+        let page = canaries::page(&pair.world, dir, "/metrics");
+        for line in counted {
+            assert!(page.lines().any(|has| has == line), "{dir}: {line} is not in\n{page}");
+        }
+        let names = ["did:", "urn:", "twinpact/purpose", pair.agreement.as_str()];
+        canaries::search_text(&page, &names, dir);
+    }
+}
+
+#[test]
 fn a_killed_provider_delivers_again() {
     let mut pair = Pair::concluded();
     pair.restart_operator();
