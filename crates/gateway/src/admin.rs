@@ -2,6 +2,7 @@
 //! that say whether the node lives and how much it does. `POST /ingest` and `POST /models` are the
 //! only ways in which the organisation's own data enters.
 
+use crate::doctor;
 use crate::owned;
 use crate::port::{Bound, bind};
 use crate::refusal::{PROBLEM_JSON, Refusal};
@@ -27,6 +28,7 @@ use twinpact_node::api::{
     KeyLine, ModelApplied, Negotiate, PartnerLine, Published, Pull, Pulled, ReceiptLine, RotateKey,
     Version,
 };
+use twinpact_node::doctor::Finding;
 use twinpact_node::ready::{self, Ready};
 use twinpact_node::strangers::{self, Shown as Turned};
 use twinpact_node::{self as node, Node, consumer, events, prove, record};
@@ -125,6 +127,7 @@ pub const ROUTES: &[Route] = &[
     guarded(GET, "/decisions", |verb| on(verb, decisions)),
     guarded(GET, "/decisions/{id}", |verb| on(verb, decision)),
     guarded(GET, "/strangers", |verb| on(verb, turned_away)),
+    guarded(GET, "/doctor", |verb| on(verb, doctor_of)),
     guarded(GET, "/clock", |verb| on(verb, clock)),
     guarded(POST, "/clock", |verb| on(verb, set_clock)),
 ];
@@ -455,6 +458,10 @@ async fn decision(
     let record: Value = serde_json::from_str(&record).unwrap_or_default();
     let payload: Value = serde_json::from_slice(&envelope.payload).unwrap_or_default();
     Ok(Json(json!({ "decision": line, "record": record, "payload": payload })))
+}
+
+async fn doctor_of(State(node): State<Node>) -> Result<Json<Vec<Finding>>, Refusal> {
+    Ok(Json(doctor::running(&node).await?))
 }
 
 async fn clock(State(node): State<Node>) -> Json<Value> {

@@ -23,6 +23,7 @@ pub mod countersignatures;
 pub mod deadlines;
 pub mod decisions;
 pub mod digest;
+pub mod doctor;
 mod documents;
 pub mod door;
 pub mod egress;

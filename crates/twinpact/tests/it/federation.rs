@@ -144,6 +144,22 @@ impl Pair {
         self.set_clock(MONDAY);
     }
 
+    pub(crate) fn stop_maker(&mut self) {
+        assert_eq!(self.maker.take().unwrap().stop(), 0);
+    }
+
+    pub(crate) fn stop_operator(&mut self) {
+        assert_eq!(self.operator.take().unwrap().stop(), 0);
+    }
+
+    /// Another node takes name and port of the operator, and would let the maker in.
+    pub(crate) fn replace_operator(&mut self) {
+        make(&self.world, "impostor", OPERATOR, self.ports.0, self.ports.1);
+        self.stop_operator();
+        self.operator = Some(self.world.serve_driven("impostor"));
+        ok(&self.world, "partner add maker.json --dir impostor");
+    }
+
     fn restart_maker(&mut self) {
         self.maker.take().unwrap().kill();
         self.maker = Some(self.world.serve_driven("maker"));
@@ -159,7 +175,7 @@ fn ok(world: &World, line: &str) -> Done {
 
 /// A port that nobody has, below the range from which the system takes ports for connections: a
 /// node that was killed finds its port free again.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = u16::try_from(std::process::id() % 10_000).unwrap();
     loop {
@@ -515,18 +531,15 @@ fn restored(pair: &mut Pair) {
 fn an_impostor_with_the_name_and_port_of_a_partner_is_not_believed() {
     let mut pair = Pair::concluded();
     let before = pair.world.json("agreement list --dir maker");
-    make(&pair.world, "impostor", OPERATOR, pair.ports.0, pair.ports.1);
-    pair.operator.take().unwrap().kill();
-    let impostor = pair.world.serve_driven("impostor");
-    // The impostor would let the maker in: it is the maker who refuses.
-    ok(&pair.world, "partner add maker.json --dir impostor");
+    // It is the maker who refuses.
+    pair.replace_operator();
     for line in ["catalog", "negotiate"] {
         let done = pair.world.run(&format!("{line} {OPERATOR} --dir maker"));
         assert_eq!((done.code, done.error()), (30, "tls.refused"), "{}", done.stderr);
     }
     assert_eq!(pair.world.json("agreement list --dir maker"), before);
     assert_eq!(pair.world.json("agreement list --dir impostor"), Value::Array(Vec::new()));
-    impostor.kill();
+    pair.stop_operator();
     // The real one is believed as before.
     pair.operator = Some(pair.world.serve_driven("operator"));
     ok(&pair.world, &format!("catalog {OPERATOR} --dir maker"));
