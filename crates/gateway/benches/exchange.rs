@@ -18,7 +18,7 @@ use twinpact_edge::batch::IngestBatch;
 use twinpact_edge::model_file;
 use twinpact_gateway::Running;
 use twinpact_model::Did;
-use twinpact_node::api::Pull;
+use twinpact_node::api::{Negotiate, Pull};
 use twinpact_node::{Node, PolicyClock, consumer, contracts, open, partners, prove, record};
 
 const EXCHANGES: usize = 200;
@@ -71,7 +71,8 @@ async fn exchanges(place: &Path) {
     let (mut times, cpu) = (Vec::new(), process_cpu());
     for done in 1..=EXCHANGES {
         let start = Instant::now();
-        let agreed = consumer::negotiate(consumes, PROVIDER, None).await.unwrap();
+        let asked = Negotiate { partner: PROVIDER.to_owned(), ..Negotiate::default() };
+        let agreed = consumer::negotiate(consumes, &asked).await.unwrap();
         finalized(provides, done).await;
         times.push(start.elapsed());
         agreements.push(agreed.id);

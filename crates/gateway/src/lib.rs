@@ -9,7 +9,6 @@
 
 pub mod admin;
 pub mod client;
-pub mod doctor;
 pub mod federation;
 pub mod outgoing;
 mod owned;

@@ -110,11 +110,9 @@ async fn listen(
         Some(bound) => {
             let (presented, partners) = (&node.presented, &node.tls_partners);
             let (clock, strangers, door) = (wall_clock(node), &node.strangers, node.clone());
-            let listener = FederationListener::start(
+            Some(FederationListener::start(
                 bound, bounds, presented, partners, &clock, strangers, door,
-            )?;
-            node.metrics.read_connections(listener.connections());
-            Some(listener)
+            )?)
         }
     };
     Ok((AdminListener::answer(admin, node.clone())?, listener))
@@ -125,20 +123,16 @@ async fn listen(
 /// # Errors
 /// `config.invalid` when an allowed private address is none.
 pub fn give_way_out(node: &Node) -> Result<(), Problem> {
-    let outbound: Arc<dyn Outbound> = Arc::new(way_out(node)?);
+    let allowed = node.config.federation.allow_private.clone();
+    let (presented, partners) = (node.presented.clone(), node.tls_partners.clone());
+    let outbound: Arc<dyn Outbound> =
+        Arc::new(HttpsOutbound::new(presented, partners, wall_clock(node), allowed)?);
     // It is given once; a second time changes nothing.
     let _ = node.outbound.set(outbound);
     Ok(())
 }
 
-/// A way of that node to its partners.
-pub(crate) fn way_out(node: &Node) -> Result<HttpsOutbound, Problem> {
-    let allowed = node.config.federation.allow_private.clone();
-    let (presented, partners) = (node.presented.clone(), node.tls_partners.clone());
-    HttpsOutbound::new(presented, partners, wall_clock(node), allowed)
-}
-
-pub(crate) fn wall_clock(node: &Node) -> Clock {
+fn wall_clock(node: &Node) -> Clock {
     let clocks = node.clocks.clone();
     Arc::new(move || clocks.wall())
 }

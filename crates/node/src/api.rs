@@ -361,7 +361,7 @@ pub struct DatasetLine {
 }
 
 /// `POST /negotiations`: negotiate with a partner for a dataset of its catalogue.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Negotiate {
     /// The partner's DID.
@@ -369,6 +369,9 @@ pub struct Negotiate {
     /// The dataset; may be left out when its catalogue has one only.
     #[serde(default)]
     pub dataset: Option<String>,
+    /// Whether to conclude one more where an agreement on it stands already.
+    #[serde(default)]
+    pub another: bool,
 }
 
 /// `POST /pulls`: fetch a view under an agreement.

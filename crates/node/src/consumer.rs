@@ -1,7 +1,8 @@
 //! What we ask of partners: their catalogue, an agreement, a view. Each waits for commits, not for
 //! time: the writer tells when something has changed.
 
-use crate::api::{AgreementLine, DatasetLine, Pull, Pulled};
+use crate::agreements::Agreement;
+use crate::api::{AgreementLine, DatasetLine, Negotiate, Pull, Pulled};
 use crate::assertion;
 use crate::bargain;
 use crate::channel::{self, Way};
@@ -18,7 +19,7 @@ use crate::repin::{self, Reason};
 use crate::{agreements, ask, prove};
 use serde_json::Value;
 use std::time::Duration;
-use twinpact_contract::text;
+use twinpact_contract::{Order, compare, text};
 use twinpact_dsp::message::{CatalogRequest, Offer};
 use twinpact_dsp::negotiation::{self, Negotiation, Opening};
 use twinpact_dsp::{MAX_CATALOG_BYTES, Message, Role};
@@ -80,17 +81,16 @@ async fn offers(
     }
 }
 
-/// Negotiates with a partner for a dataset of its catalogue, on the terms that it offers.
+/// Negotiates with a partner for a dataset of its catalogue, on the terms that it offers. An
+/// agreement on them that stands is the answer, unless another one is wanted: who does not know
+/// what became of a command gives it again, and there is still one.
 ///
 /// # Errors
 /// `exchange.refused` when the partner ends it, `exchange.waiting` when it does not answer.
-pub async fn negotiate(
-    node: &Node,
-    partner: &str,
-    dataset: Option<&str>,
-) -> Result<AgreementLine, Problem> {
+pub async fn negotiate(node: &Node, asked: &Negotiate) -> Result<AgreementLine, Problem> {
+    let partner = asked.partner.as_str();
     let found = offers(node, partner).await?;
-    let chosen = match (dataset, &found[..]) {
+    let chosen = match (&asked.dataset, &found[..]) {
         (Some(id), _) => found.iter().find(|(known, ..)| known == id),
         (None, [only]) => Some(only),
         (None, _) => None,
@@ -103,6 +103,10 @@ pub async fn negotiate(
     let offer = Offer { target: Some(id.clone()), ..offer.clone() };
     let (pid, us) = (ids::urn()?, own_address(node)?);
     let peer = partner_address(node, partner)?;
+    let standing = standing(node, partner, id, &offer.policy)?.filter(|_| !asked.another);
+    if let Some(known) = standing {
+        return agreements::show(node, &known);
+    }
     let opening = Opening { own_pid: &pid, peer: partner, address: &peer, callback: &us };
     let step = negotiation::open_as_consumer(opening, offer, node.clocks.wall())?;
     let entries = opened_negotiation(&step)?;
@@ -122,6 +126,28 @@ pub async fn negotiate(
     });
     let pid = turn.await?;
     wait(node, &pid, |fold| agreed(fold, &pid)).await.and_then(|id| agreements::show(node, &id))
+}
+
+/// Our agreement with a partner on that dataset and on just those terms, if one holds.
+fn standing(
+    node: &Node,
+    partner: &str,
+    dataset: &str,
+    policy: &Value,
+) -> Result<Option<String>, Problem> {
+    // What cannot be read is for the negotiation to refuse.
+    let Ok(wanted) = bargain::terms(policy) else { return Ok(None) };
+    node.partition.read(|fold, _| {
+        let same = |known: &&Agreement| {
+            let ours = (known.role, known.state) == (Role::Consumer, State::Active);
+            let about = (known.peer.as_str(), known.wire.target.as_str());
+            ours && about == (partner, dataset)
+                && agreements::identity(&known.wire).is_ok_and(|(_, agreed)| {
+                    compare(&agreed.terms, &wanted, &node.vocabulary).order == Order::Equal
+                })
+        };
+        fold.agreements.iter().find(same).map(|known| to_hex(&known.id))
+    })
 }
 
 /// The agreement of a negotiation, once it is final.
@@ -304,7 +330,6 @@ async fn store(
             turn.log(entries).map(|_| ())
         })
         .await?;
-    node.metrics.pulled(count as u64, bytes);
     Ok(Page { receipt, rows: count, bytes, times, delete_by, level, next })
 }
 

@@ -35,9 +35,7 @@ pub async fn record(node: &Node, batch: IngestBatch, actor: &str) -> Result<Inge
         .await?;
     let (rows, linked) = outcome;
     let links = (!linked.is_empty()).then(|| links::report(linked));
-    let report = IngestReport { links, ..report(rows, &meetings) };
-    node.metrics.ingested(&report);
-    Ok(report)
+    Ok(IngestReport { links, ..report(rows, &meetings) })
 }
 
 /// Puts a version of a type model.

@@ -74,6 +74,9 @@ pub(crate) enum Command {
         /// The dataset; may be left out when there is one only.
         #[arg(long)]
         dataset: Option<String>,
+        /// Conclude one more where an agreement on it stands already; else that one is shown.
+        #[arg(long)]
+        another: bool,
     },
     /// Fetch a view under an agreement, verify its receipt and keep the copy.
     Pull(Pull),
@@ -105,8 +108,6 @@ pub(crate) enum Command {
     Restore(Restore),
     /// Look at everything in a node's directory, offline, and change nothing.
     Check(Dir),
-    /// Find what keeps a node from working, or soon will, and what to do about it.
-    Doctor(Dir),
     /// Check a proof, offline.
     Verify(Verify),
     /// Print the page of an error code.

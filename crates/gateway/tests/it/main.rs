@@ -8,7 +8,6 @@ mod countersigning;
 mod federation;
 mod forged;
 mod joining;
-mod metrics;
 mod outgoing;
 mod pages;
 mod pair;

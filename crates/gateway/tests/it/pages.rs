@@ -14,7 +14,7 @@ use twinpact_gateway::outgoing::HttpsOutbound;
 use twinpact_model::problem::Problem;
 use twinpact_model::view::MAX_PAGE_ROWS;
 use twinpact_model::{Cursor, Did, Timestamp, codes};
-use twinpact_node::api::{Pull, Pulled};
+use twinpact_node::api::{Negotiate, Pull, Pulled};
 use twinpact_node::outbound::{Call, FirstCall, Outbound, Pending, Reply};
 use twinpact_node::processes::DOCUMENTS_PATH;
 use twinpact_node::{
@@ -167,7 +167,8 @@ impl World {
         pin(provides, consumes).await;
         pin(consumes, provides).await;
         fill(provides, &rows).await;
-        let agreement = consumer::negotiate(consumes, PROVIDER, None).await.unwrap().id;
+        let asked = Negotiate { partner: PROVIDER.to_owned(), ..Negotiate::default() };
+        let agreement = consumer::negotiate(consumes, &asked).await.unwrap().id;
         finalized(provides).await;
         World { place, ports: (ours, theirs), provider, consumer, trick, agreement }
     }

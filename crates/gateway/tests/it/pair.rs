@@ -14,7 +14,7 @@ use twinpact_gateway::outgoing::HttpsOutbound;
 use twinpact_identity::tls::Clock;
 use twinpact_model::problem::Problem;
 use twinpact_model::{Did, Timestamp};
-use twinpact_node::api::{Pull, Pulled};
+use twinpact_node::api::{Negotiate, Pull, Pulled};
 use twinpact_node::ask::ORGANISATION_PATH;
 use twinpact_node::fold::Fold;
 use twinpact_node::outbound::{Call, FirstCall, Outbound, Pending, Reply};
@@ -74,7 +74,8 @@ impl Pair {
 
     /// A new agreement between the two.
     pub(crate) async fn agreed(&self) -> String {
-        let agreement = consumer::negotiate(self.maker(), OPERATOR, None).await.unwrap();
+        let asked = Negotiate { partner: OPERATOR.to_owned(), dataset: None, another: true };
+        let agreement = consumer::negotiate(self.maker(), &asked).await.unwrap();
         let over =
             |fold: &Fold| fold.processes.negotiations.values().all(|n| n.state == State::Finalized);
         until(self.operator(), over).await;

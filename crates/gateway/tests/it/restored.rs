@@ -14,6 +14,7 @@ use twinpact_identity::spiffe::{SpiffeId, TrustDomain};
 use twinpact_identity::tls::Clock;
 use twinpact_model::problem::Problem;
 use twinpact_model::{Did, codes};
+use twinpact_node::api::Negotiate;
 use twinpact_node::behind::{CHECKPOINT_HEADER, MAX_CHECKPOINT_BYTES};
 use twinpact_node::copies::Seen;
 use twinpact_node::door::{Asked, Door};
@@ -69,7 +70,8 @@ impl World {
         pin(provides, consumes).await;
         pin(consumes, provides).await;
         fill(provides).await;
-        let agreement = consumer::negotiate(consumes, OPERATOR, None).await.unwrap().id;
+        let asked = Negotiate { partner: OPERATOR.to_owned(), ..Negotiate::default() };
+        let agreement = consumer::negotiate(consumes, &asked).await.unwrap().id;
         let over = |fold: &Fold| {
             fold.processes.negotiations.values().any(|one| one.state == State::Finalized)
         };

@@ -24,12 +24,11 @@ pub(crate) async fn catalog(dir: &Dir, partner: &str, out: Output) -> Result<Exi
 
 pub(crate) async fn negotiate(
     dir: &Dir,
-    partner: String,
-    dataset: Option<String>,
+    asked: Negotiate,
     out: Output,
 ) -> Result<ExitCode, Problem> {
     let session = Session::running(&dir.dir).await?;
-    let asked = body(&Negotiate { partner, dataset })?;
+    let asked = body(&asked)?;
     let agreement: AgreementLine =
         session.client.post("/negotiations", "application/json", asked).await?;
     out.result(&agreement, agreement_text);

@@ -6,7 +6,6 @@ mod completions;
 mod config;
 mod contract;
 mod contract_new;
-mod doctor;
 mod exchange;
 mod explain;
 mod ingest;
@@ -33,6 +32,7 @@ use crate::demo;
 use crate::output::Output;
 use std::process::ExitCode;
 use twinpact_model::problem::Problem;
+use twinpact_node::api::Negotiate;
 
 /// Runs a command.
 pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Problem> {
@@ -54,8 +54,8 @@ pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Prob
         Command::Join { dir, invitation } => join::join(&dir, invitation, *out).await,
         Command::Invitation(command) => join::invitation(command, *out).await,
         Command::Catalog { dir, partner } => exchange::catalog(&dir, &partner, *out).await,
-        Command::Negotiate { dir, partner, dataset } => {
-            exchange::negotiate(&dir, partner, dataset, *out).await
+        Command::Negotiate { dir, partner, dataset, another } => {
+            exchange::negotiate(&dir, Negotiate { partner, dataset, another }, *out).await
         }
         Command::Pull(arguments) => exchange::pull(&arguments, *out).await,
         Command::Agreement(command) => oversight::agreement(command, *out).await,
@@ -68,7 +68,6 @@ pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Prob
         Command::Ca(Ca::Renew { dir, root }) => init::renew(&dir, root.as_deref(), *out).await,
         Command::Restore(arguments) => restore::restore(&arguments, *out),
         Command::Check(dir) => check::check(&dir, *out),
-        Command::Doctor(dir) => doctor::doctor(&dir, *out).await,
         Command::Verify(arguments) => verify::verify(&arguments, *out),
         Command::Explain(arguments) => explain::explain(&arguments, *out),
         Command::Config(Config::Show { dir, origin }) => config::show(&dir, origin, *out),

@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use twinpact_model::Timestamp;
 
 const CONTRACT: &str = include_str!("../../../../examples/wind/turbine-maintenance.odcs.yaml");
-const OPERATOR: &str = "did:web:operator.example";
-const PURPOSE: &str = "https://w3id.org/twinpact/purpose/PredictiveMaintenance";
+pub(crate) const OPERATOR: &str = "did:web:operator.example";
+pub(crate) const PURPOSE: &str = "https://w3id.org/twinpact/purpose/PredictiveMaintenance";
 const BENCHMARKING: &str = "https://w3id.org/twinpact/purpose/Benchmarking";
-const MONDAY: &str = "2015-07-27T10:00:00+02:00";
+pub(crate) const MONDAY: &str = "2015-07-27T10:00:00+02:00";
 const SUNDAY: &str = "2015-07-26T14:10:00+02:00";
 
 const MODEL: &str = r#"
@@ -74,7 +74,7 @@ const ROWS: &[(&str, bool)] = &[
     ("2015-07-27T05:00:00Z", true),
 ];
 
-fn shown() -> Vec<&'static str> {
+pub(crate) fn shown() -> Vec<&'static str> {
     ROWS.iter().filter(|(_, shown)| *shown).map(|(time, _)| *time).collect()
 }
 
@@ -144,22 +144,6 @@ impl Pair {
         self.set_clock(MONDAY);
     }
 
-    pub(crate) fn stop_maker(&mut self) {
-        assert_eq!(self.maker.take().unwrap().stop(), 0);
-    }
-
-    pub(crate) fn stop_operator(&mut self) {
-        assert_eq!(self.operator.take().unwrap().stop(), 0);
-    }
-
-    /// Another node takes name and port of the operator, and would let the maker in.
-    pub(crate) fn replace_operator(&mut self) {
-        make(&self.world, "impostor", OPERATOR, self.ports.0, self.ports.1);
-        self.stop_operator();
-        self.operator = Some(self.world.serve_driven("impostor"));
-        ok(&self.world, "partner add maker.json --dir impostor");
-    }
-
     fn restart_maker(&mut self) {
         self.maker.take().unwrap().kill();
         self.maker = Some(self.world.serve_driven("maker"));
@@ -167,7 +151,7 @@ impl Pair {
     }
 }
 
-fn ok(world: &World, line: &str) -> Done {
+pub(crate) fn ok(world: &World, line: &str) -> Done {
     let done = world.run(line);
     assert_eq!(done.code, 0, "{line}: {}", done.stderr);
     done
@@ -186,7 +170,7 @@ pub(crate) fn free_port() -> u16 {
     }
 }
 
-fn make(world: &World, dir: &str, did: &str, port: u16, partner: u16) {
+pub(crate) fn make(world: &World, dir: &str, did: &str, port: u16, partner: u16) {
     ok(world, &format!("init --dir {dir} --org {did} --name {dir}"));
     let config = format!(
         "organisation = \"{did}\"\nname = \"{dir}\"\n[federation]\n\
@@ -197,6 +181,17 @@ fn make(world: &World, dir: &str, did: &str, port: u16, partner: u16) {
 
 /// Model, rows and contract of the operator: the example's, with a text beside the numbers.
 fn fill(world: &World) {
+    prepare(world);
+    let report = world.json(INGEST);
+    assert_eq!(report["new"], ROWS.len());
+    ok(world, PUBLISH);
+}
+
+pub(crate) const INGEST: &str = "ingest rows.csv --map map.toml --dir operator";
+pub(crate) const PUBLISH: &str = "contract publish contract.odcs.yaml --dir operator";
+
+/// The model of the operator, and the files of its rows and its contract.
+pub(crate) fn prepare(world: &World) {
     let mut csv = "name,time,power,pitch,wind,note\n".to_owned();
     for (time, _) in ROWS {
         csv.push_str(&format!("{TWIN},{time},{NUMBER},1.5,8,{TEXT}\n"));
@@ -208,9 +203,6 @@ fn fill(world: &World) {
     world.write("rows.csv", csv.as_bytes());
     world.write("contract.odcs.yaml", contract.as_bytes());
     ok(world, "model apply model.toml --dir operator");
-    let report = world.json("ingest rows.csv --map map.toml --dir operator");
-    assert_eq!(report["new"], ROWS.len());
-    ok(world, "contract publish contract.odcs.yaml --dir operator");
 }
 
 #[test]
@@ -413,45 +405,6 @@ fn nothing_delivered_is_readable_in_any_file_of_either_side() {
 }
 
 #[test]
-fn metrics_count_an_exchange_and_name_nobody() {
-    let pair = Pair::concluded();
-    pair.pull();
-    pair.refused(BENCHMARKING, "FR");
-    let rows = shown().len();
-    for (dir, counted) in [
-        (
-            "operator",
-            vec![
-                "twinpact_deliveries_total 1".to_owned(),
-                format!("twinpact_delivered_rows_total {rows}"),
-                "twinpact_decisions_total{code=\"policy.permit\"} 1".to_owned(),
-                "twinpact_decisions_total{code=\"policy.purpose\"} 1".to_owned(),
-                "twinpact_federation_requests_total{part=\"data\",code=\"ok\"} 1".to_owned(),
-                "twinpact_federation_connections{caller=\"nameless\"} 0".to_owned(),
-                "twinpact_agreements{role=\"provider\",state=\"active\"} 1".to_owned(),
-                "twinpact_policy_clock_driven 1".to_owned(),
-            ],
-        ),
-        (
-            "maker",
-            vec![
-                "twinpact_pulled_pages_total 1".to_owned(),
-                format!("twinpact_pulled_rows_total {rows}"),
-                "twinpact_deliveries_total 0".to_owned(),
-                "twinpact_partners 1".to_owned(),
-            ],
-        ),
-    ] {
-        let page = canaries::page(&pair.world, dir, "/metrics");
-        for line in counted {
-            assert!(page.lines().any(|has| has == line), "{dir}: {line} is not in\n{page}");
-        }
-        let names = ["did:", "urn:", "twinpact/purpose", pair.agreement.as_str()];
-        canaries::search_text(&page, &names, dir);
-    }
-}
-
-#[test]
 fn a_killed_provider_delivers_again() {
     let mut pair = Pair::concluded();
     pair.restart_operator();
@@ -531,15 +484,18 @@ fn restored(pair: &mut Pair) {
 fn an_impostor_with_the_name_and_port_of_a_partner_is_not_believed() {
     let mut pair = Pair::concluded();
     let before = pair.world.json("agreement list --dir maker");
-    // It is the maker who refuses.
-    pair.replace_operator();
+    make(&pair.world, "impostor", OPERATOR, pair.ports.0, pair.ports.1);
+    pair.operator.take().unwrap().kill();
+    let impostor = pair.world.serve_driven("impostor");
+    // The impostor would let the maker in: it is the maker who refuses.
+    ok(&pair.world, "partner add maker.json --dir impostor");
     for line in ["catalog", "negotiate"] {
         let done = pair.world.run(&format!("{line} {OPERATOR} --dir maker"));
         assert_eq!((done.code, done.error()), (30, "tls.refused"), "{}", done.stderr);
     }
     assert_eq!(pair.world.json("agreement list --dir maker"), before);
     assert_eq!(pair.world.json("agreement list --dir impostor"), Value::Array(Vec::new()));
-    pair.stop_operator();
+    impostor.kill();
     // The real one is believed as before.
     pair.operator = Some(pair.world.serve_driven("operator"));
     ok(&pair.world, &format!("catalog {OPERATOR} --dir maker"));
@@ -557,6 +513,28 @@ fn strangers_are_not_dialled_and_unknown_datasets_are_named() {
     let catalogue = pair.world.json(&format!("catalog {OPERATOR} --dir maker"));
     let known = format!("hint: it has: {}", catalogue[0]["id"].as_str().unwrap());
     assert!(unknown.stderr.contains(&known), "{}", unknown.stderr);
+}
+
+#[test]
+fn who_negotiates_again_has_one_agreement_unless_another_is_wanted() {
+    let pair = Pair::concluded();
+    let negotiate = format!("negotiate {OPERATOR} --dir maker");
+    let agreements = || {
+        let of = |dir: &str| pair.world.json(&format!("agreement list --dir {dir}"));
+        ["operator", "maker"].map(|dir| of(dir).as_array().unwrap().len())
+    };
+    assert_eq!(pair.world.json(&negotiate)["id"], pair.agreement.as_str());
+    assert_eq!(agreements(), [1, 1]);
+    let second = pair.world.json(&format!("{negotiate} --another"))["id"].clone();
+    assert_ne!(second, pair.agreement.as_str());
+    // One that has ended is none; the other one still stands.
+    ok(&pair.world, &format!("agreement revoke {} --reason over --dir maker", pair.agreement));
+    assert_eq!(pair.world.json(&negotiate)["id"], second);
+    let second = second.as_str().unwrap();
+    ok(&pair.world, &format!("agreement revoke {second} --reason over --dir maker"));
+    let third = pair.world.json(&negotiate)["id"].clone();
+    assert!(third != second && third != pair.agreement.as_str());
+    assert_eq!(agreements(), [3, 3]);
 }
 
 #[test]
