@@ -19,8 +19,9 @@ test: CRATES = --workspace
 test: announce oracle ## Run all tests.
 	$(CARGO) test --workspace
 
-soak: ## Cut the power of a simulated disk 10,000 times (`make test` does 1,000).
+soak: ## Cut the power of a simulated disk 10,000 times (`make test` does 1,000), kill nodes anywhere.
 	TWINPACT_CUTS=10000 $(CARGO) test -p twinpact-store -p twinpact-node --test it power_may_go
+	TWINPACT_KILLS=1000 $(CARGO) test -p twinpact --test it kill::
 
 lint: deny-tool ## Hold the house rules: format, clippy, tidy, licences and bans.
 	$(CARGO) fmt --all --check

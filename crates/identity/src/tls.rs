@@ -46,14 +46,7 @@ pub fn system_clock() -> Clock {
 
 /// The node certificate that new handshakes present; replaced at run time, empty when we have none.
 #[derive(Clone, Default)]
-pub struct Presented(Arc<RwLock<Option<Shown>>>);
-
-/// A certificate with its key, and the end of its life.
-#[derive(Clone)]
-struct Shown {
-    certified: Arc<CertifiedKey>,
-    until: WallTime,
-}
+pub struct Presented(Arc<RwLock<Option<Arc<CertifiedKey>>>>);
 
 impl Presented {
     /// Presents this certificate from now on.
@@ -64,8 +57,7 @@ impl Presented {
         let key = PrivateKeyDer::from(node.key().clone_key());
         let certified = CertifiedKey::from_der(node.chain().to_vec(), key, &provider())
             .map_err(|e| internal(&e))?;
-        let shown = Shown { certified: Arc::new(certified), until: node.not_after() };
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(shown);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(certified));
         Ok(())
     }
 
@@ -77,20 +69,10 @@ impl Presented {
     /// Whether there is nothing to present.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.shown().is_none()
-    }
-
-    /// Until when what is presented is good.
-    #[must_use]
-    pub fn until(&self) -> Option<WallTime> {
-        self.shown().map(|shown| shown.until)
+        self.current().is_none()
     }
 
     fn current(&self) -> Option<Arc<CertifiedKey>> {
-        self.shown().map(|shown| shown.certified)
-    }
-
-    fn shown(&self) -> Option<Shown> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -68,8 +68,7 @@ impl Decision {
 }
 
 /// The name of a permit. It is no error code: there is nothing to do about it.
-/// The code of a permit.
-pub const PERMIT: &str = "policy.permit";
+const PERMIT: &str = "policy.permit";
 
 /// What the record says beside what was asked.
 pub(crate) struct Facts<'a> {
