@@ -7,6 +7,8 @@ program=$(realpath "$1")
 file=$(realpath "$2")
 examples=$(realpath "$(dirname "$0")/../examples/wind")
 work=$(mktemp -d)
+# Refused rows are left beside the file: beside this name for it.
+ln -s "$file" "$work/recording.csv.gz"
 node=
 trap '[ -z "$node" ] || kill -9 "$node" 2>/dev/null; rm -rf "$work"' EXIT
 
@@ -27,7 +29,7 @@ field() { awk -v name="$1:" '$1 == name { print int($2 / 1024) " MB" }' "/proc/$
 serve
 "$program" model apply "$examples/wind-turbine.toml" --dir "$work/node" >/dev/null
 start=$(seconds)
-"$program" ingest "$file" --map "$examples/wind-turbine.map.toml" --dir "$work/node"
+"$program" ingest "$work/recording.csv.gz" --map "$examples/wind-turbine.map.toml" --dir "$work/node"
 echo "ingest: $(since "$start") s; node: $(field VmRSS) resident, $(field VmHWM) at most"
 kill -9 "$node"
 wait "$node" 2>/dev/null || true

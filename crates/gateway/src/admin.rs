@@ -1,13 +1,14 @@
-//! The admin door: loopback, plain HTTP, every request with the token from `admin.json` but the
-//! three that say whether the node lives. `POST /ingest` and `POST /models` are the only ways in
-//! which the organisation's own data enters.
+//! The admin door: loopback, plain HTTP, every request with the token from `admin.json` but the few
+//! that say whether the node lives and how much it does. `POST /ingest` and `POST /models` are the
+//! only ways in which the organisation's own data enters.
 
+use crate::doctor;
 use crate::owned;
 use crate::port::{Bound, bind};
 use crate::refusal::{PROBLEM_JSON, Refusal};
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -27,6 +28,7 @@ use twinpact_node::api::{
     KeyLine, ModelApplied, Negotiate, PartnerLine, Published, Pull, Pulled, ReceiptLine, RotateKey,
     Version,
 };
+use twinpact_node::doctor::Finding;
 use twinpact_node::ready::{self, Ready};
 use twinpact_node::strangers::{self, Shown as Turned};
 use twinpact_node::{self as node, Node, consumer, events, prove, record};
@@ -38,6 +40,9 @@ pub(crate) const LOCAL: &str = "local";
 const STOPPING: std::time::Duration = std::time::Duration::from_secs(5);
 /// The default length of a history page.
 pub(crate) const HISTORY_ROWS: usize = 100;
+
+/// The media type of a page of metrics.
+const METRICS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The most bytes of the HTTP library's own words about a refusal.
 const MAX_WHY_BYTES: usize = 4_096;
@@ -86,6 +91,7 @@ pub const ROUTES: &[Route] = &[
     open(GET, "/livez", |verb| on(verb, livez)),
     open(GET, "/readyz", |verb| on(verb, readyz)),
     open(GET, "/version", |verb| on(verb, version)),
+    open(GET, "/metrics", |verb| on(verb, metrics)),
     guarded(GET, "/models", |verb| on(verb, owned::models)),
     guarded(POST, "/models", |verb| on(verb, apply_model)),
     guarded(POST, "/ingest", |verb| on(verb, ingest)),
@@ -121,6 +127,7 @@ pub const ROUTES: &[Route] = &[
     guarded(GET, "/decisions", |verb| on(verb, decisions)),
     guarded(GET, "/decisions/{id}", |verb| on(verb, decision)),
     guarded(GET, "/strangers", |verb| on(verb, turned_away)),
+    guarded(GET, "/doctor", |verb| on(verb, doctor_of)),
     guarded(GET, "/clock", |verb| on(verb, clock)),
     guarded(POST, "/clock", |verb| on(verb, set_clock)),
 ];
@@ -195,6 +202,7 @@ fn router(node: Node, token: &str) -> Router {
         .fallback(unknown)
         .layer(DefaultBodyLimit::max(MAX_BATCH_BYTES))
         .layer(middleware::map_response(in_words))
+        .layer(middleware::map_response_with_state(node.clone(), count))
         .with_state(node)
 }
 
@@ -202,6 +210,11 @@ fn router(node: Node, token: &str) -> Router {
 fn routes(token: bool) -> Router<Node> {
     let rows = ROUTES.iter().filter(|row| row.token == token);
     rows.fold(Router::new(), |router, row| router.route(row.path, (row.serve)(row.verb.filter)))
+}
+
+async fn count(State(node): State<Node>, response: Response) -> Response {
+    node.metrics.admin(response.status().as_u16());
+    response
 }
 
 /// What the HTTP library refuses itself (a body that is too large, a path or a query that cannot be
@@ -246,6 +259,12 @@ async fn turned_away(State(node): State<Node>) -> Json<Turned> {
 async fn version() -> Json<Version> {
     let (name, version) = ("twinpact".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
     Json(Version { name, version })
+}
+
+/// No token: whoever scrapes would have to hold the one that allows everything. The page has
+/// numbers and words of ours only, and the door is on loopback.
+async fn metrics(State(node): State<Node>) -> ([(HeaderName, &'static str); 1], String) {
+    ([(CONTENT_TYPE, METRICS_TEXT)], node::metrics::page(&node))
 }
 
 async fn unknown(request: Request) -> Refusal {
@@ -439,6 +458,10 @@ async fn decision(
     let record: Value = serde_json::from_str(&record).unwrap_or_default();
     let payload: Value = serde_json::from_slice(&envelope.payload).unwrap_or_default();
     Ok(Json(json!({ "decision": line, "record": record, "payload": payload })))
+}
+
+async fn doctor_of(State(node): State<Node>) -> Result<Json<Vec<Finding>>, Refusal> {
+    Ok(Json(doctor::running(&node).await?))
 }
 
 async fn clock(State(node): State<Node>) -> Json<Value> {

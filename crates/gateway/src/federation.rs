@@ -41,6 +41,7 @@ use twinpact_node::behind::CHECKPOINT_HEADER;
 use twinpact_node::door::{Asked, Door};
 use twinpact_node::egress::{Egress, PublicDoc};
 use twinpact_node::invitations::MAX_JOIN_BYTES;
+use twinpact_node::metrics::Connections;
 use twinpact_node::strangers::{Away, Strangers};
 
 /// What is answered without a client certificate: method and path. The golden file
@@ -72,6 +73,7 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 pub struct FederationListener {
     /// Where it listens.
     pub address: SocketAddr,
+    places: Arc<Places>,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
 }
@@ -103,8 +105,16 @@ impl FederationListener {
             door: Box::new(door),
         });
         let (stop, stopped) = watch::channel(false);
+        let places = Arc::clone(&house.places);
         let serving = tokio::spawn(serve(bound.listener, house, stopped));
-        Ok(FederationListener { address: bound.address, stop, serving })
+        Ok(FederationListener { address: bound.address, places, stop, serving })
+    }
+
+    /// Reads how many connections are open; it may outlive the listener.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        let places = Arc::clone(&self.places);
+        Box::new(move || places.open())
     }
 
     /// Accepts nobody any more, lets requests finish for at most 5 seconds, and ends.

@@ -9,6 +9,7 @@
 
 pub mod admin;
 pub mod client;
+pub mod doctor;
 pub mod federation;
 pub mod outgoing;
 mod owned;

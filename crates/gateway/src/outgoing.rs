@@ -12,7 +12,7 @@ use crate::federation::taken_out;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::header::{ACCEPT, CONTENT_TYPE, DATE, HOST, HeaderValue};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
@@ -21,7 +21,7 @@ use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -34,6 +34,7 @@ use twinpact_identity::spiffe::TrustDomain;
 use twinpact_identity::tls::{Clock, Presented, client_config, first_config, peer_identity};
 use twinpact_model::problem::Problem;
 use twinpact_model::{Did, codes};
+use twinpact_model::{Timestamp, WallTime};
 use twinpact_node::outbound::{Call, FirstCall, Outbound, Pending, Reply};
 
 /// The most addresses of one name that are tried.
@@ -138,10 +139,19 @@ impl HttpsOutbound {
             limits: self.limits,
             kept: Mutex::default(),
         };
-        nobody.checked(call).await
+        Ok(nobody.checked(call).await?.0)
     }
 
-    async fn checked(&self, call: Call) -> Result<Reply, Problem> {
+    /// Makes the call, and says what time it is there (RFC 9110 §6.6.1), if that can be read.
+    ///
+    /// # Errors
+    /// As [`Outbound::call`].
+    pub async fn dated(&self, call: Call) -> Result<(Reply, Option<WallTime>), Problem> {
+        let partner = call.trust_domain.clone();
+        in_time(self.limits.whole, partner.as_str(), self.checked(call)).await
+    }
+
+    async fn checked(&self, call: Call) -> Result<(Reply, Option<WallTime>), Problem> {
         let target = Target::parse(&call.url)?;
         let pinned = endpoints(&call.pinned)?;
         // Without the operator's list, which would also let `http` through.
@@ -154,11 +164,12 @@ impl HttpsOutbound {
         let request = request(&call, &target)?;
         let (mut connection, response) = self.exchange(&way, request).await?;
         let status = response.status().as_u16();
+        let date = response.headers().get(DATE).and_then(|date| time_there(date.to_str().ok()?));
         let body = Limited::new(response.into_body(), bound).collect().await;
         let body = body.map_err(|e| way.broken_body(e.as_ref(), bound))?.to_bytes().to_vec();
         connection.idle_since = Instant::now();
         self.keep(way.place(), connection);
-        Ok(Reply { status, body })
+        Ok((Reply { status, body }, date))
     }
 
     /// Sends the request and reads the head of the answer. When a kept connection turns out to be
@@ -290,10 +301,7 @@ impl HttpsOutbound {
 
 impl Outbound for HttpsOutbound {
     fn call(&self, call: Call) -> Pending<'_> {
-        Box::pin(async move {
-            let partner = call.trust_domain.clone();
-            in_time(self.limits.whole, partner.as_str(), self.checked(call)).await
-        })
+        Box::pin(async move { self.dated(call).await.map(|(reply, _)| reply) })
     }
 
     fn first(&self, call: FirstCall) -> Pending<'_> {
@@ -302,6 +310,11 @@ impl Outbound for HttpsOutbound {
             in_time(self.limits.whole, &base, self.unknown(call)).await
         })
     }
+}
+
+fn time_there(date: &str) -> Option<WallTime> {
+    let since = httpdate::parse_http_date(date).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(WallTime(Timestamp::from_seconds(i64::try_from(since.as_secs()).ok()?)))
 }
 
 /// The set of this root alone.
@@ -356,11 +369,11 @@ impl Way<'_> {
 }
 
 /// A whole call, within its time.
-async fn in_time(
+async fn in_time<T>(
     whole: Duration,
     partner: &str,
-    call: impl Future<Output = Result<Reply, Problem>>,
-) -> Result<Reply, Problem> {
+    call: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, Problem> {
     timeout(whole, call).await.unwrap_or_else(|_| {
         Err(unreachable(partner, &format!("there is no answer within {whole:?}")))
     })

@@ -134,6 +134,12 @@ impl Places {
         Ok(Place { places: Arc::clone(self), partner: Some(did.clone()) })
     }
 
+    /// How many connections of partners and of callers without a certificate there are.
+    pub(crate) fn open(&self) -> (usize, usize) {
+        let taken = self.taken();
+        (taken.partners, taken.nameless)
+    }
+
     fn taken(&self) -> std::sync::MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }

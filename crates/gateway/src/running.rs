@@ -110,9 +110,11 @@ async fn listen(
         Some(bound) => {
             let (presented, partners) = (&node.presented, &node.tls_partners);
             let (clock, strangers, door) = (wall_clock(node), &node.strangers, node.clone());
-            Some(FederationListener::start(
+            let listener = FederationListener::start(
                 bound, bounds, presented, partners, &clock, strangers, door,
-            )?)
+            )?;
+            node.metrics.read_connections(listener.connections());
+            Some(listener)
         }
     };
     Ok((AdminListener::answer(admin, node.clone())?, listener))
@@ -123,16 +125,20 @@ async fn listen(
 /// # Errors
 /// `config.invalid` when an allowed private address is none.
 pub fn give_way_out(node: &Node) -> Result<(), Problem> {
-    let allowed = node.config.federation.allow_private.clone();
-    let (presented, partners) = (node.presented.clone(), node.tls_partners.clone());
-    let outbound: Arc<dyn Outbound> =
-        Arc::new(HttpsOutbound::new(presented, partners, wall_clock(node), allowed)?);
+    let outbound: Arc<dyn Outbound> = Arc::new(way_out(node)?);
     // It is given once; a second time changes nothing.
     let _ = node.outbound.set(outbound);
     Ok(())
 }
 
-fn wall_clock(node: &Node) -> Clock {
+/// A way of that node to its partners.
+pub(crate) fn way_out(node: &Node) -> Result<HttpsOutbound, Problem> {
+    let allowed = node.config.federation.allow_private.clone();
+    let (presented, partners) = (node.presented.clone(), node.tls_partners.clone());
+    HttpsOutbound::new(presented, partners, wall_clock(node), allowed)
+}
+
+pub(crate) fn wall_clock(node: &Node) -> Clock {
     let clocks = node.clocks.clone();
     Arc::new(move || clocks.wall())
 }

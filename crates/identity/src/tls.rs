@@ -46,7 +46,14 @@ pub fn system_clock() -> Clock {
 
 /// The node certificate that new handshakes present; replaced at run time, empty when we have none.
 #[derive(Clone, Default)]
-pub struct Presented(Arc<RwLock<Option<Arc<CertifiedKey>>>>);
+pub struct Presented(Arc<RwLock<Option<Shown>>>);
+
+/// A certificate with its key, and the end of its life.
+#[derive(Clone)]
+struct Shown {
+    certified: Arc<CertifiedKey>,
+    until: WallTime,
+}
 
 impl Presented {
     /// Presents this certificate from now on.
@@ -57,7 +64,8 @@ impl Presented {
         let key = PrivateKeyDer::from(node.key().clone_key());
         let certified = CertifiedKey::from_der(node.chain().to_vec(), key, &provider())
             .map_err(|e| internal(&e))?;
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(certified));
+        let shown = Shown { certified: Arc::new(certified), until: node.not_after() };
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(shown);
         Ok(())
     }
 
@@ -69,10 +77,20 @@ impl Presented {
     /// Whether there is nothing to present.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.current().is_none()
+        self.shown().is_none()
+    }
+
+    /// Until when what is presented is good.
+    #[must_use]
+    pub fn until(&self) -> Option<WallTime> {
+        self.shown().map(|shown| shown.until)
     }
 
     fn current(&self) -> Option<Arc<CertifiedKey>> {
+        self.shown().map(|shown| shown.certified)
+    }
+
+    fn shown(&self) -> Option<Shown> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -55,6 +55,9 @@ codes! {
     STORE_VERSION = "store.version", Us, Damaged, "the directory was written by a newer release";
     STORE_FOREIGN = "store.foreign", Us, Damaged, "a file belongs to another node or another time";
     STORE_IO = "store.io", Us, Unavailable, "the disk refused";
+    STORE_FULL = "store.full", Us, Unavailable, "the disk is full or nearly so";
+    STORE_READONLY = "store.readonly", Us, Config, "the directory cannot be written";
+    STORE_TORN = "store.torn", Us, Unavailable, "the end of the log was not written whole";
     STORE_STOPPED = "store.stopped", Us, Unavailable, "the log has stopped after a failed write";
     STORE_MISSING = "store.missing", Caller, NotFound, "this is not a Twinpact directory";
     STORE_EXISTS = "store.exists", Caller, Conflict, "the directory already holds a node";
@@ -93,6 +96,8 @@ codes! {
     DOCUMENT_REFUSED = "document.refused", Caller, Invalid, "a signed document is not what it must be";
     // Clocks.
     CLOCK_NOT_DRIVEN = "clock.not_driven", Caller, Conflict, "the policy clock is the system's";
+    CLOCK_BEHIND = "clock.behind", Us, Config, "the clock is behind the log";
+    CLOCK_SKEW = "clock.skew", Peer, Peer, "our clock and the partner's differ";
     // Contracts and their terms.
     CONTRACT_MALFORMED = "contract.malformed", Caller, Contract, "the contract cannot be read";
     CONTRACT_TOO_LARGE = "contract.too_large", Caller, TooLarge, "the contract passes a documented bound";
@@ -136,6 +141,7 @@ codes! {
     DSP_OVERDUE = "dsp.overdue", Peer, Peer, "a process waited longer than its deadline";
     // Configuration, node, doors.
     CONFIG_INVALID = "config.invalid", Caller, Config, "the configuration is wrong";
+    CONFIG_ENDPOINT = "config.endpoint", Us, Config, "the address that partners are told does not lead to this node";
     CONFIG_PORT = "config.port", Us, Config, "a port cannot be bound";
     ADMIN_TOKEN = "admin.token", Caller, Unauthenticated, "the admin token is missing or wrong";
     NODE_UNREACHABLE = "node.unreachable", Us, Unavailable, "the node does not answer";

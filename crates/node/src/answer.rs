@@ -25,8 +25,8 @@ use twinpact_model::problem::Problem;
 use twinpact_model::view::{Cursor, PageBounds};
 use twinpact_model::{PolicyTime, Timestamp, View, WallTime, codes};
 use twinpact_policy::{
-    Action, AgreementFacts, Assertion, Caller, Decision, Grant, Outcome, Permitted, Request, State,
-    decide,
+    Action, AgreementFacts, Assertion, Caller, Decision, Grant, Outcome, PERMIT, Permitted,
+    Request, State, decide,
 };
 use twinpact_proof::build;
 use twinpact_proof::documents::{Clock, Receipt};
@@ -81,8 +81,14 @@ pub(crate) async fn answer(node: &Node, ask: Ask) -> Answer {
     match logged {
         Ok((Logged::KeyUnknown(_), _)) => Answer::unrecorded(contradiction().into()),
         Err(problem) => Answer::unrecorded(problem.into()),
-        Ok((Logged::Refused(problem), _)) => Answer::recorded(problem.into()),
+        Ok((Logged::Refused(problem), _)) => {
+            node.metrics.decided(problem.code.name);
+            Answer::recorded(problem.into())
+        }
         Ok((Logged::Delivered(ready), tick)) => {
+            let receipt = &ready.delivery.receipt;
+            node.metrics.decided(PERMIT);
+            node.metrics.delivered(receipt.count, receipt.bytes);
             Answer::recorded(match prove_delivery(node, *ready, tick, seen) {
                 Ok(delivered) => Egress::Permitted(Box::new(delivered)),
                 Err(problem) => problem.into(),

@@ -51,14 +51,15 @@ impl Answer {
 impl Door for Node {
     fn answer(&self, asked: Asked) -> Answering<'_> {
         Box::pin(async move {
-            // A partner has nothing to join; who has no name is answered without one.
-            if asked.peer.is_none() && asked.method == "POST" && asked.path == JOIN_PATH {
-                return invitations::receive(self, &asked.body).await;
-            }
-            match public(self, &asked) {
+            let joins = asked.peer.is_none() && asked.method == "POST" && asked.path == JOIN_PATH;
+            let egress = match public(self, &asked) {
+                // A partner has nothing to join; who has no name is answered without one.
+                _ if joins => invitations::receive(self, &asked.body).await,
                 Some(document) => document,
                 None => partner(self, &asked).await,
-            }
+            };
+            self.metrics.answered(&asked.path, &outcome(&egress).1);
+            egress
         })
     }
 }

@@ -330,6 +330,7 @@ async fn store(
             turn.log(entries).map(|_| ())
         })
         .await?;
+    node.metrics.pulled(count as u64, bytes);
     Ok(Page { receipt, rows: count, bytes, times, delete_by, level, next })
 }
 

@@ -6,6 +6,7 @@ use crate::config::{self, Config};
 use crate::fold::Fold;
 use crate::keys;
 use crate::lanes::Lanes;
+use crate::metrics::Metrics;
 use crate::organisation;
 use crate::outbound::Outbound;
 use crate::partition::{NewEntry, Partition};
@@ -57,6 +58,8 @@ pub struct Node {
     pub rates: Arc<Rates>,
     /// Who was turned away at the federation door before it was asked anything.
     pub strangers: Strangers,
+    /// What was counted since the start.
+    pub metrics: Arc<Metrics>,
     /// When partners were asked for their records.
     pub looks: Arc<Looks>,
     /// One for each partner: who is in it may fetch a page from it.
@@ -225,6 +228,7 @@ fn assemble(
     (identity, files): (Identity, IdentityFiles),
     tls_partners: Partners,
 ) -> Node {
+    let metrics = Arc::new(Metrics::new(clocks.wall()));
     Node {
         config: Arc::new(config),
         clocks,
@@ -237,6 +241,7 @@ fn assemble(
         secrets: Arc::default(),
         rates: Arc::default(),
         strangers: Strangers::default(),
+        metrics,
         looks: Arc::default(),
         fetching: Arc::default(),
         vocabulary: Arc::new(Vocabulary::standard()),

@@ -7,6 +7,7 @@
 
 use crate::clock::Clocks;
 use crate::fold::Fold;
+use crate::metrics::Histogram;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -157,6 +158,7 @@ pub struct Partition {
     shared: Arc<RwLock<Result<Shared, Problem>>>,
     sender: Sender<Message>,
     changes: watch::Receiver<u64>,
+    syncs: Arc<Histogram>,
 }
 
 impl Partition {
@@ -168,15 +170,17 @@ impl Partition {
         let shared = Arc::new(RwLock::new(Ok(Shared { store, fold, recorded })));
         let (sender, receiver) = channel();
         let (changed, changes) = watch::channel(0);
+        let syncs = Arc::<Histogram>::default();
         let mut writer = Writer {
             shared: shared.clone(),
             clocks,
             waiting: VecDeque::new(),
             last_tick: Instant::now(),
             changed,
+            syncs: Arc::clone(&syncs),
         };
         let thread = std::thread::spawn(move || writer.run(&receiver));
-        (Partition { shared, sender, changes }, thread)
+        (Partition { shared, sender, changes, syncs }, thread)
     }
 
     /// A state and its log that are only read: every turn is refused.
@@ -186,7 +190,7 @@ impl Partition {
         let shared = Arc::new(RwLock::new(Ok(Shared { store, fold, recorded })));
         // Nobody receives and nobody reports a change.
         let ((sender, _), (_, changes)) = (channel(), watch::channel(0));
-        Partition { shared, sender, changes }
+        Partition { shared, sender, changes, syncs: Arc::default() }
     }
 
     /// Reads the state and the log.
@@ -269,6 +273,12 @@ impl Partition {
         self.changes.clone()
     }
 
+    /// How long the `fdatasync` of each frame took since the start.
+    #[must_use]
+    pub fn syncs(&self) -> &Histogram {
+        &self.syncs
+    }
+
     /// Lets the writer finish what waits and end.
     pub fn stop(&self) {
         // It has ended already when nobody receives.
@@ -284,6 +294,7 @@ struct Writer {
     last_tick: Instant,
     /// Counts durable frames: whoever waits for a change is woken by it.
     changed: watch::Sender<u64>,
+    syncs: Arc<Histogram>,
 }
 
 impl Writer {
@@ -379,6 +390,7 @@ impl Writer {
         let now = self.clocks.wall().0;
         if tick || state.store.has_staged() {
             state.store.commit(tick.then_some(now), now)?;
+            self.syncs.observe(state.store.log().last_sync());
         }
         // When nothing has changed the next look is as far away as after a tick.
         if tick || self.last_tick.elapsed() >= IDLE_TICK {

@@ -12,10 +12,10 @@ use twinpact_dsp::exchange::opening_key;
 use twinpact_dsp::negotiation::Negotiation;
 use twinpact_dsp::transfer::Transfer;
 use twinpact_dsp::{Effect, Message, Outgoing};
-use twinpact_model::WallTime;
 use twinpact_model::codes;
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
+use twinpact_model::{Timestamp, WallTime};
 use twinpact_store::forest::LOCAL;
 
 /// Where a node takes signed documents, below the base of its endpoint.
@@ -66,6 +66,8 @@ pub struct Pending {
     pub id: String,
     /// What is to be sent.
     pub what: Waiting,
+    /// Since when it waits.
+    pub since: Timestamp,
 }
 
 /// Everything of the protocol that outlives a restart.
@@ -216,11 +218,12 @@ impl Processes {
             self.parked.extend(row.filter(|_| parked).map(|row| (row.pid.clone(), row)));
             return Ok(());
         }
+        let since = entry.when.recorded;
         let text = |name: &str| entry.get(name).map(str::to_owned).ok_or_else(unreadable);
         if let Some(paper) = paper(entry) {
             let (pid, peer, path) = (text("pid")?, text("peer")?, DOCUMENTS_PATH.to_owned());
             let (to, id, what) = (String::new(), String::new(), Waiting::Paper(paper));
-            self.outbox.insert(number, Pending { pid, peer, to, path, id, what });
+            self.outbox.insert(number, Pending { pid, peer, to, path, id, what, since });
             return Ok(());
         }
         if entry.get("record").is_some() {
@@ -228,13 +231,14 @@ impl Processes {
             let (to, id, what) = (String::new(), String::new(), Waiting::Record);
             // What is sent is the record of that moment, so that one row is enough.
             self.outbox.retain(|_, row| row.pid != pid || row.what != what);
-            self.outbox.insert(number, Pending { pid, peer, to, path, id, what });
+            self.outbox.insert(number, Pending { pid, peer, to, path, id, what, since });
             return Ok(());
         }
         let (pid, id) = (text("pid")?, text("id")?);
         if entry.get("again").is_some() {
             // What still waits in the outbox is being sent anyway.
-            self.outbox.extend(self.parked.remove(&pid).map(|row| (number, row)));
+            let row = self.parked.remove(&pid).map(|row| Pending { since, ..row });
+            self.outbox.extend(row.map(|row| (number, row)));
             return Ok(());
         }
         let what = match (entry.get("message"), id.is_empty()) {
@@ -250,7 +254,7 @@ impl Processes {
             // One at a time; the newest knows best.
             self.outbox.retain(|_, row| row.pid != pid || row.what != Waiting::Question);
         }
-        self.outbox.insert(number, Pending { pid, peer, to, path, id, what });
+        self.outbox.insert(number, Pending { pid, peer, to, path, id, what, since });
         Ok(())
     }
 }

@@ -35,7 +35,9 @@ pub async fn record(node: &Node, batch: IngestBatch, actor: &str) -> Result<Inge
         .await?;
     let (rows, linked) = outcome;
     let links = (!linked.is_empty()).then(|| links::report(linked));
-    Ok(IngestReport { links, ..report(rows, &meetings) })
+    let report = IngestReport { links, ..report(rows, &meetings) };
+    node.metrics.ingested(&report);
+    Ok(report)
 }
 
 /// Puts a version of a type model.

@@ -17,7 +17,7 @@ use std::sync::{Mutex, PoisonError};
 use twinpact_identity::partners::PeerIdentity;
 use twinpact_model::problem::Problem;
 use twinpact_model::{WallTime, codes};
-use twinpact_proof::{Digest, to_hex};
+use twinpact_proof::{Digest, Envelope, Record, to_hex};
 
 /// The most bytes of a record that is fetched: a full one has some 40 KiB.
 pub const MAX_RECORD_BYTES: usize = 65_536;
@@ -112,13 +112,31 @@ pub(crate) async fn published(node: &Node, base: String) -> Result<Vec<u8>, Prob
     }
 }
 
-/// Takes a record as that partner's newer one; `false` when it is the one that is pinned.
-async fn take(node: &Node, did: &str, bytes: &[u8]) -> Result<bool, Problem> {
+/// Whether a record is that partner's newer one, which would be taken; `false` when it is the one
+/// that is pinned.
+///
+/// # Errors
+/// `trust.record`; `trust.conflict` when it would not be taken; `partner.unknown`.
+pub fn would_take(node: &Node, did: &str, bytes: &[u8]) -> Result<bool, Problem> {
+    let (record, envelope) = read_of(did, bytes)?;
+    node.partition.read(|fold, _| {
+        fold.partners.get(did)?;
+        Ok(partners::pinning(fold, &record, &envelope)?.is_some())
+    })?
+}
+
+fn read_of(did: &str, bytes: &[u8]) -> Result<(Record, Envelope), Problem> {
     let (record, envelope) = partners::read_record(bytes)?;
     if record.did != did {
         let why = format!("this is the record of {}, not of {did}", record.did);
         return Err(Problem::new(codes::TRUST_CONFLICT, why));
     }
+    Ok((record, envelope))
+}
+
+/// Takes a record as that partner's newer one; `false` when it is the one that is pinned.
+async fn take(node: &Node, did: &str, bytes: &[u8]) -> Result<bool, Problem> {
+    let (record, envelope) = read_of(did, bytes)?;
     let did = did.to_owned();
     let turn = node.partition.turn(move |turn| {
         // Who was removed meanwhile does not come back by this.

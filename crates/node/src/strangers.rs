@@ -116,6 +116,12 @@ impl Counts {
         self.by_kind.values().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
+    /// How many of each kind that there was, by name.
+    #[must_use]
+    pub fn by_name(&self) -> Vec<(String, u64)> {
+        self.by_kind.iter().map(|(away, count)| (away.name(), *count)).collect()
+    }
+
     /// The first and the last time; `None` when nothing was counted.
     #[must_use]
     pub const fn span(&self) -> Option<(WallTime, WallTime)> {
@@ -229,12 +235,11 @@ pub struct Shown {
 #[must_use]
 pub fn show(node: &Node) -> Shown {
     let counts = node.strangers.tally().total;
-    let named = |(away, count): (&Away, &u64)| (away.name(), *count);
     Shown {
         first: counts.span.map(|(first, _)| first.0),
         last: counts.span.map(|(_, last)| last.0),
         sum: counts.sum(),
-        kinds: counts.by_kind.iter().map(named).collect(),
+        kinds: counts.by_name().into_iter().collect(),
     }
 }
 

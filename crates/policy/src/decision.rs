@@ -68,7 +68,8 @@ impl Decision {
 }
 
 /// The name of a permit. It is no error code: there is nothing to do about it.
-const PERMIT: &str = "policy.permit";
+/// The code of a permit.
+pub const PERMIT: &str = "policy.permit";
 
 /// What the record says beside what was asked.
 pub(crate) struct Facts<'a> {

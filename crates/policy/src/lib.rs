@@ -32,7 +32,7 @@ mod times;
 
 pub use checks::Check;
 pub use decide::decide;
-pub use decision::{Decision, Outcome};
+pub use decision::{Decision, Outcome, PERMIT};
 pub use grant::{Grant, Permitted};
 pub use request::{
     AgreementFacts, Assertion, Assurance, Caller, MAX_ASSERTION_S, MAX_SKEW_S, Request, State,

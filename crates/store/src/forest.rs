@@ -135,6 +135,18 @@ impl Forest {
         self.successor.as_ref().map_or(&[], |successor| &successor.predecessors)
     }
 
+    /// How many trees there are.
+    #[must_use]
+    pub fn trees(&self) -> u64 {
+        self.trees.len() as u64
+    }
+
+    /// How many entries the ledgers of all agreements have together.
+    #[must_use]
+    pub fn ledger_entries(&self) -> u64 {
+        self.trees.iter().skip(DECISIONS as usize).map(|ledger| ledger.tree.size()).sum()
+    }
+
     /// Opens a tree. Numbers come in order.
     ///
     /// # Errors

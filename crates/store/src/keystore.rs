@@ -71,7 +71,7 @@ impl Keystore {
         vfs.replace(&keys_path(dir), &encode_head(0, organisation)).map_err(io)
     }
 
-    /// Opens both files and every key in them. A bad record at the end is left for
+    /// Opens both files and every key in them. A bad record and what is behind it is left for
     /// [`mend`](Self::mend): whether it was torn or damaged, the log will tell.
     ///
     /// # Errors
@@ -213,9 +213,8 @@ impl Keystore {
     fn read_records(&mut self, bytes: &[u8]) -> Result<(), Problem> {
         let mut rest = bytes.get(HEAD..).unwrap_or_default();
         while !rest.is_empty() {
-            let Some((body, length)) = record_body(rest) else {
-                return self.torn_or_damaged(rest);
-            };
+            // One write may bring several records, and of a torn one the later may have arrived.
+            let Some((body, length)) = record_body(rest) else { break };
             let (number, key, meaning) = self.decode_record(body).ok_or_else(|| {
                 Problem::new(
                     codes::STORE_FOREIGN,
@@ -229,15 +228,6 @@ impl Keystore {
             self.insert(number, key, meaning);
             self.length += length as u64;
             rest = rest.get(length..).unwrap_or_default();
-        }
-        Ok(())
-    }
-
-    /// A bad record with nothing readable behind it was torn when power went; else it is damage.
-    fn torn_or_damaged(&self, rest: &[u8]) -> Result<(), Problem> {
-        let readable = |at: usize| rest.get(at..).is_some_and(|r| record_body(r).is_some());
-        if (1..rest.len()).any(readable) {
-            return Err(damaged("keys/keystore", self.length));
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ use crate::keystore::{damaged, missing, newer, refused};
 use crate::vfs::{VfsFile, read_all};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 use twinpact_proof::digest::Digest;
@@ -54,7 +55,10 @@ pub struct Log {
     files: BTreeMap<u64, Box<dyn VfsFile>>,
     segment: u64,
     length: u64,
+    /// The bytes of the segments before the last one.
+    closed: u64,
     next_seq: u64,
+    last_sync: Duration,
     stopped: bool,
     /// The offset of the newest frame, until [`Log::mend`].
     newest: Option<u64>,
@@ -115,7 +119,9 @@ impl Log {
             files: BTreeMap::new(),
             segment: 0,
             length: 0,
+            closed: 0,
             next_seq: 1,
+            last_sync: Duration::ZERO,
             stopped: false,
             newest: None,
             segment_bytes: SEGMENT_BYTES,
@@ -126,6 +132,18 @@ impl Log {
     #[must_use]
     pub fn next_seq(&self) -> u64 {
         self.next_seq
+    }
+
+    /// How many segments there are, and the bytes of all of them.
+    #[must_use]
+    pub fn size(&self) -> (u64, u64) {
+        (self.files.len() as u64, self.closed + self.length)
+    }
+
+    /// How long the `fdatasync` of the last frame took.
+    #[must_use]
+    pub fn last_sync(&self) -> Duration {
+        self.last_sync
     }
 
     /// Whether the next frame begins a new segment and must carry the state of all trees.
@@ -209,7 +227,11 @@ impl Log {
         }
         let path = self.segment_path(self.segment);
         let file = self.files.get_mut(&self.segment).ok_or_else(|| damaged("log", 0))?;
-        file.append(&bytes).and_then(|()| file.sync()).map_err(|e| refused(&path, &e))?;
+        let io = |e| refused(&path, &e);
+        file.append(&bytes).map_err(io)?;
+        let began = Instant::now();
+        file.sync().map_err(io)?;
+        self.last_sync = began.elapsed();
         self.length += bytes.len() as u64;
         self.next_seq = frame.first_seq + frame.entries.len() as u64;
         Ok(())
@@ -244,6 +266,7 @@ impl Log {
         self.vfs.replace(&path, &head.encode()).map_err(io)?;
         self.files.insert(number, self.vfs.open(&path).map_err(io)?);
         self.segment = number;
+        self.closed += self.length;
         self.length = SEGMENT_HEAD as u64;
         Ok(())
     }
@@ -278,6 +301,7 @@ impl Log {
         }
         self.files.insert(number, file);
         self.segment = number;
+        self.closed += self.length;
         self.length = at as u64;
         self.newest = Some(newest as u64);
         let (offset, torn) = (at as u64, rest.len() as u64);

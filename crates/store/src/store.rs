@@ -362,6 +362,12 @@ impl Store {
         Ok(Opened { tree, index, leaf, pc: sealed.pc, seed, entry })
     }
 
+    /// The log, to be looked at.
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
     /// The trees and the anchor.
     #[must_use]
     pub fn forest(&self) -> &Forest {

@@ -108,6 +108,8 @@ pub(crate) enum Command {
     Restore(Restore),
     /// Look at everything in a node's directory, offline, and change nothing.
     Check(Dir),
+    /// Find what keeps a node from working, or soon will, and what to do about it.
+    Doctor(Dir),
     /// Check a proof, offline.
     Verify(Verify),
     /// Print the page of an error code.

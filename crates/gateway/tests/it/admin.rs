@@ -55,6 +55,13 @@ impl Office {
         serde_json::from_slice(&answer.body).unwrap()
     }
 
+    /// A page of text; it must be given.
+    pub(crate) async fn page(&self, path: &str) -> String {
+        let answer = self.ask("GET", path, b"").await;
+        assert_eq!((answer.status, answer.kind.starts_with("text/plain")), (200, true));
+        answer.text()
+    }
+
     /// All that input can change: models, twins, contracts, partners, and the log itself.
     async fn state(&self) -> Vec<Value> {
         let mut state = Vec::new();
@@ -153,7 +160,7 @@ pub(crate) fn filled(path: &str) -> String {
 }
 
 #[tokio::test]
-async fn without_the_token_only_three_routes_answer() {
+async fn without_the_token_only_four_routes_answer() {
     let office = Office::open().await;
     let address = office.door.address;
     let token = office.door.token.clone();
@@ -165,7 +172,7 @@ async fn without_the_token_only_three_routes_answer() {
             let path = filled(route.path);
             let answer = send(address, route.method(), &path, authorization, b"{}").await;
             let what = format!("{} {path} with {authorization:?}", route.method());
-            if ["/livez", "/readyz", "/version"].contains(&route.path) {
+            if ["/livez", "/readyz", "/version", "/metrics"].contains(&route.path) {
                 assert_eq!((answer.status, route.token), (200, false), "{what}");
             } else {
                 assert_eq!((answer.status, route.token), (401, true), "{what}");

@@ -8,6 +8,7 @@ mod countersigning;
 mod federation;
 mod forged;
 mod joining;
+mod metrics;
 mod outgoing;
 mod pages;
 mod pair;

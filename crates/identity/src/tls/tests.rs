@@ -1,6 +1,6 @@
 //! Real handshakes between two parties in memory, seen from both sides.
 
-use super::{ALPN, Clock, Presented, client_config, peer_identity, provider, server_config};
+use super::{ALPN, Clock, Presented, Shown, client_config, peer_identity, provider, server_config};
 use crate::forge::{Chain, NOW, Org, at, ca_params, leaf_params, set_life, uri_name};
 use crate::partners::{PartnerSet, Partners, PeerIdentity, Side};
 use crate::refusal::Refusal;
@@ -80,8 +80,8 @@ fn with_key(chain: &Chain, key: &KeyPair) -> Presented {
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let key = provider().key_provider.load_private_key(key).unwrap();
     let presented = Presented::default();
-    *presented.0.write().unwrap() =
-        Some(Arc::new(CertifiedKey::new(chain.certificates.clone(), key)));
+    let certified = Arc::new(CertifiedKey::new(chain.certificates.clone(), key));
+    *presented.0.write().unwrap() = Some(Shown { certified, until: at(0) });
     presented
 }
 

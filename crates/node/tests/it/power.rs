@@ -95,6 +95,10 @@ impl World {
         }
         let disk = Arc::new(self.disk.clone());
         let parts = open::open_on(disk, &self.path(), PolicyClock::System).await?;
+        if parts.cut.is_some() {
+            // The cut is on record now, so the state is one entry further.
+            self.digest = None;
+        }
         match self.look(&parts.node) {
             Ok(()) => Ok(parts),
             Err(end) => {

@@ -6,6 +6,7 @@ mod completions;
 mod config;
 mod contract;
 mod contract_new;
+mod doctor;
 mod exchange;
 mod explain;
 mod ingest;
@@ -68,6 +69,7 @@ pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Prob
         Command::Ca(Ca::Renew { dir, root }) => init::renew(&dir, root.as_deref(), *out).await,
         Command::Restore(arguments) => restore::restore(&arguments, *out),
         Command::Check(dir) => check::check(&dir, *out),
+        Command::Doctor(dir) => doctor::doctor(&dir, *out).await,
         Command::Verify(arguments) => verify::verify(&arguments, *out),
         Command::Explain(arguments) => explain::explain(&arguments, *out),
         Command::Config(Config::Show { dir, origin }) => config::show(&dir, origin, *out),

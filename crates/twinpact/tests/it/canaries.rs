@@ -2,6 +2,9 @@
 //! after.
 
 use crate::world::World;
+use serde_json::Value;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 
 pub(crate) const TEXT: &str = "canary-4f1c9e7730a2b8d6e";
 pub(crate) const NUMBER: &str = "7.123456789012345";
@@ -36,7 +39,7 @@ pub(crate) fn search(world: &World, dir: &str, when: &str) {
 /// these directories.
 pub(crate) fn search_admin_token(world: &World, dir: &str, others: &[&str]) {
     let admin = world.path(dir).join("admin.json");
-    let file: serde_json::Value = serde_json::from_slice(&std::fs::read(&admin).unwrap()).unwrap();
+    let file: Value = serde_json::from_slice(&std::fs::read(&admin).unwrap()).unwrap();
     let token = file["token"].as_str().unwrap().as_bytes();
     assert!(token.len() >= 32, "{file}");
     let files = std::iter::once(&dir).chain(others).flat_map(|dir| world.files(dir));
@@ -45,6 +48,27 @@ pub(crate) fn search_admin_token(world: &World, dir: &str, others: &[&str]) {
         bytes.windows(token.len()).any(|window| window == token)
     };
     assert_eq!(files.filter(holds).collect::<Vec<_>>(), [admin]);
+}
+
+/// A page that the admin door of a running node gives to who bears no token.
+pub(crate) fn page(world: &World, dir: &str, path: &str) -> String {
+    let admin = std::fs::read(world.path(dir).join("admin.json")).unwrap();
+    let admin: Value = serde_json::from_slice(&admin).unwrap();
+    let address = admin["url"].as_str().unwrap().strip_prefix("http://").unwrap();
+    let mut tcp = TcpStream::connect(address).unwrap();
+    write!(tcp, "GET {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    tcp.read_to_string(&mut answer).unwrap();
+    let (head, page) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 "), "{path}: {head}");
+    page.to_owned()
+}
+
+/// That a text which leaves a node shows no canary, and none of these either.
+pub(crate) fn search_text(text: &str, more: &[&str], what: &str) {
+    for needle in [TEXT, NUMBER, TWIN].iter().chain(more) {
+        assert!(!text.contains(needle), "{what}: {needle} in {text}");
+    }
 }
 
 #[test]

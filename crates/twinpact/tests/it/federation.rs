@@ -144,6 +144,22 @@ impl Pair {
         self.set_clock(MONDAY);
     }
 
+    pub(crate) fn stop_maker(&mut self) {
+        assert_eq!(self.maker.take().unwrap().stop(), 0);
+    }
+
+    pub(crate) fn stop_operator(&mut self) {
+        assert_eq!(self.operator.take().unwrap().stop(), 0);
+    }
+
+    /// Another node takes name and port of the operator, and would let the maker in.
+    pub(crate) fn replace_operator(&mut self) {
+        make(&self.world, "impostor", OPERATOR, self.ports.0, self.ports.1);
+        self.stop_operator();
+        self.operator = Some(self.world.serve_driven("impostor"));
+        ok(&self.world, "partner add maker.json --dir impostor");
+    }
+
     fn restart_maker(&mut self) {
         self.maker.take().unwrap().kill();
         self.maker = Some(self.world.serve_driven("maker"));
@@ -405,6 +421,45 @@ fn nothing_delivered_is_readable_in_any_file_of_either_side() {
 }
 
 #[test]
+fn metrics_count_an_exchange_and_name_nobody() {
+    let pair = Pair::concluded();
+    pair.pull();
+    pair.refused(BENCHMARKING, "FR");
+    let rows = shown().len();
+    for (dir, counted) in [
+        (
+            "operator",
+            vec![
+                "twinpact_deliveries_total 1".to_owned(),
+                format!("twinpact_delivered_rows_total {rows}"),
+                "twinpact_decisions_total{code=\"policy.permit\"} 1".to_owned(),
+                "twinpact_decisions_total{code=\"policy.purpose\"} 1".to_owned(),
+                "twinpact_federation_requests_total{part=\"data\",code=\"ok\"} 1".to_owned(),
+                "twinpact_federation_connections{caller=\"nameless\"} 0".to_owned(),
+                "twinpact_agreements{role=\"provider\",state=\"active\"} 1".to_owned(),
+                "twinpact_policy_clock_driven 1".to_owned(),
+            ],
+        ),
+        (
+            "maker",
+            vec![
+                "twinpact_pulled_pages_total 1".to_owned(),
+                format!("twinpact_pulled_rows_total {rows}"),
+                "twinpact_deliveries_total 0".to_owned(),
+                "twinpact_partners 1".to_owned(),
+            ],
+        ),
+    ] {
+        let page = canaries::page(&pair.world, dir, "/metrics");
+        for line in counted {
+            assert!(page.lines().any(|has| has == line), "{dir}: {line} is not in\n{page}");
+        }
+        let names = ["did:", "urn:", "twinpact/purpose", pair.agreement.as_str()];
+        canaries::search_text(&page, &names, dir);
+    }
+}
+
+#[test]
 fn a_killed_provider_delivers_again() {
     let mut pair = Pair::concluded();
     pair.restart_operator();
@@ -484,18 +539,15 @@ fn restored(pair: &mut Pair) {
 fn an_impostor_with_the_name_and_port_of_a_partner_is_not_believed() {
     let mut pair = Pair::concluded();
     let before = pair.world.json("agreement list --dir maker");
-    make(&pair.world, "impostor", OPERATOR, pair.ports.0, pair.ports.1);
-    pair.operator.take().unwrap().kill();
-    let impostor = pair.world.serve_driven("impostor");
-    // The impostor would let the maker in: it is the maker who refuses.
-    ok(&pair.world, "partner add maker.json --dir impostor");
+    // It is the maker who refuses.
+    pair.replace_operator();
     for line in ["catalog", "negotiate"] {
         let done = pair.world.run(&format!("{line} {OPERATOR} --dir maker"));
         assert_eq!((done.code, done.error()), (30, "tls.refused"), "{}", done.stderr);
     }
     assert_eq!(pair.world.json("agreement list --dir maker"), before);
     assert_eq!(pair.world.json("agreement list --dir impostor"), Value::Array(Vec::new()));
-    impostor.kill();
+    pair.stop_operator();
     // The real one is believed as before.
     pair.operator = Some(pair.world.serve_driven("operator"));
     ok(&pair.world, &format!("catalog {OPERATOR} --dir maker"));

@@ -5,6 +5,7 @@ mod canaries;
 mod cloud_events;
 mod commands;
 mod contract_new;
+mod doctor;
 mod federation;
 mod golden;
 mod guess;

@@ -72,6 +72,7 @@ fn table(agreement: &str, receipt: &str, decision: &str) -> Vec<(&'static str, K
         ("ca renew", Change),
         ("restore", Change),
         ("check", read("--dir still")),
+        ("doctor", read("--dir operator")),
         ("verify", read("r.twinproof --trust trust.toml")),
         ("explain", read("store.damaged")),
         ("config show", read("--dir operator --origin")),
