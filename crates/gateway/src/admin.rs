@@ -113,6 +113,7 @@ pub const ROUTES: &[Route] = &[
     guarded(GET, "/contracts", |verb| on(verb, owned::contracts)),
     guarded(POST, "/contracts", |verb| on(verb, publish)),
     guarded(GET, "/partners", |verb| on(verb, owned::partners)),
+    guarded(GET, "/trust", |verb| on(verb, owned::trust)),
     guarded(POST, "/partners", |verb| on(verb, add_partner)),
     guarded(POST, "/partners/{did}/remove", |verb| on(verb, remove_partner)),
     guarded(GET, "/catalog", |verb| on(verb, catalog)),

@@ -16,6 +16,7 @@ use twinpact_node::api::{
 };
 use twinpact_node::read::{self, Span};
 use twinpact_node::{Node, agreements, links};
+use twinpact_proof::Trust;
 
 /// `?as-of=TIME`.
 #[derive(Deserialize)]
@@ -27,6 +28,11 @@ pub(crate) struct AsOf {
 
 fn time(text: Option<String>) -> Result<Option<Timestamp>, Problem> {
     text.map(|text| Timestamp::parse(&text)).transpose()
+}
+
+/// Whom a proof is verified against: this organisation and its partners.
+pub(crate) async fn trust(State(node): State<Node>) -> Result<Json<Trust>, Refusal> {
+    Ok(Json(twinpact_node::partners::trust(&node)?))
 }
 
 type Listed<T> = Result<Json<Vec<T>>, Refusal>;

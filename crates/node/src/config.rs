@@ -64,6 +64,37 @@ pub struct Assertions {
     pub place: Option<String>,
 }
 
+/// Where a new node is reached, and what it may reach besides public addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reach {
+    /// The address of the federation listener; without one the operator writes it down later.
+    pub listen: Option<SocketAddr>,
+    /// Partners on this machine or in a private network, as `HOST:PORT`.
+    pub partners_at: Vec<String>,
+}
+
+impl Reach {
+    /// What goes into `allow_private`.
+    #[must_use]
+    pub fn endpoints(&self) -> Vec<String> {
+        self.partners_at.iter().map(|place| format!("https://{place}")).collect()
+    }
+
+    /// The lines of the configuration; a comment with an example for what is not said.
+    fn lines(&self) -> String {
+        let listen = match self.listen {
+            Some(address) => format!("listen = \"{address}\"\n"),
+            None => "# listen = \"0.0.0.0:8443\"\n".to_owned(),
+        };
+        let endpoint = "# endpoint = \"https://twin.example:8443\"\n";
+        let private = match self.partners_at.is_empty() {
+            true => String::new(),
+            false => format!("allow_private = {:?}\n", self.endpoints()),
+        };
+        format!("{listen}{endpoint}{private}")
+    }
+}
+
 /// The keys outside of tables, and the names of the tables.
 pub(crate) const ROOT: &[&str] = &["organisation", "name", "admin", "federation", "assertions"];
 /// The keys of each table.
@@ -123,7 +154,7 @@ impl Config {
 
     /// The configuration that `init` writes.
     #[must_use]
-    pub fn text_of_new(organisation: &Did, name: &str) -> String {
+    pub fn text_of_new(organisation: &Did, name: &str, reach: &Reach) -> String {
         format!(
             "# A Twinpact node. Unknown keys are errors.\n\
              organisation = {:?}\n\
@@ -133,14 +164,14 @@ impl Config {
              listen = \"127.0.0.1:0\"\n\n\
              [federation]\n\
              # For partners: mutual TLS 1.3. `endpoint` is the URL that they use.\n\
-             # listen = \"0.0.0.0:8443\"\n\
-             # endpoint = \"https://twin.example:8443\"\n\n\
+             {}\n\
              [assertions]\n\
              # What your own requests say when a command does not.\n\
              # purpose = \"https://w3id.org/twinpact/purpose/PredictiveMaintenance\"\n\
              # place = \"DE\"\n",
             organisation.as_str(),
-            name
+            name,
+            reach.lines()
         )
     }
 }
@@ -187,15 +218,31 @@ pub fn path(directory: &Path) -> std::path::PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use super::Config;
+    use super::{Config, Federation, Reach};
     use crate::clock::PolicyClock;
     use twinpact_model::Did;
 
     #[test]
     fn what_init_writes_is_read() {
         let did = Did::new("did:web:operator.example").unwrap();
-        let config = Config::parse(&Config::text_of_new(&did, "Wind \"farm\"")).unwrap();
-        assert_eq!((config.organisation, config.name.as_str()), (did, "Wind \"farm\""));
+        let listen = "127.0.0.1:8701".parse().unwrap();
+        let partners_at = vec!["127.0.0.1:8702".to_owned(), "[::1]:8703".to_owned()];
+        for (listen, partners_at, private) in [
+            (None, Vec::new(), Vec::new()),
+            (Some(listen), partners_at, vec!["https://127.0.0.1:8702", "https://[::1]:8703"]),
+        ] {
+            let text = Config::text_of_new(&did, "Wind \"farm\"", &Reach { listen, partners_at });
+            let config = Config::parse(&text).unwrap();
+            assert_eq!((&config.organisation, config.name.as_str()), (&did, "Wind \"farm\""));
+            assert_eq!(
+                config.federation,
+                Federation {
+                    listen,
+                    endpoint: None,
+                    allow_private: private.into_iter().map(str::to_owned).collect()
+                }
+            );
+        }
     }
 
     #[test]
@@ -221,7 +268,8 @@ mod tests {
 
     #[test]
     fn a_driven_policy_clock_stays_on_loopback() {
-        let text = Config::text_of_new(&Did::new("did:web:a.example").unwrap(), "a");
+        let did = Did::new("did:web:a.example").unwrap();
+        let text = Config::text_of_new(&did, "a", &Reach::default());
         let mut config = Config::parse(&text).unwrap();
         for (admin, federation, key) in [
             ("127.0.0.1:0", None, None),

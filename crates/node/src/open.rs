@@ -2,7 +2,7 @@
 
 use crate::behind;
 use crate::clock::{Clocks, PolicyClock};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Reach};
 use crate::fold::Fold;
 use crate::keys;
 use crate::lanes::Lanes;
@@ -20,6 +20,7 @@ use std::thread::JoinHandle;
 use twinpact_contract::Vocabulary;
 use twinpact_identity::Held;
 use twinpact_identity::files::{Identity, IdentityFiles};
+use twinpact_identity::outgoing::Endpoint;
 use twinpact_identity::partners::Partners;
 use twinpact_identity::signer::Signer;
 use twinpact_identity::spiffe::{SpiffeId, TrustDomain};
@@ -114,8 +115,31 @@ pub fn init_on(
     organisation: &Did,
     name: &str,
 ) -> Result<(), Problem> {
+    write_new(disk, path, (organisation, name), &Reach::default())
+}
+
+/// As [`init`], with where it is reached and which private addresses it may reach.
+///
+/// # Errors
+/// As [`init`]; `outgoing.url` when a partner's place is none.
+pub fn init_reached(
+    path: &Path,
+    organisation: &Did,
+    name: &str,
+    reach: &Reach,
+) -> Result<(), Problem> {
+    write_new(Arc::new(RealDisk), path, (organisation, name), reach)
+}
+
+fn write_new(
+    disk: Arc<dyn Vfs>,
+    path: &Path,
+    (organisation, name): (&Did, &str),
+    reach: &Reach,
+) -> Result<(), Problem> {
     let trust_domain = TrustDomain::of_did(organisation)?;
-    let text = Config::text_of_new(organisation, name);
+    reach.endpoints().iter().try_for_each(|url| Endpoint::parse(url).map(|_| ()))?;
+    let text = Config::text_of_new(organisation, name, reach);
     Config::parse(&text)?;
     let clocks = Clocks::new(PolicyClock::System);
     let directory = Directory::create(disk.clone(), path)?;

@@ -200,6 +200,20 @@ pub fn list(node: &Node, as_of: Option<Timestamp>) -> Result<Vec<PartnerLine>, P
     })?
 }
 
+/// Whom this organisation trusts: itself and its partners, as their records are pinned now.
+///
+/// # Errors
+/// `store.stopped`; `internal` when our own record cannot be pinned.
+pub fn trust(node: &Node) -> Result<Trust, Problem> {
+    node.partition.read(|fold, _| {
+        let mut trust = fold.partners.trust().clone();
+        let (_, own) = fold.organisation.current()?;
+        let ours = |_| Problem::new(codes::INTERNAL, "our own record cannot be pinned");
+        trust.add(own).map_err(ours)?;
+        Ok(trust)
+    })?
+}
+
 /// A partner in a list.
 pub(crate) fn line(partner: &Partner) -> PartnerLine {
     PartnerLine {

@@ -1,6 +1,7 @@
 //! The command line's grammar: `twinpact <noun> <verb>`, everyday verbs on top.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// One binary that lets an organisation take part in a federation of digital twins.
@@ -20,6 +21,11 @@ pub(crate) enum Command {
     Init(Init),
     /// Run the node of a directory until it is told to stop (SIGTERM, Ctrl-C).
     Serve(Serve),
+    /// Say whether the running node does its work; for supervisors, by the exit code.
+    Ready {
+        #[command(flatten)]
+        dir: Dir,
+    },
     /// Type models: what your twins look like.
     #[command(subcommand)]
     Model(Model),
@@ -222,11 +228,19 @@ pub(crate) struct Restore {
 }
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("whose").args(["org", "local"]).required(true))]
 pub(crate) struct Init {
     #[command(flatten)]
     pub(crate) dir: Dir,
+    #[command(flatten)]
+    pub(crate) new: NewNode,
+}
+
+/// What a new node is told about itself.
+#[derive(Debug, Args)]
+pub(crate) struct NewNode {
     /// The organisation, as did:web:HOST.
-    #[arg(long, required_unless_present = "local", conflicts_with = "local")]
+    #[arg(long)]
     pub(crate) org: Option<String>,
     /// A name, for trying things out: stands for did:web:NAME.localhost.
     #[arg(long)]
@@ -234,12 +248,25 @@ pub(crate) struct Init {
     /// The organisation's name for people.
     #[arg(long)]
     pub(crate) name: Option<String>,
+    /// Where it listens for partners; goes into twinpact.toml.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// A partner on this machine or in a private network, which it may reach there; goes into
+    /// twinpact.toml.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) partner_at: Vec<String>,
 }
 
+/// With --org or --local, a directory that is not there yet is made first, as init does.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("whose").args(["org", "local"]))]
+#[command(group = ArgGroup::new("of a new node")
+    .args(["name", "listen", "partner_at"]).multiple(true).requires("whose"))]
 pub(crate) struct Serve {
     #[command(flatten)]
     pub(crate) dir: Dir,
+    #[command(flatten)]
+    pub(crate) new: NewNode,
     /// Where the policy clock comes from; decisions by a driven one are no evidence.
     #[arg(long, value_parser = ["system", "driven"], default_value = "system")]
     pub(crate) policy_clock: String,
@@ -297,6 +324,9 @@ pub(crate) struct Ingest {
     /// The file is JSON: a CloudEvent or a batch of CloudEvents.
     #[arg(long, conflicts_with = "refused")]
     pub(crate) cloudevents: bool,
+    /// The type model of the map, put first if the node does not have it.
+    #[arg(long, value_name = "FILE", requires = "map")]
+    pub(crate) model: Option<PathBuf>,
     /// Where refused rows go, to be mended and fed again; beside FILE when left out.
     #[arg(long, value_name = "FILE")]
     pub(crate) refused: Option<PathBuf>,
@@ -399,6 +429,9 @@ pub(crate) struct Verify {
     /// Whom you trust; made with `trust add`.
     #[arg(long)]
     pub(crate) trust: Option<PathBuf>,
+    /// Trust whom the node of this directory has pinned, and itself, in place of a trust file.
+    #[arg(long, value_name = "DIR", conflicts_with = "trust")]
+    pub(crate) node: Option<PathBuf>,
     /// The lowest level that is enough.
     #[arg(long, value_parser = ["unanchored", "signed", "countersigned", "witnessed"])]
     pub(crate) require: Option<String>,
@@ -564,9 +597,9 @@ pub(crate) enum Invitation {
 pub(crate) struct Pull {
     #[command(flatten)]
     pub(crate) dir: Dir,
-    /// The agreement.
-    pub(crate) agreement: String,
-    /// The purpose that is asserted, as an IRI.
+    /// The agreement; may be left out when one only gives us something.
+    pub(crate) agreement: Option<String>,
+    /// The purpose that is asserted: an IRI, or a short name like predictive-maintenance.
     #[arg(long)]
     pub(crate) purpose: Option<String>,
     /// The place that is asserted: a country code or an IRI.
@@ -581,6 +614,9 @@ pub(crate) struct Pull {
     /// Only rows behind this place: where a pull that was refused on the way said to go on.
     #[arg(long)]
     pub(crate) after: Option<String>,
+    /// Write the proof of the delivery too; of a further page to NAME.2.EXTENSION and so on.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) proof: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

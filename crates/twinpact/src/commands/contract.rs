@@ -27,7 +27,7 @@ pub(crate) async fn run(command: Verb, out: Output) -> Result<ExitCode, Problem>
                 true => format!("{} is in the catalogue", published.view),
                 false => format!("{} was in the catalogue, the same", published.view),
             });
-            out.next("twinpact partner add RECORD.json");
+            out.next(&format!("twinpact invite{}", dir.flag()));
         }
         Verb::Show { dir, as_of } => {
             let path = as_of.of("/contracts")?;

@@ -3,7 +3,7 @@
 use super::mend;
 use crate::cli::Ingest;
 use crate::output::{Output, count, line, shell};
-use crate::session::{Session, read_text};
+use crate::session::{Session, read_file, read_text};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use twinpact_edge::{Map, Reading, Rows};
 use twinpact_gateway::AdminClient;
 use twinpact_model::problem::Problem;
 use twinpact_model::type_model::TypeModel;
+use twinpact_node::api::ModelApplied;
 
 /// How many refused rows and colliding instants are shown; all of them are counted, and `--json`
 /// has every refused row and the first [`MAX_COLLISIONS`] instants.
@@ -44,8 +45,12 @@ pub(crate) async fn ingest(
 ) -> Result<ExitCode, Problem> {
     let map = Map::parse(&read_text(map_file)?)?;
     arguments.refused.as_deref().map_or(Ok(()), |path| mend::writable(path, arguments.force))?;
+    let model = arguments.model.as_deref().map(read_file).transpose()?;
     let session = Session::open(&arguments.dir.dir).await?;
-    let summary = send_file(arguments, &map, &session.client).await;
+    let summary = match put_first(model, &session.client, out).await {
+        Ok(()) => send_file(arguments, &map, &session.client).await,
+        Err(problem) => Err(problem),
+    };
     session.close().await;
     let mut summary = summary?;
     let kept = keep_refused(arguments, &map, &mut summary);
@@ -70,9 +75,23 @@ pub(crate) async fn ingest(
             let flag = arguments.dir.flag();
             format!("mend {file}, then: twinpact ingest {file} --map {map}{flag}")
         }
-        None => "twinpact twin list".to_owned(),
+        None => format!("twinpact twin list{}", arguments.dir.flag()),
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// Puts the type model before any row.
+async fn put_first(
+    model: Option<Vec<u8>>,
+    client: &AdminClient,
+    out: Output,
+) -> Result<(), Problem> {
+    let Some(model) = model else { return Ok(()) };
+    let applied: ModelApplied = client.post("/models", "application/toml", model).await?;
+    if applied.new {
+        out.say(&format!("{} applies from now on", applied.model));
+    }
+    Ok(())
 }
 
 /// Writes the refused rows to a file, when there are any. What was taken is recorded by then, so

@@ -44,7 +44,7 @@ pub(crate) async fn join(dir: &Dir, invitation: String, out: Output) -> Result<E
     out.say(&format!("their fingerprint  {}", spoken(&partner.fingerprint)));
     out.say(&format!("your fingerprint   {}", spoken(&joined.own_fingerprint)));
     out.say(COMPARE);
-    out.next(&format!("twinpact catalog {}", partner.organisation));
+    out.next(&format!("twinpact catalog {}{}", partner.organisation, dir.flag()));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -21,6 +21,7 @@ mod model_guess;
 mod oversight;
 mod partner;
 mod proof;
+mod ready;
 mod receipt;
 mod restore;
 mod serve;
@@ -40,6 +41,7 @@ pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Prob
     match command {
         Command::Init(arguments) => init::init(&arguments, *out),
         Command::Serve(arguments) => serve::serve(&arguments, *out).await,
+        Command::Ready { dir } => ready::ready(&dir, *out).await,
         Command::Model(command) => model::run(command, *out).await,
         Command::Ingest(arguments) => match &arguments.map {
             Some(map) => ingest::ingest(&arguments, map, *out).await,
@@ -70,7 +72,7 @@ pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Prob
         Command::Restore(arguments) => restore::restore(&arguments, *out),
         Command::Check(dir) => check::check(&dir, *out),
         Command::Doctor(dir) => doctor::doctor(&dir, *out).await,
-        Command::Verify(arguments) => verify::verify(&arguments, *out),
+        Command::Verify(arguments) => verify::verify(&arguments, *out).await,
         Command::Explain(arguments) => explain::explain(&arguments, *out),
         Command::Config(Config::Show { dir, origin }) => config::show(&dir, origin, *out),
         Command::Completions(arguments) => Ok(completions::completions(&arguments, *out)),

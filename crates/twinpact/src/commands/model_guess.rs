@@ -21,8 +21,10 @@ pub(crate) fn run(arguments: &GuessModel, out: Output) -> Result<ExitCode, Probl
     let name = arguments.name.clone().unwrap_or_else(|| stem(path));
     let guess = guess(&sample, &Asked { name: &name, zone: arguments.zone.as_deref() })?;
     let name = guess.reference.split('@').next().unwrap_or_default();
-    let model = arguments.out_dir.join(format!("{name}.toml"));
-    let map = arguments.out_dir.join(format!("{name}.map.toml"));
+    // A path that begins with "./" says nothing more.
+    let out_dir = arguments.out_dir.strip_prefix(".").unwrap_or(&arguments.out_dir);
+    let model = out_dir.join(format!("{name}.toml"));
+    let map = out_dir.join(format!("{name}.map.toml"));
     writable(&model, arguments.force)?;
     writable(&map, arguments.force)?;
     write_file(&model, guess.model.as_bytes())?;
@@ -30,9 +32,7 @@ pub(crate) fn run(arguments: &GuessModel, out: Output) -> Result<ExitCode, Probl
     show(&guess, &sample, &model, &map, out);
     let (model, map, flag) = (shell(&model), shell(&map), arguments.dir.flag());
     let file = shell(path);
-    out.next(&format!(
-        "twinpact model apply {model}{flag} && twinpact ingest {file} --map {map}{flag}"
-    ));
+    out.next(&format!("twinpact ingest {file} --model {model} --map {map}{flag}"));
     Ok(ExitCode::SUCCESS)
 }
 

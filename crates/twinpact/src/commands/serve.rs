@@ -1,5 +1,6 @@
 //! `serve`: a node until it is told to stop. Every port is bound before it says that it is ready.
 
+use super::init::make_if_missing;
 use crate::cli::Serve;
 use crate::output::{Output, internal};
 use crate::session::{ADMIN_FILE, url};
@@ -18,6 +19,7 @@ pub(crate) async fn serve(arguments: &Serve, out: Output) -> Result<ExitCode, Pr
         _ => PolicyClock::System,
     };
     let dir = &arguments.dir.dir;
+    make_if_missing(dir, &arguments.new, out)?;
     let parts = open::open(dir, policy).await?;
     if let Some(cut) = parts.cut {
         out.say(&format!(

@@ -5,24 +5,36 @@
 use super::trust::read_trust;
 use crate::cli::Verify;
 use crate::output::{Output, line};
-use crate::session::read_file;
+use crate::session::{Session, read_file};
 use serde_json::json;
+use std::path::Path;
 use std::process::ExitCode;
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
-use twinpact_proof::{Broken, Level, Verdict, to_hex, verify as check};
+use twinpact_proof::{Broken, Level, Trust, Verdict, to_hex, verify as check};
 
 /// The proof holds, but for somebody else than was named, or less than was asked for.
 const NOT_ENOUGH: u8 = 23;
 
-pub(crate) fn verify(arguments: &Verify, out: Output) -> Result<ExitCode, Problem> {
+pub(crate) async fn verify(arguments: &Verify, out: Output) -> Result<ExitCode, Problem> {
     let bytes = read_file(&arguments.file)?;
-    let trust = arguments.trust.as_deref().map(read_trust).transpose()?;
+    let trust = match &arguments.node {
+        Some(dir) => Some(pinned_by(dir).await?),
+        None => arguments.trust.as_deref().map(read_trust).transpose()?,
+    };
     let required = arguments.require.as_deref().and_then(Level::parse);
     match check(&bytes, trust.as_ref()) {
         Err(broken) => Ok(report_broken(&broken, out)),
         Ok(verdict) => Ok(report(arguments, &verdict, required, out)),
     }
+}
+
+/// Whom that node trusts; it needs no partner and no network to say so.
+async fn pinned_by(dir: &Path) -> Result<Trust, Problem> {
+    let session = Session::open(dir).await?;
+    let trust = session.client.get("/trust").await;
+    session.close().await;
+    trust
 }
 
 fn report_broken(broken: &Broken, out: Output) -> ExitCode {

@@ -28,6 +28,7 @@ fn table(agreement: &str, receipt: &str, decision: &str) -> Vec<(&'static str, K
     vec![
         ("init", Change),
         ("serve", Change),
+        ("ready", read("--dir operator")),
         ("model apply", Change),
         ("model list", read("--dir operator")),
         ("model guess", Change),

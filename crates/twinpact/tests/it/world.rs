@@ -103,6 +103,11 @@ impl World {
         Serving::start(self.command("serve --dir node"))
     }
 
+    /// A node that is served with these words behind `--dir`.
+    pub(crate) fn serve_as(&self, words: &str) -> Serving {
+        Serving::start(self.command(&format!("serve --dir {words}")))
+    }
+
     /// The node in that directory, by a policy clock that the test drives.
     pub(crate) fn serve_driven(&self, dir: &str) -> Serving {
         let mut command = self.command(&format!("serve --dir {dir} --policy-clock driven"));
