@@ -2,18 +2,27 @@
 # `make demo` and `make test` share what they build.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak lint bench ci announce oracle deny-tool
+.PHONY: help demo start packaging test soak lint bench ci announce oracle deny-tool
 
 CARGO ?= cargo
 COLD := $(if $(wildcard $(or $(CARGO_TARGET_DIR),target)/debug/.fingerprint),,yes)
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
 demo: CRATES = -p twinpact -e normal,build
 demo: announce ## Run the main job: two organisations, one contract, one proof.
 	@$(CARGO) build -p twinpact
 	@$(CARGO) run -q -p twinpact -- demo
+
+start: CRATES = -p twinpact -e normal,build
+start: announce ## Run docs/start.md as it stands, in a root with nothing but the program and a shell.
+	@$(CARGO) build -q -p twinpact
+	@python3 tools/start.py --binary "$(or $(CARGO_TARGET_DIR),target)/debug/twinpact"
+
+packaging: ## Try the systemd unit and the container file, where there are tools for it.
+	@$(CARGO) build -q -p twinpact
+	@.ci/packaging "$(or $(CARGO_TARGET_DIR),target)/debug/twinpact"
 
 test: CRATES = --workspace
 test: announce oracle ## Run all tests.

@@ -14,6 +14,7 @@ mod mend;
 mod mortal;
 mod own_demo;
 mod reads;
+mod start;
 mod tree;
 mod twins;
 mod world;
