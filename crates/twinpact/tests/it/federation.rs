@@ -177,7 +177,8 @@ pub(crate) fn ok(world: &World, line: &str) -> Done {
 /// node that was killed finds its port free again.
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = u16::try_from(std::process::id() % 10_000).unwrap();
+    // Processes that run at the same time have neighbouring ids: their ports lie apart.
+    let first = u16::try_from(std::process::id() * 127 % 15_000).unwrap();
     loop {
         let port = 15_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 15_000;
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
