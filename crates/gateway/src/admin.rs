@@ -3,6 +3,7 @@
 //! only ways in which the organisation's own data enters.
 
 use crate::doctor;
+use crate::openapi;
 use crate::owned;
 use crate::port::{Bound, bind};
 use crate::refusal::{PROBLEM_JSON, Refusal};
@@ -92,6 +93,7 @@ pub const ROUTES: &[Route] = &[
     open(GET, "/readyz", |verb| on(verb, readyz)),
     open(GET, "/version", |verb| on(verb, version)),
     open(GET, "/metrics", |verb| on(verb, metrics)),
+    open(GET, "/openapi.json", |verb| on(verb, description)),
     guarded(GET, "/models", |verb| on(verb, owned::models)),
     guarded(POST, "/models", |verb| on(verb, apply_model)),
     guarded(POST, "/ingest", |verb| on(verb, ingest)),
@@ -266,6 +268,10 @@ async fn version() -> Json<Version> {
 /// numbers and words of ours only, and the door is on loopback.
 async fn metrics(State(node): State<Node>) -> ([(HeaderName, &'static str); 1], String) {
     ([(CONTENT_TYPE, METRICS_TEXT)], node::metrics::page(&node))
+}
+
+async fn description() -> ([(HeaderName, &'static str); 1], &'static str) {
+    ([(CONTENT_TYPE, "application/json")], openapi::text())
 }
 
 async fn unknown(request: Request) -> Refusal {

@@ -4,13 +4,14 @@
 //! [`admin`] is the loopback door of the organisation's own people; [`client`] is how the command
 //! line reaches it. [`federation`] is the door for partners, and [`outgoing`] is how we call
 //! theirs: mutual TLS 1.3 in both directions. [`places`] says who may hold how many connections to
-//! it. Refusals are RFC 9457 problem documents
+//! it. [`openapi`] describes what can be asked. Refusals are RFC 9457 problem documents
 //! ([`refusal`]).
 
 pub mod admin;
 pub mod client;
 pub mod doctor;
 pub mod federation;
+pub mod openapi;
 pub mod outgoing;
 mod owned;
 mod paced;

@@ -53,13 +53,13 @@ fn without_digits(text: &str) -> String {
 }
 
 /// An assertion of the maker, member by member.
-struct Assertion {
+pub(crate) struct Assertion {
     members: Vec<(&'static str, Json)>,
     kind: &'static str,
 }
 
 impl Assertion {
-    fn good(pair: &Pair, agreement: &str) -> Assertion {
+    pub(crate) fn good(pair: &Pair, agreement: &str) -> Assertion {
         let now = pair.maker().clocks.wall().0.micros();
         let jti = twinpact_node::ids::urn().unwrap();
         let purpose = "https://w3id.org/twinpact/purpose/PredictiveMaintenance";
@@ -90,7 +90,7 @@ impl Assertion {
         self.with("issued", Json::Int(now + from)).with("expires", Json::Int(now + until))
     }
 
-    fn signed(self, key: &SecretKey) -> String {
+    pub(crate) fn signed(self, key: &SecretKey) -> String {
         let document = Json::object(self.members);
         let envelope = Envelope::sign(self.kind, &document, key);
         text64::encode(envelope.to_json().canonical().as_bytes())
@@ -98,7 +98,7 @@ impl Assertion {
 }
 
 /// The transfers of the maker for which it has a token: path at the operator, and token.
-fn channels(maker: &Node) -> Vec<(String, String)> {
+pub(crate) fn channels(maker: &Node) -> Vec<(String, String)> {
     let pids = |fold: &twinpact_node::fold::Fold| -> Vec<String> {
         fold.processes.transfers.keys().cloned().collect()
     };

@@ -9,6 +9,7 @@ mod federation;
 mod forged;
 mod joining;
 mod metrics;
+mod openapi;
 mod outgoing;
 mod pages;
 mod pair;

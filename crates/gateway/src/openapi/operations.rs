@@ -1,0 +1,286 @@
+//! What each route takes and answers. A test holds this table against the routes of the admin door,
+//! both ways, and real answers against the schemas that it names.
+
+use super::schema::Kind::{self, Any, Count, Many, Named, Text, Time};
+
+/// A body.
+#[derive(Clone, Copy)]
+pub(super) enum Body {
+    None,
+    Json(Kind),
+    /// A batch of observations, or CloudEvents.
+    Batch,
+    /// Text of that media type.
+    Text(&'static str),
+    /// A file.
+    Bytes,
+}
+
+/// One route.
+#[derive(Clone, Copy)]
+pub(super) struct Operation {
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+    pub(super) id: &'static str,
+    pub(super) summary: &'static str,
+    /// Name, kind, and whether it must be given.
+    pub(super) query: &'static [(&'static str, Kind, bool)],
+    pub(super) body: Body,
+    pub(super) answer: Body,
+}
+
+/// An operation that takes nothing and answers JSON.
+const fn get(
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    answer: Kind,
+) -> Operation {
+    let (query, body) = (&[], Body::None);
+    Operation { method: "GET", path, id, summary, query, body, answer: Body::Json(answer) }
+}
+
+/// An operation that takes JSON and answers JSON.
+const fn post(
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    (body, answer): (Kind, Kind),
+) -> Operation {
+    let body = Body::Json(body);
+    Operation { method: "POST", path, id, summary, query: &[], body, answer: Body::Json(answer) }
+}
+
+impl Operation {
+    const fn with(self, query: &'static [(&'static str, Kind, bool)]) -> Operation {
+        Operation { query, ..self }
+    }
+}
+
+const AS_OF: &[(&str, Kind, bool)] = &[("as-of", Time, false)];
+const LIMIT: &[(&str, Kind, bool)] = &[("limit", Count, false)];
+
+/// Those of the admin door, in the order of its routes.
+pub(super) const OPERATIONS: &[Operation] = &[
+    get("/livez", "live", "Whether the process answers.", Named("Live")),
+    get(
+        "/readyz",
+        "ready",
+        "Whether the node does its work, and what its operator should know.",
+        Named("Ready"),
+    ),
+    get("/version", "version", "What runs here.", Named("Version")),
+    Operation {
+        method: "GET",
+        path: "/metrics",
+        id: "metrics",
+        summary: "How much the node does, in the Prometheus text format 0.0.4.",
+        query: &[],
+        body: Body::None,
+        answer: Body::Text("text/plain"),
+    },
+    get("/openapi.json", "openapi", "This description.", Any),
+    get("/models", "listModels", "The type models.", Many(&Named("TypeModel"))).with(AS_OF),
+    Operation {
+        method: "POST",
+        path: "/models",
+        id: "applyModel",
+        summary: "Puts a version of a type model.",
+        query: &[],
+        body: Body::Text("application/toml"),
+        answer: Body::Json(Named("ModelApplied")),
+    },
+    Operation {
+        method: "POST",
+        path: "/ingest",
+        id: "ingest",
+        summary: "Records observations and links; each row has its own outcome.",
+        query: &[],
+        body: Body::Batch,
+        answer: Body::Json(Named("IngestReport")),
+    },
+    get("/twins", "listTwins", "The twins.", Many(&Named("TwinLine"))).with(AS_OF),
+    get("/twins/{id}", "showTwin", "A twin with both heads of each attribute.", Named("TwinState"))
+        .with(AS_OF),
+    get("/twins/{id}/history", "twinHistory", "What was recorded about a twin.", Named("History"))
+        .with(&[
+            ("since", Time, false),
+            ("until", Time, false),
+            ("limit", Count, false),
+            ("as-of", Time, false),
+        ]),
+    get("/links", "listLinks", "The links between twins, or those of one.", Named("LinkList"))
+        .with(&[("twin", Text, false), ("as-of", Time, false)]),
+    post("/links", "setLink", "Sets a link.", (Named("LinkAsked"), Named("LinkChanged"))),
+    post(
+        "/links/retract",
+        "retractLink",
+        "Retracts a link.",
+        (Named("LinkAsked"), Named("LinkChanged")),
+    ),
+    Operation {
+        method: "GET",
+        path: "/events/{index}/proof",
+        id: "proveEvent",
+        summary: "A bundle that proves an event and shows these attributes of it.",
+        query: &[("attributes", Text, false)],
+        body: Body::None,
+        answer: Body::Bytes,
+    },
+    Operation {
+        method: "GET",
+        path: "/organisation",
+        id: "showOrganisation",
+        summary: "Our signed record.",
+        query: &[],
+        body: Body::None,
+        answer: Body::Bytes,
+    },
+    get(
+        "/invitations",
+        "listInvitations",
+        "The invitations that we have made.",
+        Many(&Named("InvitationLine")),
+    ),
+    post(
+        "/invitations",
+        "invite",
+        "Makes an invitation; the answer holds its secret.",
+        (Named("Invite"), Named("Invited")),
+    ),
+    Operation {
+        method: "POST",
+        path: "/invitations/{id}/withdraw",
+        id: "withdrawInvitation",
+        summary: "Withdraws an invitation.",
+        query: &[],
+        body: Body::None,
+        answer: Body::Json(Named("InvitationLine")),
+    },
+    post("/joins", "join", "Uses a partner's invitation.", (Named("Join"), Named("Joined"))),
+    get("/trust", "showTrust", "Whom we trust, in the form of a trust file.", Any),
+    get(
+        "/doctor",
+        "doctor",
+        "What keeps the node from working, each with its remedy.",
+        Many(&Named("Finding")),
+    ),
+    get("/keys", "listKeys", "Our document keys.", Many(&Named("KeyLine"))),
+    post(
+        "/keys",
+        "rotateKey",
+        "Makes a new document key.",
+        (Named("RotateKey"), Many(&Named("KeyLine"))),
+    ),
+    Operation {
+        method: "POST",
+        path: "/ca/reload",
+        id: "reloadCa",
+        summary: "Reads the issuing CA again.",
+        query: &[],
+        body: Body::None,
+        answer: Body::Json(Named("CaReloaded")),
+    },
+    get("/contracts", "listContracts", "The published contracts.", Many(&Named("ContractLine")))
+        .with(AS_OF),
+    Operation {
+        method: "POST",
+        path: "/contracts",
+        id: "publishContract",
+        summary: "Publishes a contract.",
+        query: &[],
+        body: Body::Text("application/yaml"),
+        answer: Body::Json(Named("Published")),
+    },
+    get("/partners", "listPartners", "The pinned partners.", Many(&Named("PartnerLine")))
+        .with(AS_OF),
+    post(
+        "/partners",
+        "addPartner",
+        "Pins a partner by its signed record.",
+        (Any, Named("PartnerLine")),
+    ),
+    post(
+        "/partners/{did}/remove",
+        "removePartner",
+        "Takes a partner out; its connections close.",
+        (Named("Reason"), Named("PartnerLine")),
+    ),
+    get("/catalog", "showCatalog", "What a partner offers us.", Many(&Named("DatasetLine")))
+        .with(&[("partner", Text, true)]),
+    post(
+        "/negotiations",
+        "negotiate",
+        "Negotiates for a dataset of a partner.",
+        (Named("Negotiate"), Named("AgreementLine")),
+    ),
+    post(
+        "/pulls",
+        "pull",
+        "Fetches a view under an agreement, verifies and stores it.",
+        (Named("Pull"), Named("Pulled")),
+    ),
+    get("/agreements", "listAgreements", "The agreements.", Many(&Named("AgreementLine")))
+        .with(AS_OF),
+    get("/agreements/{id}", "showAgreement", "An agreement.", Named("AgreementLine")),
+    post(
+        "/agreements/{id}/revoke",
+        "revokeAgreement",
+        "Ends an agreement.",
+        (Named("Reason"), Named("AgreementLine")),
+    ),
+    get("/receipts", "listReceipts", "The newest receipts.", Many(&Named("ReceiptLine")))
+        .with(LIMIT),
+    get("/receipts/{id}", "showReceipt", "A receipt.", Named("ReceiptLine")),
+    Operation {
+        method: "GET",
+        path: "/receipts/{id}/proof",
+        id: "proveReceipt",
+        summary: "The bundle that proves a delivery.",
+        query: &[],
+        body: Body::None,
+        answer: Body::Bytes,
+    },
+    get("/decisions", "listDecisions", "The newest decisions.", Many(&Named("DecisionLine")))
+        .with(LIMIT),
+    get(
+        "/decisions/{id}",
+        "showDecision",
+        "A decision with its signed record.",
+        Named("DecisionShown"),
+    ),
+    get(
+        "/strangers",
+        "listStrangers",
+        "Who was turned away before the federation door was asked.",
+        Named("Strangers"),
+    ),
+    get("/clock", "showClock", "Both clocks.", Named("Clocks")),
+    post("/clock", "setClock", "Sets a driven policy clock.", (Named("SetClock"), Named("Clocks"))),
+];
+
+/// Those of the data door.
+pub(super) const DATA: &[Operation] = &[
+    get(
+        "/data/{transfer}",
+        "fetchPage",
+        "A page of the view of a transfer, with the bundle that proves it.",
+        Named("Delivery"),
+    )
+    .with(&[
+        ("since", Time, false),
+        ("until", Time, false),
+        ("after", Text, false),
+        ("anchor", Count, false),
+        ("ledger", Count, false),
+    ]),
+    Operation {
+        method: "POST",
+        path: "/data/{transfer}/token",
+        id: "refreshToken",
+        summary: "A fresh access token, in a TransferStartMessage of the Dataspace Protocol.",
+        query: &[],
+        body: Body::None,
+        answer: Body::Json(Any),
+    },
+];

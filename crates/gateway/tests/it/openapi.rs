@@ -1,0 +1,351 @@
+//! `/openapi.json`: against a committed file, against the routes, against the rules of OpenAPI 3.1,
+//! and against what the doors really answer.
+
+use crate::admin::{Answer, Office, send};
+use crate::forged::{Assertion, channels};
+use crate::pair::{MAKER, OPERATOR, Pair, ROWS, wanted};
+use jsonschema::Validator;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+use twinpact_gateway::admin::ROUTES;
+use twinpact_gateway::federation::ASSERTION_HEADER;
+use twinpact_gateway::{AdminListener, openapi};
+use twinpact_node::outbox::call;
+
+#[test]
+fn the_description_is_the_golden_file() {
+    let golden = include_str!("../golden/openapi.json");
+    if golden != openapi::text() {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("openapi.json");
+        std::fs::write(&path, openapi::text()).unwrap();
+        let path = path.display();
+        panic!("crates/gateway/tests/golden/openapi.json is to be what stands in {path}");
+    }
+}
+
+#[tokio::test]
+async fn it_is_served_as_it_is() {
+    let office = Office::open().await;
+    let answer = office.ask("GET", "/openapi.json", b"").await;
+    assert_eq!((answer.status, answer.kind.as_str()), (200, "application/json"));
+    assert_eq!(answer.text(), openapi::text());
+    office.close().await;
+}
+
+/// Every operation: method and path.
+fn operations(document: &Value) -> Vec<(String, String, &Value)> {
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            if method != "servers" {
+                found.push((method.to_ascii_uppercase(), path.clone(), operation));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_route_stands_in_it_and_nothing_else() {
+    let document = openapi::document();
+    let described: BTreeSet<(String, String)> =
+        operations(&document).into_iter().map(|(method, path, _)| (method, path)).collect();
+    let admin = ROUTES.iter().map(|route| (route.method(), route.path));
+    // Those of the golden list of routes whose answers are data of a partner, and their token.
+    let data = [("GET", "/data/{transfer}"), ("POST", "/data/{transfer}/token")];
+    let routes: BTreeSet<(String, String)> =
+        admin.chain(data).map(|(method, path)| (method.to_owned(), path.to_owned())).collect();
+    assert_eq!(described, routes);
+    for route in ROUTES {
+        let method = route.method().to_ascii_lowercase();
+        let security = &document["paths"][route.path][method]["security"];
+        assert_eq!(security.as_array().unwrap().is_empty(), !route.token, "{}", route.path);
+    }
+}
+
+/// Every `$ref` below a value.
+fn references<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
+    match value {
+        Value::Object(members) => {
+            found.extend(members.get("$ref").and_then(Value::as_str));
+            members.values().for_each(|member| references(member, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        _ => {}
+    }
+}
+
+/// The rules of OpenAPI 3.1 that a description of this kind can break.
+#[test]
+fn names_and_references_fit_together() {
+    let document = openapi::document();
+    let mut found = BTreeSet::new();
+    references(&document, &mut found);
+    for reference in &found {
+        let pointer = reference.strip_prefix('#').unwrap();
+        assert!(document.pointer(pointer).is_some(), "{reference}");
+    }
+    for name in document["components"]["schemas"].as_object().unwrap().keys() {
+        let reference = format!("#/components/schemas/{name}");
+        assert!(found.contains(reference.as_str()), "nothing uses {name}");
+    }
+    let mut ids = BTreeSet::new();
+    for (method, path, operation) in operations(&document) {
+        assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{path}");
+        assert!(operation["summary"].as_str().unwrap().ends_with('.'), "{path}");
+        assert!(method == "GET" || method == "POST");
+        assert!(method == "POST" || operation.get("requestBody").is_none(), "{path}");
+        let none = Vec::new();
+        let parameters = operation["parameters"].as_array().unwrap_or(&none);
+        let in_path = parameters.iter().filter(|p| p["in"] == "path");
+        let named: BTreeSet<&str> = in_path.map(|p| p["name"].as_str().unwrap()).collect();
+        let braced: BTreeSet<&str> =
+            path.split('/').filter_map(|s| s.strip_prefix('{')?.strip_suffix('}')).collect();
+        assert_eq!(named, braced, "{path}");
+    }
+}
+
+/// A second opinion on the whole of the specification, where the tool is installed.
+#[test]
+fn an_independent_validator_takes_it() {
+    const TOOL: &str = "openapi-spec-validator";
+    let help = Command::new(TOOL).arg("--help").output();
+    if !help.is_ok_and(|done| done.status.success()) {
+        eprintln!("skipped: {TOOL} (Python) is not installed");
+        return;
+    }
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/openapi.json");
+    let done = Command::new(TOOL).arg(golden).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+}
+
+/// The description as a judge of bodies. In it our answers are open, so that a later release may
+/// add members; here they are closed, so that no member of today is missing in it.
+struct Judge {
+    document: Value,
+    judged: BTreeSet<String>,
+}
+
+impl Judge {
+    fn new() -> Judge {
+        let mut document = openapi::document();
+        for schema in document["components"]["schemas"].as_object_mut().unwrap().values_mut() {
+            schema["additionalProperties"] = json!(false);
+        }
+        Judge { document, judged: BTreeSet::new() }
+    }
+
+    fn validator(&self, schema: &Value) -> Validator {
+        let mut whole = schema.clone();
+        whole["components"] = self.document["components"].clone();
+        whole["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+        jsonschema::validator_for(&whole).unwrap()
+    }
+
+    fn hold(&self, schema: &Value, body: &Value, what: &str) {
+        let validator = self.validator(schema);
+        let said = validator.iter_errors(body).map(|e| format!("{e} at {}", e.instance_path()));
+        let said: Vec<String> = said.collect();
+        assert!(said.is_empty(), "{what}: {said:#?}\n{body:#}");
+    }
+
+    /// That the answer of a route is what the description says, and its JSON when it is some.
+    fn take(&mut self, (method, path): (&str, &str), answer: &Answer) -> Value {
+        let operation = &self.document["paths"][path][method.to_ascii_lowercase()];
+        assert!(operation.is_object(), "{method} {path}");
+        let content = match answer.status {
+            200 => &operation["responses"]["200"]["content"],
+            _ => &self.document["components"]["responses"]["Refused"]["content"],
+        };
+        let media = answer.kind.split(';').next().unwrap();
+        let schema = &content[media]["schema"];
+        assert!(schema.is_object(), "{method} {path}: {media} is not in {content}");
+        // A bundle is JSON too, of a form that has its own description.
+        let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        if media.ends_with("json") {
+            self.hold(schema, &body, path);
+        }
+        if answer.status == 200 {
+            self.judged.insert(format!("{method} {path}"));
+        }
+        body
+    }
+}
+
+/// Asks a running node, and has the answer judged.
+async fn ask(
+    judge: &mut Judge,
+    door: &AdminListener,
+    (method, path): (&str, &str),
+    filled: &str,
+    body: &str,
+) -> Value {
+    let bearer = format!("Bearer {}", door.token);
+    let answer = send(door.address, method, filled, Some(&bearer), body.as_bytes()).await;
+    let expect = if path == "/clock" && method == "POST" { 409 } else { 200 };
+    assert_eq!(answer.status, expect, "{method} {filled}: {}", answer.text());
+    judge.take((method, path), &answer)
+}
+
+/// A path with that in place of its name in braces.
+fn at(path: &str, id: &str) -> String {
+    path.replace("{id}", id).replace("{did}", id).replace("{index}", id)
+}
+
+/// What is asked that changes something of the organisation's own: path, and body.
+fn changes() -> Vec<(&'static str, String)> {
+    let observation = |id: &str, twin: &str, power: &str| {
+        let (twin, time) = (format!("urn:turbine:{twin}"), "2015-07-21T05:00:00Z");
+        json!({ "id": id, "twin": twin, "time": time, "values": { "power": power } })
+    };
+    let link = json!({ "from": "urn:turbine:b", "predicate": "part-of", "to": "urn:turbine:a" });
+    let batch = json!({
+        "source": "urn:source:test",
+        "model": "wind-turbine@1",
+        // A correction, one that is new, and one that is refused.
+        "observations": [
+            observation("0", "a", "515"),
+            observation("n", "b", "1"),
+            observation("x", "b", "much"),
+        ],
+        "links": [link],
+    });
+    let model = include_str!("../../../../examples/wind/wind-turbine.toml");
+    let contract = include_str!("../../../../examples/wind/turbine-maintenance.odcs.yaml");
+    let clock = json!({ "policy": "2026-01-01T00:00:00Z" });
+    vec![
+        ("/models", model.to_owned()),
+        ("/ingest", batch.to_string()),
+        ("/links/retract", link.to_string()),
+        ("/links", link.to_string()),
+        ("/keys", "{}".to_owned()),
+        ("/ca/reload", String::new()),
+        ("/contracts", contract.replace("turbine-maintenance", "turbine-other")),
+        ("/clock", clock.to_string()),
+    ]
+}
+
+/// Reads: path, and what stands in place of its name in braces.
+fn reads<'a>(agreement: &'a str, receipt: &'a str, decision: &'a str) -> Vec<(&'a str, &'a str)> {
+    let open = ["/livez", "/readyz", "/version", "/metrics", "/openapi.json"];
+    let lists = ["/models", "/twins", "/links", "/keys", "/contracts", "/agreements", "/partners"];
+    let more = [
+        "/receipts",
+        "/decisions",
+        "/invitations",
+        "/strangers",
+        "/clock",
+        "/organisation",
+        "/doctor",
+        "/trust",
+    ];
+    let plain = open.into_iter().chain(lists).chain(more).map(|path| (path, ""));
+    plain
+        .chain([
+            ("/twins/{id}", "urn:turbine:a"),
+            ("/twins/{id}/history", "urn:turbine:a"),
+            ("/events/{index}/proof", "2"),
+            ("/agreements/{id}", agreement),
+            ("/receipts/{id}", receipt),
+            ("/receipts/{id}/proof", receipt),
+            ("/decisions/{id}", decision),
+        ])
+        .collect()
+}
+
+/// All that has to do with a partner, up to its end.
+async fn partners(judge: &mut Judge, pair: &Pair, agreement: &str) {
+    let (operator, maker) = (&pair.operator.admin, &pair.maker.admin);
+    let invite = json!({ "name": "maker" }).to_string();
+    ask(judge, operator, ("POST", "/invitations"), "/invitations", &invite).await;
+    let invited = ask(judge, maker, ("POST", "/invitations"), "/invitations", &invite).await;
+    let join = json!({ "invitation": invited["invitation"] }).to_string();
+    ask(judge, operator, ("POST", "/joins"), "/joins", &join).await;
+    let list = ask(judge, operator, ("GET", "/invitations"), "/invitations", "").await;
+    let path = "/invitations/{id}/withdraw";
+    let withdraw = at(path, list[0]["id"].as_str().unwrap());
+    ask(judge, operator, ("POST", path), &withdraw, "").await;
+    let catalog = format!("/catalog?partner={OPERATOR}");
+    let datasets = ask(judge, maker, ("GET", "/catalog"), &catalog, "").await;
+    let wish = json!({ "partner": OPERATOR, "dataset": datasets[0]["id"] }).to_string();
+    ask(judge, maker, ("POST", "/negotiations"), "/negotiations", &wish).await;
+    let reason = json!({ "reason": "over" }).to_string();
+    let path = "/agreements/{id}/revoke";
+    ask(judge, operator, ("POST", path), &at(path, agreement), &reason).await;
+    let record = ask(judge, maker, ("GET", "/organisation"), "/organisation", "").await;
+    ask(judge, operator, ("POST", "/partners"), "/partners", &record.to_string()).await;
+    let path = "/partners/{did}/remove";
+    ask(judge, operator, ("POST", path), &at(path, MAKER), &reason).await;
+}
+
+/// Two nodes go through everything that the admin door can do, and each answer is judged.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_answered_is_what_is_described() {
+    let (pair, agreement) = Pair::concluded().await;
+    let mut judge = Judge::new();
+    let (operator, maker) = (&pair.operator.admin, &pair.maker.admin);
+    let pull = serde_json::to_string(&wanted(&agreement)).unwrap();
+    let pulled = ask(&mut judge, maker, ("POST", "/pulls"), "/pulls", &pull).await;
+    assert_eq!(pulled["rows"], ROWS);
+    for (path, body) in changes() {
+        ask(&mut judge, operator, ("POST", path), path, &body).await;
+    }
+    let decisions = ask(&mut judge, operator, ("GET", "/decisions"), "/decisions", "").await;
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let (receipt, decision) = (text(&pulled["receipts"][0]), text(&decisions[0]["id"]));
+    for (path, id) in reads(&agreement, &receipt, &decision) {
+        ask(&mut judge, operator, ("GET", path), &at(path, id), "").await;
+    }
+    partners(&mut judge, &pair, &agreement).await;
+    // Every answer of the admin door was judged at least once, but that of a driven clock.
+    for route in ROUTES {
+        let what = format!("{} {}", route.method(), route.path);
+        assert!(judge.judged.contains(&what) || what == "POST /clock", "{what}");
+    }
+    pair.stop().await;
+}
+
+/// A page as a partner gets it, and a refusal of one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_is_what_is_described() {
+    let (pair, agreement) = Pair::concluded().await;
+    pair.pull(&agreement).await.unwrap();
+    let maker = pair.maker();
+    let (path, token) = channels(maker).remove(0);
+    let url = format!("https://{}{path}", pair.operator.federation.unwrap());
+    let judge = Judge::new();
+    let responses = &judge.document["paths"]["/data/{transfer}"]["get"]["responses"];
+    let delivery = responses["200"]["content"]["application/json"]["schema"].clone();
+    let refused = judge.document["components"]["responses"]["Refused"]["content"].clone();
+    let refused = &refused["application/problem+json"]["schema"];
+    let signer = maker.signer();
+    for (token, status, schema) in [(token.as_str(), 200, &delivery), ("no", 403, refused)] {
+        let assertion = Assertion::good(&pair, &agreement).signed(signer.key());
+        let authorization = ("authorization", format!("Bearer {token}"));
+        let headers = vec![authorization, (ASSERTION_HEADER, assertion)];
+        let reply =
+            call(maker, OPERATOR, "GET", url.clone(), headers, Vec::new(), 1 << 20).await.unwrap();
+        assert_eq!(reply.status, status);
+        judge.hold(schema, &serde_json::from_slice(&reply.body).unwrap(), &path);
+    }
+    pair.stop().await;
+}
+
+#[tokio::test]
+async fn refusals_are_described_too() {
+    let office = Office::open().await;
+    let mut judge = Judge::new();
+    for (method, path, filled) in [
+        ("GET", "/twins/{id}", "/twins/urn:nothing"),
+        ("POST", "/ingest", "/ingest"),
+        ("POST", "/pulls", "/pulls"),
+        ("GET", "/decisions", "/decisions?limit=x"),
+    ] {
+        let answer = office.ask(method, filled, b"?").await;
+        assert_ne!(answer.status, 200, "{filled}");
+        judge.take((method, path), &answer);
+    }
+    office.close().await;
+}
