@@ -1,12 +1,12 @@
 //! The two clocks of a node. Nothing else in the project reads the time.
 //!
-//! The wall clock is the system's. The policy clock is the system's too, unless the node was
-//! started with `--policy-clock=driven`: then it stands where it was put last, and every decision
-//! says so.
+//! The wall clock is the system's, or one that a test sets. The policy clock is the same, unless
+//! the node was started with `--policy-clock=driven`: then it stands where it was put last, and
+//! every decision says so.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use twinpact_identity::tls::{Clock, system_clock};
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 use twinpact_model::{PolicyTime, Timestamp, WallTime};
@@ -22,8 +22,9 @@ pub enum PolicyClock {
 }
 
 /// Both clocks.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Clocks {
+    wall: Clock,
     /// Microseconds of the driven policy clock; `None` when it is the system's.
     driven: Option<Arc<AtomicI64>>,
 }
@@ -32,17 +33,23 @@ impl Clocks {
     /// The clocks of a node. A driven policy clock starts at the system's time.
     #[must_use]
     pub fn new(policy: PolicyClock) -> Clocks {
+        Clocks::over(system_clock(), policy)
+    }
+
+    /// The same over another wall clock.
+    #[must_use]
+    pub fn over(wall: Clock, policy: PolicyClock) -> Clocks {
         let driven = match policy {
             PolicyClock::System => None,
-            PolicyClock::Driven => Some(Arc::new(AtomicI64::new(system().micros()))),
+            PolicyClock::Driven => Some(Arc::new(AtomicI64::new(wall().0.micros()))),
         };
-        Clocks { driven }
+        Clocks { wall, driven }
     }
 
     /// What the wall clock says.
     #[must_use]
     pub fn wall(&self) -> WallTime {
-        WallTime(system())
+        (self.wall)()
     }
 
     /// What the policy clock says.
@@ -50,7 +57,7 @@ impl Clocks {
     pub fn policy(&self) -> PolicyTime {
         PolicyTime(match &self.driven {
             Some(micros) => Timestamp::from_micros(micros.load(Ordering::SeqCst)),
-            None => system(),
+            None => self.wall().0,
         })
     }
 
@@ -74,11 +81,6 @@ impl Clocks {
                 .hint("start the node with --policy-clock=driven; its decisions are no evidence")),
         }
     }
-}
-
-fn system() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

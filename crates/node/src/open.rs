@@ -24,7 +24,7 @@ use twinpact_identity::outgoing::Endpoint;
 use twinpact_identity::partners::Partners;
 use twinpact_identity::signer::Signer;
 use twinpact_identity::spiffe::{SpiffeId, TrustDomain};
-use twinpact_identity::tls::Presented;
+use twinpact_identity::tls::{Clock, Presented, system_clock};
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
 use twinpact_model::{Did, WallTime, codes};
@@ -168,9 +168,22 @@ pub async fn open_on(
     path: &Path,
     policy: PolicyClock,
 ) -> Result<NodeParts, Problem> {
+    open_by(disk, path, policy, system_clock()).await
+}
+
+/// The same, by that wall clock.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_by(
+    disk: Arc<dyn Vfs>,
+    path: &Path,
+    policy: PolicyClock,
+    wall: Clock,
+) -> Result<NodeParts, Problem> {
     let (directory, config, identity) = take(disk, path)?;
     config.allows(policy)?;
-    let clocks = Clocks::new(policy);
+    let clocks = Clocks::over(wall, policy);
     let mut fold = None;
     let (mut store, cut) = Store::inspect(directory, &config.organisation, |key, entry| {
         apply(&mut fold, key, &entry)

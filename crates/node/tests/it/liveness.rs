@@ -20,7 +20,7 @@ use twinpact_node::processes::{DOCUMENTS_PATH, MAX_ENDED, MAX_NEGOTIATIONS, MAX_
 use twinpact_node::{Node, PolicyClock, assertion, deadlines, open, outbox};
 use twinpact_proof::{Envelope, Json};
 
-const MONDAY: &str = "2015-07-27T10:00:00+02:00";
+pub(crate) const MONDAY: &str = "2015-07-27T10:00:00+02:00";
 
 /// What the maker answers, one after the other; then nothing at all.
 #[derive(Clone, Default)]
@@ -120,7 +120,7 @@ fn transfer_of(fold: &Fold) -> &transfer::Transfer {
 }
 
 /// A negotiation that the maker opens with what is offered; the operator agrees at once.
-async fn requested(operator: &Operator) -> String {
+pub(crate) async fn requested(operator: &Operator) -> String {
     let request = contract_request("urn:c:1", CALLBACK, &operator.offer().await).to_string();
     let answer = operator.ask("POST", "/negotiations/request", request.as_bytes()).await;
     assert_eq!(answer.status, 201, "{answer:?}");
@@ -197,7 +197,7 @@ async fn nothing_is_sent_any_more_that_nobody_waits_for() {
 }
 
 /// An agreement, and a transfer under it that has started; the start message waits to be sent.
-async fn started(operator: &Operator) -> String {
+pub(crate) async fn started(operator: &Operator) -> String {
     let pid = requested(operator).await;
     let members = json!({"providerPid": pid, "consumerPid": "urn:c:1"});
     let verified = message("ContractAgreementVerificationMessage", members).to_string();
@@ -217,7 +217,7 @@ async fn started(operator: &Operator) -> String {
 }
 
 /// A fresh assertion, as the maker signs it.
-fn signed(operator: &Operator, maker: &open::NodeParts) -> String {
+pub(crate) fn signed(operator: &Operator, maker: &open::NodeParts) -> String {
     let agreement = operator
         .parts
         .node
@@ -234,7 +234,7 @@ async fn pull(operator: &Operator, maker: &open::NodeParts, pid: &str, token: &s
 }
 
 /// The same with that assertion, and the sentence.
-async fn present(
+pub(crate) async fn present(
     operator: &Operator,
     pid: &str,
     token: &str,
@@ -344,7 +344,7 @@ async fn a_refreshed_token_retires_the_old_one_when_it_is_used() {
     operator.parts.stop();
 }
 
-async fn fresh_token(node: &Node, operator: &Operator, pid: &str) -> String {
+pub(crate) async fn fresh_token(node: &Node, operator: &Operator, pid: &str) -> String {
     let asked = Asked {
         peer: Some(operator.maker.clone()),
         method: "POST".to_owned(),

@@ -2,13 +2,16 @@
 
 use crate::outside::{Schemas, project, shared};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use twinpact_edge::model_file;
 use twinpact_identity::partners::PeerIdentity;
 use twinpact_identity::spiffe::{SpiffeId, TrustDomain};
+use twinpact_identity::tls::{Clock, system_clock};
 use twinpact_model::{Did, Timestamp, WallTime};
 use twinpact_node::door::{Asked, Door};
 use twinpact_node::egress::Egress;
 use twinpact_node::{NodeParts, PolicyClock, contracts, open, partners, prove, record};
+use twinpact_store::vfs::RealDisk;
 
 const CONTEXT: &str = "https://w3id.org/dspace/2025/1/context.jsonld";
 pub(crate) const CALLBACK: &str = "https://maker.example/dsp";
@@ -36,6 +39,11 @@ impl Answer {
 
 impl Operator {
     pub(crate) async fn open() -> Operator {
+        Operator::by(system_clock()).await
+    }
+
+    /// The same by that wall clock.
+    pub(crate) async fn by(wall: Clock) -> Operator {
         let place = tempfile::tempdir().unwrap();
         let path = |name: &str| place.path().join(name);
         let maker = Did::new("did:web:maker.example").unwrap();
@@ -45,7 +53,8 @@ impl Operator {
         other.stop();
         let did = Did::new("did:web:operator.example").unwrap();
         open::init(&path("operator"), &did, "operator").unwrap();
-        let parts = open::open(&path("operator"), PolicyClock::Driven).await.unwrap();
+        let (disk, path) = (Arc::new(RealDisk), path("operator"));
+        let parts = open::open_by(disk, &path, PolicyClock::Driven, wall).await.unwrap();
         partners::add(&parts.node, pinned.as_bytes()).await.unwrap();
         let example = |name: &str| {
             std::fs::read_to_string(project().join("examples/wind").join(name)).unwrap()

@@ -1,0 +1,153 @@
+//! A wall clock that is set forward and back by an hour and by a year: what was recorded stays in
+//! order and is there, tokens and assertions are judged by the clock of that moment, a negotiation
+//! is asked about and not lost, and once the clock is right again everything goes on.
+
+use crate::liveness::{MONDAY, fresh_token, present, requested, signed, started};
+use crate::operator::Operator;
+use serde_json::json;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use twinpact_edge::batch::IngestBatch;
+use twinpact_edge::model_file;
+use twinpact_identity::tls::{Clock, system_clock};
+use twinpact_model::{Did, Timestamp, WallTime};
+use twinpact_node::{NodeParts, PolicyClock, check, deadlines, open, prove, record};
+use twinpact_store::forest::EVENTS;
+use twinpact_store::vfs::RealDisk;
+
+const HOUR: i64 = 3_600;
+const YEAR: i64 = 365 * 86_400;
+const JUMPS: [i64; 4] = [HOUR, -HOUR, YEAR, -YEAR];
+
+/// By a clock before its key was made, a signature is by no key of the record.
+const NOT_YET: &str = "is not signed by a key of the caller's record";
+
+const MODEL: &str = r#"
+model = "pump"
+version = 1
+[[attribute]]
+name = "flow"
+datatype = "double"
+"#;
+
+/// A clock that is wrong by so many seconds.
+#[derive(Clone, Default)]
+struct Wrong(Arc<AtomicI64>);
+
+impl Wrong {
+    fn by(&self, seconds: i64) {
+        self.0.store(seconds, Ordering::SeqCst);
+    }
+
+    fn clock(&self) -> Clock {
+        let (right, wrong) = (system_clock(), self.0.clone());
+        Arc::new(move || WallTime(right().0.plus_seconds(wrong.load(Ordering::SeqCst))))
+    }
+}
+
+async fn opened(path: &Path, wrong: &Wrong) -> NodeParts {
+    let disk = Arc::new(RealDisk);
+    open::open_by(disk, path, PolicyClock::System, wrong.clock()).await.unwrap()
+}
+
+async fn ingest(parts: &NodeParts, id: usize) {
+    let observation = json!({
+        "id": id.to_string(), "twin": "urn:pump:1", "time": "2026-01-05T10:00:00Z",
+        "values": {"flow": format!("{id}.5")},
+    });
+    let body = json!({"source": "urn:s", "model": "pump@1", "observations": [observation]});
+    let batch = IngestBatch::parse(body.to_string().as_bytes()).unwrap();
+    assert_eq!(record::record(&parts.node, batch, "x").await.unwrap().new, 1);
+}
+
+#[tokio::test]
+async fn what_is_recorded_stays_in_order_wherever_the_clock_is_set() {
+    for jump in JUMPS {
+        let (place, wrong) = (tempfile::tempdir().unwrap(), Wrong::default());
+        let path = place.path().join("node");
+        open::init(&path, &Did::new("did:web:operator.example").unwrap(), "test").unwrap();
+        let parts = opened(&path, &wrong).await;
+        record::apply_model(&parts.node, model_file::parse(MODEL).unwrap(), "x").await.unwrap();
+        ingest(&parts, 0).await;
+        // While it runs, before a tick, over a restart, and right again.
+        wrong.by(jump);
+        ingest(&parts, 1).await;
+        prove::fact(&parts.node, 0, &[]).await.unwrap();
+        parts.stop();
+        let parts = opened(&path, &wrong).await;
+        ingest(&parts, 2).await;
+        wrong.by(0);
+        ingest(&parts, 3).await;
+        parts.stop();
+        let parts = opened(&path, &wrong).await;
+        ingest(&parts, 4).await;
+        prove::fact(&parts.node, 0, &[]).await.unwrap();
+        let recorded = parts.node.partition.read(|_, store| {
+            let size = store.forest().size(EVENTS);
+            let at = |index| store.entry(EVENTS, index).unwrap().entry.when.recorded;
+            (0..size).map(at).collect::<Vec<Timestamp>>()
+        });
+        assert!(recorded.unwrap().windows(2).all(|pair| pair[0] < pair[1]), "{jump}");
+        let policy = parts.node.clocks.policy().0;
+        assert!((policy.micros() - system_clock()().0.micros()).abs() < 60_000_000, "{jump}");
+        parts.stop();
+        let report = check::check(&path, &mut |_, _, _| {}).unwrap();
+        assert_eq!((report.counts.facts, report.wrong), (5, 0), "{jump}: {:?}", report.findings);
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_judged_by_the_clock_of_that_moment() {
+    for (jump, code, says) in [
+        (HOUR, "policy.token", "good until"),
+        (YEAR, "policy.token", "good until"),
+        (-HOUR, "policy.assertion", NOT_YET),
+        (-YEAR, "policy.assertion", NOT_YET),
+    ] {
+        let wrong = Wrong::default();
+        let operator = Operator::by(wrong.clock()).await;
+        let node = &operator.parts.node;
+        let signer = open::open(&operator.place.path().join("maker"), PolicyClock::System).await;
+        let signer = signer.unwrap();
+        let pid = started(&operator).await;
+        node.clocks.set_policy(Timestamp::parse(MONDAY).unwrap()).unwrap();
+        let token = fresh_token(node, &operator, &pid).await;
+        // Between its issue and its use.
+        wrong.by(jump);
+        let said = present(&operator, &pid, &token, signed(&operator, &signer)).await;
+        assert_eq!(said.0, code, "{jump}: {}", said.1);
+        assert!(said.1.contains(says), "{jump}: {}", said.1);
+        wrong.by(0);
+        let said = present(&operator, &pid, &token, signed(&operator, &signer)).await;
+        assert_eq!(said.0, "", "{jump}: right again: {}", said.1);
+        signer.stop();
+        operator.parts.stop();
+    }
+}
+
+#[tokio::test]
+async fn a_negotiation_outlives_a_clock_that_was_set() {
+    for jump in JUMPS {
+        let wrong = Wrong::default();
+        let operator = Operator::by(wrong.clock()).await;
+        let node = &operator.parts.node;
+        let pid = requested(&operator).await;
+        wrong.by(jump);
+        // What is a year late is asked about, once; nobody gives up by the clock alone.
+        let due = usize::from(jump == YEAR);
+        assert_eq!(deadlines::fire(node, node.clocks.wall()).await.unwrap(), due, "{jump}");
+        assert_eq!(deadlines::fire(node, node.clocks.wall()).await.unwrap(), 0, "{jump}");
+        wrong.by(0);
+        assert_eq!(deadlines::fire(node, node.clocks.wall()).await.unwrap(), 0, "{jump}");
+        let members = json!({"providerPid": pid, "consumerPid": "urn:c:1"});
+        let kind = "ContractAgreementVerificationMessage";
+        let verified = crate::operator::message(kind, members).to_string();
+        let path = format!("/negotiations/{pid}/agreement/verification");
+        let answer = operator.ask("POST", &path, verified.as_bytes()).await;
+        assert_eq!(answer.status, 200, "{jump}: {answer:?}");
+        let agreements = node.partition.read(|fold, _| fold.agreements.iter().count());
+        assert_eq!(agreements.unwrap(), 1, "{jump}");
+        operator.parts.stop();
+    }
+}
