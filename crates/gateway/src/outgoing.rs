@@ -20,6 +20,7 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 use tokio::net::TcpStream;
@@ -112,7 +113,7 @@ impl HttpsOutbound {
     }
 
     /// A call as nobody: to a server under a root that the call brings with it, or to any server.
-    async fn unknown(&self, call: FirstCall) -> Result<Reply, Problem> {
+    async fn unknown(&self, call: FirstCall, met: &AtomicBool) -> Result<Reply, Problem> {
         let target = Target::parse(&call.url)?;
         let FirstCall { root, base, method, url, body, max_bytes } = call;
         let anybody = root.is_none();
@@ -139,7 +140,7 @@ impl HttpsOutbound {
             limits: self.limits,
             kept: Mutex::default(),
         };
-        Ok(nobody.checked(call).await?.0)
+        Ok(nobody.checked(call, met).await?.0)
     }
 
     /// Makes the call, and says what time it is there (RFC 9110 §6.6.1), if that can be read.
@@ -148,10 +149,15 @@ impl HttpsOutbound {
     /// As [`Outbound::call`].
     pub async fn dated(&self, call: Call) -> Result<(Reply, Option<WallTime>), Problem> {
         let partner = call.trust_domain.clone();
-        in_time(self.limits.whole, partner.as_str(), self.checked(call)).await
+        let met = AtomicBool::new(false);
+        in_time(self.limits.whole, partner.as_str(), &met, self.checked(call, &met)).await
     }
 
-    async fn checked(&self, call: Call) -> Result<(Reply, Option<WallTime>), Problem> {
+    async fn checked(
+        &self,
+        call: Call,
+        met: &AtomicBool,
+    ) -> Result<(Reply, Option<WallTime>), Problem> {
         let target = Target::parse(&call.url)?;
         let pinned = endpoints(&call.pinned)?;
         // Without the operator's list, which would also let `http` through.
@@ -160,7 +166,7 @@ impl HttpsOutbound {
             return Err(Refusal::NotAPartner.problem(call.trust_domain.as_str()));
         }
         let bound = call.max_bytes;
-        let way = Way { target: &target, pinned: &pinned, partner: &call.trust_domain };
+        let way = Way { target: &target, pinned: &pinned, partner: &call.trust_domain, met };
         let request = request(&call, &target)?;
         let (mut connection, response) = self.exchange(&way, request).await?;
         let status = response.status().as_u16();
@@ -182,6 +188,7 @@ impl HttpsOutbound {
         if let Some(mut kept) = self.take(way)
             && kept.sender.ready().await.is_ok()
         {
+            way.met.store(true, Ordering::Relaxed);
             match kept.sender.try_send_request(request).await {
                 Ok(response) => return Ok((kept, response)),
                 Err(mut error) => match error.take_message() {
@@ -191,6 +198,7 @@ impl HttpsOutbound {
             }
         }
         let mut fresh = self.connect(way).await?;
+        way.met.store(true, Ordering::Relaxed);
         match fresh.sender.send_request(request).await {
             Ok(response) => Ok((fresh, response)),
             // The connection ended before its answer, and knows why: a client is through a
@@ -307,7 +315,8 @@ impl Outbound for HttpsOutbound {
     fn first(&self, call: FirstCall) -> Pending<'_> {
         Box::pin(async move {
             let base = call.base.clone();
-            in_time(self.limits.whole, &base, self.unknown(call)).await
+            let met = AtomicBool::new(false);
+            in_time(self.limits.whole, &base, &met, self.unknown(call, &met)).await
         })
     }
 }
@@ -333,6 +342,8 @@ struct Way<'a> {
     target: &'a Target,
     pinned: &'a [Endpoint],
     partner: &'a TrustDomain,
+    /// Whether the other side has been met: there is a connection that is good.
+    met: &'a AtomicBool,
 }
 
 impl Way<'_> {
@@ -365,18 +376,27 @@ impl Way<'_> {
 
     fn bad_answer(&self, why: &str) -> Problem {
         Problem::new(codes::PEER_ANSWER, format!("the answer of {}: {why}", self.partner.as_str()))
+            .hint("tell the partner, and look whether a proxy answers in its place")
     }
 }
 
-/// A whole call, within its time.
+/// A whole call, within its time. Who was met and has not answered in full by then is late.
 async fn in_time<T>(
     whole: Duration,
     partner: &str,
+    met: &AtomicBool,
     call: impl Future<Output = Result<T, Problem>>,
 ) -> Result<T, Problem> {
-    timeout(whole, call).await.unwrap_or_else(|_| {
-        Err(unreachable(partner, &format!("there is no answer within {whole:?}")))
+    timeout(whole, call).await.unwrap_or_else(|_| match met.load(Ordering::Relaxed) {
+        true => Err(late(partner, whole)),
+        false => Err(unreachable(partner, &format!("nobody is met within {whole:?}"))),
     })
+}
+
+fn late(partner: &str, whole: Duration) -> Problem {
+    let why = format!("the answer of {partner} is not complete within {whole:?}");
+    let hint = "try again later; over a slow line pull less at a time, with --since and --until";
+    Problem::new(codes::PEER_LATE, why).hint(hint)
 }
 
 fn unreachable(partner: &str, why: &str) -> Problem {

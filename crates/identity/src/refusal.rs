@@ -132,7 +132,16 @@ impl Refusal {
     /// As the failure of a call to a partner.
     #[must_use]
     pub fn problem(self, partner: &str) -> Problem {
-        Problem::new(codes::TLS_REFUSED, format!("{self} ({partner})"))
+        Problem::new(codes::TLS_REFUSED, format!("{self} ({partner})")).hint(self.remedy())
+    }
+
+    const fn remedy(self) -> &'static str {
+        match self {
+            Refusal::Expired | Refusal::NotYetValid => "compare the clocks of both machines",
+            Refusal::ByPeer => "ask the partner to pin our record",
+            Refusal::NotAPartner => "pin the partner's record",
+            _ => "ask the partner over another line what has changed, before you pin anything",
+        }
     }
 }
 

@@ -165,6 +165,7 @@ codes! {
     OUTGOING_ADDRESS = "outgoing.address", Us, Denied, "the address leads into a private network";
     // Partners, as far as HTTP goes.
     PEER_UNREACHABLE = "peer.unreachable", Peer, Peer, "the partner's node does not answer";
+    PEER_LATE = "peer.late", Peer, Peer, "the partner's answer takes too long";
     PEER_ANSWER = "peer.answer", Peer, Peer, "the partner's answer is not what it must be";
     INTERNAL = "internal", Us, Internal, "a bug of ours";
 }
