@@ -23,6 +23,7 @@ use twinpact_dsp::negotiation::{self, Negotiation};
 use twinpact_dsp::route::Endpoint;
 use twinpact_dsp::transfer::{self, Transfer};
 use twinpact_dsp::{Effect, Message, Rejected, Role, Status, Subject};
+use twinpact_identity::outgoing::Target;
 use twinpact_model::problem::Problem;
 use twinpact_model::{WallTime, codes};
 
@@ -391,6 +392,9 @@ pub(crate) fn subject<'a>(
     }
 }
 
+/// What to do about an answer that only the partner can explain.
+pub(crate) const ASK: &str = "tell the partner what it answered, and run the command again then";
+
 /// A transfer's data address must lie inside the partner's pinned record, like every address.
 pub(crate) fn address_of(
     transfer: &Transfer,
@@ -399,11 +403,13 @@ pub(crate) fn address_of(
 ) -> Result<String, Problem> {
     let base = pinned_dsp.strip_suffix("/dsp").unwrap_or(pinned_dsp);
     let endpoint = address.endpoint.clone().unwrap_or_default();
-    match endpoint.strip_prefix(base).is_some_and(|rest| rest.starts_with('/')) {
+    let inside = endpoint.strip_prefix(base).is_some_and(|rest| rest.starts_with('/'));
+    match inside && Target::parse(&endpoint).is_ok_and(|target| target.query.is_none()) {
         true => Ok(endpoint),
         false => Err(Problem::new(
             codes::OUTGOING_ENDPOINT,
             format!("the data address of {} is not in its pinned record", transfer.party.peer),
-        )),
+        )
+        .hint(ASK)),
     }
 }

@@ -11,6 +11,7 @@ use crate::ids;
 use crate::negotiate::opened_transfer;
 use crate::open::Node;
 use crate::outbox::call;
+use twinpact_dsp::message::DataAddress;
 use twinpact_dsp::negotiation::Opening;
 use twinpact_dsp::transfer::{self, Decision, Input, State, Transfer};
 use twinpact_dsp::{MAX_MESSAGE_BYTES, Message, Role, route};
@@ -115,11 +116,28 @@ fn started(node: &Node, fold: &Fold, state: &Transfer, now: WallTime) -> Result<
     if since.0.plus_seconds(TOKEN_SECONDS) <= now.0 {
         return stale();
     }
+    let way = way(fold, state, &address);
+    if way.is_err() {
+        // It is no better next time: then the partner is asked for another one.
+        node.secrets.forget_address(pid);
+    }
+    way.map(Channel::Ready)
+}
+
+/// What a data address is good for.
+fn way(fold: &Fold, state: &Transfer, address: &DataAddress) -> Result<Way, Problem> {
     let pinned = &fold.partners.get(&state.party.peer)?.record.dsp;
-    let url = bargain::address_of(state, &address, pinned)?;
-    let token = address.property("authorization").map(str::to_owned);
-    let token = token.ok_or_else(|| ended_with("the data address has no token"))?;
-    Ok(Channel::Ready(Way { pid: pid.clone(), url, token }))
+    let url = bargain::address_of(state, address, pinned)?;
+    // It becomes a header: what could not stand there is no token.
+    let token = address.property("authorization").filter(|token| is_token(token));
+    let none = || ended_with("the data address has no token").hint(bargain::ASK);
+    let token = token.ok_or_else(none)?.to_owned();
+    Ok(Way { pid: state.party.own_pid.clone(), url, token })
+}
+
+/// Whether a text can stand behind `Bearer` (RFC 6750 §2.1).
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
 /// Asks the partner for a fresh token; `false` when it does not know how, or not this transfer.

@@ -68,7 +68,11 @@ async fn offers(
     let body = request.to_json().to_string().into_bytes();
     let url = format!("{dsp}/catalog/request");
     let reply = call(node, partner, "POST", url, Vec::new(), body, MAX_CATALOG_BYTES).await?;
-    match Message::parse_catalog_bytes(&reply.body)? {
+    if reply.status != 200 {
+        return Err(denied(&reply.body, reply.status));
+    }
+    let read = Message::parse_catalog_bytes(&reply.body);
+    match read.map_err(|why| Problem::from(why).hint(bargain::ASK))? {
         Message::Catalog(catalog) => Ok(catalog
             .datasets
             .into_iter()
@@ -77,7 +81,10 @@ async fn offers(
                 Some((dataset.id, dataset.title, offer))
             })
             .collect()),
-        other => Err(refused(&format!("{} answered with {}", partner, other.name()))),
+        other => {
+            let why = format!("{} answered with {}", partner, other.name());
+            Err(refused(&why).hint(bargain::ASK))
+        }
     }
 }
 
@@ -591,7 +598,7 @@ pub(crate) fn denied(body: &[u8], status: u16) -> Problem {
             let detail = text("detail").unwrap_or(code.title);
             Problem::new(code, detail.chars().take(MAX_DETAIL).collect::<String>())
         }
-        None => refused(&format!("the partner answered with status {status}")),
+        None => refused(&format!("the partner answered with status {status}")).hint(bargain::ASK),
     }
 }
 
