@@ -148,6 +148,14 @@ pub(crate) fn make(path: &Path, did: &str, (port, partner): (u16, u16)) {
     std::fs::write(path.join("twinpact.toml"), config).unwrap();
 }
 
+/// The way out of a node that was opened, and is not started yet.
+pub(crate) fn way_out(node: &Node) -> HttpsOutbound {
+    let (presented, partners) = (node.presented.clone(), node.tls_partners.clone());
+    let (allowed, clocks) = (node.config.federation.allow_private.clone(), node.clocks.clone());
+    let clock: Clock = Arc::new(move || clocks.wall());
+    HttpsOutbound::new(presented, partners, clock, allowed).unwrap()
+}
+
 /// A way out that sends nobody our record.
 struct Silent(HttpsOutbound);
 
@@ -167,12 +175,8 @@ impl Outbound for Silent {
 /// A node that tells no partner about a new record of its own.
 async fn start_silent(path: &Path) -> Running {
     let parts = open::open(path, PolicyClock::System).await.unwrap();
-    let (node, clocks) = (&parts.node, parts.node.clocks.clone());
-    let (presented, partners) = (node.presented.clone(), node.tls_partners.clone());
-    let allowed = node.config.federation.allow_private.clone();
-    let clock: Clock = Arc::new(move || clocks.wall());
-    let inner = HttpsOutbound::new(presented, partners, clock, allowed).unwrap();
-    assert!(node.outbound.set(Arc::new(Silent(inner))).is_ok());
+    let inner = way_out(&parts.node);
+    assert!(parts.node.outbound.set(Arc::new(Silent(inner))).is_ok());
     Running::start(parts).await.unwrap()
 }
 

@@ -194,7 +194,7 @@ async fn start_between(path: &Path, silent: Arc<Mutex<bool>>) -> Running {
 
 /// A directory under another name; modes are kept. No other process is started for it: until that
 /// ran, it would hold what is locked here.
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir(to).unwrap();
     for item in std::fs::read_dir(from).unwrap().map(|item| item.unwrap()) {
         let to = to.join(item.file_name());

@@ -249,20 +249,21 @@ async fn what_strangers_do_is_counted_by_kind() {
 }
 
 /// A certificate that somebody presents, with what stands above it and its key.
-type Shown = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+pub(crate) type Shown = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-fn of_node(node: &NodeCertificate) -> Shown {
+pub(crate) fn of_node(node: &NodeCertificate) -> Shown {
     (node.chain().to_vec(), PrivateKeyDer::from(node.key().clone_key()))
 }
 
 /// A certificate that is as it should be, but for who signed it: its own key, or that issuing CA.
-fn forged(id: &SpiffeId, issuer: Option<(&CertificateDer<'static>, &[u8])>) -> Shown {
+pub(crate) fn forged(id: &SpiffeId, issuer: Option<(&CertificateDer<'static>, &[u8])>) -> Shown {
     let mut params = CertificateParams::default();
     let uri = id.to_string();
     params.subject_alt_names = vec![rcgen::SanType::URI(uri.as_str().try_into().unwrap())];
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params.extended_key_usages =
+        vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
     let key = KeyPair::generate().unwrap();
     let chain = match issuer {
         None => vec![params.self_signed(&key).unwrap().into()],
