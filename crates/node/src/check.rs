@@ -17,11 +17,12 @@ use std::path::Path;
 use twinpact_dsp::Role;
 use twinpact_identity::files::IdentityFiles;
 use twinpact_model::codes;
+use twinpact_model::entry::Kind;
 use twinpact_model::problem::Problem;
 use twinpact_proof::anchor::{anchor_leaf, head_leaf};
 use twinpact_proof::documents::{self, Decision, Receipt};
 use twinpact_proof::tree::root_from_inclusion;
-use twinpact_proof::{Bundle, Envelope, Json, Level, to_hex, verify};
+use twinpact_proof::{Bundle, Envelope, Json, Level, Trust, to_hex, verify};
 use twinpact_store::forest::{DECISIONS, EVENTS, LOCAL, Proof, TreeNo};
 use twinpact_store::{Committed, Cut, Store};
 
@@ -153,6 +154,8 @@ fn offline(problem: Problem) -> Problem {
 struct Walk {
     counts: Counts,
     recorded: Option<i64>,
+    /// What was pinned of each partner when it was removed: its deliveries stay, as evidence.
+    removed: Vec<Trust>,
     wrong: u64,
     findings: Vec<String>,
 }
@@ -178,6 +181,14 @@ impl Walk {
         let recorded = entry.entry.when.recorded.micros();
         if self.recorded.replace(recorded).is_some_and(|before| before >= recorded) {
             self.wrong(format!("{} was not recorded after the one before it", name(entry)));
+        }
+        if entry.tree == EVENTS
+            && entry.entry.who.kind == Kind::PartnerRemoved
+            && let Some(did) = entry.entry.get("organisation")
+            && let Some(pin) = fold.and_then(|fold| fold.partners.trust().organisation(did))
+        {
+            let organisations = vec![pin.clone()];
+            self.removed.push(Trust { organisations, ..Trust::default() });
         }
         if entry.tree == DECISIONS
             && let Some(record) = entry.entry.get("record")
@@ -261,13 +272,15 @@ impl Walk {
         Ok(())
     }
 
-    /// Every copy is what its receipt says, by the partners that are pinned.
+    /// Every copy is what its receipt says, by the partners that are pinned, or were until they
+    /// were removed.
     fn copies(&mut self, node: &Node, progress: Progress<'_>) -> Result<(), Problem> {
         node.partition.read(|fold, _| {
             let total = fold.copies.iter().count() as u64;
             for (name, copy) in fold.copies.iter() {
                 self.counts.copies += 1;
-                if let Err(why) = copy_holds(fold, copy) {
+                let pinned = std::iter::once(fold.partners.trust()).chain(&self.removed);
+                if let Err(why) = is_signed(copy, pinned).and_then(|()| copy_holds(copy)) {
                     self.wrong(format!("copy {name}: {why}"));
                 }
                 progress("copies", self.counts.copies, Some(total));
@@ -341,13 +354,25 @@ fn covered(store: &Store, ledger: TreeNo) -> Vec<String> {
     leaves.map(|leaf| to_hex(&leaf.unwrap_or_default())).collect()
 }
 
-/// Why a copy is not what its receipt says.
-fn copy_holds(fold: &Fold, copy: &Copy) -> Result<(), String> {
-    let verdict = verify(copy.proof.as_bytes(), Some(fold.partners.trust()));
-    let verdict = verdict.map_err(|broken| broken.sentence)?;
-    if verdict.level < Level::Signed {
-        return Err("its proof is signed by nobody who is pinned".to_owned());
+/// Why the proof of a copy holds by none of these; what the first says.
+fn is_signed<'t>(copy: &Copy, pinned: impl Iterator<Item = &'t Trust>) -> Result<(), String> {
+    let by = |trust| match verify(copy.proof.as_bytes(), Some(trust)) {
+        Ok(verdict) if verdict.level >= Level::Signed => Ok(()),
+        Ok(_) => Err("its proof is signed by nobody who is or was pinned".to_owned()),
+        Err(broken) => Err(broken.sentence),
+    };
+    let mut first = Ok(());
+    for said in pinned.map(by) {
+        if said.is_ok() {
+            return said;
+        }
+        first = first.and(said);
     }
+    first
+}
+
+/// Why the rows of a copy are not what its receipt says.
+fn copy_holds(copy: &Copy) -> Result<(), String> {
     let bundle = Bundle::parse(copy.proof.as_bytes()).map_err(|broken| broken.sentence)?;
     let receipt = bundle.receipt.as_ref().and_then(|e| Receipt::from_envelope(e).ok());
     let receipt = receipt.ok_or("it has no receipt")?;

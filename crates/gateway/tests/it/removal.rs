@@ -1,6 +1,6 @@
 //! A partner that is removed: what ends, how soon, and how it comes back.
 
-use crate::pair::{MAKER, OPERATOR, Pair, ROWS, pin};
+use crate::pair::{MAKER, OPERATOR, Pair, ROWS, free_port, make, pin, start};
 use crate::parties::{Echo, LARGE, friends};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -9,7 +9,7 @@ use tokio_rustls::TlsConnector;
 use twinpact_identity::spiffe::TrustDomain;
 use twinpact_identity::tls::{Presented, client_config};
 use twinpact_model::{Did, codes};
-use twinpact_node::{agreements, consumer, partners, removal};
+use twinpact_node::{agreements, check, consumer, partners, removal};
 
 /// Live connections of a removed partner are closed within this time.
 const SOON: Duration = Duration::from_secs(5);
@@ -120,12 +120,37 @@ async fn a_removal_survives_a_restart() {
     assert_eq!(refused.code, codes::POLICY_REVOKED, "{refused}");
     let path = pair.path("maker");
     pair.maker.stop().await;
-    let maker = crate::pair::start(&path).await;
+    let maker = start(&path).await;
     let node = &maker.parts.node;
     assert!(partners::list(node, None).unwrap().is_empty());
     assert_eq!(node.tls_partners.snapshot().iter().count(), 0);
     let gone = consumer::catalog(node, OPERATOR).await.unwrap_err();
     assert_eq!(gone.code, codes::PARTNER_UNKNOWN);
     maker.stop().await;
+    pair.operator.stop().await;
+}
+
+/// What was delivered stays proven, by what was pinned when it was: a partner that is out, or back
+/// with another identity, makes nothing of it wrong.
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_of_a_removed_partner_are_no_damage() {
+    let (pair, agreement) = Pair::concluded().await;
+    assert_eq!(pair.pull(&agreement).await.unwrap().rows, ROWS);
+    removal::remove(pair.maker(), OPERATOR, "no longer").await.unwrap();
+    let path = pair.path("maker");
+    pair.maker.stop().await;
+    let checked = || {
+        let report = check::check(&path, &mut |_, _, _| ()).unwrap();
+        (report.counts.copies, report.findings)
+    };
+    assert_eq!(checked(), (1, vec![]));
+    let other = tempfile::tempdir().unwrap();
+    let other = other.path().join("operator");
+    make(&other, OPERATOR, (free_port(), free_port()));
+    let (stranger, maker) = (start(&other).await, start(&path).await);
+    pin(&maker.parts.node, &stranger.parts.node).await;
+    maker.stop().await;
+    assert_eq!(checked(), (1, vec![]));
+    stranger.stop().await;
     pair.operator.stop().await;
 }
