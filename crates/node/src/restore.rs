@@ -2,8 +2,9 @@
 //! frame. The trees stay as they are; the anchor begins again under another origin, so that nothing
 //! is ever signed twice (docs/format.md, "Successor").
 
-use crate::behind::{own_keys, own_note};
+use crate::behind::own_note;
 use crate::clock::{Clocks, PolicyClock};
+use crate::fold::Fold;
 use crate::open::{read_config, replay};
 use crate::organisation::origin;
 use std::path::Path;
@@ -13,6 +14,7 @@ use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 use twinpact_proof::note::Checkpoint;
 use twinpact_proof::successor::{MAX_PREDECESSORS, Predecessor};
+use twinpact_proof::{Bundle, Envelope, PublicKey, Record, Trust};
 use twinpact_store::directory::Directory;
 use twinpact_store::forest::Forest;
 use twinpact_store::vfs::{RealDisk, Vfs};
@@ -29,6 +31,59 @@ pub struct Restored {
     pub predecessors: Vec<Predecessor>,
 }
 
+/// A checkpoint that somebody kept of us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// The signed note.
+    checkpoint: String,
+    /// The records that came with it: ours names the key that has signed it.
+    records: Vec<Envelope>,
+}
+
+impl Given {
+    /// That of a proof, with the records in it, or a bare one.
+    ///
+    /// # Errors
+    /// `input.malformed` when it is neither, since it is not UTF-8.
+    pub fn read(bytes: &[u8]) -> Result<Given, Problem> {
+        if let Ok(Bundle { checkpoint, records, .. }) = Bundle::parse(bytes) {
+            return Ok(Given { checkpoint, records });
+        }
+        let bad = |_| Problem::new(codes::INPUT_MALFORMED, "the checkpoint is not UTF-8");
+        let checkpoint = String::from_utf8(bytes.to_vec()).map_err(bad)?;
+        Ok(Given { checkpoint, records: Vec::new() })
+    }
+
+    /// The checkpoint, when it is ours: signed by a key of the record that this copy has, or of a
+    /// later one that such a key has signed.
+    fn note(&self, organisation: &Did, fold: &Fold) -> Result<Checkpoint, Problem> {
+        let keys = all_keys(organisation, fold, &self.records);
+        own_note(&self.checkpoint, organisation, &keys).map_err(|problem| {
+            problem.hint(
+                "a copy that is older than the last change of the document key needs a proof, \
+                 which has the record of the new key: twinpact receipt export at the partner",
+            )
+        })
+    }
+}
+
+/// Our keys, past ones included, and those of the records of ours that follow on the one we have.
+fn all_keys(organisation: &Did, fold: &Fold, records: &[Envelope]) -> Vec<PublicKey> {
+    let ours = |one: &&Envelope| {
+        Record::from_envelope(one).is_ok_and(|record| record.did == organisation.as_str())
+    };
+    let mut trust = Trust::default();
+    let own = fold.organisation.current().ok().map(|(_, envelope)| envelope);
+    if let Some(own) = own {
+        for record in std::iter::once(own).chain(records.iter().filter(ours)) {
+            // One that does not follow says nothing about us.
+            let _ = trust.add(record);
+        }
+    }
+    let pin = trust.organisation(organisation.as_str());
+    pin.map(|pin| pin.keys.iter().map(|key| key.key.0).collect()).unwrap_or_default()
+}
+
 /// Opens a successor log in that directory, whose node must not run, on what a partner has shown or
 /// on the signed checkpoint that is given.
 ///
@@ -36,12 +91,12 @@ pub struct Restored {
 /// `anchor.current` when nothing shows that the directory is behind, `input.malformed` when the
 /// checkpoint is none of ours, `input.too_large` after too many successors; `store.*`. Nothing has
 /// changed then.
-pub fn successor(path: &Path, given: Option<&str>) -> Result<Restored, Problem> {
+pub fn successor(path: &Path, given: Option<&Given>) -> Result<Restored, Problem> {
     let disk: Arc<dyn Vfs> = Arc::new(RealDisk);
     let directory = Directory::open(disk.clone(), path)?;
     let organisation = read_config(disk.as_ref(), path)?.organisation;
     let (mut store, fold, _) = replay(directory, &organisation)?;
-    let given = given.map(|text| own_note(text, &organisation, &own_keys(&fold))).transpose()?;
+    let given = given.map(|given| given.note(&organisation, &fold)).transpose()?;
     let forest = store.forest();
     let ahead = fold.behind.ahead_of(forest).chain(&given);
     let ahead: Vec<&Checkpoint> =

@@ -23,6 +23,7 @@ use twinpact_node::fold::Fold;
 use twinpact_node::outbound::{Call, FirstCall, Outbound, Pending};
 use twinpact_node::processes::Waiting;
 use twinpact_node::ready::{Status, ready};
+use twinpact_node::restore::{Given, Restored};
 use twinpact_node::{
     Node, PolicyClock, consumer, keys, open, organisation, partners, prove, read, receipts, record,
     restore,
@@ -224,6 +225,11 @@ fn current(node: &Node) -> (twinpact_proof::Record, twinpact_proof::Envelope) {
 
 fn ticks(node: &Node) -> u64 {
     node.partition.read(|_, store| store.forest().ticks()).unwrap()
+}
+
+/// A successor is opened on that checkpoint or proof.
+fn given(path: &Path, file: &[u8]) -> Result<Restored, Problem> {
+    restore::successor(path, Some(&Given::read(file)?))
 }
 
 fn status(node: &Node) -> (Status, Vec<String>) {
@@ -434,9 +440,8 @@ async fn a_checkpoint_in_a_file_is_enough_when_it_is_ours_and_newer() {
     let bundle = receipts::export(world.consumer(), &receipt).unwrap();
     let newer = Bundle::parse(bundle.as_bytes()).unwrap().checkpoint;
     world.stop_provider().await;
-    let code = |path: &Path, note: &str| {
-        restore::successor(path, Some(note)).map_err(|problem| problem.code.name)
-    };
+    let code =
+        |path: &Path, note: &str| given(path, note.as_bytes()).map_err(|problem| problem.code.name);
     // The directory that has it is not behind.
     assert_eq!(code(&world.dir(), &newer).err(), Some("anchor.current"));
     std::fs::remove_dir_all(world.dir()).unwrap();
@@ -459,6 +464,32 @@ async fn a_checkpoint_in_a_file_is_enough_when_it_is_ours_and_newer() {
     world.stop().await;
 }
 
+/// A copy from before the document key was changed does not know the key that has signed since. The
+/// record in a proof names it, by the signature of the key that the copy has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_from_before_the_key_was_changed_goes_on_from_a_proof() {
+    let mut world = World::concluded().await;
+    let kept = world.pull().await.unwrap();
+    world.keep("older").await;
+    keys::rotate(world.provider(), keys::OVERLAP_SECONDS).await.unwrap();
+    let lost = world.pull().await.unwrap();
+    let bundle = receipts::export(world.consumer(), &lost).unwrap();
+    let bare = Bundle::parse(bundle.as_bytes()).unwrap().checkpoint;
+    world.put_back("older").await;
+    world.stop_provider().await;
+    let unknown = given(&world.dir(), bare.as_bytes()).unwrap_err();
+    assert_eq!(unknown.code, codes::INPUT_MALFORMED, "{unknown}");
+    let restored = given(&world.dir(), bundle.as_bytes()).unwrap();
+    let seen = world.seen();
+    let ended = &restored.predecessors[0];
+    assert_eq!((&ended.origin, ended.size), (&seen[0].0, seen[0].1));
+    world.start_provider().await;
+    pin(world.consumer(), world.provider()).await;
+    let after = world.pull().await.unwrap();
+    world.check_receipts(&[&kept, &after], &[&lost]);
+    world.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_successor_that_admits_too_little_is_refused_and_mended() {
     let mut world = World::concluded().await;
@@ -470,7 +501,7 @@ async fn a_successor_that_admits_too_little_is_refused_and_mended() {
     let bundle = receipts::export(world.consumer(), &receipt).unwrap();
     let first = Bundle::parse(bundle.as_bytes()).unwrap().checkpoint;
     world.stop_provider().await;
-    restore::successor(&world.dir(), Some(&first)).unwrap();
+    given(&world.dir(), first.as_bytes()).unwrap();
     world.start_provider().await;
     let record = prove::own_record(world.provider()).unwrap().to_json().canonical();
     let conflict = partners::add(world.consumer(), record.as_bytes()).await.unwrap_err();

@@ -2,18 +2,18 @@
 
 use crate::cli::Restore;
 use crate::output::Output;
-use crate::session::{read_file, read_text};
+use crate::session::read_file;
 use serde_json::json;
-use std::path::Path;
 use std::process::ExitCode;
 use twinpact_model::problem::Problem;
-use twinpact_node::restore;
-use twinpact_proof::{Bundle, to_hex};
+use twinpact_node::restore::{self, Given};
+use twinpact_proof::to_hex;
 
 pub(crate) fn restore(arguments: &Restore, out: Output) -> Result<ExitCode, Problem> {
     let dir = &arguments.dir.dir;
-    let given = arguments.checkpoint.as_deref().map(checkpoint).transpose()?;
-    let restored = restore::successor(dir, given.as_deref())?;
+    let bytes = arguments.checkpoint.as_deref().map(read_file).transpose()?;
+    let given = bytes.as_deref().map(Given::read).transpose()?;
+    let restored = restore::successor(dir, given.as_ref())?;
     let before = restored.predecessors.iter().map(|one| {
         json!({
             "origin": one.origin,
@@ -39,12 +39,4 @@ pub(crate) fn restore(arguments: &Restore, out: Output) -> Result<ExitCode, Prob
     out.say("once the node runs, partners learn of its new record by themselves");
     out.next(&format!("twinpact serve --dir {}", dir.display()));
     Ok(ExitCode::SUCCESS)
-}
-
-/// The checkpoint in a file: by itself, or inside a proof of ours.
-fn checkpoint(file: &Path) -> Result<String, Problem> {
-    match Bundle::parse(&read_file(file)?) {
-        Ok(bundle) => Ok(bundle.checkpoint),
-        Err(_) => read_text(file),
-    }
 }
