@@ -1,9 +1,11 @@
 //! A node that is behind its own anchor: its directory is an older copy of itself.
 //!
 //! Partners show us the last checkpoint of ours that they hold. One that our own key has signed and
-//! that our log does not contain cannot be forged: we signed it and have forgotten. From then on
-//! nothing is signed and no turn is taken, also after a restart, until a successor log is opened
-//! ([`crate::restore`], docs/format.md "Successor"). What a partner only claims stops nothing.
+//! that our log does not contain cannot be forged without that key: we signed it and have
+//! forgotten. (A key that had ended by our last tick signed nothing after it, so whoever stole it
+//! stops nothing.) From then on nothing is signed and no turn is taken, also after a restart, until
+//! a successor log is opened ([`crate::restore`], docs/format.md "Successor"). What a partner only
+//! claims stops nothing.
 
 use crate::fold::Fold;
 use crate::open::Node;
@@ -97,7 +99,7 @@ pub fn check(node: &Node) -> Result<(), Problem> {
     node.partition.read(|fold, store| fold.behind.check(store.forest()))?
 }
 
-/// A checkpoint of one of our logs, signed by a key that we have or had.
+/// A checkpoint of one of our logs, signed by one of these keys of ours.
 ///
 /// # Errors
 /// `input.malformed`.
@@ -113,15 +115,17 @@ pub fn own_note(
     }
     let ours = |line| keys.iter().any(|key| note.signed_by(line, key));
     if !note.signatures.iter().any(ours) {
-        return Err(bad("is signed by no key of ours"));
+        return Err(bad("is signed by no key of ours that can have signed it"));
     }
     Ok(note.checkpoint)
 }
 
-/// Our keys, past ones included.
-#[must_use]
-pub fn own_keys(fold: &Fold) -> Vec<PublicKey> {
-    fold.organisation.current().map(|(record, _)| record.all_keys()).unwrap_or_default()
+/// Those of our keys that can have signed what this log has forgotten: all that had not ended by
+/// its last tick.
+fn forgetful_keys(fold: &Fold, forest: &Forest) -> Vec<PublicKey> {
+    let Ok((record, _)) = fold.organisation.current() else { return Vec::new() };
+    let last = i64::try_from(forest.last_time()).unwrap_or(i64::MAX);
+    record.keys.iter().filter(|key| !key.ended_by(last)).map(|key| key.key).collect()
 }
 
 /// Looks at the checkpoint of ours that a partner holds. One that we signed and do not have stops
@@ -137,10 +141,11 @@ pub(crate) async fn heed(node: &Node, peer: &str, header: &str) -> Result<(), Pr
     let bytes = (header.len() <= MAX_CHECKPOINT_BYTES).then(|| text64::decode(header)).flatten();
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(bad)?;
     let shown = Note::parse(&text).ok_or_else(bad)?.checkpoint;
-    let known = node
-        .partition
-        .read(|fold, store| (!contains(store.forest(), &shown)).then(|| own_keys(fold)))?;
-    let Some(keys) = known else { return Ok(()) };
+    let keys = node.partition.read(|fold, store| {
+        let forest = store.forest();
+        (!contains(forest, &shown)).then(|| forgetful_keys(fold, forest))
+    })?;
+    let Some(keys) = keys else { return Ok(()) };
     own_note(&text, &node.config.organisation, &keys)?;
     let entry = local(Kind::AnchorBehind, peer, vec![Attribute::new("checkpoint", "text", text)]);
     let turn = node.partition.turn(move |turn| {
@@ -150,4 +155,49 @@ pub(crate) async fn heed(node: &Node, peer: &str, header: &str) -> Result<(), Pr
         turn.log(vec![entry]).map(|_| ())
     });
     turn.await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{heed, text64};
+    use crate::clock::PolicyClock;
+    use crate::open::{Node, init, open};
+    use crate::ready::{Status, ready};
+    use crate::{keys, organisation};
+    use twinpact_identity::signer::Signer;
+    use twinpact_model::Did;
+    use twinpact_proof::note::Checkpoint;
+
+    /// What becomes of a checkpoint that this key has made up.
+    async fn shown(node: &Node, by: &Signer) -> (&'static str, Status) {
+        let origin = node
+            .partition
+            .read(|_, store| organisation::origin(&node.config.organisation, store.forest()))
+            .unwrap();
+        let note =
+            Checkpoint { origin: origin.unwrap(), size: 1_000, root: [7; 32] }.sign(by.key());
+        let heard = heed(node, "did:web:maker.example", &text64::encode(note.as_bytes())).await;
+        let code = heard.map_or_else(|problem| problem.code.name, |()| "nothing");
+        (code, ready(node, node.clocks.wall()).unwrap().status)
+    }
+
+    #[tokio::test]
+    async fn a_key_that_had_ended_by_the_last_tick_stops_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("node");
+        init(&path, &Did::new("did:web:operator.example").unwrap(), "test").unwrap();
+        let parts = open(&path, PolicyClock::System).await.unwrap();
+        let (node, old) = (&parts.node, parts.node.signer());
+        node.files.add_document_key().unwrap();
+        let held = node.files.load(node.identity.current().root.trust_domain()).unwrap();
+        node.identity.replace(held);
+        let dsp = "https://operator.example/dsp".to_owned();
+        organisation::issue_with(node, dsp, 0).await.unwrap();
+        keys::use_newest(node).unwrap();
+        assert_ne!(node.signer().public(), old.public());
+        node.partition.turn_and_prove(|_| Ok(())).await.unwrap();
+        assert_eq!(shown(node, &old).await, ("input.malformed", Status::Ready));
+        assert_eq!(shown(node, &node.signer()).await, ("anchor.behind", Status::Behind));
+        parts.stop();
+    }
 }

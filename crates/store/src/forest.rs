@@ -216,6 +216,12 @@ impl Forest {
         self.anchor.size()
     }
 
+    /// The time of the last tick in microseconds since 1970: 0 before the first.
+    #[must_use]
+    pub fn last_time(&self) -> u64 {
+        self.leaves.last().map_or(0, |leaf| leaf.time)
+    }
+
     /// Whether anything was appended since the last tick.
     #[must_use]
     pub fn changed(&self) -> bool {
