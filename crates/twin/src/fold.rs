@@ -251,16 +251,16 @@ impl Node {
         let values = entry.what.iter().map(|a| (self.number(&a.path), a.lexical.as_str()));
         fact.values = Values::pack(values.collect());
         let position = self.facts.len();
-        let (corrects, index) = (fact.corrects, fact.index);
+        // Facts stand in the order of their events.
+        let corrected = fact.corrects;
+        let old = corrected.and_then(|i| self.facts.binary_search_by_key(&i, |f| f.index).ok());
+        if let Some(old) = old.and_then(|at| self.facts.get_mut(at)) {
+            old.corrected_by = Some(fact.index);
+        }
         self.facts.push(fact);
-        match corrects.and_then(|old| self.facts.iter().rposition(|f| f.index == old)) {
-            Some(old) => {
-                if let Some(old) = self.facts.get_mut(old) {
-                    old.corrected_by = Some(index);
-                }
-                self.recompute_heads();
-            }
-            None => self.advance_heads(position),
+        advance(&mut self.heads, &self.facts, position);
+        if let Some(old) = old {
+            self.leave(old);
         }
     }
 
@@ -273,18 +273,27 @@ impl Node {
         u16::try_from(self.attributes.len() - 1).unwrap_or(u16::MAX)
     }
 
-    fn advance_heads(&mut self, position: usize) {
-        advance(&mut self.heads, &self.facts, position);
+    /// Finds the heads anew that are still at this fact, which does not stand any more. They are few
+    /// when many facts are corrected: what corrects the last fact mostly is the last one itself.
+    fn leave(&mut self, old: usize) {
+        for (number, slot) in (0u16..).zip(&mut self.heads) {
+            if slot.is_some_and(|heads| heads.recorded == old || heads.phenomenon == old) {
+                *slot = heads_of(&self.facts, number);
+            }
+        }
     }
+}
 
-    /// After a correction, whose old fact may have been a head.
-    fn recompute_heads(&mut self) {
-        self.heads.iter_mut().for_each(|slot| *slot = None);
-        let live: Vec<usize> = (0..self.facts.len())
-            .filter(|i| self.facts.get(*i).is_some_and(|f| f.corrected_by.is_none()))
-            .collect();
-        live.into_iter().for_each(|position| self.advance_heads(position));
-    }
+/// The heads of an attribute among the facts that stand.
+fn heads_of(facts: &[Fact], number: u16) -> Option<Heads> {
+    let standing = || {
+        let has = |fact: &Fact| fact.corrected_by.is_none() && fact.values.get(number).is_some();
+        facts.iter().enumerate().filter(move |(_, fact)| has(fact))
+    };
+    let (recorded, _) = standing().next_back()?;
+    // Of several of one time, the one that was recorded last.
+    let (phenomenon, _) = standing().max_by_key(|(_, fact)| fact.phen_start)?;
+    Some(Heads { recorded, phenomenon })
 }
 
 /// The fact at that position is recorded last; it is true last unless a head is later.
