@@ -9,8 +9,9 @@
 
 use crate::fold::Fold;
 use crate::open::Node;
-use crate::organisation::{host, log_id};
+use crate::organisation::{host, log_id, origin};
 use crate::processes::local;
+use std::sync::atomic::{AtomicU64, Ordering};
 use twinpact_model::codes;
 use twinpact_model::entry::{Attribute, Entry, Kind};
 use twinpact_model::problem::Problem;
@@ -58,6 +59,32 @@ impl Behind {
             None => Ok(()),
             Some(shown) => Err(behind(shown, forest)),
         }
+    }
+}
+
+/// The largest checkpoint of our log that was shown since the start and is signed by a key that we
+/// do not know: made up, or we are a copy from before that key. It stops nothing and is said.
+#[derive(Debug, Default)]
+pub struct Claimed {
+    size: AtomicU64,
+}
+
+impl Claimed {
+    /// What the operator should know of it.
+    #[must_use]
+    pub fn problem(&self) -> Option<Problem> {
+        let size = self.size.load(Ordering::Relaxed);
+        (size > 0).then(|| {
+            let why = format!(
+                "a partner has shown a checkpoint of size {size} of this log, which is shorter, by \
+                 a key that this directory does not know"
+            );
+            Problem::new(codes::ANCHOR_CLAIMED, why)
+        })
+    }
+
+    fn see(&self, shown: &Checkpoint) {
+        self.size.fetch_max(shown.size, Ordering::Relaxed);
     }
 }
 
@@ -128,6 +155,15 @@ fn forgetful_keys(fold: &Fold, forest: &Forest) -> Vec<PublicKey> {
     record.keys.iter().filter(|key| !key.ended_by(last)).map(|key| key.key).collect()
 }
 
+/// Whether it is of our log, larger than that, and signed by nobody whom we know as ourselves.
+fn is_claim(node: &Node, fold: &Fold, forest: &Forest, note: &Note) -> bool {
+    let keys = fold.organisation.current().map(|(r, _)| r.all_keys()).unwrap_or_default();
+    let shown = &note.checkpoint;
+    shown.size > forest.ticks()
+        && origin(&node.config.organisation, forest).is_ok_and(|ours| ours == shown.origin)
+        && !note.signatures.iter().any(|line| keys.iter().any(|key| note.signed_by(line, key)))
+}
+
 /// Looks at the checkpoint of ours that a partner holds. One that we signed and do not have stops
 /// the node, in the turn that puts it on record.
 ///
@@ -140,10 +176,16 @@ pub(crate) async fn heed(node: &Node, peer: &str, header: &str) -> Result<(), Pr
     };
     let bytes = (header.len() <= MAX_CHECKPOINT_BYTES).then(|| text64::decode(header)).flatten();
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(bad)?;
-    let shown = Note::parse(&text).ok_or_else(bad)?.checkpoint;
+    let note = Note::parse(&text).ok_or_else(bad)?;
+    let shown = note.checkpoint.clone();
     let keys = node.partition.read(|fold, store| {
         let forest = store.forest();
-        (!contains(forest, &shown)).then(|| forgetful_keys(fold, forest))
+        (!contains(forest, &shown)).then(|| {
+            if is_claim(node, fold, forest, &note) {
+                node.claimed.see(&shown);
+            }
+            forgetful_keys(fold, forest)
+        })
     })?;
     let Some(keys) = keys else { return Ok(()) };
     own_note(&text, &node.config.organisation, &keys)?;

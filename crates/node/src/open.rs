@@ -1,6 +1,6 @@
 //! Making and opening a node: the boot sequence, in the order in which things can go wrong.
 
-use crate::behind;
+use crate::behind::{self, Claimed};
 use crate::clock::{Clocks, PolicyClock};
 use crate::config::{self, Config, Reach};
 use crate::fold::Fold;
@@ -61,6 +61,8 @@ pub struct Node {
     pub strangers: Strangers,
     /// What was counted since the start.
     pub metrics: Arc<Metrics>,
+    /// What was said of our log by a key that we do not know.
+    pub claimed: Arc<Claimed>,
     /// When partners were asked for their records.
     pub looks: Arc<Looks>,
     /// One for each partner: who is in it may fetch a page from it.
@@ -279,6 +281,7 @@ fn assemble(
         rates: Arc::default(),
         strangers: Strangers::default(),
         metrics,
+        claimed: Arc::default(),
         looks: Arc::default(),
         fetching: Arc::default(),
         vocabulary: Arc::new(Vocabulary::standard()),

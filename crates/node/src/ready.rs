@@ -48,6 +48,12 @@ pub struct Warning {
     pub message: String,
 }
 
+impl Warning {
+    fn of(problem: Problem) -> Warning {
+        Warning { code: problem.code.name.to_owned(), message: problem.message }
+    }
+}
+
 /// The log, in a number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
@@ -80,9 +86,9 @@ pub fn warnings(node: &Node, now: WallTime) -> Vec<Warning> {
     if let Err(problem) = behind::check(node)
         && problem.code == codes::ANCHOR_BEHIND
     {
-        let (code, message) = (problem.code.name.to_owned(), problem.message);
-        warnings.push(Warning { code, message });
+        warnings.push(Warning::of(problem));
     }
+    warnings.extend(node.claimed.problem().map(Warning::of));
     let validity = node.identity.current().issuing.validity(now);
     let code = match validity {
         Validity::Good => return warnings,
