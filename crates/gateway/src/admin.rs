@@ -10,7 +10,7 @@ use crate::refusal::{PROBLEM_JSON, Refusal};
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
@@ -30,7 +30,7 @@ use twinpact_node::api::{
     Version,
 };
 use twinpact_node::doctor::Finding;
-use twinpact_node::ready::{self, Ready};
+use twinpact_node::ready::{self, Ready, Status};
 use twinpact_node::strangers::{self, Shown as Turned};
 use twinpact_node::{self as node, Node, consumer, events, prove, record};
 use twinpact_proof::digest::sha256;
@@ -42,6 +42,8 @@ const STOPPING: std::time::Duration = std::time::Duration::from_secs(5);
 /// The default length of a history page.
 pub(crate) const HISTORY_ROWS: usize = 100;
 
+/// The media type of an answer.
+pub(crate) const JSON: &str = "application/json";
 /// The media type of a page of metrics.
 const METRICS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -226,15 +228,18 @@ async fn in_words(response: Response) -> Response {
     let status = response.status();
     let code = match status {
         _ if !status.is_client_error() && !status.is_server_error() => return response,
-        _ if response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == PROBLEM_JSON) => {
-            return response;
-        }
+        // The library refuses in plain text, we do not.
+        _ if response.headers().get(CONTENT_TYPE).is_some_and(is_ours) => return response,
         StatusCode::PAYLOAD_TOO_LARGE => codes::INPUT_TOO_LARGE,
         _ if status.is_client_error() => codes::INPUT_MALFORMED,
         _ => codes::INTERNAL,
     };
     let why = to_bytes(response.into_body(), MAX_WHY_BYTES).await.unwrap_or_default();
     Refusal(Problem::new(code, String::from_utf8_lossy(&why))).into_response()
+}
+
+fn is_ours(kind: &HeaderValue) -> bool {
+    kind == PROBLEM_JSON || kind == JSON
 }
 
 /// Digests are compared, so the time it takes says nothing about the token.
@@ -251,8 +256,15 @@ async fn livez() -> Json<Value> {
     Json(json!({ "live": true }))
 }
 
-async fn readyz(State(node): State<Node>) -> Result<Json<Ready>, Refusal> {
-    Ok(Json(ready::ready(&node, node.clocks.wall())?))
+/// A node that is an older copy of itself is not ready, and says how it is all the same.
+async fn readyz(State(node): State<Node>) -> Result<(StatusCode, Json<Ready>), Refusal> {
+    let ready = ready::ready(&node, node.clocks.wall())?;
+    let status = match ready.status {
+        Status::Behind => StatusCode::SERVICE_UNAVAILABLE,
+        // Its own people and files are served: only partners are refused.
+        Status::Ready | Status::Warning | Status::FederationRefused => StatusCode::OK,
+    };
+    Ok((status, Json(ready)))
 }
 
 async fn turned_away(State(node): State<Node>) -> Json<Turned> {

@@ -109,11 +109,16 @@ fn insert(paths: &mut Map<String, Value>, operation: &Operation, security: Value
         None => json!({ "description": "It was done." }),
     };
     let refused = json!({ "$ref": "#/components/responses/Refused" });
+    let mut responses = json!({ "200": answer, "default": refused });
+    if operation.path == "/readyz" {
+        // A node that is an older copy of itself says all the same how it is.
+        set(&mut responses, "503", answer);
+    }
     let mut described = json!({
         "operationId": operation.id,
         "summary": operation.summary,
         "security": security,
-        "responses": { "200": answer, "default": refused },
+        "responses": responses,
     });
     let parameters = parameters(operation);
     if !parameters.is_empty() {

@@ -1,6 +1,7 @@
 //! A provider whose directory is an older copy of itself: it stops as soon as a partner shows what
 //! it has signed since, goes on under a successor log, and nothing else stops it.
 
+use crate::admin::send;
 use crate::pair::{MAKER, OPERATOR, fill, free_port, make, pin, start, until, wanted};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use twinpact_dsp::negotiation::State;
 use twinpact_edge::batch::IngestBatch;
 use twinpact_gateway::Running;
+use twinpact_gateway::client::AdminClient;
 use twinpact_gateway::outgoing::HttpsOutbound;
 use twinpact_identity::partners::PeerIdentity;
 use twinpact_identity::spiffe::{SpiffeId, TrustDomain};
@@ -119,6 +121,17 @@ impl World {
     fn seen(&self) -> Vec<(String, u64)> {
         let seen = self.consumer().partition.read(|fold, _| fold.copies.seen()).unwrap();
         seen.into_iter().map(|one| (one.origin, one.size)).collect()
+    }
+
+    /// What a supervisor is told, and our own client; both of the same.
+    async fn readiness(&self) -> (u16, String) {
+        let admin = &self.provider.as_ref().unwrap().admin;
+        let asked = send(admin.address, "GET", "/readyz", None, b"").await;
+        let url = format!("http://{}", admin.address);
+        let ready: serde_json::Value =
+            AdminClient::new(url, admin.token.clone()).get("/readyz").await.unwrap();
+        assert_eq!(serde_json::from_slice::<serde_json::Value>(&asked.body).unwrap(), ready);
+        (asked.status, ready["status"].as_str().unwrap().to_owned())
     }
 
     async fn stop_provider(&mut self) {
@@ -276,6 +289,7 @@ async fn an_older_copy_stops_and_its_successor_goes_on() {
     world.start_provider().await;
     check_stopped(world.provider()).await;
     assert_eq!(world.refused().await.code, codes::PARTNER_BEHIND);
+    assert_eq!(world.readiness().await, (503, "behind".to_owned()));
     world.stop_provider().await;
     let restored = restore::successor(&world.dir(), None).unwrap();
     assert_eq!(restore::successor(&world.dir(), None).unwrap_err().code, codes::ANCHOR_CURRENT);
@@ -283,6 +297,7 @@ async fn an_older_copy_stops_and_its_successor_goes_on() {
     assert_eq!((before.len(), (before[0].origin.clone(), before[0].size)), (1, seen[0].clone()));
     world.start_provider().await;
     assert_eq!(status(world.provider()).0, Status::Ready);
+    assert_eq!(world.readiness().await, (200, "ready".to_owned()));
     // A receipt that is made again is another one than was countersigned.
     let again = receipts::show(world.provider(), &first).unwrap();
     assert_eq!((again.level.as_str(), again.why.is_some()), ("signed", true));
