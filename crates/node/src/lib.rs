@@ -63,3 +63,4 @@ pub mod tokens;
 pub use clock::{Clocks, PolicyClock};
 pub use config::Config;
 pub use open::{Node, NodeParts};
+pub use twinpact_store::Cut;

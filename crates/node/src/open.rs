@@ -362,13 +362,14 @@ pub(crate) fn read_config(disk: &dyn Vfs, path: &Path) -> Result<Config, Problem
     Config::parse(&config::text(disk, path)?)
 }
 
-/// Folds the log. The idempotency key is needed before the first entry, so it is read first.
+/// Folds the log, and changes nothing on the disk: what is torn is cut by [`Store::mend`]. The
+/// idempotency key is needed before the first entry, so it is read first.
 pub(crate) fn replay(
     directory: Directory,
     org: &Did,
 ) -> Result<(Store, Fold, Option<Cut>), Problem> {
     let mut fold = None;
-    let (store, cut) = Store::open(directory, org, |key, entry| apply(&mut fold, key, &entry))?;
+    let (store, cut) = Store::inspect(directory, org, |key, entry| apply(&mut fold, key, &entry))?;
     let fold = folded(fold, &store)?;
     Ok((store, fold, cut))
 }
@@ -388,12 +389,18 @@ fn folded(fold: Option<Fold>, store: &Store) -> Result<Fold, Problem> {
 /// The cut of a torn tail is itself on record.
 async fn report_cut(node: &Node, cut: Option<Cut>) -> Result<(), Problem> {
     let Some(cut) = cut else { return Ok(()) };
+    let entries = vec![cut_entry(&node.config.organisation, cut)];
+    node.partition.turn(move |turn| turn.log(entries).map(|_| ())).await
+}
+
+/// The record that a torn tail was cut.
+pub(crate) fn cut_entry(organisation: &Did, cut: Cut) -> NewEntry {
     let entry = Entry {
         who: Who {
             kind: Kind::TailCut,
             twin: String::new(),
             twin_seq: 0,
-            actor: node.config.organisation.to_string(),
+            actor: organisation.to_string(),
         },
         when: When::default(),
         why: Why::default(),
@@ -403,6 +410,5 @@ async fn report_cut(node: &Node, cut: Option<Cut>) -> Result<(), Problem> {
             Attribute::new("bytes", "integer", cut.bytes.to_string()),
         ],
     };
-    let entries = vec![NewEntry::of(LOCAL, entry)];
-    node.partition.turn(move |turn| turn.log(entries).map(|_| ())).await
+    NewEntry::of(LOCAL, entry)
 }

@@ -129,7 +129,8 @@ impl<'a> Turn<'a> {
     }
 }
 
-fn draft(new: NewEntry, recorded: Timestamp, day: i64) -> Draft {
+/// An entry as the store takes it, with when it was recorded and the day of the policy clock.
+pub(crate) fn draft(new: NewEntry, recorded: Timestamp, day: i64) -> Draft {
     let mut entry = new.entry;
     entry.when.recorded = recorded;
     let subject = match entry.who.twin.as_str() {

@@ -1,20 +1,23 @@
 //! Opening a successor log over a directory that is an older copy of itself: offline, and one
-//! frame. The trees stay as they are; the anchor begins again under another origin, so that nothing
-//! is ever signed twice (docs/format.md, "Successor").
+//! frame. What is torn at the end of the log is cut once that is decided, and is on record. The
+//! trees stay as they are; the anchor begins again under another origin, so that nothing is ever
+//! signed twice (docs/format.md, "Successor").
 
 use crate::behind::own_note;
 use crate::clock::{Clocks, PolicyClock};
 use crate::fold::Fold;
-use crate::open::{read_config, replay};
+use crate::open::{cut_entry, read_config, replay};
 use crate::organisation::origin;
+use crate::partition::draft;
 use std::path::Path;
 use std::sync::Arc;
-use twinpact_model::Did;
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
+use twinpact_model::{Did, Timestamp};
 use twinpact_proof::note::Checkpoint;
 use twinpact_proof::successor::{MAX_PREDECESSORS, Predecessor};
 use twinpact_proof::{Bundle, Envelope, PublicKey, Record, Trust};
+use twinpact_store::Cut;
 use twinpact_store::directory::Directory;
 use twinpact_store::forest::Forest;
 use twinpact_store::vfs::{RealDisk, Vfs};
@@ -29,6 +32,8 @@ pub struct Restored {
     pub origin: String,
     /// The logs before it, the newest last.
     pub predecessors: Vec<Predecessor>,
+    /// What was torn at the end of the log, and is cut.
+    pub cut: Option<Cut>,
 }
 
 /// A checkpoint that somebody kept of us.
@@ -95,7 +100,7 @@ pub fn successor(path: &Path, given: Option<&Given>) -> Result<Restored, Problem
     let disk: Arc<dyn Vfs> = Arc::new(RealDisk);
     let directory = Directory::open(disk.clone(), path)?;
     let organisation = read_config(disk.as_ref(), path)?.organisation;
-    let (mut store, fold, _) = replay(directory, &organisation)?;
+    let (mut store, fold, cut) = replay(directory, &organisation)?;
     let given = given.map(|given| given.note(&organisation, &fold)).transpose()?;
     let forest = store.forest();
     let ahead = fold.behind.ahead_of(forest).chain(&given);
@@ -109,9 +114,16 @@ pub fn successor(path: &Path, given: Option<&Given>) -> Result<Restored, Problem
         ));
     }
     let predecessors = predecessors(&organisation, forest, &ahead)?;
+    // Up to here nothing has changed.
+    store.mend()?;
     let now = Clocks::new(PolicyClock::System).wall().0;
     store.succeed(predecessors.clone(), now)?;
-    Ok(Restored { origin: origin(&organisation, store.forest())?, predecessors })
+    if let Some(cut) = cut {
+        let recorded = Timestamp::from_micros(now.micros().max(fold.last_recorded() + 1));
+        store.stage(vec![draft(cut_entry(&organisation, cut), recorded, now.day())])?;
+        store.commit(None, now)?;
+    }
+    Ok(Restored { origin: origin(&organisation, store.forest())?, predecessors, cut })
 }
 
 /// The logs before the new one, each at the largest size that is known of it: those of the record,

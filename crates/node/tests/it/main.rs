@@ -16,3 +16,4 @@ mod partition;
 mod pinning;
 mod power;
 mod reexports;
+mod restore;

@@ -1,5 +1,6 @@
 //! `restore --successor`: a new log over a directory that is an older copy of itself.
 
+use super::serve::say_cut;
 use crate::cli::Restore;
 use crate::output::Output;
 use crate::session::read_file;
@@ -35,6 +36,9 @@ pub(crate) fn restore(arguments: &Restore, out: Output) -> Result<ExitCode, Prob
         lines.extend(restored.predecessors.iter().map(ended));
         lines.join("\n")
     });
+    if let Some(cut) = restored.cut {
+        say_cut(cut, out);
+    }
     out.say("twins, contracts, agreements and keys are as they were in this copy");
     out.say("once the node runs, partners learn of its new record by themselves");
     out.next(&format!("twinpact serve --dir {}", dir.display()));

@@ -11,7 +11,7 @@ use twinpact_gateway::Running;
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 use twinpact_node::api::AdminFile;
-use twinpact_node::{PolicyClock, open, ready};
+use twinpact_node::{Cut, PolicyClock, open, ready};
 
 pub(crate) async fn serve(arguments: &Serve, out: Output) -> Result<ExitCode, Problem> {
     let policy = match arguments.policy_clock.as_str() {
@@ -22,10 +22,7 @@ pub(crate) async fn serve(arguments: &Serve, out: Output) -> Result<ExitCode, Pr
     make_if_missing(dir, &arguments.new, out)?;
     let parts = open::open(dir, policy).await?;
     if let Some(cut) = parts.cut {
-        out.say(&format!(
-            "a torn tail of {} bytes was cut at offset {} of segment {}",
-            cut.bytes, cut.offset, cut.segment
-        ));
+        say_cut(cut, out);
     }
     let running = Running::start(parts).await?;
     let file = AdminFile {
@@ -58,6 +55,14 @@ pub(crate) async fn serve(arguments: &Serve, out: Output) -> Result<ExitCode, Pr
     running.stop().await;
     out.say("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says what was torn at the end of the log and is cut.
+pub(crate) fn say_cut(cut: Cut, out: Output) {
+    out.say(&format!(
+        "a torn tail of {} bytes was cut at offset {} of segment {}",
+        cut.bytes, cut.offset, cut.segment
+    ));
 }
 
 /// For its owner alone: who can read it can do everything that the admin door allows.
