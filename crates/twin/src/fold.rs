@@ -273,8 +273,8 @@ impl Node {
         u16::try_from(self.attributes.len() - 1).unwrap_or(u16::MAX)
     }
 
-    /// Finds the heads anew that are still at this fact, which does not stand any more. They are few
-    /// when many facts are corrected: what corrects the last fact mostly is the last one itself.
+    /// Finds the heads anew that are still at this fact, which does not stand any more. They are
+    /// few when many facts are corrected: what corrects the last fact mostly is the last itself.
     fn leave(&mut self, old: usize) {
         for (number, slot) in (0u16..).zip(&mut self.heads) {
             if slot.is_some_and(|heads| heads.recorded == old || heads.phenomenon == old) {
