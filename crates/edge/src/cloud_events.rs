@@ -13,7 +13,7 @@ use crate::toml_file::brief;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, HashMap};
-use twinpact_model::{Code, Iri, ModelRef, Problem, Timestamp, codes};
+use twinpact_model::{Code, Iri, ModelRef, Problem, SmolStr, Timestamp, codes};
 
 /// The media type of one event.
 pub const EVENT_TYPE: &str = "application/cloudevents+json";
@@ -156,13 +156,13 @@ fn broken(why: impl Into<String>) -> Why {
 #[serde(transparent)]
 struct Members<'a> {
     #[serde(borrow, deserialize_with = "raw_once")]
-    by_name: BTreeMap<String, &'a RawValue>,
+    by_name: BTreeMap<SmolStr, &'a RawValue>,
 }
 
 fn raw_once<'de: 'a, 'a, D: Deserializer<'de>>(
     from: D,
-) -> Result<BTreeMap<String, &'a RawValue>, D::Error> {
-    once(from, "an object")
+) -> Result<BTreeMap<SmolStr, &'a RawValue>, D::Error> {
+    once(from, "an object").map(|members| members.into_iter().collect())
 }
 
 /// What we take of an event.
@@ -238,7 +238,7 @@ impl Members<'_> {
     /// Names are of lower-case letters and digits; values of attributes are no structures
     /// (CloudEvents §3, "Attribute Naming Convention", "Type System").
     fn attributes(&self) -> Result<(), Why> {
-        let attribute = |name: &&String| !["data", "data_base64"].contains(&name.as_str());
+        let attribute = |name: &&SmolStr| !["data", "data_base64"].contains(&name.as_str());
         for name in self.by_name.keys().filter(attribute) {
             let letters = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
             if name.is_empty() || !name.bytes().all(letters) {
@@ -254,7 +254,7 @@ impl Members<'_> {
     }
 
     /// The lexical forms of `data`, by name; a member that is `null` says nothing.
-    fn data(&self) -> Result<Vec<(String, String)>, Why> {
+    fn data(&self) -> Result<Vec<(SmolStr, SmolStr)>, Why> {
         if self.by_name.contains_key("data_base64") {
             return Err(broken("its data is binary; an object of values is needed"));
         }
@@ -276,7 +276,7 @@ impl Members<'_> {
                     let why = format!("the value of {:?} is an object or an array", brief(&name));
                     return Err(broken(why));
                 }
-                _ => text.to_owned(),
+                _ => text.into(),
             };
             values.push((name, lexical));
         }

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
-use twinpact_model::{Code, Iri, Problem, Timestamp, codes};
+use twinpact_model::{Code, Iri, Problem, SmolStr, Timestamp, codes};
 
 /// The longest row, in bytes, its quotes, delimiters and line end included.
 pub const MAX_LINE_BYTES: usize = MAX_RECORD_BYTES;
@@ -38,7 +38,7 @@ pub struct Observation {
     /// From when it was true in the world.
     pub phen_start: Timestamp,
     /// Attribute and lexical value, at least one, in the order of the file's columns.
-    pub values: Vec<(String, String)>,
+    pub values: Vec<(SmolStr, SmolStr)>,
 }
 
 /// One row that is no observation.

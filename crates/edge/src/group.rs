@@ -14,7 +14,7 @@ use std::cmp::Ordering;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use twinpact_model::leb128::{put, put_bytes, take, take_bytes};
-use twinpact_model::{Code, Iri, Problem, Timestamp, codes};
+use twinpact_model::{Code, Iri, Problem, SmolStr, Timestamp, codes};
 
 /// The most observations of one file.
 pub const MAX_FILE_ROWS: usize = 5_000_000;
@@ -219,7 +219,7 @@ impl Iterator for Batches {
 #[derive(Default)]
 struct Packed {
     source: Option<Iri>,
-    attributes: Vec<String>,
+    attributes: Vec<SmolStr>,
     chunks: Vec<Vec<u8>>,
     bytes: usize,
     /// Chunk and offset of each row.
@@ -300,11 +300,11 @@ impl Packed {
         let phen_start = Timestamp::from_micros(i64::from_le_bytes(*micros));
         rest = after;
         let n = take(&mut rest)?;
-        let mut values = Vec::new();
+        let mut values = Vec::with_capacity(self.attributes.len());
         for _ in 0..n {
             let number = usize::try_from(take(&mut rest)?).ok()?;
             let attribute = self.attributes.get(number)?.clone();
-            values.push((attribute, take_text(&mut rest)?));
+            values.push((attribute, std::str::from_utf8(take_bytes(&mut rest)?).ok()?.into()));
         }
         Some(Observation { line, source: self.source.clone()?, id, twin, phen_start, values })
     }
@@ -334,7 +334,7 @@ mod tests {
             id: id.to_owned(),
             twin: Iri::new(format!("urn:turbine:{id}")).unwrap(),
             phen_start: Timestamp::from_micros(-7 * i64::try_from(line).unwrap()),
-            values: vec![("power".to_owned(), lexical.to_owned())],
+            values: vec![("power".into(), lexical.into())],
         }
     }
 

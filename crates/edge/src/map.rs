@@ -30,7 +30,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use toml::Spanned;
 use twinpact_model::type_model::{MAX_MODEL_ATTRIBUTES, is_name};
-use twinpact_model::{Iri, ModelRef, Problem, TypeModel, codes};
+use twinpact_model::{Iri, ModelRef, Problem, SmolStr, TypeModel, codes};
 
 /// The most columns of a key.
 pub const MAX_KEY_COLUMNS: usize = 16;
@@ -170,8 +170,8 @@ impl Map {
             return Err(no_columns(&missing, &header));
         }
         let find = |name: &str| place.get(name).copied().unwrap_or_default();
-        let mut values: Vec<(usize, String)> =
-            self.columns.iter().map(|(column, a)| (find(column), a.clone())).collect();
+        let mut values: Vec<(usize, SmolStr)> =
+            self.columns.iter().map(|(column, a)| (find(column), a.as_str().into())).collect();
         values.sort();
         Ok(Plan {
             source: self.source.clone(),

@@ -7,7 +7,7 @@ use crate::template::{self, Part};
 use crate::toml_file::brief;
 use crate::when::When;
 use std::borrow::Cow;
-use twinpact_model::{Code, Iri, Timestamp, codes};
+use twinpact_model::{Code, Iri, SmolStr, Timestamp, codes};
 
 /// The longest id at the source, in bytes.
 pub const MAX_ID_BYTES: usize = 4096;
@@ -34,7 +34,7 @@ pub(crate) struct Plan {
     pub when: When,
     pub key: Vec<usize>,
     /// Cell and attribute, in the order of the file.
-    pub values: Vec<(usize, String)>,
+    pub values: Vec<(usize, SmolStr)>,
     pub decimal_comma: bool,
     /// What stands for no value.
     pub missing: Vec<String>,
@@ -114,7 +114,7 @@ impl Plan {
     fn values<'c>(
         &self,
         cell: &impl Fn(usize) -> &'c str,
-    ) -> Result<Vec<(String, String)>, Refusal> {
+    ) -> Result<Vec<(SmolStr, SmolStr)>, Refusal> {
         let mut values = Vec::with_capacity(self.values.len());
         for (at, attribute) in &self.values {
             let text = cell(*at);
@@ -127,7 +127,7 @@ impl Plan {
                 Cow::Borrowed(text)
             };
             if !lexical.is_empty() {
-                values.push((attribute.clone(), lexical.into_owned()));
+                values.push((attribute.clone(), lexical.as_ref().into()));
             }
         }
         if values.is_empty() {

@@ -11,6 +11,7 @@ use crate::problem::Problem;
 use crate::time::Timestamp;
 use crate::type_model::Datatype;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -26,19 +27,19 @@ pub const GROUP: &str = "group";
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Attribute {
     /// Its name: a model attribute, or `@…` for a reserved group.
-    pub path: String,
+    pub path: SmolStr,
     /// How to read the lexical form: an XSD name, `group`, `points`, `json` or `text`.
     pub datatype: Cow<'static, str>,
     /// The value as it was written, never reformatted.
-    pub lexical: String,
+    pub lexical: SmolStr,
 }
 
 impl Attribute {
     /// An attribute from its three texts.
     pub fn new(
-        path: impl Into<String>,
+        path: impl Into<SmolStr>,
         datatype: impl Into<Cow<'static, str>>,
-        lexical: impl Into<String>,
+        lexical: impl Into<SmolStr>,
     ) -> Self {
         Attribute { path: path.into(), datatype: datatype.into(), lexical: lexical.into() }
     }
@@ -138,11 +139,11 @@ pub struct Who {
     /// What happened.
     pub kind: Kind,
     /// The twin it is about; empty when it is about none.
-    pub twin: String,
+    pub twin: SmolStr,
     /// Its number among the entries of that twin, from 1 without gaps; 0 when about none.
     pub twin_seq: u64,
     /// The DID, SPIFFE id or `local` that caused it.
-    pub actor: String,
+    pub actor: SmolStr,
 }
 
 /// `@when`: the times, each in its own right.
@@ -166,13 +167,13 @@ pub struct Why {
     /// Source and id at the source, as a JSON array of two texts; empty when there is none.
     pub src: String,
     /// The type model it was checked against, `name@version`.
-    pub model: String,
+    pub model: SmolStr,
     /// Its retention class.
-    pub class: String,
+    pub class: SmolStr,
     /// The entry that caused it, `tree:index`; empty when none did.
-    pub cause: String,
+    pub cause: SmolStr,
     /// The digest of the code or policy that made it; empty for what a source said.
-    pub code: String,
+    pub code: SmolStr,
 }
 
 /// The payload attributes.
@@ -217,9 +218,9 @@ impl Entry {
         let when = When::parse(group("@when")?)?;
         let why = Why::parse(group("@why")?)?;
         let what = rest.map(|[path, datatype, lexical]| Attribute {
-            path: path.to_owned(),
+            path: path.into(),
             datatype: datatype_name(datatype),
-            lexical: lexical.to_owned(),
+            lexical: lexical.into(),
         });
         Ok(Entry { who, when, why, what: what.collect() })
     }
@@ -232,6 +233,12 @@ impl Entry {
 }
 
 impl Who {
+    /// What is about no twin.
+    #[must_use]
+    pub fn no_twin(kind: Kind, actor: impl Into<SmolStr>) -> Who {
+        Who { kind, twin: SmolStr::default(), twin_seq: 0, actor: actor.into() }
+    }
+
     /// `[kind, twin, twinseq, actor]`.
     #[must_use]
     pub fn lexical(&self) -> String {
@@ -243,7 +250,7 @@ impl Who {
     /// # Errors
     /// `input.malformed` when it is not of the form or of an unknown kind.
     pub fn parse(lexical: &str) -> Result<Self, Problem> {
-        let (kind, twin, twin_seq, actor): (Cow<'_, str>, String, u64, String) =
+        let (kind, twin, twin_seq, actor): (Cow<'_, str>, SmolStr, u64, SmolStr) =
             array(lexical, "@who")?;
         let kind = Kind::parse(&kind).ok_or_else(|| malformed("@who"))?;
         Ok(Who { kind, twin, twin_seq, actor })
@@ -276,7 +283,7 @@ impl Why {
     /// `[src, model, class, cause, code]`.
     #[must_use]
     pub fn lexical(&self) -> String {
-        json(&[&self.src, &self.model, &self.class, &self.cause, &self.code])
+        json(&(&self.src, &self.model, &self.class, &self.cause, &self.code))
     }
 
     /// The group of that lexical form.
@@ -284,7 +291,7 @@ impl Why {
     /// # Errors
     /// `input.malformed` when it is not of the form.
     pub fn parse(lexical: &str) -> Result<Self, Problem> {
-        let [src, model, class, cause, code] = array(lexical, "@why")?;
+        let (src, model, class, cause, code) = array(lexical, "@why")?;
         Ok(Why { src, model, class, cause, code })
     }
 }
@@ -367,7 +374,7 @@ mod tests {
         let good = attributes(entry());
         let check = |i: usize, lexical: &str| {
             let mut bad = good.clone();
-            bad[i].lexical = lexical.to_owned();
+            bad[i].lexical = lexical.into();
             assert!(read(&bad).is_err(), "{lexical}");
         };
         for lexical in ["", "[]", r#"["Nothing","",1,""]"#, r#"["FactsSet","",-1,""]"#, "{}"] {

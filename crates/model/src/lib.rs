@@ -20,6 +20,7 @@ pub use iri::{Did, Iri};
 pub use link::Predicate;
 pub use problem::{Class, Code, Fault, Problem};
 pub use schedule::Schedule;
+pub use smol_str::SmolStr;
 pub use time::{PolicyTime, Timestamp, WallTime};
 pub use type_model::{AttributeModel, Datatype, Merge, ModelRef, TypeModel};
 pub use view::{Column, Cursor, PageBounds, Row, Selection, View};

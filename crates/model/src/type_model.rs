@@ -283,16 +283,17 @@ impl<'a> Checks<'a> {
         self.model
     }
 
-    /// The attribute, when it exists and the value fits it.
+    /// The attribute with its place in the model, when it exists and the value fits it.
     ///
     /// # Errors
     /// As [`TypeModel::check_value`].
-    pub fn value(&self, name: &str, lexical: &str) -> Result<&'a AttributeModel, Problem> {
-        match self.attributes.iter().find(|(attribute, _)| attribute.name == name) {
-            Some((attribute, bounds)) => {
-                attribute.check_value(lexical, *bounds).map(|()| *attribute)
+    pub fn value(&self, name: &str, lexical: &str) -> Result<(usize, &'a AttributeModel), Problem> {
+        let place = self.attributes.iter().position(|(attribute, _)| attribute.name == name);
+        match place.and_then(|place| Some((place, self.attributes.get(place)?))) {
+            Some((place, (attribute, bounds))) => {
+                attribute.check_value(lexical, *bounds).map(|()| (place, *attribute))
             }
-            None => self.model.known(name),
+            None => self.model.known(name).map(|attribute| (0, attribute)),
         }
     }
 }
@@ -408,7 +409,7 @@ mod tests {
             ("powr", "1", Some("twin.attribute")),
         ] {
             let one = model.check_value(name, value);
-            let of_many = Checks::new(&model).value(name, value);
+            let of_many = Checks::new(&model).value(name, value).map(|(_, attribute)| attribute);
             assert_eq!(one.as_ref().err().map(|p| p.code.name), code, "{name} {value}");
             assert_eq!(one, of_many);
         }

@@ -354,7 +354,7 @@ pub fn facts(fold: &Fold, agreement: &Agreement) -> Result<AgreementFacts, Probl
 }
 
 fn event(kind: Kind, actor: &str, what: Vec<Attribute>) -> Entry {
-    let who = Who { kind, twin: String::new(), twin_seq: 0, actor: actor.to_owned() };
+    let who = Who::no_twin(kind, actor);
     Entry { who, when: When::default(), why: Why::default(), what }
 }
 

@@ -323,8 +323,7 @@ fn ledger_entry(
     items: Vec<ItemPoint>,
     (now, delete_by): (PolicyTime, Option<PolicyTime>),
 ) -> NewEntry {
-    let who =
-        Who { kind: Kind::Delivery, twin: String::new(), twin_seq: 0, actor: caller.to_owned() };
+    let who = Who::no_twin(Kind::Delivery, caller);
     let what = vec![Attribute::new("delivery", "json", delivery)];
     // When it was delivered and until when it may be kept, by the policy clock: all that a receipt
     // says is in the log, so that it can be made again.

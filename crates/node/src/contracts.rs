@@ -203,14 +203,9 @@ fn first(found: &[twinpact_contract::Diagnostic]) -> Problem {
 
 fn entry(model: &str, document: String) -> Entry {
     Entry {
-        who: Who {
-            kind: Kind::ContractPublished,
-            twin: String::new(),
-            twin_seq: 0,
-            actor: "local".to_owned(),
-        },
+        who: Who::no_twin(Kind::ContractPublished, "local"),
         when: When::default(),
-        why: Why { model: model.to_owned(), ..Why::default() },
+        why: Why { model: model.into(), ..Why::default() },
         what: vec![Attribute::new("document", "yaml", document)],
     }
 }

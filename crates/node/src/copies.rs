@@ -199,7 +199,7 @@ pub fn copy(peer: &str, receipt: &str, copy: &Copy, rows: &[serde_json::Value]) 
             vec![Attribute::new("receipt", "text", receipt), Attribute::new("rows", "json", rows)];
         // Sealed by agreement and day, so that a copy can die on its day without anything else.
         let mut part = local(Kind::Copy, peer, what);
-        part.entry.why.class = format!("copy.{}", copy.agreement);
+        part.entry.why.class = format!("copy.{}", copy.agreement).into();
         all.push(part);
     }
     all

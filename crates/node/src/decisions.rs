@@ -260,7 +260,7 @@ fn line(known: &Recorded) -> DecisionLine {
 }
 
 fn entry(kind: Kind, actor: &str, what: Vec<Attribute>) -> Entry {
-    let who = Who { kind, twin: String::new(), twin_seq: 0, actor: actor.to_owned() };
+    let who = Who::no_twin(kind, actor);
     Entry { who, when: When::default(), why: Why::default(), what }
 }
 
@@ -276,7 +276,7 @@ fn read(entry: &Entry, index: u64) -> Option<Recorded> {
         envelope: Some(envelope),
         index,
         recorded: entry.when.recorded,
-        caller: entry.who.actor.clone(),
+        caller: entry.who.actor.to_string(),
         agreement: text("agreement")?,
         code: text("code")?,
         sentence: text("sentence")?,

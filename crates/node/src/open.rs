@@ -396,12 +396,7 @@ async fn report_cut(node: &Node, cut: Option<Cut>) -> Result<(), Problem> {
 /// The record that a torn tail was cut.
 pub(crate) fn cut_entry(organisation: &Did, cut: Cut) -> NewEntry {
     let entry = Entry {
-        who: Who {
-            kind: Kind::TailCut,
-            twin: String::new(),
-            twin_seq: 0,
-            actor: organisation.to_string(),
-        },
+        who: Who::no_twin(Kind::TailCut, organisation.to_string()),
         when: When::default(),
         why: Why::default(),
         what: vec![

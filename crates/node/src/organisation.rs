@@ -212,12 +212,7 @@ fn keys(node: &Node, fold: &Fold, now: i64, end: i64) -> Vec<RecordKey> {
 /// The event that a record was issued.
 pub(crate) fn entry(node: &Node, envelope: &Envelope) -> Entry {
     Entry {
-        who: Who {
-            kind: Kind::OrganisationRecord,
-            twin: String::new(),
-            twin_seq: 0,
-            actor: node.config.organisation.to_string(),
-        },
+        who: Who::no_twin(Kind::OrganisationRecord, node.config.organisation.to_string()),
         when: When::default(),
         why: Why::default(),
         what: vec![Attribute::new("record", "json", envelope.to_json().canonical())],

@@ -135,13 +135,13 @@ pub(crate) fn draft(new: NewEntry, recorded: Timestamp, day: i64) -> Draft {
     entry.when.recorded = recorded;
     let subject = match entry.who.twin.as_str() {
         "" => Subject::Node,
-        twin => Subject::Twin(twin.to_owned()),
+        twin => Subject::Twin(twin.into()),
     };
     let class = match entry.why.class.as_str() {
         "" => CONTROL_CLASS.to_owned(),
         class => class.to_owned(),
     };
-    Draft { tree: new.tree, subject, class, day, entry, items: new.items }
+    Draft { tree: new.tree, subject, class: class.into(), day, entry, items: new.items }
 }
 
 type Answer = Box<dyn FnOnce(Result<Option<u64>, Problem>) + Send>;

@@ -234,12 +234,7 @@ pub fn trust_domain(partner: &Partner) -> Result<TrustDomain, Problem> {
 
 fn entry(envelope: &Envelope) -> Entry {
     Entry {
-        who: Who {
-            kind: Kind::PartnerPinned,
-            twin: String::new(),
-            twin_seq: 0,
-            actor: "local".to_owned(),
-        },
+        who: Who::no_twin(Kind::PartnerPinned, "local"),
         when: When::default(),
         why: Why::default(),
         what: vec![Attribute::new("record", "json", envelope.to_json().canonical())],

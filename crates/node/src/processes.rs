@@ -367,7 +367,7 @@ pub fn outbox_done(peer: &str, number: u64, parked: bool, why: Option<&str>) -> 
 /// A local record caused by that actor.
 #[must_use]
 pub fn local(kind: Kind, actor: &str, what: Vec<Attribute>) -> NewEntry {
-    let who = Who { kind, twin: String::new(), twin_seq: 0, actor: actor.to_owned() };
+    let who = Who::no_twin(kind, actor);
     NewEntry::of(LOCAL, Entry { who, when: When::default(), why: Why::default(), what })
 }
 

@@ -122,7 +122,7 @@ pub fn own_record(node: &Node) -> Result<Envelope, Problem> {
 
 fn disclosed(entry: &Committed, attributes: &[String]) -> Result<Vec<String>, Problem> {
     let mut paths = vec!["@who".to_owned(), "@when".to_owned()];
-    let all = entry.entry.what.iter().map(|a| a.path.clone());
+    let all = entry.entry.what.iter().map(|a| a.path.to_string());
     if attributes.is_empty() {
         paths.extend(all);
         return Ok(paths);

@@ -62,7 +62,12 @@ pub async fn apply_model(
 }
 
 fn observation(row: IngestObservation) -> Observation {
-    Observation { id: row.id, twin: row.twin.into(), phen_start: row.time, values: row.values }
+    Observation {
+        id: row.id,
+        twin: row.twin.as_str().into(),
+        phen_start: row.time,
+        values: row.values,
+    }
 }
 
 fn report(rows: Vec<RowOutcome>, meetings: &Meetings) -> IngestReport {

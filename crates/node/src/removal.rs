@@ -91,12 +91,7 @@ fn ended(
 }
 
 fn entry(did: &str, fingerprint: &str, reason: &str) -> NewEntry {
-    let who = Who {
-        kind: Kind::PartnerRemoved,
-        twin: String::new(),
-        twin_seq: 0,
-        actor: "local".to_owned(),
-    };
+    let who = Who::no_twin(Kind::PartnerRemoved, "local");
     let what = vec![
         Attribute::new("organisation", "text", did),
         Attribute::new("fingerprint", "text", fingerprint),

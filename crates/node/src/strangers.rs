@@ -206,12 +206,7 @@ fn entry(counts: &Counts, actor: &str) -> Option<Entry> {
     let number =
         |(away, count): (&Away, &u64)| Attribute::new(away.name(), "integer", count.to_string());
     Some(Entry {
-        who: Who {
-            kind: Kind::Refusals,
-            twin: String::new(),
-            twin_seq: 0,
-            actor: actor.to_owned(),
-        },
+        who: Who::no_twin(Kind::Refusals, actor),
         when: When { phen_start: Some(first), phen_end: Some(last), ..When::default() },
         why: Why::default(),
         what: counts.by_kind.iter().map(number).collect(),

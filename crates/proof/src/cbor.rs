@@ -78,13 +78,21 @@ impl Writer {
         self.0
     }
 
+    #[inline]
     fn head(&mut self, major: u8, value: u64) {
-        let major = major << 5;
-        let wide = value.to_be_bytes();
+        let (major, wide) = (major << 5, value.to_be_bytes());
         match value {
+            // Nearly all that is hashed.
             0..24 => self.0.push(major | wide[7]),
             24..0x100 => self.0.extend_from_slice(&[major | 24, wide[7]]),
-            0x100..0x1_0000 => self.0.extend_from_slice(&[major | 25, wide[6], wide[7]]),
+            _ => self.long_head(major, value),
+        }
+    }
+
+    fn long_head(&mut self, major: u8, value: u64) {
+        let wide = value.to_be_bytes();
+        match value {
+            ..0x1_0000 => self.0.extend_from_slice(&[major | 25, wide[6], wide[7]]),
             0x1_0000..0x1_0000_0000 => {
                 self.0.push(major | 26);
                 self.0.extend_from_slice(&wide[4..]);

@@ -7,6 +7,7 @@
 use crate::cbor::{Reader, Writer};
 use crate::digest::{Digest, sha256, sha256_parts};
 use crate::tree;
+use std::cmp::Ordering;
 
 /// The secret that all salts of one entry come from; it lives only inside the sealed payload.
 pub type Seed = [u8; 32];
@@ -15,6 +16,9 @@ pub type Salt = [u8; 16];
 
 /// The most attributes under one commitment.
 pub const MAX_ATTRIBUTES: usize = 32;
+/// What a digest and all that stands before them take in the bytes of a commitment, at most.
+const DIGEST_ROOM: usize = 34;
+const HEAD_ROOM: usize = 16;
 const ATTRIBUTE_SALTS: u8 = 0x53;
 const POINT_SALTS: u8 = 0x54;
 
@@ -53,16 +57,17 @@ pub struct Disclosure {
 #[must_use]
 pub fn commit(seed: &Seed, attributes: &[Attr<'_>]) -> Option<Commitment> {
     let mut openings = Vec::with_capacity(attributes.len());
-    let digests = digests(seed, attributes, |opening| openings.push(opening.to_vec()))?;
+    let (digests, writer) = digests(seed, attributes, |opening| openings.push(opening.to_vec()))?;
     let digests = digests.sorted().to_vec();
-    Some(Commitment { pc: commitment_of(&digests), openings, digests })
+    Some(Commitment { pc: commitment_of(&digests, writer), openings, digests })
 }
 
 /// The payload commitment to these attributes, when nothing of it is to be disclosed now; `None` as
 /// for [`commit`].
 #[must_use]
 pub fn payload_commitment(seed: &Seed, attributes: &[Attr<'_>]) -> Option<Digest> {
-    digests(seed, attributes, |_| ()).map(|digests| commitment_of(digests.sorted()))
+    let (digests, writer) = digests(seed, attributes, |_| ())?;
+    Some(commitment_of(digests.sorted(), writer))
 }
 
 /// The digests and dummies of an entry: the first `count` of `all`.
@@ -77,8 +82,13 @@ impl Digests {
     }
 }
 
-/// The digests of these attributes and the dummies, sorted; each opening is shown on the way.
-fn digests(seed: &Seed, attributes: &[Attr<'_>], mut opened: impl FnMut(&[u8])) -> Option<Digests> {
+/// The digests of these attributes and the dummies, sorted; each opening is shown on the way. The
+/// writer that they were written with may be used again: memory costs more than a hash.
+fn digests(
+    seed: &Seed,
+    attributes: &[Attr<'_>],
+    mut opened: impl FnMut(&[u8]),
+) -> Option<(Digests, Writer)> {
     let used = attributes.len();
     if used == 0 {
         return None;
@@ -86,7 +96,7 @@ fn digests(seed: &Seed, attributes: &[Attr<'_>], mut opened: impl FnMut(&[u8])) 
     let count = [8, 16, MAX_ATTRIBUTES].into_iter().find(|n| *n >= used)?;
     let mut all = [[0; 32]; MAX_ATTRIBUTES];
     let (values, dummies) = all.get_mut(..count)?.split_at_mut(used);
-    let mut writer = Writer::with_room(256);
+    let mut writer = Writer::with_room(HEAD_ROOM + DIGEST_ROOM * count);
     let mut blocks = (0..).map(|j| block(seed, ATTRIBUTE_SALTS, j));
     for (pair, slots) in attributes.chunks(2).zip(values.chunks_mut(2)) {
         let block = blocks.next()?;
@@ -98,8 +108,14 @@ fn digests(seed: &Seed, attributes: &[Attr<'_>], mut opened: impl FnMut(&[u8])) 
         }
     }
     dummies.iter_mut().zip(blocks).for_each(|(slot, block)| *slot = block);
-    all.get_mut(..count)?.sort_unstable();
-    Some(Digests { all, count })
+    all.get_mut(..count)?.sort_unstable_by(by_front);
+    Some((Digests { all, count }, writer))
+}
+
+/// The order of the bytes; nearly always the first eight of two digests tell.
+fn by_front(one: &Digest, other: &Digest) -> Ordering {
+    let front = |digest: &Digest| digest.first_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes));
+    front(one).cmp(&front(other)).then_with(|| one.cmp(other))
 }
 
 impl Commitment {
@@ -123,14 +139,13 @@ impl Disclosure {
         digests.extend_from_slice(&self.withheld);
         digests.sort_unstable();
         let once = digests.windows(2).all(|pair| pair.first() != pair.last());
-        (matches!(digests.len(), 8 | 16 | 32) && once).then(|| commitment_of(&digests))
+        (matches!(digests.len(), 8 | 16 | 32) && once)
+            .then(|| commitment_of(&digests, Writer::default()))
     }
 }
 
-fn commitment_of(sorted: &[Digest]) -> Digest {
-    // 34 bytes a digest, and a head of at most 16.
-    let writer = Writer::with_room(16 + 34 * sorted.len()).restart(2);
-    let writer = writer.text("twinpact-c/1").nested(sorted.len());
+fn commitment_of(sorted: &[Digest], writer: Writer) -> Digest {
+    let writer = writer.restart(2).text("twinpact-c/1").nested(sorted.len());
     sha256(sorted.iter().fold(writer, |writer, digest| writer.bytes(digest)).written())
 }
 

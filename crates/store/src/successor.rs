@@ -98,12 +98,7 @@ mod tests {
     }
 
     fn append(store: &mut Store, tick: bool) {
-        let who = Who {
-            kind: Kind::ModelPut,
-            twin: String::new(),
-            twin_seq: 0,
-            actor: "local".to_owned(),
-        };
+        let who = Who::no_twin(Kind::ModelPut, "local");
         let (when, why) = (When::default(), Why::default());
         let draft = Draft {
             tree: EVENTS,

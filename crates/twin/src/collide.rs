@@ -42,7 +42,7 @@ impl Meetings {
             let first = *firsts.entry(place).or_insert(number);
             if first < number {
                 let meeting = found.entry(first).or_insert_with(|| Meeting {
-                    twin: row.twin.clone(),
+                    twin: row.twin.to_string(),
                     phen_start: row.phen_start,
                     rows: vec![first],
                 });

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, HashSet};
 use twinpact_model::entry::{self, Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
 use twinpact_model::time::Timestamp;
-use twinpact_model::type_model::{Checks, Datatype, ModelRef, TypeModel};
-use twinpact_model::{Iri, codes};
+use twinpact_model::type_model::{Checks, Datatype, MAX_MODEL_ATTRIBUTES, ModelRef, TypeModel};
+use twinpact_model::{Iri, SmolStr, codes};
 
 /// Who says it and under which model it is checked.
 #[derive(Debug, Clone)]
@@ -30,11 +30,11 @@ pub struct Observation {
     /// The id at the source.
     pub id: String,
     /// The twin's IRI.
-    pub twin: String,
+    pub twin: SmolStr,
     /// From when it was true in the world.
     pub phen_start: Timestamp,
     /// (attribute, lexical form).
-    pub values: Vec<(String, String)>,
+    pub values: Vec<(SmolStr, SmolStr)>,
 }
 
 /// What became of one observation.
@@ -133,14 +133,9 @@ impl Twins {
         let document = serde_json::to_string(model)
             .map_err(|e| Problem::new(codes::INTERNAL, format!("the model: {e}")))?;
         Ok(Some(Entry {
-            who: Who {
-                kind: Kind::ModelPut,
-                twin: String::new(),
-                twin_seq: 0,
-                actor: actor.to_owned(),
-            },
+            who: Who::no_twin(Kind::ModelPut, actor),
             when: When::default(),
-            why: Why { model: reference.to_string(), ..Why::default() },
+            why: Why { model: reference.to_string().into(), ..Why::default() },
             what: vec![Attribute::new("document", "json", document)],
         }))
     }
@@ -160,7 +155,8 @@ impl Twins {
         let mut batch = Batch {
             twins: self,
             source,
-            model_ref: source.model.to_string(),
+            model_ref: source.model.to_string().into(),
+            class: model.retention_class.as_str().into(),
             checks: Checks::new(model),
             seqs: BTreeMap::new(),
             matched: HashSet::new(),
@@ -182,10 +178,12 @@ struct Batch<'a> {
     twins: &'a Twins,
     source: &'a Source<'a>,
     /// The model as entries name it.
-    model_ref: String,
+    model_ref: SmolStr,
+    /// The retention class of its values.
+    class: SmolStr,
     checks: Checks<'a>,
     /// The next sequence number of each twin that this batch touches.
-    seqs: BTreeMap<String, u64>,
+    seqs: BTreeMap<SmolStr, u64>,
     /// Known facts that a row of this batch stands for.
     matched: HashSet<(IdempotencyKey, usize)>,
     events: Vec<Entry>,
@@ -204,6 +202,8 @@ struct Row {
     /// Source and id as one text.
     src: String,
     key: IdempotencyKey,
+    /// Whether anything is known under that key.
+    known: bool,
     observation: Observation,
     /// The datatype of each value.
     datatypes: Vec<Datatype>,
@@ -220,11 +220,9 @@ impl Batch<'_> {
         };
         let src = entry::src(self.source.source, &observation.id);
         let key = self.twins.idempotency(&src);
-        let found = self
-            .twins
-            .seen
-            .of(&key)
-            .enumerate()
+        let mut spots = self.twins.seen.of(&key).enumerate().peekable();
+        let known = spots.peek().is_some();
+        let found = spots
             .filter(|(n, _)| !self.matched.contains(&(key, *n)))
             .find(|(_, spot)| self.same(&observation, *spot));
         match found {
@@ -232,7 +230,7 @@ impl Batch<'_> {
                 self.matched.insert((key, n));
                 Matched::Decided(RowOutcome::Duplicate)
             }
-            None => Matched::Left(Row { src, key, observation, datatypes }),
+            None => Matched::Left(Row { src, key, known, observation, datatypes }),
         }
     }
 
@@ -242,14 +240,13 @@ impl Batch<'_> {
             let (twin, _, fact) = self.twins.at(spot)?;
             (twin == row.observation.twin && fact.corrected_by.is_none()).then_some(fact.index)
         };
-        let open = self
-            .twins
-            .seen
-            .of(&row.key)
-            .enumerate()
-            .filter(|(n, _)| !self.matched.contains(&(row.key, *n)))
-            .find_map(|(n, spot)| standing(spot).map(|index| (n, index)));
-        match open {
+        let open = || {
+            let spots = self.twins.seen.of(&row.key).enumerate();
+            spots
+                .filter(|(n, _)| !self.matched.contains(&(row.key, *n)))
+                .find_map(|(n, spot)| standing(spot).map(|index| (n, index)))
+        };
+        match row.known.then(open).flatten() {
             Some((n, index)) => {
                 self.matched.insert((row.key, n));
                 self.push(row, Kind::Correction, format!("events:{index}"));
@@ -264,23 +261,26 @@ impl Batch<'_> {
 
     /// The datatype of each value of a row that may stand.
     fn check(&self, row: &Observation) -> Result<Vec<Datatype>, Problem> {
-        Iri::check(&row.twin)?;
         let model = self.checks.model();
-        if let Some(node) = self.twins.nodes.get(&row.twin)
-            && node.model.name != model.model
-        {
-            return Err(Problem::new(
-                codes::TWIN_MODEL,
-                format!("{} is a {}, not a {}", row.twin, node.model.name, model.model),
-            ));
+        match self.twins.nodes.get(row.twin.as_str()) {
+            Some(node) if node.model.name != model.model => {
+                return Err(Problem::new(
+                    codes::TWIN_MODEL,
+                    format!("{} is a {}, not a {}", row.twin, node.model.name, model.model),
+                ));
+            }
+            Some(_) => {}
+            None => Iri::check(&row.twin)?,
         }
         if row.values.is_empty() {
             return Err(Problem::new(codes::TWIN_VALUE, "the row has no value"));
         }
         let mut datatypes = Vec::with_capacity(row.values.len());
-        for (i, (name, lexical)) in row.values.iter().enumerate() {
-            datatypes.push(self.checks.value(name, lexical)?.datatype);
-            if row.values.iter().take(i).any(|(other, _)| other == name) {
+        let mut given = [false; MAX_MODEL_ATTRIBUTES];
+        for (name, lexical) in &row.values {
+            let (place, attribute) = self.checks.value(name, lexical)?;
+            datatypes.push(attribute.datatype);
+            if given.get_mut(place).is_some_and(|given| std::mem::replace(given, true)) {
                 return Err(Problem::new(
                     codes::TWIN_ATTRIBUTE,
                     format!("the row has {name:?} twice"),
@@ -292,7 +292,7 @@ impl Batch<'_> {
 
     fn same(&self, row: &Observation, spot: Spot) -> bool {
         let Some((twin, node, fact)) = self.twins.at(spot) else { return false };
-        let equal = |(name, lexical): &(String, String)| {
+        let equal = |(name, lexical): &(SmolStr, SmolStr)| {
             node.attribute_number(name).and_then(|n| node.value(fact, n)) == Some(lexical)
         };
         twin == row.twin
@@ -305,7 +305,7 @@ impl Batch<'_> {
     fn push(&mut self, row: Row, kind: Kind, cause: String) {
         let twin = &row.observation.twin;
         if !self.seqs.contains_key(twin) {
-            let known = self.twins.nodes.get(twin).map(|node| node.seq);
+            let known = self.twins.nodes.get(twin.as_str()).map(|node| node.seq);
             if known.is_none() {
                 let created = self.entry(Kind::NodeCreated, twin.clone(), 1);
                 self.events.push(created);
@@ -321,8 +321,8 @@ impl Batch<'_> {
         let phen = Some(observation.phen_start);
         entry.when = When { phen_start: phen, phen_end: phen, ..When::default() };
         entry.why.src = src;
-        entry.why.cause = cause;
-        let value = |((name, lexical), datatype): ((String, String), Datatype)| {
+        entry.why.cause = cause.into();
+        let value = |((name, lexical), datatype): ((SmolStr, SmolStr), Datatype)| {
             Attribute::new(name, datatype.name(), lexical)
         };
         entry.what = observation.values.into_iter().zip(datatypes).map(value).collect();
@@ -330,15 +330,11 @@ impl Batch<'_> {
     }
 
     /// What every entry of this batch about a twin has.
-    fn entry(&self, kind: Kind, twin: String, twin_seq: u64) -> Entry {
+    fn entry(&self, kind: Kind, twin: SmolStr, twin_seq: u64) -> Entry {
         Entry {
-            who: Who { kind, twin, twin_seq, actor: self.source.actor.to_owned() },
+            who: Who { kind, twin, twin_seq, actor: self.source.actor.into() },
             when: When::default(),
-            why: Why {
-                model: self.model_ref.clone(),
-                class: self.checks.model().retention_class.clone(),
-                ..Why::default()
-            },
+            why: Why { model: self.model_ref.clone(), class: self.class.clone(), ..Why::default() },
             what: Vec::new(),
         }
     }
@@ -492,7 +488,7 @@ mod tests {
 
     fn any_rows() -> impl Strategy<Value = Vec<Observation>> {
         let any = (0u8..6, 0i64..4, 0u8..3).prop_map(|(id, second, value)| Observation {
-            twin: format!("urn:turbine:{}", id % 2),
+            twin: format!("urn:turbine:{}", id % 2).into(),
             ..row(&format!("id{id}"), second, &value.to_string())
         });
         proptest::collection::vec(any, 0..20)

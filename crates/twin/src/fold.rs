@@ -171,10 +171,10 @@ impl Twins {
 
     fn apply_node(&mut self, entry: &Entry, index: u64) -> Result<(), Problem> {
         let number = number_of(self.ids.len())?;
-        self.ids.push(entry.who.twin.clone());
+        self.ids.push(entry.who.twin.to_string());
         let node = Node {
             number,
-            model: ModelRef::try_from(entry.why.model.clone())?,
+            model: ModelRef::try_from(entry.why.model.to_string())?,
             created: entry.when.recorded,
             created_index: index,
             seq: entry.who.twin_seq,
@@ -182,7 +182,7 @@ impl Twins {
             facts: Vec::new(),
             heads: Vec::new(),
         };
-        match self.nodes.insert(entry.who.twin.clone(), node) {
+        match self.nodes.insert(entry.who.twin.to_string(), node) {
             None => Ok(()),
             Some(_) => Err(contradiction("a twin was made twice")),
         }
@@ -211,7 +211,7 @@ impl Twins {
 
     /// The twin of an entry, which is the next one about it.
     pub(crate) fn count(&mut self, entry: &Entry) -> Result<&mut Node, Problem> {
-        let node = self.nodes.get_mut(&entry.who.twin);
+        let node = self.nodes.get_mut(entry.who.twin.as_str());
         let node = node.ok_or_else(|| contradiction("an entry about a twin that is not there"))?;
         if entry.who.twin_seq != node.seq + 1 {
             return Err(contradiction("an entry about a twin is missing"));
@@ -248,7 +248,12 @@ impl Node {
     }
 
     fn push(&mut self, mut fact: Fact, entry: &Entry) {
-        let values = entry.what.iter().map(|a| (self.number(&a.path), a.lexical.as_str()));
+        let mut next = 0;
+        let values = entry.what.iter().map(|a| {
+            let number = self.number(&a.path, next);
+            next = number.saturating_add(1);
+            (number, a.lexical.as_str())
+        });
         fact.values = Values::pack(values.collect());
         let position = self.facts.len();
         // Facts stand in the order of their events.
@@ -264,7 +269,12 @@ impl Node {
         }
     }
 
-    fn number(&mut self, name: &str) -> u16 {
+    /// The number of an attribute, given one when it has none. Rows of one source have the same
+    /// attributes in the same order, so the next number is a good guess.
+    fn number(&mut self, name: &str, guess: u16) -> u16 {
+        if self.attributes.get(usize::from(guess)).is_some_and(|known| known == name) {
+            return guess;
+        }
         if let Some(number) = self.attribute_number(name) {
             return number;
         }

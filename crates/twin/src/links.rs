@@ -137,7 +137,7 @@ impl Twins {
         before: &[Entry],
         actor: &str,
     ) -> (Vec<Entry>, Vec<LinkOutcome>) {
-        let seqs = before.iter().map(|e| (e.who.twin.clone(), e.who.twin_seq)).collect();
+        let seqs = before.iter().map(|e| (e.who.twin.to_string(), e.who.twin_seq)).collect();
         let mut pending = Pending { twins: self, seqs, changed: BTreeMap::new() };
         let mut events = Vec::new();
         let mut outcomes = Vec::with_capacity(changes.len());
@@ -163,7 +163,7 @@ impl Twins {
         let (Some(predicate), Some(to)) = (predicate, entry.get("to")) else {
             return Err(contradiction("a link cannot be read"));
         };
-        let link = Link { from: entry.who.twin.clone(), predicate, to: to.to_owned() };
+        let link = Link { from: entry.who.twin.to_string(), predicate, to: to.to_owned() };
         if !self.nodes.contains_key(to) {
             return Err(contradiction("a link without a twin"));
         }
@@ -275,9 +275,9 @@ fn entry(change: &LinkChange, twin_seq: u64, actor: &str) -> Entry {
     Entry {
         who: Who {
             kind: if *set { Kind::LinkSet } else { Kind::LinkRetracted },
-            twin: link.from.clone(),
+            twin: link.from.as_str().into(),
             twin_seq,
-            actor: actor.to_owned(),
+            actor: actor.into(),
         },
         when: When::default(),
         why: Why::default(),

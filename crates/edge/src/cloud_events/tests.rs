@@ -49,7 +49,7 @@ fn an_event_is_an_observation() {
     let [row] = batch.batch.observations.as_slice() else { panic!("{events:?}") };
     assert_eq!((row.id.as_str(), row.twin.as_str()), ("1", "urn:pump:1"));
     assert_eq!(row.time.to_string(), "2026-01-05T10:00:00Z");
-    assert_eq!(row.values, [("flow".to_owned(), "1.50".to_owned())]);
+    assert_eq!(row.values, [("flow".into(), "1.50".into())]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::io::Write;
 use twinpact_edge::csv::{MAX_COLUMNS, MAX_ID_BYTES, MAX_LINE_BYTES};
 use twinpact_edge::{Map, Observation, Reading, Rows};
-use twinpact_model::Problem;
+use twinpact_model::{Problem, SmolStr};
 
 const MAP: &str = r#"
 source = "urn:source:farm"
@@ -80,7 +80,7 @@ fn rows_become_observations() {
     assert_eq!(row.id, format!(r#"["R1","{T}"]"#));
     assert_eq!(row.twin.as_str(), "urn:turbine:R1");
     assert_eq!(row.phen_start.to_string(), "2015-07-26T02:00:00Z");
-    let pair = |k: &str, v: &str| (k.to_owned(), v.to_owned());
+    let pair = |k: &str, v: &str| -> (SmolStr, SmolStr) { (k.into(), v.into()) };
     assert_eq!(row.values, [pair("power", "514.240"), pair("wind", "6.9")]);
 }
 
@@ -397,8 +397,10 @@ proptest! {
         let got: Vec<(String, String)> = observations(&plain(), &file)
             .into_iter()
             .map(|row| {
-                let value = |name: &str| row.values.iter().find(|(k, _)| k == name).cloned();
-                (value("power").map(|v| v.1).unwrap_or_default(), value("wind").unwrap().1)
+                let value = |name: &str| {
+                    row.values.iter().find(|(k, _)| k == name).map(|(_, v)| v.to_string())
+                };
+                (value("power").unwrap_or_default(), value("wind").unwrap())
             })
             .collect();
         prop_assert_eq!(got, values);

@@ -45,7 +45,7 @@ fn did() -> Did {
 
 /// An event that no fold looks into, with a text of its own.
 fn event(n: usize) -> NewEntry {
-    let who = Who { kind: Kind::Refusals, twin: String::new(), twin_seq: 0, actor: "x".into() };
+    let who = Who::no_twin(Kind::Refusals, "x");
     let what = vec![
         Attribute::new("n", "integer", n.to_string()),
         Attribute::new("bulk", "text", "b".repeat(BULK)),

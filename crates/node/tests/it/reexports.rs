@@ -82,7 +82,7 @@ impl Farm {
         for batch in grouped.batches {
             let observation = |row: twinpact_edge::Observation| Observation {
                 id: row.id,
-                twin: row.twin.to_string(),
+                twin: row.twin.to_string().into(),
                 phen_start: row.phen_start,
                 values: row.values,
             };

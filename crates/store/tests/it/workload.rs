@@ -211,9 +211,11 @@ impl World {
     fn draft(&mut self, trees: TreeNo) -> Draft {
         let tree = TreeNo::try_from(self.dice.below(trees as usize)).unwrap();
         let twin = format!("urn:pump:{}", self.dice.below(5));
-        let subject = if self.dice.one_in(2) { Subject::Node } else { Subject::Twin(twin.clone()) };
+        let subject =
+            if self.dice.one_in(2) { Subject::Node } else { Subject::Twin(twin.as_str().into()) };
         let point = ItemPoint { time: "t".into(), datatype: "row".into(), lexical: "1".into() };
-        let who = Who { kind: Kind::FactsSet, twin, twin_seq: 1, actor: "local".into() };
+        let who =
+            Who { kind: Kind::FactsSet, twin: twin.into(), twin_seq: 1, actor: "local".into() };
         let note = "n".repeat(self.dice.below(700));
         Draft {
             tree,

@@ -65,9 +65,9 @@ impl World {
     fn row(&mut self, (id, twin, second, flow, value): (u8, u8, i64, bool, u8)) {
         let observation = Observation {
             id: id.to_string(),
-            twin: urn(twin),
+            twin: urn(twin).into(),
             phen_start: Timestamp::from_seconds(second),
-            values: vec![(if flow { "flow" } else { "state" }.to_owned(), value.to_string())],
+            values: vec![(if flow { "flow" } else { "state" }.into(), value.to_string().into())],
         };
         let model = ModelRef { name: "pump".to_owned(), version: 1 };
         let source = Source { source: "urn:source:x", model: &model, actor: "local" };

@@ -52,9 +52,9 @@ impl World {
     /// Rows of (id, twin, second, attribute, value).
     fn ingest(&mut self, rows: &[(u8, u8, i64, &str, String)]) {
         let observation = |(id, twin, second, attribute, value): &(u8, u8, i64, &str, String)| {
-            let twin = format!("urn:turbine:{twin}");
+            let twin = format!("urn:turbine:{twin}").into();
             let phen_start = Timestamp::from_seconds(EVENING + second);
-            let values = vec![((*attribute).to_owned(), value.clone())];
+            let values = vec![((*attribute).into(), value.into())];
             Observation { id: id.to_string(), twin, phen_start, values }
         };
         let rows: Vec<Observation> = rows.iter().map(observation).collect();
