@@ -154,12 +154,19 @@ pub(crate) fn read_record(bytes: &[u8]) -> Result<(Record, Envelope), Problem> {
 /// The event that this record is pinned; `None` when it is already.
 ///
 /// # Errors
-/// `trust.conflict` when it contradicts what is pinned, or TLS could not take it.
+/// `trust.record` when it names the trust domain of another; `trust.conflict` when it contradicts
+/// what is pinned, or TLS could not take it.
 pub(crate) fn pinning(
     fold: &Fold,
     record: &Record,
     envelope: &Envelope,
 ) -> Result<Option<NewEntry>, Problem> {
+    let domain = domain_of(record)?;
+    if record.trust_domain != domain.as_str() {
+        let (did, named) = (&record.did, &record.trust_domain);
+        let why = format!("the record of {did} names the trust domain {named}, and not {domain}");
+        return Err(Problem::new(codes::TRUST_RECORD, why));
+    }
     let mut next = fold.partners.clone();
     // A successor goes back behind nothing that we were shown.
     next.trust.anchors = fold.copies.seen();
@@ -224,12 +231,17 @@ pub(crate) fn line(partner: &Partner) -> PartnerLine {
     }
 }
 
-/// The trust domain of a partner.
+/// The trust domain of a partner: that of its DID, whatever the record says, so that a call to one
+/// partner never reaches another.
 ///
 /// # Errors
-/// `input.*` when the pinned record has none, which pinning excludes.
+/// `identity.name` when the DID has none, which pinning excludes.
 pub fn trust_domain(partner: &Partner) -> Result<TrustDomain, Problem> {
-    TrustDomain::new(&partner.record.trust_domain)
+    domain_of(&partner.record)
+}
+
+fn domain_of(record: &Record) -> Result<TrustDomain, Problem> {
+    TrustDomain::of_did(&Did::new(record.did.as_str())?)
 }
 
 fn entry(envelope: &Envelope) -> Entry {
