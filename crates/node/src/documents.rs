@@ -25,6 +25,7 @@ use twinpact_proof::documents::{AGREEMENT_TYPE, Agreement as Document, RECEIPT_T
 use twinpact_proof::dsse::Signature;
 use twinpact_proof::record::RecordKey;
 use twinpact_proof::{Bundle, Envelope, Json, PublicKey, Record, to_hex};
+use twinpact_store::Store;
 
 /// Takes a signed document of a partner.
 pub(crate) async fn receive(node: &Node, peer: &PeerIdentity, body: &[u8]) -> Answer {
@@ -53,12 +54,25 @@ pub(crate) async fn receive(node: &Node, peer: &PeerIdentity, body: &[u8]) -> An
 
 /// Whether it changed anything; a repeat does not.
 async fn take(node: &Node, did: &str, envelope: &Arc<Envelope>) -> Result<bool, Problem> {
+    let made = match envelope.payload_type.as_str() {
+        AGREEMENT_TYPE => None,
+        RECEIPT_TYPE => {
+            // Made beside the writer, and only for whom it is worth it.
+            let made = node
+                .partition
+                .read(|fold, store| receipt_made(node, fold, store, did, envelope))??;
+            match made {
+                Some(made) => Some(made),
+                None => return Ok(false),
+            }
+        }
+        _ => return Err(refused("it is neither an agreement nor a receipt")),
+    };
     let (ours, did, envelope) = (node.clone(), did.to_owned(), Arc::clone(envelope));
     let turn = node.partition.turn(move |turn| {
-        let entries = match envelope.payload_type.as_str() {
-            AGREEMENT_TYPE => agreement(&ours, &turn, &did, &envelope)?,
-            RECEIPT_TYPE => receipt(&ours, &turn, &did, &envelope)?,
-            _ => return Err(refused("it is neither an agreement nor a receipt")),
+        let entries = match &made {
+            None => agreement(&ours, &turn, &did, &envelope)?,
+            Some(made) => receipt(turn.fold(), &did, made, &envelope)?,
         };
         let changes = !entries.is_empty();
         if changes {
@@ -102,24 +116,52 @@ fn agreement(
     })
 }
 
-/// A receipt of ours that its consumer has countersigned.
-fn receipt(
+/// A receipt of ours, made again from the log.
+struct Made {
+    agreement: String,
+    index: u64,
+    envelope: Envelope,
+    /// That of its tick, in microseconds since 1970.
+    time: i64,
+}
+
+/// Our receipt of the delivery that this one is of; `None` when we hold its countersignature
+/// already. A key of the sender must have signed what was sent: to make a receipt is work.
+fn receipt_made(
     node: &Node,
-    turn: &Turn<'_>,
+    fold: &Fold,
+    store: &Store,
     did: &str,
     envelope: &Envelope,
-) -> Result<Vec<NewEntry>, Problem> {
+) -> Result<Option<Made>, Problem> {
     let receipt = Receipt::from_envelope(envelope).map_err(|why| refused(&why.to_string()))?;
-    let (fold, id) = (turn.fold(), to_hex(&receipt.agreement));
+    let (id, index) = (to_hex(&receipt.agreement), receipt.index);
     let known = with(fold, did, &id)?;
-    let made = receipts::made(node, fold, turn.store(), known, receipt.index)?;
+    signature_by(fold, envelope, &fold.partners.get(did)?.record.all_keys())?;
+    // All its signatures hold, so the same one is on the same payload.
+    let before = fold.countersignatures.receipt(&id, index);
+    if before.is_some_and(|before| envelope.signatures.contains(before)) {
+        return Ok(None);
+    }
+    let made = receipts::made(node, fold, store, known, index)?;
     let (ours, time) = made.ok_or_else(|| refused("it is of no delivery of ours"))?;
-    let signature = theirs(fold, did, &ours, envelope, time)?;
-    match fold.countersignatures.receipt(&id, receipt.index) {
+    Ok(Some(Made { agreement: id, index, envelope: ours, time }))
+}
+
+/// A receipt of ours that its consumer has countersigned.
+fn receipt(
+    fold: &Fold,
+    did: &str,
+    made: &Made,
+    envelope: &Envelope,
+) -> Result<Vec<NewEntry>, Problem> {
+    let (id, index) = (made.agreement.as_str(), made.index);
+    let signature = theirs(fold, did, &made.envelope, envelope, made.time)?;
+    match fold.countersignatures.receipt(id, index) {
         Some(_) => Ok(Vec::new()),
         None => {
-            let record = changed_record(fold, did, &id)?;
-            Ok(vec![signed::of_receipt(did, (&id, receipt.index), &signature, record)])
+            let record = changed_record(fold, did, id)?;
+            Ok(vec![signed::of_receipt(did, (id, index), &signature, record)])
         }
     }
 }
@@ -155,9 +197,14 @@ fn theirs(
     }
     let alive = |key: &&RecordKey| !key.ended_by(time);
     let keys = fold.partners.get(did)?.record.keys.iter().filter(alive);
-    let keys: Vec<PublicKey> = keys.map(|key| key.key).collect();
+    signature_by(fold, sent, &keys.map(|key| key.key).collect::<Vec<_>>())
+}
+
+/// The first signature by one of these keys of a partner, when all that it bears hold and are by
+/// these or by ours.
+fn signature_by(fold: &Fold, sent: &Envelope, keys: &[PublicKey]) -> Result<Signature, Problem> {
     let mut all = fold.organisation.current()?.0.all_keys();
-    all.extend_from_slice(&keys);
+    all.extend_from_slice(keys);
     let signers = sent.signers(&all).ok_or_else(|| {
         refused("it has a signature that does not hold, or is by no key of ours or of yours")
     })?;

@@ -227,6 +227,8 @@ async fn a_provider_takes_no_other_signature_for_its_consumers() {
     }
     let later = Receipt { index: document.index + 1, ..document.clone() };
     check(provider, CONSUMER, &by(later.sign(ours), theirs), REFUSED, "no delivery of ours").await;
+    // Whose it is comes before what it is of: a receipt is made for nobody else.
+    check(provider, CONSUMER, &later.sign(ours), REFUSED, "no signature of yours").await;
     let mut changed = Agreement::from_envelope(&agreement).unwrap();
     changed.concluded += 1;
     check(provider, CONSUMER, &by(changed.sign(ours), theirs), REFUSED, "another document").await;
