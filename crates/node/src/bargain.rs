@@ -174,6 +174,8 @@ fn follow(
     let finalized = step.next.state == negotiation::State::Finalized && before != step.next.state;
     if let (true, Some(wire)) = (finalized, &step.next.agreement) {
         let (role, peer) = (step.next.party.role, step.next.party.peer.clone());
+        // With who was removed meanwhile nothing is concluded.
+        turn.fold().partners.get(&peer)?;
         let concluded = agreements::conclude(turn, node, wire, role, &peer)?;
         if let (Role::Provider, Some(id)) = (role, concluded.entry.get("agreement")) {
             // The consumer countersigns it; sent behind what finalises the negotiation.

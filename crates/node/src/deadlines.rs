@@ -5,6 +5,7 @@ use crate::bargain;
 use crate::negotiate::{Process, find};
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
+use crate::removal;
 use crate::tokens;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -21,6 +22,8 @@ const LOOK: Duration = Duration::from_secs(600);
 pub async fn run(node: Node, mut stop: watch::Receiver<bool>) {
     let mut changes = node.partition.changes();
     let mut looks = tokio::time::interval(LOOK);
+    // A removal may have been cut short. What cannot be ended now is ended by its deadline.
+    let _ = removal::end_processes(&node).await;
     loop {
         changes.borrow_and_update();
         let now = node.clocks.wall();

@@ -114,6 +114,8 @@ fn moved(
     message: &Message,
     pid: Option<&str>,
 ) -> Result<(Option<Message>, bool), Refused> {
+    // It may have been removed since it was let in.
+    turn.fold().partners.get(did)?;
     let known = match pid {
         Some(pid) => Some(pid.to_owned()),
         None => turn.fold().processes.opened(did, message).map(str::to_owned),

@@ -2,8 +2,9 @@
 //!
 //! One frame holds the removal and the ends of all agreements with it. From then on nobody of that
 //! organisation is let in or called, whatever process is under way; the processes are ended after
-//! it, each in a turn of its own, and what a stop leaves of them delivers nothing. What was learned
-//! of its log (the pins of anchors and ledgers) stays, as evidence, and holds when it comes back.
+//! it, each in a turn of its own, and what a stop leaves of them is ended at the next start. What
+//! was learned of its log (the pins of anchors and ledgers) stays, as evidence, and holds when it
+//! comes back.
 
 use crate::agreements;
 use crate::api::PartnerLine;
@@ -39,19 +40,24 @@ pub async fn remove(node: &Node, did: &str, reason: &str) -> Result<PartnerLine,
     });
     let line = removed.await?;
     partners::let_in(node)?;
-    end_processes(node, did).await?;
+    end_processes(node).await?;
     Ok(line)
 }
 
-async fn end_processes(node: &Node, did: &str) -> Result<(), Problem> {
+/// Ends the processes of all who are no partner any more.
+///
+/// # Errors
+/// What the log refuses.
+pub(crate) async fn end_processes(node: &Node) -> Result<(), Problem> {
     let open: Vec<String> = node.partition.read(|fold, _| {
+        let removed = |did: &str| fold.partners.get(did).is_err();
         let (negotiations, transfers) =
             (fold.processes.negotiations.values(), fold.processes.transfers.values());
         let negotiations = negotiations
-            .filter(|n| n.party.peer == did && !n.state.is_final())
+            .filter(|n| !n.state.is_final() && removed(&n.party.peer))
             .map(|n| n.party.own_pid.clone());
         let transfers = transfers
-            .filter(|t| t.party.peer == did && !t.state.is_final())
+            .filter(|t| !t.state.is_final() && removed(&t.party.peer))
             .map(|t| t.party.own_pid.clone());
         negotiations.chain(transfers).collect()
     })?;

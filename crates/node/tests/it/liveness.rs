@@ -9,6 +9,7 @@ use tokio::sync::{Notify, watch};
 use twinpact_dsp::negotiation::State;
 use twinpact_dsp::{Message, negotiation, transfer};
 use twinpact_model::codes;
+use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
 use twinpact_model::{Timestamp, WallTime};
 use twinpact_node::agreements::MAX_AGREEMENTS;
@@ -16,6 +17,7 @@ use twinpact_node::door::{Asked, Door};
 use twinpact_node::egress::Egress;
 use twinpact_node::fold::Fold;
 use twinpact_node::outbound::{Call, FirstCall, Outbound, Pending, Reply};
+use twinpact_node::partition::{NewEntry, Turn};
 use twinpact_node::processes::{DOCUMENTS_PATH, MAX_ENDED, MAX_NEGOTIATIONS, MAX_TRANSFERS};
 use twinpact_node::{Node, PolicyClock, assertion, deadlines, open, outbox};
 use twinpact_proof::{Envelope, Json};
@@ -194,6 +196,48 @@ async fn nothing_is_sent_any_more_that_nobody_waits_for() {
     until(&operator, |fold| fold.processes.outbox.is_empty()).await;
     assert!(maker.calls().is_empty(), "{:?}", maker.calls());
     jobs.stop(operator).await;
+}
+
+/// The frame of a removal and no more, as if the node had stopped right after it.
+async fn removed(operator: &Operator) {
+    let who = Who {
+        kind: Kind::PartnerRemoved,
+        twin: String::new(),
+        twin_seq: 0,
+        actor: "local".to_owned(),
+    };
+    let what = vec![Attribute::new("organisation", "text", "did:web:maker.example")];
+    let entry = Entry { who, when: When::default(), why: Why::default(), what };
+    let turn = |turn: Turn<'_>| turn.log(vec![NewEntry::event(entry)]).map(|_| ());
+    operator.parts.node.partition.turn(turn).await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_concluded_with_who_was_removed_and_the_next_start_ends_its_processes() {
+    let (operator, maker) = (Operator::open().await, Maker::default());
+    let pid = requested(&operator).await;
+    maker.answers(200, Value::Null);
+    let jobs = Jobs::start(&operator, &maker);
+    // The agreement has arrived, so it is the maker's turn.
+    until(&operator, |fold| {
+        fold.processes.outbox.is_empty() && negotiation_of(fold).post.unacknowledged.is_none()
+    })
+    .await;
+    jobs.stop_jobs().await;
+    removed(&operator).await;
+    // This message was let in before.
+    let members = json!({"providerPid": pid, "consumerPid": "urn:c:1"});
+    let verified = message("ContractAgreementVerificationMessage", members).to_string();
+    let path = format!("/negotiations/{pid}/agreement/verification");
+    operator.refuses(&path, verified.as_bytes(), 400, codes::PARTNER_UNKNOWN.name).await;
+    let agreements = |fold: &Fold| fold.agreements.iter().count();
+    assert_eq!(operator.parts.node.partition.read(|fold, _| agreements(fold)).unwrap(), 0);
+    let (stop, stopped) = watch::channel(false);
+    let timer = tokio::spawn(deadlines::run(operator.parts.node.clone(), stopped));
+    until(&operator, |fold| negotiation_of(fold).state == State::Terminated).await;
+    stop.send(true).unwrap();
+    timer.await.unwrap();
+    operator.parts.stop();
 }
 
 /// An agreement, and a transfer under it that has started; the start message waits to be sent.
