@@ -91,6 +91,20 @@ impl PublicFault {
         }
         PublicFault { status, document }
     }
+
+    /// The same for what is sent by an outbox: 409 would be read as "too early, come again", which
+    /// never helps here.
+    #[must_use]
+    pub fn for_good(problem: &Problem) -> PublicFault {
+        let mut fault = PublicFault::of(problem);
+        if fault.status == 409 {
+            fault.status = 400;
+            if let Some(members) = fault.document.as_object_mut() {
+                members.insert("status".to_owned(), Value::from(fault.status));
+            }
+        }
+        fault
+    }
 }
 
 impl From<Problem> for Egress {

@@ -7,7 +7,7 @@
 //! that need the same one wait for it together.
 
 use crate::ask::{Answer, ORGANISATION_PATH};
-use crate::egress::Egress;
+use crate::egress::{Egress, PublicFault};
 use crate::lanes::Lanes;
 use crate::open::Node;
 use crate::outbound::FirstCall;
@@ -154,10 +154,11 @@ async fn take(node: &Node, did: &str, bytes: &[u8]) -> Result<bool, Problem> {
 /// Answers a partner that sends its newer record.
 pub(crate) async fn receive(node: &Node, peer: &PeerIdentity, body: &[u8]) -> Answer {
     let done = || Egress::Protocol { status: 200, message: None };
-    match take(node, peer.did.as_str(), body).await {
+    let did = peer.did.as_str();
+    match take(node, did, body).await {
         Ok(true) => Answer::recorded(done()),
         Ok(false) => Answer::unrecorded(done()),
-        Err(problem) => Answer::unrecorded(problem.into()),
+        Err(problem) => Answer::unrecorded(Egress::Fault(PublicFault::for_good(&problem))),
     }
 }
 

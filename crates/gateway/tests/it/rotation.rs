@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use twinpact_dsp::delivery::{Delivery, classify_response};
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 use twinpact_node::door::{Asked, Door};
@@ -203,7 +204,13 @@ async fn sent(pair: &Pair, record: String) -> String {
     };
     match pair.operator().answer(asked).await {
         Egress::Protocol { status, .. } => status.to_string(),
-        Egress::Fault(fault) => fault.document["code"].as_str().unwrap().to_owned(),
+        Egress::Fault(fault) => {
+            // Its outbox gives up: with 409 it would come again 60 times.
+            let never = classify_response(Some(fault.status), "", 1);
+            assert!(matches!(never, Delivery::GiveUp { .. }), "{never:?}");
+            assert_eq!(fault.document["status"], fault.status);
+            fault.document["code"].as_str().unwrap().to_owned()
+        }
         _ => "something else".to_owned(),
     }
 }
