@@ -12,7 +12,7 @@ use twinpact_identity::spiffe::TrustDomain;
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
 use twinpact_model::{Did, Timestamp, codes};
-use twinpact_proof::trust::{Pinned, Refused};
+use twinpact_proof::trust::Refused;
 use twinpact_proof::{Envelope, Json, Record, Trust, to_hex};
 
 /// A pinned partner.
@@ -108,14 +108,18 @@ impl PinnedPartners {
     /// # Errors
     /// `trust.conflict` when two partners share a trust domain.
     pub fn tls(&self) -> Result<PartnerSet, Problem> {
-        let partner = |partner: &Partner| {
-            Ok(TlsPartner {
-                did: Did::new(partner.record.did.as_str())?,
-                root: RootCertificate::from_der(&partner.record.root_certificate)?,
-            })
-        };
-        PartnerSet::new(self.by_did.values().map(partner).collect::<Result<Vec<_>, Problem>>()?)
+        tls_set(self.iter().map(|partner| &partner.record))
     }
+}
+
+fn tls_set<'r>(records: impl Iterator<Item = &'r Record>) -> Result<PartnerSet, Problem> {
+    let partner = |record: &Record| {
+        Ok(TlsPartner {
+            did: Did::new(record.did.as_str())?,
+            root: RootCertificate::from_der(&record.root_certificate)?,
+        })
+    };
+    PartnerSet::new(records.map(partner).collect::<Result<Vec<_>, Problem>>()?)
 }
 
 /// Pins a partner's record. From now on its node is let in, and may be dialled.
@@ -167,20 +171,18 @@ pub(crate) fn pinning(
         let why = format!("the record of {did} names the trust domain {named}, and not {domain}");
         return Err(Problem::new(codes::TRUST_RECORD, why));
     }
-    let mut next = fold.partners.clone();
     // A successor goes back behind nothing that we were shown.
-    next.trust.anchors = fold.copies.seen();
-    let pinned = next.trust.add(envelope).map_err(|refused| match refused {
+    let next = fold.partners.trust.next(envelope, &fold.copies.seen());
+    let next = next.map_err(|refused| match refused {
         Refused::Record(why) => Problem::new(codes::TRUST_RECORD, why.to_string()),
         Refused::Conflict(why) => Problem::new(codes::TRUST_CONFLICT, why),
     })?;
-    if pinned == Pinned::AlreadyThere {
+    if next.is_none() {
         return Ok(None);
     }
-    let partner = Partner { record: record.clone(), envelope: envelope.clone() };
-    next.by_did.insert(record.did.clone(), partner);
     // What TLS could not take is not pinned.
-    next.tls()?;
+    let others = fold.partners.iter().filter(|other| other.record.did != record.did);
+    tls_set(others.map(|other| &other.record).chain([record]))?;
     Ok(Some(NewEntry::event(entry(envelope))))
 }
 

@@ -21,6 +21,8 @@ pub const REQUESTS: Rate = Rate { per_second: 200, burst: 2_000 };
 /// New decision records that the requests of one partner cause. Each is some 3 kB of the log and
 /// stays in memory.
 pub const DECISIONS: Rate = Rate { per_second: 1, burst: 2_000 };
+/// Newer records that one partner sends. Each is kept in the log, and a line of it in memory.
+pub const RECORDS: Rate = Rate { per_second: 1, burst: 20 };
 /// Bytes of the bodies that one partner sends: all that it says in them is logged.
 pub const RECEIVED: Rate = Rate { per_second: 65_536, burst: 16 << 20 };
 /// Bytes of rows that are delivered to one partner: each is read and hashed in a turn of the one
@@ -35,6 +37,7 @@ pub const JOINS: Rate = Rate { per_second: 5, burst: 50 };
 pub struct Rates {
     requests: Mutex<HashMap<String, Bucket>>,
     decisions: Mutex<HashMap<String, Bucket>>,
+    records: Mutex<HashMap<String, Bucket>>,
     received: Mutex<HashMap<String, Bucket>>,
     delivered: Mutex<HashMap<String, Bucket>>,
     /// One, under no name.
@@ -57,6 +60,14 @@ impl Rates {
     /// `exchange.too_many`.
     pub fn decision(&self, partner: &str, now: WallTime) -> Result<(), Problem> {
         take(&self.decisions, partner, (DECISIONS, 1), now, "new decisions")
+    }
+
+    /// Takes a newer record that this partner sends.
+    ///
+    /// # Errors
+    /// `exchange.too_many`.
+    pub fn record(&self, partner: &str, now: WallTime) -> Result<(), Problem> {
+        take(&self.records, partner, (RECORDS, 1), now, "newer records")
     }
 
     /// Whether this partner may have another page now.
@@ -135,7 +146,7 @@ fn take(
 
 #[cfg(test)]
 mod tests {
-    use super::{Bucket, DECISIONS, RECEIVED, REQUESTS, Rate, Rates};
+    use super::{Bucket, DECISIONS, RECEIVED, RECORDS, REQUESTS, Rate, Rates};
     use proptest::prelude::*;
     use twinpact_model::{Timestamp, WallTime};
 
@@ -170,6 +181,10 @@ mod tests {
             assert!(rates.decision("a", at(0)).is_ok());
         }
         assert!(rates.decision("a", at(0)).is_err());
+        for _ in 0..RECORDS.burst {
+            assert!(rates.record("a", at(0)).is_ok());
+        }
+        assert!(rates.record("a", at(0)).is_err());
     }
 
     proptest! {

@@ -155,6 +155,9 @@ async fn take(node: &Node, did: &str, bytes: &[u8]) -> Result<bool, Problem> {
 pub(crate) async fn receive(node: &Node, peer: &PeerIdentity, body: &[u8]) -> Answer {
     let done = || Egress::Protocol { status: 200, message: None };
     let did = peer.did.as_str();
+    if let Err(problem) = node.rates.record(did, node.clocks.wall()) {
+        return Answer::unrecorded(problem.into());
+    }
     match take(node, did, body).await {
         Ok(true) => Answer::recorded(done()),
         Ok(false) => Answer::unrecorded(done()),

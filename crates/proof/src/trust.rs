@@ -9,13 +9,19 @@ use crate::dsse::Envelope;
 use crate::fields::{Malformed, is_did, shown};
 use crate::keys::PublicKey;
 use crate::record::{NamedTree, Record, RecordKey};
-use crate::successor::check_succession;
+use crate::successor::{MAX_PREDECESSORS, check_succession};
 use crate::text64;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The most organisations, witnesses or seen anchors of one trust file.
 pub const MAX_PINS: usize = 10_000;
+
+/// The most keys of one organisation, those that have ended included: four times what a record has.
+pub const MAX_PINNED_KEYS: usize = 256;
+/// The most logs of one organisation, those that it gave up included: all that a record can name as
+/// predecessors, and the present one.
+pub const MAX_PINNED_LOGS: usize = MAX_PREDECESSORS + 1;
 
 /// Bytes as lower-case hex.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -203,6 +209,26 @@ impl Trust {
     /// [`Refused::Record`] when it is not a signed record, [`Refused::Conflict`] when it
     /// contradicts what is pinned.
     pub fn add(&mut self, envelope: &Envelope) -> Result<Pinned, Refused> {
+        let Some(next) = self.next(envelope, &self.anchors)? else {
+            return Ok(Pinned::AlreadyThere);
+        };
+        match self.organisations.iter_mut().find(|pin| pin.did == next.did) {
+            Some(pin) => *pin = next,
+            None => self.organisations.push(next),
+        }
+        Ok(Pinned::Added)
+    }
+
+    /// The pin that [`add`](Self::add) would make, with what was seen of its logs; `None` when this
+    /// very record is pinned already.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    pub fn next(
+        &self,
+        envelope: &Envelope,
+        seen: &[SeenAnchor],
+    ) -> Result<Option<PinnedOrganisation>, Refused> {
         let record = Record::from_envelope(envelope).map_err(Refused::Record)?;
         let conflict = |why: String| Err(Refused::Conflict(why));
         let taken = self.organisations.iter().find(|pin| {
@@ -212,16 +238,12 @@ impl Trust {
             let (origin, did) = (&record.origin, &other.did);
             return conflict(format!("the log {origin} is pinned for {did}"));
         }
-        let full = self.organisations.len() >= MAX_PINS;
-        match self.organisations.iter_mut().find(|pin| pin.did == record.did) {
-            Some(pin) => pin.renew(envelope, &record, &self.anchors),
-            None if full => {
+        match self.organisation(&record.did) {
+            Some(pin) => pin.renewed(envelope, &record, seen),
+            None if self.organisations.len() >= MAX_PINS => {
                 conflict(format!("the trust file already pins {MAX_PINS} organisations"))
             }
-            None => {
-                self.organisations.push(PinnedOrganisation::new(envelope, &record));
-                Ok(Pinned::Added)
-            }
+            None => Ok(Some(PinnedOrganisation::new(envelope, &record))),
         }
     }
 
@@ -243,6 +265,7 @@ impl Trust {
                 let did = shown(&pin.did);
                 return Err(Malformed(format!("the trust file pins {did} twice, or it is no DID")));
             }
+            pin.bounded().map_err(Malformed)?;
             if let Some(log) = pin
                 .logs
                 .iter()
@@ -286,14 +309,15 @@ impl PinnedOrganisation {
         self.keys.iter().map(PinnedKey::of_record).find(|pinned| pinned.key == *key)
     }
 
-    fn renew(
-        &mut self,
+    /// The pin after this later record; `None` when it is the one that is pinned.
+    fn renewed(
+        &self,
         envelope: &Envelope,
         record: &Record,
         seen: &[SeenAnchor],
-    ) -> Result<Pinned, Refused> {
+    ) -> Result<Option<Self>, Refused> {
         if self.record.0 == envelope.fingerprint() {
-            return Ok(Pinned::AlreadyThere);
+            return Ok(None);
         }
         let did = &self.did;
         let conflict = |why: String| Err(Refused::Conflict(why));
@@ -308,12 +332,26 @@ impl PinnedOrganisation {
         if record.issued <= self.issued {
             return conflict(format!("the pinned record of {did} is newer than this one"));
         }
-        self.renew_log(record, seen).map_err(Refused::Conflict)?;
-        self.renew_keys(record);
-        self.name.clone_from(&record.name);
-        self.record = Hex(envelope.fingerprint());
-        self.issued = record.issued;
-        Ok(Pinned::Added)
+        let mut next = self.clone();
+        next.renew_log(record, seen).map_err(Refused::Conflict)?;
+        next.renew_keys(record);
+        next.bounded().map_err(Refused::Conflict)?;
+        next.name.clone_from(&record.name);
+        next.record = Hex(envelope.fingerprint());
+        next.issued = record.issued;
+        Ok(Some(next))
+    }
+
+    /// Nothing of a pin is ever forgotten, so it must not grow for ever.
+    fn bounded(&self) -> Result<(), String> {
+        for (what, n, most) in
+            [("keys", self.keys.len(), MAX_PINNED_KEYS), ("logs", self.logs.len(), MAX_PINNED_LOGS)]
+        {
+            if n > most {
+                return Err(format!("{} would have more than {most} {what}", shown(&self.did)));
+            }
+        }
+        Ok(())
     }
 
     /// The log of a later record is the pinned one, or comes after it.

@@ -4,8 +4,8 @@ use crate::second::verify;
 use crate::world::{
     ANCHOR_KEY, OPERATOR, START, World, maker, operator, operator_record, record_of, trust,
 };
-use twinpact_proof::record::RecordKey;
-use twinpact_proof::trust::{Pinned, Refused};
+use twinpact_proof::record::{MAX_KEYS, RecordKey};
+use twinpact_proof::trust::{MAX_PINNED_KEYS, Pinned, Refused};
 use twinpact_proof::{Level, Link, Record, SecretKey, Trust};
 
 fn newer(change: impl Fn(&mut Record)) -> Record {
@@ -44,6 +44,38 @@ fn a_later_record_needs_a_pinned_key() {
     check(&newer(|r| r.issued = START - 1), &operator(), "newer");
     check(&newer(|r| (r.issued, r.name) = (START, "x".into())), &operator(), "newer");
     check(&newer(|r| r.slots[1].tree = [9; 16]), &operator(), "slots");
+}
+
+#[test]
+fn the_keys_of_one_organisation_are_bounded() {
+    let mut trust = trust();
+    let fresh = |round: i64, n: i64| {
+        let mut seed = [0; 32];
+        seed[..2].copy_from_slice(&[9, u8::try_from(n).unwrap()]);
+        seed[2] = u8::try_from(round).unwrap();
+        RecordKey { key: SecretKey::new(&seed).public(), from: 0, until: None }
+    };
+    // Each record has its own key and as many new ones as it may.
+    let with = |round: i64, keys: usize| {
+        let keys: Vec<_> = (0..i64::try_from(keys).unwrap()).map(|n| fresh(round, n)).collect();
+        let record = newer(|r| {
+            r.issued = START + 5 + round;
+            r.keys.extend(keys.iter().copied());
+        });
+        record.sign(&operator()).unwrap()
+    };
+    let per_record = MAX_KEYS - 1;
+    for round in 0..4 {
+        assert_eq!(trust.add(&with(round, per_record)), Ok(Pinned::Added), "{round}");
+    }
+    let left = MAX_PINNED_KEYS - 1 - 4 * per_record;
+    let before = trust.clone();
+    let got = trust.add(&with(4, left + 1));
+    assert!(matches!(&got, Err(Refused::Conflict(why)) if why.contains("256 keys")), "{got:?}");
+    assert_eq!(trust, before);
+    assert_eq!(trust.add(&with(4, left)), Ok(Pinned::Added));
+    assert_eq!(trust.organisations[0].keys.len(), MAX_PINNED_KEYS);
+    assert_eq!(trust.check(), Ok(()));
 }
 
 #[test]
