@@ -15,19 +15,37 @@ const PIECE: usize = 1 << 16;
 /// The digest over the state and the trees.
 #[must_use]
 pub fn state(fold: &Fold, forest: &Forest) -> Digest {
+    // By name, so that what the fold gets next cannot be forgotten here.
+    let Fold {
+        twins,
+        organisation,
+        contracts,
+        partners,
+        agreements,
+        processes,
+        decisions,
+        copies,
+        countersignatures,
+        invitations,
+        behind,
+        first_recorded,
+        last_recorded,
+    } = fold;
     let mut chain = Chain::default();
     chain.part("log", &forest.log_id());
     chain.part("trees", &forest.state());
-    chain.part("twins", &fold.twins.ordered());
-    chain.part("organisation", &fold.organisation);
-    chain.part("contracts", &fold.contracts);
-    chain.part("partners", &fold.partners);
-    chain.part("agreements", &fold.agreements);
-    chain.part("processes", &fold.processes);
-    chain.part("decisions", &fold.decisions);
-    chain.part("copies", &fold.copies);
-    chain.part("countersignatures", &fold.countersignatures);
-    chain.part("recorded", &(fold.first_recorded(), fold.last_recorded()));
+    chain.part("twins", &twins.ordered());
+    chain.part("organisation", organisation);
+    chain.part("contracts", contracts);
+    chain.part("partners", partners);
+    chain.part("agreements", agreements);
+    chain.part("processes", processes);
+    chain.part("decisions", decisions);
+    chain.part("copies", copies);
+    chain.part("countersignatures", countersignatures);
+    chain.part("invitations", invitations);
+    chain.part("behind", behind);
+    chain.part("recorded", &(first_recorded, last_recorded));
     chain.done()
 }
 
@@ -62,5 +80,28 @@ impl Write for Chain {
             self.fold();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::state;
+    use crate::fold::Fold;
+    use crate::processes::local;
+    use twinpact_model::entry::{Attribute, Kind};
+    use twinpact_proof::SecretKey;
+    use twinpact_proof::note::Checkpoint;
+    use twinpact_store::Forest;
+
+    #[test]
+    fn that_the_node_is_behind_is_part_of_the_state() {
+        let (mut fold, forest) = (Fold::new([1; 32]), Forest::new([2; 32]));
+        let before = state(&fold, &forest);
+        assert_eq!(state(&fold, &forest), before);
+        let origin = "operator.example/twinpact/0".to_owned();
+        let note = Checkpoint { origin, size: 7, root: [3; 32] }.sign(&SecretKey::new(&[4; 32]));
+        let shown = vec![Attribute::new("checkpoint", "text", note)];
+        fold.behind.apply(&local(Kind::AnchorBehind, "did:web:a.example", shown).entry).unwrap();
+        assert_ne!(state(&fold, &forest), before);
     }
 }

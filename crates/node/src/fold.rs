@@ -39,8 +39,8 @@ pub struct Fold {
     pub invitations: Invitations,
     /// Checkpoints of ours that our log does not contain.
     pub behind: Behind,
-    first_recorded: Option<i64>,
-    last_recorded: i64,
+    pub(crate) first_recorded: Option<i64>,
+    pub(crate) last_recorded: i64,
 }
 
 impl Fold {
