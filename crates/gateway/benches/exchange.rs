@@ -10,7 +10,6 @@ mod measure;
 
 use measure::{MODEL, body, percentile, process_cpu};
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use twinpact_dsp::negotiation::State;
@@ -20,6 +19,7 @@ use twinpact_gateway::Running;
 use twinpact_model::Did;
 use twinpact_node::api::{Negotiate, Pull};
 use twinpact_node::{Node, PolicyClock, consumer, contracts, open, partners, prove, record};
+use twinpact_testkit::free_port;
 
 const EXCHANGES: usize = 200;
 const ROWS: usize = 100;
@@ -172,9 +172,4 @@ async fn offer(node: &Node) {
         contract = contract.replace(part, "");
     }
     contracts::publish(node, contract).await.unwrap();
-}
-
-/// A port that nobody has at this moment.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

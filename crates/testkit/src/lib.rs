@@ -2,15 +2,18 @@
 //!
 //! What a node stands on, simulated: [`disk::SimDisk`] is a disk that loses power, tears writes,
 //! fails, fills up and rots. Everything that happens follows from one seed, so that a run which
-//! failed can be run again. [`mortal::Doom`] ends a real process at a chosen moment.
+//! failed can be run again. [`mortal::Doom`] ends a real process at a chosen moment, and
+//! [`free_port`] is where a node can come back to.
 
 pub mod careless;
 pub mod dice;
 pub mod disk;
 pub mod mortal;
 pub mod nonces;
+pub mod ports;
 
 pub use careless::{Careless, Ignores};
 pub use dice::Dice;
 pub use disk::{SimDisk, Step};
 pub use mortal::{Doom, Moment, MortalDisk};
+pub use ports::free_port;

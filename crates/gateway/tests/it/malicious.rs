@@ -3,7 +3,7 @@
 //! refused with a code and a remedy, nothing of it is stored, and the next honest one is taken.
 
 use crate::impostor::{Act, Impostor, Trick, http};
-use crate::pair::{MAKER, OPERATOR, ROWS, fill, free_port, pin, start, until, wanted, way_out};
+use crate::pair::{MAKER, OPERATOR, ROWS, fill, pin, start, until, wanted, way_out};
 use crate::parties::Party;
 use crate::restored::copy;
 use crate::strangers::{forged, of_node};
@@ -27,6 +27,7 @@ use twinpact_node::fold::Fold;
 use twinpact_node::outbound::{Call, FirstCall, Outbound, Pending};
 use twinpact_node::{Node, PolicyClock, consumer, open, prove, receipts};
 use twinpact_proof::{Level, verify};
+use twinpact_testkit::free_port;
 
 const OTHER: &str = "did:web:other.example";
 const DATA: &str = "GET /data/";

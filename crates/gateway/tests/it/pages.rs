@@ -3,7 +3,6 @@
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use twinpact_dsp::negotiation::State;
@@ -22,6 +21,7 @@ use twinpact_node::{
     record,
 };
 use twinpact_proof::{Level, verify};
+use twinpact_testkit::free_port;
 
 const MODEL: &str = include_str!("../../../../examples/wind/wind-turbine.toml");
 const CONTRACT: &str = include_str!("../../../../examples/wind/turbine-maintenance.odcs.yaml");
@@ -362,11 +362,6 @@ async fn finalized(provider: &Node) {
         }
         changes.changed().await.unwrap();
     }
-}
-
-/// A port that nobody has at this moment.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[tokio::test]

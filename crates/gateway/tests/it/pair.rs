@@ -3,7 +3,6 @@
 
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use twinpact_dsp::negotiation::State;
@@ -19,6 +18,7 @@ use twinpact_node::ask::ORGANISATION_PATH;
 use twinpact_node::fold::Fold;
 use twinpact_node::outbound::{Call, FirstCall, Outbound, Pending, Reply};
 use twinpact_node::{Node, PolicyClock, consumer, contracts, open, partners, prove, record};
+use twinpact_testkit::free_port;
 
 const MODEL: &str = include_str!("../../../../examples/wind/wind-turbine.toml");
 const CONTRACT: &str = include_str!("../../../../examples/wind/turbine-maintenance.odcs.yaml");
@@ -131,11 +131,6 @@ pub(crate) async fn until(node: &Node, so: impl Fn(&Fold) -> bool) {
     while !node.partition.read(|fold, _| so(fold)).unwrap() {
         changes.changed().await.unwrap();
     }
-}
-
-/// A port that nobody has at this moment.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// The directory of a node on loopback. The partner's address is private, so it is listed.

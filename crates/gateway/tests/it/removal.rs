@@ -1,6 +1,6 @@
 //! A partner that is removed: what ends, how soon, and how it comes back.
 
-use crate::pair::{MAKER, OPERATOR, Pair, ROWS, free_port, make, pin, start};
+use crate::pair::{MAKER, OPERATOR, Pair, ROWS, make, pin, start};
 use crate::parties::{Echo, LARGE, friends};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -10,6 +10,7 @@ use twinpact_identity::spiffe::TrustDomain;
 use twinpact_identity::tls::{Presented, client_config};
 use twinpact_model::{Did, codes};
 use twinpact_node::{agreements, check, consumer, partners, removal};
+use twinpact_testkit::free_port;
 
 /// Live connections of a removed partner are closed within this time.
 const SOON: Duration = Duration::from_secs(5);

@@ -2,7 +2,7 @@
 //! it has signed since, goes on under a successor log, and nothing else stops it.
 
 use crate::admin::send;
-use crate::pair::{MAKER, OPERATOR, fill, free_port, make, pin, start, until, wanted};
+use crate::pair::{MAKER, OPERATOR, fill, make, pin, start, until, wanted};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -32,6 +32,7 @@ use twinpact_node::{
 };
 use twinpact_proof::note::Checkpoint;
 use twinpact_proof::{Bundle, Level, SecretKey, text64, verify};
+use twinpact_testkit::free_port;
 
 /// The consumer's way out, on which it says nothing of what it holds while this is set.
 struct Between {

@@ -169,7 +169,7 @@ async fn partners_are_told_of_a_new_address() {
     let path = pair.path("maker");
     pair.maker.stop().await;
     let config = std::fs::read_to_string(path.join("twinpact.toml")).unwrap();
-    let port = crate::pair::free_port();
+    let port = twinpact_testkit::free_port();
     let moved: Vec<String> = config
         .lines()
         .map(|line| match line.starts_with("listen") {

@@ -200,12 +200,7 @@ async fn nothing_is_sent_any_more_that_nobody_waits_for() {
 
 /// The frame of a removal and no more, as if the node had stopped right after it.
 async fn removed(operator: &Operator) {
-    let who = Who {
-        kind: Kind::PartnerRemoved,
-        twin: String::new(),
-        twin_seq: 0,
-        actor: "local".to_owned(),
-    };
+    let who = Who::no_twin(Kind::PartnerRemoved, "local");
     let what = vec![Attribute::new("organisation", "text", "did:web:maker.example")];
     let entry = Entry { who, when: When::default(), why: Why::default(), what };
     let turn = |turn: Turn<'_>| turn.log(vec![NewEntry::event(entry)]).map(|_| ());
