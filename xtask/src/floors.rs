@@ -89,6 +89,16 @@ const RESERVED: &[Reserved] = &[
         rooms: Rooms::Only(&["twinpact"]),
     },
     Reserved {
+        what: "saying what happens",
+        crates: &["tracing", "log"],
+        rooms: Rooms::Only(&["node", "twinpact"]),
+    },
+    Reserved {
+        what: "writing down what is said",
+        crates: &["tracing-subscriber", "tracing-appender", "env_logger"],
+        rooms: Rooms::Only(&["twinpact"]),
+    },
+    Reserved {
         what: "SQL",
         crates: &["sqlx*", "rusqlite", "libsqlite3-sys", "postgres", "tokio-postgres", "diesel*"],
         rooms: Rooms::Only(&["store"]),

@@ -3,12 +3,13 @@
 //! only ways in which the organisation's own data enters.
 
 use crate::doctor;
+use crate::federation::identify;
 use crate::openapi;
 use crate::owned;
 use crate::port::{Bound, bind};
 use crate::refusal::{PROBLEM_JSON, Refusal};
 use axum::body::{Bytes, to_bytes};
-use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Path, Query, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
@@ -23,7 +24,7 @@ use tokio::task::JoinHandle;
 use twinpact_edge::batch::{IngestBatch, IngestReport, MAX_BATCH_BYTES};
 use twinpact_edge::{cloud_events, model_file};
 use twinpact_model::problem::Problem;
-use twinpact_model::{Timestamp, codes};
+use twinpact_model::{Code, Timestamp, codes};
 use twinpact_node::api::{
     AgreementLine, DatasetLine, DecisionLine, InvitationLine, Invite, Invited, Join, Joined,
     KeyLine, ModelApplied, Negotiate, PartnerLine, Published, Pull, Pulled, ReceiptLine, RotateKey,
@@ -32,6 +33,7 @@ use twinpact_node::api::{
 use twinpact_node::doctor::Finding;
 use twinpact_node::ready::{self, Ready, Status};
 use twinpact_node::strangers::{self, Shown as Turned};
+use twinpact_node::trace::{self, Doorway, REQUEST_HEADER, Step};
 use twinpact_node::{self as node, Node, consumer, events, prove, record};
 use twinpact_proof::digest::sha256;
 
@@ -207,7 +209,7 @@ fn router(node: Node, token: &str) -> Router {
         .fallback(unknown)
         .layer(DefaultBodyLimit::max(MAX_BATCH_BYTES))
         .layer(middleware::map_response(in_words))
-        .layer(middleware::map_response_with_state(node.clone(), count))
+        .layer(middleware::from_fn_with_state(node.clone(), observed))
         .with_state(node)
 }
 
@@ -217,8 +219,18 @@ fn routes(token: bool) -> Router<Node> {
     rows.fold(Router::new(), |router, row| router.route(row.path, (row.serve)(row.verb.filter)))
 }
 
-async fn count(State(node): State<Node>, response: Response) -> Response {
-    node.metrics.admin(response.status().as_u16());
+/// Counts and logs a request, and says in its answer which one it is.
+async fn observed(State(node): State<Node>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let theirs = request.headers().get(REQUEST_HEADER).and_then(|id| id.to_str().ok());
+    let (method, route) = (request.method().as_str(), route.as_deref().unwrap_or("other"));
+    let seen = trace::Request::begin(Doorway::Admin, method, route, None, theirs);
+    let mut response = seen.over(next.run(request)).await;
+    let status = response.status().as_u16();
+    node.metrics.admin(status);
+    let code = response.extensions().get::<Code>().map_or("", |code| code.name);
+    seen.answered(status, code);
+    identify(response.headers_mut(), seen.id());
     response
 }
 
@@ -307,7 +319,9 @@ async fn ingest(
     if let Some(events) = cloud_events::parse(kind, &body) {
         return Ok(Json(events::record_events(&node, events?, LOCAL).await?));
     }
+    let edge = trace::step(Step::Edge);
     let batch = IngestBatch::parse(&body)?;
+    drop(edge);
     Ok(Json(record::record(&node, batch, LOCAL).await?))
 }
 

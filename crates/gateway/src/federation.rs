@@ -36,13 +36,14 @@ use twinpact_identity::refusal::Refusal;
 use twinpact_identity::tls::{Clock, Presented, peer_identity, server_config};
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
-use twinpact_node::ask::{JOIN_PATH, ORGANISATION_PATH};
+use twinpact_node::ask::{JOIN_PATH, ORGANISATION_PATH, outcome};
 use twinpact_node::behind::CHECKPOINT_HEADER;
 use twinpact_node::door::{Asked, Door};
 use twinpact_node::egress::{Egress, PublicDoc};
 use twinpact_node::invitations::MAX_JOIN_BYTES;
-use twinpact_node::metrics::Connections;
+use twinpact_node::metrics::{Connections, part};
 use twinpact_node::strangers::{Away, Strangers};
+use twinpact_node::trace::{self, Doorway, REQUEST_HEADER, Step};
 
 /// What is answered without a client certificate: method and path. The golden file
 /// `tests/golden/public-routes.txt` holds the same.
@@ -337,17 +338,35 @@ impl Line {
     /// Answers one request; an error closes the connection without an answer.
     async fn respond(&self, request: Request<Incoming>) -> io::Result<Response<Full<Bytes>>> {
         let (head, body) = request.into_parts();
-        match &self.who {
-            Who::Partner(peer) => Ok(write(self.partner(peer, &head, body).await?)),
-            Who::Nameless => Ok(write(self.nameless(&head, body).await?)),
+        let request = self.begin(&head);
+        let egress = match &self.who {
+            Who::Partner(peer) => request.over(self.partner(peer, &head, body)).await?,
+            Who::Nameless => request.over(self.nameless(&head, body)).await?,
             Who::Beyond(problem) => {
                 // Closing on what was not read would take the answer with it (RFC 9112 §9.6).
                 let _ = Limited::new(body, MAX_BODY_BYTES).collect().await;
-                let mut response = write(problem.clone().into());
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-                Ok(response)
+                problem.clone().into()
             }
+        };
+        let (status, code) = outcome(&egress);
+        let mut response = write(egress);
+        if matches!(self.who, Who::Beyond(_)) {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        identify(response.headers_mut(), request.id());
+        request.answered(status, &code);
+        Ok(response)
+    }
+
+    /// The request as the log names it.
+    fn begin(&self, head: &Parts) -> trace::Request {
+        let partner = match &self.who {
+            Who::Partner(peer) => Some(peer.did.as_str()),
+            Who::Beyond(_) | Who::Nameless => None,
+        };
+        let (method, route) = (head.method.as_str(), part(head.uri.path()));
+        let theirs = head.headers.get(REQUEST_HEADER).and_then(|id| id.to_str().ok());
+        trace::Request::begin(Doorway::Federation, method, route, partner, theirs)
     }
 
     async fn partner(
@@ -412,6 +431,13 @@ impl Line {
     }
 }
 
+/// Says in the answer which request it is to, as the log does.
+pub(crate) fn identify(headers: &mut HeaderMap, id: &str) {
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_HEADER, id);
+    }
+}
+
 /// The same for every path, so that it says nothing about what there is.
 fn nothing_here() -> Egress {
     Problem::new(codes::ROUTE_UNKNOWN, "there is no such route").into()
@@ -462,6 +488,7 @@ fn without_scheme(value: &str) -> String {
 /// The bytes of what leaves: the only place that makes a response.
 fn write(egress: Egress) -> Response<Full<Bytes>> {
     const JSON: &str = "application/json";
+    let _writing = trace::step(Step::Write);
     let (status, kind, body) = match egress {
         Egress::Permitted(delivered) => (200, JSON, delivered.body().to_string()),
         Egress::Protocol { status, message: Some(message) } => {

@@ -36,7 +36,9 @@ use twinpact_identity::tls::{Clock, Presented, client_config, first_config, peer
 use twinpact_model::problem::Problem;
 use twinpact_model::{Did, codes};
 use twinpact_model::{Timestamp, WallTime};
+use twinpact_node::metrics::part;
 use twinpact_node::outbound::{Call, FirstCall, Outbound, Pending, Reply};
+use twinpact_node::trace;
 
 /// The most addresses of one name that are tried.
 pub const MAX_ADDRESSES: usize = 4;
@@ -147,10 +149,16 @@ impl HttpsOutbound {
     ///
     /// # Errors
     /// As [`Outbound::call`].
-    pub async fn dated(&self, call: Call) -> Result<(Reply, Option<WallTime>), Problem> {
-        let partner = call.trust_domain.clone();
+    pub async fn dated(&self, mut call: Call) -> Result<(Reply, Option<WallTime>), Problem> {
+        let (partner, logged) = (call.trust_domain.clone(), trace::Call::begin());
+        let (method, route) = (call.method, route(&call.url));
+        call.headers.push((trace::REQUEST_HEADER, logged.id().to_owned()));
         let met = AtomicBool::new(false);
-        in_time(self.limits.whole, partner.as_str(), &met, self.checked(call, &met)).await
+        let whole = self.limits.whole;
+        let reply = in_time(whole, partner.as_str(), &met, self.checked(call, &met)).await;
+        let status = reply.as_ref().map(|(reply, _)| reply.status);
+        logged.ended(method, route, partner.as_str(), status);
+        reply
     }
 
     async fn checked(
@@ -314,11 +322,22 @@ impl Outbound for HttpsOutbound {
 
     fn first(&self, call: FirstCall) -> Pending<'_> {
         Box::pin(async move {
-            let base = call.base.clone();
+            let (method, route) = (call.method, route(&call.url));
+            let (base, logged) = (call.base.clone(), trace::Call::begin());
             let met = AtomicBool::new(false);
-            in_time(self.limits.whole, &base, &met, self.unknown(call, &met)).await
+            let whole = self.limits.whole;
+            let reply = in_time(whole, &base, &met, self.unknown(call, &met)).await;
+            logged.ended(method, route, &base, reply.as_ref().map(|reply| reply.status));
+            reply
         })
     }
+}
+
+/// The part of a partner's door that a URL is for.
+fn route(url: &str) -> &'static str {
+    let path =
+        url.split_once("://").and_then(|(_, rest)| rest.find('/').and_then(|at| rest.get(at..)));
+    part(path.unwrap_or_default().split('?').next().unwrap_or_default())
 }
 
 fn time_there(date: &str) -> Option<WallTime> {

@@ -73,7 +73,10 @@ impl IntoResponse for Refusal {
             StatusCode::from_u16(document.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&document).unwrap_or_default();
         let kind = HeaderValue::from_static(PROBLEM_JSON);
-        (status, [(header::CONTENT_TYPE, kind)], body).into_response()
+        let mut response = (status, [(header::CONTENT_TYPE, kind)], body).into_response();
+        // For who logs it.
+        response.extensions_mut().insert(self.0.code);
+        response
     }
 }
 

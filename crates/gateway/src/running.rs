@@ -14,7 +14,9 @@ use tokio::task::JoinHandle;
 use twinpact_identity::tls::Clock;
 use twinpact_model::problem::Problem;
 use twinpact_node::outbound::Outbound;
-use twinpact_node::{Node, NodeParts, deadlines, keys, open, organisation, outbox, strangers};
+use twinpact_node::{
+    Node, NodeParts, deadlines, keys, open, organisation, outbox, strangers, trace,
+};
 
 /// How often the node certificate is renewed; it is good for an hour.
 const RENEWAL: Duration = Duration::from_secs(20 * 60);
@@ -155,7 +157,7 @@ async fn renewal(node: Node, mut stop: watch::Receiver<bool>) {
             return;
         }
         // The old certificate goes on until it runs out; the next attempt is in time.
-        let _ = open::reload_issuing(&node).await;
+        trace::renewed(open::reload_issuing(&node).await.as_ref().map(|_| ()));
         let _ = keys::forget_ended(&node).await;
     }
 }

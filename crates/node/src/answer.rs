@@ -15,6 +15,7 @@ use crate::partition::{NewEntry, Turn};
 use crate::receipts;
 use crate::repin::{self, Reason};
 use crate::tokens;
+use crate::trace::{self, Step};
 use serde_json::Value;
 use std::sync::Arc;
 use twinpact_dsp::transfer;
@@ -109,13 +110,19 @@ fn contradiction() -> Problem {
 
 fn in_turn(node: &Node, turn: Turn<'_>, ask: &Ask, last: bool) -> Result<Logged, Problem> {
     let (now, wall) = (node.clocks.policy(), node.clocks.wall());
+    let identifying = trace::step(Step::Identify);
     let (request, agreement) = identify(turn.fold(), ask, wall)?;
+    drop(identifying);
     if !last && request.assertion_fault.as_deref() == Some(assertion::KEY_UNKNOWN) {
         let partner = turn.fold().partners.get(ask.peer.did.as_str())?;
         return Ok(Logged::KeyUnknown(partner.envelope.fingerprint()));
     }
+    let agreeing = trace::step(Step::Agreement);
     let facts = narrowed(agreements::facts(turn.fold(), agreement)?, ask);
+    drop(agreeing);
+    let deciding = trace::step(Step::Decide);
     let decision = decide(&request, &facts, now, wall, &node.vocabulary);
+    drop(deciding);
     let caller = ask.peer.did.as_str();
     let (known, entry) = on_record(node, &turn, &facts, caller, &decision, (now, wall))?;
     let OnRecord { id, record, sentence } = known;
@@ -269,10 +276,13 @@ fn deliver(
     let (document, ledger) =
         (agreement.document.clone().ok_or_else(missing)?, agreement.ledger.ok_or_else(missing)?);
     let agreement_id = agreement.id;
+    let viewing = trace::step(Step::View);
     let (rows, next) = fold.twins.view(grant.selection(), PageBounds::DELIVERY);
     let columns = grant.selection().columns.clone();
     let view = View { id: facts.target.clone(), columns, rows, next };
     let view = grant.apply(view, now, facts.epoch)?;
+    drop(viewing);
+    let obliging = trace::step(Step::Oblige);
     let items = points(view.get());
     let bytes = items.iter().map(|point| point.lexical.len() as u64).sum();
     let count = items.len();
@@ -281,6 +291,7 @@ fn deliver(
     node.rates.delivered(caller, bytes);
     let times = (now, view.delete_by());
     entries.push(ledger_entry(ledger, caller, delivery, items, times));
+    drop(obliging);
     let tree = turn.store().forest().id(ledger).ok_or_else(missing)?;
     let entry = turn.log(entries)?.pop().ok_or_else(missing)?;
     let receipt = Receipt {

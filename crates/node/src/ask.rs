@@ -159,8 +159,9 @@ async fn record(
     node.partition.turn(move |turn| turn.log(vec![entry]).map(|_| ())).await
 }
 
-/// The status, and the code of a refusal.
-fn outcome(egress: &Egress) -> (u16, String) {
+/// The status, and the code of a refusal; of a success it is empty.
+#[must_use]
+pub fn outcome(egress: &Egress) -> (u16, String) {
     match egress {
         Egress::Permitted(_) | Egress::Public(_) => (200, String::new()),
         Egress::Protocol { status, message } => {

@@ -59,6 +59,7 @@ pub mod secrets;
 pub mod settings;
 pub mod strangers;
 pub mod tokens;
+pub mod trace;
 
 pub use clock::{Clocks, PolicyClock};
 pub use config::Config;

@@ -11,6 +11,7 @@ use crate::egress::{Egress, PublicDoc};
 use crate::fold::Fold;
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
+use crate::trace::{self, Step};
 use twinpact_dsp::catalog::{self, MAX_PAGE, Owner};
 use twinpact_dsp::exchange::opening_key;
 use twinpact_dsp::message::Versions;
@@ -62,11 +63,13 @@ pub(crate) async fn receive(
     let refuse = |refused: Refused, message: Option<&Message>| {
         Answer::unrecorded(refusal(refused, route, message))
     };
+    let parsing = trace::step(Step::Parse);
     let message = match Message::parse_bytes(body) {
         _ if body.is_empty() => None,
         Ok(message) => Some(message),
         Err(rejected) => return refuse(rejected.into(), None),
     };
+    drop(parsing);
     let wants_one = route.row.endpoint.message_name().is_some();
     if message.as_ref().map_or(wants_one, |m| !route.takes(m)) {
         return refuse(misplaced().into(), None);
@@ -78,6 +81,7 @@ pub(crate) async fn receive(
     };
     match answered {
         Ok((message, logged)) => {
+            let _acknowledging = trace::step(Step::Acknowledge);
             let status = if route.row.success == Success::Created { 201 } else { 200 };
             let egress = Egress::Protocol { status, message: message.map(Box::new) };
             if logged { Answer::recorded(egress) } else { Answer::unrecorded(egress) }
@@ -114,6 +118,7 @@ fn moved(
     message: &Message,
     pid: Option<&str>,
 ) -> Result<(Option<Message>, bool), Refused> {
+    let stepping = trace::step(Step::Step);
     // It may have been removed since it was let in.
     turn.fold().partners.get(did)?;
     let known = match pid {
@@ -135,6 +140,7 @@ fn moved(
         }
         (None, _) => return Err(Rejected::unknown().into()),
     };
+    drop(stepping);
     // A repeat changes nothing.
     let changes = !entries.is_empty();
     if changes {

@@ -8,6 +8,7 @@
 use crate::clock::Clocks;
 use crate::fold::Fold;
 use crate::metrics::Histogram;
+use crate::trace::{self, Here, News, Step};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -62,6 +63,8 @@ struct Shared {
     fold: Fold,
     /// The largest `recorded` so far: the hybrid clock rises strictly.
     recorded: i64,
+    /// What is told once the frame under way is durable.
+    news: Vec<News>,
 }
 
 /// One turn of the writer. It reads the state, decides, and logs at most once.
@@ -119,12 +122,17 @@ impl<'a> Turn<'a> {
                 draft(new, Timestamp::from_micros(recorded), day)
             })
             .collect();
+        let logging = trace::step(Step::Log);
         let committed = self.shared.store.stage_opening(self.opens, drafts)?;
+        drop(logging);
         self.shared.recorded = recorded;
+        let applying = trace::step(Step::Apply);
         for one in &committed {
             // What cannot be folded could not be read again: it must never become durable.
             self.shared.fold.apply(one).inspect_err(|_| self.shared.store.stop())?;
         }
+        drop(applying);
+        self.shared.news.extend(News::of(&committed));
         Ok(committed)
     }
 }
@@ -168,7 +176,8 @@ impl Partition {
     #[must_use]
     pub fn start(store: Store, fold: Fold, clocks: Clocks) -> (Partition, JoinHandle<()>) {
         let recorded = fold.last_recorded();
-        let shared = Arc::new(RwLock::new(Ok(Shared { store, fold, recorded })));
+        let shared = Shared { store, fold, recorded, news: Vec::new() };
+        let shared = Arc::new(RwLock::new(Ok(shared)));
         let (sender, receiver) = channel();
         let (changed, changes) = watch::channel(0);
         let syncs = Arc::<Histogram>::default();
@@ -188,7 +197,8 @@ impl Partition {
     #[must_use]
     pub fn still(store: Store, fold: Fold) -> Partition {
         let recorded = fold.last_recorded();
-        let shared = Arc::new(RwLock::new(Ok(Shared { store, fold, recorded })));
+        let shared = Shared { store, fold, recorded, news: Vec::new() };
+        let shared = Arc::new(RwLock::new(Ok(shared)));
         // Nobody receives and nobody reports a change.
         let ((sender, _), (_, changes)) = (channel(), watch::channel(0));
         Partition { shared, sender, changes, syncs: Arc::default() }
@@ -250,9 +260,9 @@ impl Partition {
         decide: impl FnOnce(Turn<'_>) -> Result<T, Problem> + Send + 'static,
         prove: bool,
     ) -> Result<(T, Option<u64>), Problem> {
-        let (answer, answered) = oneshot::channel();
+        let ((answer, answered), here) = (oneshot::channel(), Here::now());
         let job: Job = Box::new(move |turn| {
-            let decided = turn.and_then(decide);
+            let decided = here.within(|| turn.and_then(decide));
             Box::new(move |durable| {
                 // Nobody may be waiting any more: what was decided stands all the same.
                 let _ = answer.send(decided.and_then(|value| durable.map(|tick| (value, tick))));
@@ -366,6 +376,7 @@ impl Writer {
             // Whoever shared the frame of what stops the node is told so: nothing is proven for it.
             durable = durable.and_then(|tick| signing.map(|()| tick));
             if let Err(stopped) = state.store.check() {
+                trace::log_stopped(&stopped);
                 *guard = Err(stopped);
             }
             if last {
@@ -390,8 +401,11 @@ impl Writer {
         state.store.check()?;
         let now = self.clocks.wall().0;
         if tick || state.store.has_staged() {
-            state.store.commit(tick.then_some(now), now)?;
-            self.syncs.observe(state.store.log().last_sync());
+            let made = state.store.commit(tick.then_some(now), now)?;
+            let sync = state.store.log().last_sync();
+            self.syncs.observe(sync);
+            trace::frame(sync, made);
+            state.news.drain(..).for_each(|news| news.tell());
         }
         // When nothing has changed the next look is as far away as after a tick.
         if tick || self.last_tick.elapsed() >= IDLE_TICK {

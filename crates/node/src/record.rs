@@ -6,6 +6,7 @@ use crate::api::ModelApplied;
 use crate::links;
 use crate::open::Node;
 use crate::partition::NewEntry;
+use crate::trace::{self, Step};
 use twinpact_edge::batch::{Collision, IngestBatch, IngestObservation, IngestReport, Refused};
 use twinpact_model::problem::Problem;
 use twinpact_model::type_model::TypeModel;
@@ -16,7 +17,9 @@ use twinpact_twin::{Meetings, Observation, Outcome, Report, RowOutcome, Source};
 /// # Errors
 /// When the batch as a whole is refused; a single bad row is in the report.
 pub async fn record(node: &Node, batch: IngestBatch, actor: &str) -> Result<IngestReport, Problem> {
+    let checking = trace::step(Step::Check);
     batch.check()?;
+    drop(checking);
     let IngestBatch { source, model, observations, links } = batch;
     let observations: Vec<Observation> = observations.into_iter().map(observation).collect();
     let meetings = Meetings::of(&observations);
@@ -26,9 +29,11 @@ pub async fn record(node: &Node, batch: IngestBatch, actor: &str) -> Result<Inge
         .partition
         .turn(move |turn| {
             let source = Source { source: source.as_str(), model: &model, actor: &actor };
+            let deciding = trace::step(Step::Decide);
             let Outcome { mut events, rows } = turn.fold().twins.observe(&source, observations)?;
             let (linking, linked) = turn.fold().twins.link(&changes, &events, &actor);
             events.extend(linking);
+            drop(deciding);
             turn.log(events.into_iter().map(NewEntry::event).collect())?;
             Ok((rows, linked))
         })
@@ -37,6 +42,8 @@ pub async fn record(node: &Node, batch: IngestBatch, actor: &str) -> Result<Inge
     let links = (!linked.is_empty()).then(|| links::report(linked));
     let report = IngestReport { links, ..report(rows, &meetings) };
     node.metrics.ingested(&report);
+    let refused = report.refused.len() as u64;
+    trace::recorded(report.new, report.duplicate, report.corrected, refused);
     Ok(report)
 }
 

@@ -7,6 +7,7 @@
 
 use crate::open::Node;
 use crate::partition::NewEntry;
+use crate::trace;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -159,6 +160,7 @@ impl Default for Strangers {
 impl Strangers {
     /// Counts one.
     pub fn count(&self, away: Away, now: WallTime) {
+        trace::turned_away(&away.name());
         self.0.send_modify(|tally| {
             tally.total.add(away, now);
             tally.unlogged.add(away, now);

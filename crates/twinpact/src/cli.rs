@@ -1,6 +1,6 @@
 //! The command line's grammar: `twinpact <noun> <verb>`, everyday verbs on top.
 
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -270,6 +270,28 @@ pub(crate) struct Serve {
     /// Where the policy clock comes from; decisions by a driven one are no evidence.
     #[arg(long, value_parser = ["system", "driven"], default_value = "system")]
     pub(crate) policy_clock: String,
+    /// The form of the log on stderr: a JSON object a line, or text.
+    #[arg(long, value_enum, default_value_t = LogForm::Text, env = "TWINPACT_LOG")]
+    pub(crate) log: LogForm,
+    /// How much is logged: `info` has every request, `debug` every step of it.
+    #[arg(long, value_enum, default_value_t = LogLevel::Warn, env = "TWINPACT_LOG_LEVEL")]
+    pub(crate) log_level: LogLevel,
+}
+
+/// The form of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogForm {
+    Text,
+    Json,
+}
+
+/// How much a log has: each has what is before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
 }
 
 #[derive(Debug, Subcommand)]

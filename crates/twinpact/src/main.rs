@@ -8,6 +8,7 @@
 mod cli;
 mod commands;
 mod demo;
+mod lines;
 mod output;
 mod session;
 mod span;

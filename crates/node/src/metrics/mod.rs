@@ -122,7 +122,7 @@ fn known(code: &str) -> &'static str {
 }
 
 /// The part of the federation door that a path leads to.
-fn part(path: &str) -> &'static str {
+pub fn part(path: &str) -> &'static str {
     let mut segments = path.split('/').skip(1);
     let (first, second) = (segments.next(), segments.next());
     match (first, second, segments.next()) {

@@ -1,12 +1,12 @@
 //! `restore --successor`: a new log over a directory that is an older copy of itself.
 
-use super::serve::say_cut;
 use crate::cli::Restore;
 use crate::output::Output;
 use crate::session::read_file;
 use serde_json::json;
 use std::process::ExitCode;
 use twinpact_model::problem::Problem;
+use twinpact_node::Cut;
 use twinpact_node::restore::{self, Given};
 use twinpact_proof::to_hex;
 
@@ -43,4 +43,12 @@ pub(crate) fn restore(arguments: &Restore, out: Output) -> Result<ExitCode, Prob
     out.say("once the node runs, partners learn of its new record by themselves");
     out.next(&format!("twinpact serve --dir {}", dir.display()));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says what was torn at the end of the log and is cut.
+fn say_cut(cut: Cut, out: Output) {
+    out.say(&format!(
+        "a torn tail of {} bytes was cut at offset {} of segment {}",
+        cut.bytes, cut.offset, cut.segment
+    ));
 }

@@ -2,6 +2,7 @@
 
 use super::init::make_if_missing;
 use crate::cli::Serve;
+use crate::lines::Lines;
 use crate::output::{Output, internal};
 use crate::session::{ADMIN_FILE, url};
 use std::path::Path;
@@ -11,7 +12,7 @@ use twinpact_gateway::Running;
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 use twinpact_node::api::AdminFile;
-use twinpact_node::{Cut, PolicyClock, open, ready};
+use twinpact_node::{PolicyClock, open, ready, trace};
 
 pub(crate) async fn serve(arguments: &Serve, out: Output) -> Result<ExitCode, Problem> {
     let policy = match arguments.policy_clock.as_str() {
@@ -20,9 +21,11 @@ pub(crate) async fn serve(arguments: &Serve, out: Output) -> Result<ExitCode, Pr
     };
     let dir = &arguments.dir.dir;
     make_if_missing(dir, &arguments.new, out)?;
+    let lines = Lines::start(arguments.log, arguments.log_level);
     let parts = open::open(dir, policy).await?;
+    trace::started(parts.node.config.organisation.as_str());
     if let Some(cut) = parts.cut {
-        say_cut(cut, out);
+        trace::cut(cut);
     }
     let running = Running::start(parts).await?;
     let file = AdminFile {
@@ -44,25 +47,19 @@ pub(crate) async fn serve(arguments: &Serve, out: Output) -> Result<ExitCode, Pr
         let federation = federation.as_deref().unwrap_or("no listener");
         format!("admin       {}\nfederation  {federation}", file.url)
     });
+    trace::ready(&file.url, federation.as_deref());
     for warning in &warnings {
-        out.say(&format!("warning[{}]: {}", warning.code, warning.message));
+        trace::warning(&warning.code, &warning.message);
     }
     if policy == PolicyClock::Driven {
-        out.say("the policy clock is driven: decisions of this node are no evidence");
+        trace::driven();
     }
     wait_for_stop().await?;
     let _ = std::fs::remove_file(dir.join(ADMIN_FILE));
     running.stop().await;
-    out.say("stopped");
+    trace::stopped();
+    drop(lines);
     Ok(ExitCode::SUCCESS)
-}
-
-/// Says what was torn at the end of the log and is cut.
-pub(crate) fn say_cut(cut: Cut, out: Output) {
-    out.say(&format!(
-        "a torn tail of {} bytes was cut at offset {} of segment {}",
-        cut.bytes, cut.offset, cut.segment
-    ));
 }
 
 /// For its owner alone: who can read it can do everything that the admin door allows.

@@ -4,9 +4,8 @@
 use crate::canaries::{self, NUMBER, TEXT, TWIN};
 use crate::world::{Done, Serving, World};
 use serde_json::Value;
-use std::net::TcpListener;
-use std::sync::atomic::{AtomicU16, Ordering};
 use twinpact_model::Timestamp;
+pub(crate) use twinpact_testkit::free_port;
 
 const CONTRACT: &str = include_str!("../../../../examples/wind/turbine-maintenance.odcs.yaml");
 pub(crate) const OPERATOR: &str = "did:web:operator.example";
@@ -171,20 +170,6 @@ pub(crate) fn ok(world: &World, line: &str) -> Done {
     let done = world.run(line);
     assert_eq!(done.code, 0, "{line}: {}", done.stderr);
     done
-}
-
-/// A port that nobody has, below the range from which the system takes ports for connections: a
-/// node that was killed finds its port free again.
-pub(crate) fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Processes that run at the same time have neighbouring ids: their ports lie apart.
-    let first = u16::try_from(std::process::id() * 127 % 15_000).unwrap();
-    loop {
-        let port = 15_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 15_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 pub(crate) fn make(world: &World, dir: &str, did: &str, port: u16, partner: u16) {

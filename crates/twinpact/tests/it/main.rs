@@ -10,6 +10,7 @@ mod federation;
 mod golden;
 mod guess;
 mod kill;
+mod log;
 mod mend;
 mod mortal;
 mod own_demo;

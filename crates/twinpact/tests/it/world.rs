@@ -110,10 +110,30 @@ impl World {
 
     /// The node in that directory, by a policy clock that the test drives.
     pub(crate) fn serve_driven(&self, dir: &str) -> Serving {
-        let mut command = self.command(&format!("serve --dir {dir} --policy-clock driven"));
-        // It says on stderr that its clock is driven, which every test would repeat.
-        command.stderr(Stdio::null());
+        let driven = "--policy-clock driven --log json --log-level debug";
+        let mut command = self.command(&format!("serve --dir {dir} {driven}"));
+        let log = self.path(&format!("{dir}.log"));
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
+        command.stderr(log);
         Serving::start(command)
+    }
+
+    /// The node in `node/`, its log written to `text.log` as these words say.
+    pub(crate) fn serve_logging(&self, words: &str) -> Serving {
+        let mut command = self.command(&format!("serve --dir node {words}"));
+        command.stderr(std::fs::File::create(self.path("text.log")).unwrap());
+        Serving::start(command)
+    }
+
+    /// The lines that nodes in that directory have logged so far, served by a driven clock.
+    pub(crate) fn log(&self, dir: &str) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.path(&format!("{dir}.log"))).unwrap();
+        let line = |line: &str| {
+            let read = serde_json::from_str(line);
+            assert!(read.is_ok(), "{dir}: {line:?} is no JSON");
+            read.unwrap()
+        };
+        text.lines().map(line).collect()
     }
 
     fn command(&self, line: &str) -> Command {
