@@ -28,8 +28,9 @@ test: CRATES = --workspace
 test: announce oracle ## Run all tests.
 	$(CARGO) test --workspace
 
-soak: ## Cut the power of a simulated disk 10,000 times (`make test` does 1,000), kill nodes anywhere.
+soak: ## Many more power cuts (10,000 for 1,000), runs of a bad network (3,000 for 200) and kills.
 	TWINPACT_CUTS=10000 $(CARGO) test -p twinpact-store -p twinpact-node --test it power_may_go
+	TWINPACT_NETS=3000 $(CARGO) test -p twinpact-node --test it two_nodes_end
 	TWINPACT_KILLS=1000 $(CARGO) test -p twinpact --test it kill::
 
 lint: deny-tool ## Hold the house rules: format, clippy, tidy, licences and bans.

@@ -9,6 +9,7 @@ mod disk;
 mod door;
 mod harm;
 mod liveness;
+mod net_world;
 mod operator;
 #[path = "../../../dsp/tests/it/outside.rs"]
 mod outside;
@@ -17,3 +18,4 @@ mod pinning;
 mod power;
 mod reexports;
 mod restore;
+mod simulated_net;
