@@ -214,6 +214,22 @@ impl World {
         self.houses[node].live.as_ref().map(|live| live.parts.node.clone())
     }
 
+    /// The disk of a node.
+    pub(crate) fn disk(&self, node: usize) -> &SimDisk {
+        &self.houses[node].disk
+    }
+
+    /// Why the log of a node has stopped, if it has.
+    pub(crate) fn stopped(&self, node: usize) -> Option<Problem> {
+        self.node(node)?.partition.read(|_, _| ()).err()
+    }
+
+    /// A node is killed and started again.
+    pub(crate) async fn restart(&mut self, node: usize) -> Result<(), Problem> {
+        self.die(node, Death::Killed, 0).await;
+        self.come_back(true).await
+    }
+
     /// Both, when both live.
     pub(crate) fn nodes(&self) -> [Node; 2] {
         [OPERATOR, MAKER].map(|node| self.node(node).unwrap())
@@ -257,7 +273,9 @@ impl World {
         self.hand.0.fetch_add(micros, Ordering::SeqCst);
         tokio::time::advance(Duration::from_secs(seconds)).await;
         for node in [OPERATOR, MAKER].into_iter().filter_map(|node| self.node(node)) {
-            deadlines::fire(&node, node.clocks.wall()).await.unwrap();
+            let fired = deadlines::fire(&node, node.clocks.wall()).await;
+            // A disk that was made to fail may have stopped it just before.
+            assert!(fired.is_ok() || node.partition.read(|_, _| ()).is_err(), "{fired:?}");
         }
     }
 
