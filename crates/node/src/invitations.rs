@@ -47,6 +47,8 @@ enum State {
 #[derive(Debug, Clone)]
 struct Known {
     key: PublicKey,
+    /// [`PublicKey::id`] of the key, made once.
+    id: String,
     name: String,
     expires: WallTime,
     state: State,
@@ -81,7 +83,7 @@ impl Invitations {
         if let Some(expires) = entry.get("expires") {
             let (name, state) = (entry.get("name")?.to_owned(), State::Open);
             let expires = WallTime(Timestamp::parse(expires).ok()?);
-            self.0.push(Known { key, name, expires, state });
+            self.0.push(Known { key, id: key.id(), name, expires, state });
             if self.0.len() > MAX_KNOWN_INVITATIONS {
                 self.0.remove(0);
             }
@@ -99,13 +101,15 @@ impl Invitations {
         Some(())
     }
 
+    /// The invitations whose keys are said to have signed this. No signature is looked at.
+    fn named(&self, envelope: &Envelope) -> impl Iterator<Item = &Known> {
+        let said = |id: &str| envelope.signatures.iter().any(|signature| signature.key_id == id);
+        self.0.iter().filter(move |known| said(&known.id))
+    }
+
     /// The invitation whose key has signed this.
     fn signed(&self, envelope: &Envelope) -> Option<&Known> {
-        let named = |known: &&Known| {
-            let id = known.key.id();
-            envelope.signatures.iter().any(|signature| signature.key_id == id)
-        };
-        self.0.iter().filter(named).find(|known| envelope.signed_by(&known.key))
+        self.named(envelope).find(|known| envelope.signed_by(&known.key))
     }
 }
 
@@ -175,7 +179,7 @@ pub(crate) fn base(record: &Record) -> String {
 pub async fn withdraw(node: &Node, id: &str) -> Result<InvitationLine, Problem> {
     let (id, now) = (id.to_owned(), node.clocks.wall());
     let turn = node.partition.turn(move |turn| {
-        let known = turn.fold().invitations.0.iter().find(|known| known.key.id() == id);
+        let known = turn.fold().invitations.0.iter().find(|known| known.id == id);
         let known = known.ok_or_else(unknown)?.clone();
         if matches!(known.state, State::Used { .. }) {
             return Err(used());
@@ -202,7 +206,7 @@ fn line(known: &Known, now: WallTime) -> InvitationLine {
         State::Used { did, .. } => ("used", Some(did.clone())),
         State::Withdrawn => ("withdrawn", None),
     };
-    let (id, name) = (known.key.id(), known.name.clone());
+    let (id, name) = (known.id.clone(), known.name.clone());
     InvitationLine { id, name, expires: known.expires.0, state: state.to_owned(), by }
 }
 
@@ -220,12 +224,17 @@ pub(crate) async fn receive(node: &Node, body: &[u8]) -> Egress {
 
 async fn joined(node: &Node, body: &[u8]) -> Result<Json, Problem> {
     let now = node.clocks.wall();
-    node.rates.join(now)?;
     let malformed = || Problem::new(codes::INPUT_MALFORMED, "this is no request to join");
     let json = Json::parse(body).map_err(|_| malformed())?;
     let part = |name: &str| json.get(name).cloned();
     let join = part("join").and_then(|json| Envelope::from_json(&json)).ok_or_else(malformed)?;
     let record = part("record").ok_or_else(malformed)?.canonical();
+    // Who names no invitation of ours goes before anything is verified, and takes nothing from
+    // those who do: a name is half of what only the invited hold.
+    let named = node.partition.read(|fold, _| {
+        fold.invitations.named(&join).next().map(|known| known.id.clone()).ok_or_else(unknown)
+    })??;
+    node.rates.join(&named, now)?;
     let (record, envelope) = partners::read_record(record.as_bytes())?;
     let ours = node.clone();
     let turn = node.partition.turn(move |turn| {

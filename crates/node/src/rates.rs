@@ -29,7 +29,8 @@ pub const RECEIVED: Rate = Rate { per_second: 65_536, burst: 16 << 20 };
 /// writer. A page that was begun is finished, and the next one waits.
 pub const DELIVERED: Rate = Rate { per_second: 8 << 20, burst: 256 << 20 };
 
-/// Requests to join, of everybody together: each has signatures to be verified.
+/// Requests to join with one invitation: each has signatures to be verified. Who names none of ours
+/// has none verified.
 pub const JOINS: Rate = Rate { per_second: 5, burst: 50 };
 
 /// The buckets of all partners. There are as many as pinned partners that have asked.
@@ -40,7 +41,7 @@ pub struct Rates {
     records: Mutex<HashMap<String, Bucket>>,
     received: Mutex<HashMap<String, Bucket>>,
     delivered: Mutex<HashMap<String, Bucket>>,
-    /// One, under no name.
+    /// As many as invitations of ours that somebody has named.
     joins: Mutex<HashMap<String, Bucket>>,
 }
 
@@ -78,12 +79,12 @@ impl Rates {
         take(&self.delivered, partner, (DELIVERED, 1), now, "bytes of rows")
     }
 
-    /// Takes a request to join, whoever's.
+    /// Takes a request to join with this invitation, whoever's.
     ///
     /// # Errors
     /// `exchange.too_many`.
-    pub fn join(&self, now: WallTime) -> Result<(), Problem> {
-        take(&self.joins, "", (JOINS, 1), now, "requests to join")
+    pub fn join(&self, invitation: &str, now: WallTime) -> Result<(), Problem> {
+        take(&self.joins, invitation, (JOINS, 1), now, "requests to join")
     }
 
     /// Books a page that was delivered to this partner.

@@ -220,7 +220,8 @@ async fn nobody_joins_for_another_or_without_the_secret() {
         (String::new(), "input.malformed"),
         ("{}".to_owned(), "input.malformed"),
         (json!({ "join": good.canonical(), "record": 1 }).to_string(), "input.malformed"),
-        (body(&record, &signed(kind, &good, &[&key])), "trust.record"),
+        (body(&record, &record), "invitation.unknown"),
+        (body(&signed(kind, &good, &[&key]), &signed(kind, &good, &[&key])), "trust.record"),
     ] {
         assert_eq!(asked(operator, text).await, expect);
     }
@@ -236,19 +237,42 @@ async fn nobody_joins_for_another_or_without_the_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_hammers_is_counted_and_turned_away_and_the_number_of_invitations_is_bounded() {
+async fn who_hammers_is_counted_and_keeps_out_nobody_else() {
     let pair = Pair::strangers().await;
     let operator = pair.operator();
+    let (hammered, other) = (invite(operator).await, invite(operator).await);
     let before = operator.partition.read(|fold, _| fold.last_recorded()).unwrap();
-    let mut codes = Vec::new();
-    for _ in 0..100 {
-        codes.push(asked(operator, "{}".to_owned()).await);
+    let (record, none) = (prove::own_record(pair.maker()).unwrap(), Json::object([]));
+    // Signed with a key under the name of another, which is all that a stranger could do.
+    let named = |id: &str| {
+        let mut join =
+            Envelope::sign("application/vnd.twinpact.join+json", &none, &SecretKey::new(&[3; 32]));
+        join.signatures[0].key_id = id.to_owned();
+        Json::object([("join", join.to_json()), ("record", record.to_json())]).canonical()
+    };
+    for (body, first, last) in [
+        ("{}".to_owned(), "input.malformed", "input.malformed"),
+        (named("ed25519:0"), "invitation.unknown", "invitation.unknown"),
+        (named(&hammered.id), "invitation.unknown", "exchange.too_many"),
+    ] {
+        let mut codes = Vec::new();
+        for _ in 0..100 {
+            codes.push(asked(operator, body.clone()).await);
+        }
+        assert_eq!((codes[0].as_str(), codes[99].as_str()), (first, last));
     }
-    assert_eq!(codes.first().unwrap(), "input.malformed");
-    assert_eq!(codes.last().unwrap(), "exchange.too_many");
-    assert_eq!(operator.strangers.tally().total.of(Away::Join), 100);
+    assert_eq!(operator.strangers.tally().total.of(Away::Join), 300);
     let after = operator.partition.read(|fold, _| fold.last_recorded()).unwrap();
     assert_eq!(before, after, "no entry of their own");
+    // Who was invited by another name comes in meanwhile.
+    join::join(pair.maker(), &other.invitation).await.unwrap();
+    pair.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_number_of_invitations_is_bounded() {
+    let pair = Pair::strangers().await;
+    let operator = pair.operator();
     for _ in 0..invitations::MAX_INVITATIONS {
         invite(operator).await;
     }
