@@ -4,10 +4,12 @@
 //! until when. Who joins signs both records' fingerprints with that key and with its own, so the
 //! secret never travels, and nobody can join in the name of another or for another record of ours.
 //! The pin and the use of the invitation are one frame; joining again with the same record is
-//! answered alike, since the first answer may have been lost.
+//! answered alike, since the first answer may have been lost. So is a record that has moved on
+//! since, which is pinned as any newer record of a partner is.
 
 use crate::api::{InvitationLine, Invite, Invited};
 use crate::egress::{Egress, PublicDoc};
+use crate::fold::Fold;
 use crate::ids;
 use crate::invitation::Invitation;
 use crate::open::Node;
@@ -40,7 +42,7 @@ pub const MAX_JOIN_BYTES: usize = 65_536;
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     Open,
-    Used { did: String, record: String },
+    Used { did: String },
     Withdrawn,
 }
 
@@ -90,9 +92,7 @@ impl Invitations {
             return Some(());
         }
         let state = match entry.get("by") {
-            Some(did) => {
-                State::Used { did: did.to_owned(), record: entry.get("record")?.to_owned() }
-            }
+            Some(did) => State::Used { did: did.to_owned() },
             None => State::Withdrawn,
         };
         if let Some(known) = self.0.iter_mut().find(|known| known.key == key) {
@@ -203,7 +203,7 @@ fn line(known: &Known, now: WallTime) -> InvitationLine {
     let (state, by) = match &known.state {
         State::Open if known.is_open(now) => ("open", None),
         State::Open => ("expired", None),
-        State::Used { did, .. } => ("used", Some(did.clone())),
+        State::Used { did } => ("used", Some(did.clone())),
         State::Withdrawn => ("withdrawn", None),
     };
     let (id, name) = (known.id.clone(), known.name.clone());
@@ -249,7 +249,7 @@ async fn joined(node: &Node, body: &[u8]) -> Result<Json, Problem> {
     Ok(answer)
 }
 
-/// What is logged when somebody joins (nothing for a repeat), and the answer.
+/// What is logged when somebody joins (nothing for a repeat with the same record), and the answer.
 fn decide(
     node: &Node,
     turn: &Turn<'_>,
@@ -267,23 +267,21 @@ fn decide(
     if record.did == node.config.organisation.as_str() {
         return Err(own());
     }
-    let pinned = fold.partners.get(&record.did).ok();
     let answer = fingerprints.json("twinpact-joined/1");
     match &known.state {
-        State::Used { did, record: joined } => {
-            let same = did == &record.did && joined == &fingerprints.joiner;
+        State::Used { did } => {
             // Who was removed since does not come back by a repeat.
-            return if same && pinned.is_some() { Ok((Vec::new(), answer)) } else { Err(used()) };
+            if did != &record.did || fold.partners.get(did).is_err() {
+                return Err(used());
+            }
+            let entry = following(fold, record, envelope).map_err(|_| used())?;
+            return Ok((entry.into_iter().collect(), answer));
         }
         State::Withdrawn => return Err(expired("was withdrawn")),
         State::Open if now >= known.expires => return Err(expired("has expired")),
         State::Open => {}
     }
-    if pinned.is_some_and(|partner| partner.envelope.fingerprint() != envelope.fingerprint()) {
-        return Err(partner_known(&record.did));
-    }
-    let mut entries: Vec<NewEntry> =
-        partners::pinning(fold, record, envelope)?.into_iter().collect();
+    let mut entries: Vec<NewEntry> = following(fold, record, envelope)?.into_iter().collect();
     let what = vec![
         Attribute::new("by", "text", &record.did),
         Attribute::new("record", "text", &fingerprints.joiner),
@@ -372,8 +370,25 @@ pub(crate) fn own() -> Problem {
     Problem::new(codes::INVITATION_OWN, "this is an invitation of the organisation itself")
 }
 
-/// That another record of the organisation is pinned.
-pub(crate) fn partner_known(did: &str) -> Problem {
-    Problem::new(codes::PARTNER_KNOWN, format!("{did} is a partner already, under another record"))
-        .hint("a newer record of a partner is taken by itself; remove the partner to begin anew")
+/// The event that the record of an invitation or of who joins is pinned; `None` when it is already.
+///
+/// # Errors
+/// As [`partners::pinning`]; `partner.known` when another record of the organisation is pinned,
+/// which this one does not follow.
+pub(crate) fn following(
+    fold: &Fold,
+    record: &Record,
+    envelope: &Envelope,
+) -> Result<Option<NewEntry>, Problem> {
+    let did = &record.did;
+    partners::pinning(fold, record, envelope).map_err(|refused| {
+        if refused.code != codes::TRUST_CONFLICT || fold.partners.get(did).is_err() {
+            return refused;
+        }
+        let why = format!("{did} is a partner already, under another record");
+        Problem::new(codes::PARTNER_KNOWN, why).hint(
+            "only a newer record that a pinned key has signed is taken; \
+             remove the partner to begin anew",
+        )
+    })
 }

@@ -25,7 +25,8 @@ const MAX_ANSWER_BYTES: usize = 16_384;
 ///
 /// # Errors
 /// `invitation.*` with what is wrong with it, `partner.known` when another record of the
-/// organisation is pinned, `peer.*` and `outgoing.*` when it cannot be reached. Nothing was pinned.
+/// organisation is pinned that the invitation's does not follow, `trust.*` when its record cannot
+/// be pinned, `peer.*` and `outgoing.*` when it cannot be reached. Nothing was pinned.
 pub async fn join(node: &Node, text: &str) -> Result<Joined, Problem> {
     let invitation = Invitation::parse(text)?;
     let own = node.partition.read(|fold, _| fold.organisation.current().cloned())??.1;
@@ -33,10 +34,10 @@ pub async fn join(node: &Node, text: &str) -> Result<Joined, Problem> {
         return Err(invitations::own());
     }
     let (record, envelope) = inviter(node, &invitation).await?;
-    let pinned = repin::fingerprint(node, &record.did);
-    if pinned.is_some_and(|known| known != envelope.fingerprint()) {
-        return Err(invitations::partner_known(&record.did));
-    }
+    let before = node.partition.read(|fold, _| {
+        invitations::following(fold, &record, &envelope)?;
+        Ok::<_, Problem>(fold.partners.get(&record.did).is_ok())
+    })??;
     let fingerprints = Fingerprints {
         inviter: to_hex(&envelope.fingerprint()),
         joiner: to_hex(&own.fingerprint()),
@@ -44,14 +45,14 @@ pub async fn join(node: &Node, text: &str) -> Result<Joined, Problem> {
     bring(node, &invitation, &record, &own, &fingerprints).await?;
     let line = partners::line(&Partner { record: record.clone(), envelope: envelope.clone() });
     let turn = node.partition.turn(move |turn| {
-        match partners::pinning(turn.fold(), &record, &envelope)? {
+        match invitations::following(turn.fold(), &record, &envelope)? {
             Some(entry) => turn.log(vec![entry]).map(|_| ()),
             None => Ok(()),
         }
     });
     turn.await?;
     partners::let_in(node)?;
-    Ok(Joined { partner: line, own_fingerprint: fingerprints.joiner, before: pinned.is_some() })
+    Ok(Joined { partner: line, own_fingerprint: fingerprints.joiner, before })
 }
 
 /// The inviter's record, which is the one that the invitation names.

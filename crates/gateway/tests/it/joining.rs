@@ -74,6 +74,38 @@ async fn an_invitation_outlives_a_restart_and_an_interrupted_join_is_gone_on_wit
     pair.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_has_moved_on_joins_again() {
+    let pair = Pair::strangers().await;
+    let (operator, maker) = (pair.operator(), pair.maker());
+    let invited = invite(operator).await;
+    join::join(maker, &invited.invitation).await.unwrap();
+    // The maker never saw the answer, and has another key when it comes back.
+    removal::remove(maker, OPERATOR, "as if never").await.unwrap();
+    keys::rotate(maker, keys::OVERLAP_SECONDS).await.unwrap();
+    let again = join::join(maker, &invited.invitation).await.unwrap();
+    let at_operator = partners::list(operator, None).unwrap().remove(0);
+    assert_eq!((again.before, at_operator.fingerprint), (false, again.own_fingerprint));
+    // The operator removes the maker, has another key since, and invites it again.
+    removal::remove(operator, MAKER, "out").await.unwrap();
+    keys::rotate(operator, keys::OVERLAP_SECONDS).await.unwrap();
+    let new = invite(operator).await;
+    let back = join::join(maker, &new.invitation).await.unwrap();
+    let at_maker = partners::list(maker, None).unwrap().remove(0);
+    assert_eq!((back.before, at_maker.fingerprint), (true, new.fingerprint));
+    assert_eq!((partners_of(operator), partners_of(maker)), (1, 1));
+    // A pin that the record of a new invitation does not follow stays.
+    let stranger = Pair::strangers().await;
+    let other = invite(stranger.operator()).await;
+    removal::remove(operator, MAKER, "out").await.unwrap();
+    pin(operator, stranger.maker()).await;
+    let newest = invite(operator).await;
+    assert_eq!(refused(maker, &newest.invitation).await, "partner.known");
+    assert_eq!(states(stranger.operator()), ["open"], "{}", other.id);
+    stranger.stop().await;
+    pair.stop().await;
+}
+
 /// The bytes of an invitation, changed, with a check sum that holds.
 fn changed(invitation: &str, change: impl Fn(&mut Vec<u8>)) -> String {
     let base64 = invitation.strip_prefix("twinpact1_").unwrap();
