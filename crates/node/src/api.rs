@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use twinpact_model::link::Predicate;
 use twinpact_model::type_model::ModelRef;
 use twinpact_model::view::Cursor;
@@ -157,8 +158,9 @@ pub struct Version {
     pub version: String,
 }
 
-/// How to reach a running node: the file `admin.json` in its directory, for its owner alone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// How to reach a running node: the file `admin.json` in its directory, for its owner alone. Its
+/// token is not printed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdminFile {
     /// The base URL of the admin listener.
     pub url: String,
@@ -166,6 +168,13 @@ pub struct AdminFile {
     pub token: String,
     /// The process.
     pub pid: u32,
+}
+
+impl fmt::Debug for AdminFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let AdminFile { url, token: _, pid } = self;
+        f.debug_struct("AdminFile").field("url", url).field("pid", pid).finish_non_exhaustive()
+    }
 }
 
 /// The answer to `POST /contracts`.
@@ -343,8 +352,7 @@ pub struct ReceiptLine {
     pub delivered: Timestamp,
     /// By when the copy is to be deleted.
     pub delete_by: Option<Timestamp>,
-    /// The level at which it holds against our partners and ourselves, or `broken`; `unproven`
-    /// while the node is behind its own anchor and signs nothing.
+    /// The level at which it holds against our partners and ourselves, or `broken`.
     pub level: String,
     /// Why it is no more than that; null when both have signed.
     pub why: Option<String>,

@@ -1,13 +1,15 @@
 //! The port through which a node calls its partners. The gateway implements it; nothing else dials.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use twinpact_identity::certificate::RootCertificate;
 use twinpact_identity::spiffe::TrustDomain;
 use twinpact_model::problem::Problem;
 
-/// A call to a partner.
-#[derive(Debug, Clone)]
+/// A call to a partner. Its query, headers and body may hold a token or a value, and are not
+/// printed.
+#[derive(Clone)]
 pub struct Call {
     /// Whose certificate has to answer.
     pub trust_domain: TrustDomain,
@@ -26,8 +28,8 @@ pub struct Call {
 }
 
 /// A call to somebody who is no partner, or not under the root that is pinned: without a
-/// certificate of ours, which only partners know.
-#[derive(Debug, Clone)]
+/// certificate of ours, which only partners know. Of it too only method and place are printed.
+#[derive(Clone)]
 pub struct FirstCall {
     /// The root that the server's certificate has to lead to. Without one any server will do: what
     /// it answers has to prove itself.
@@ -44,13 +46,31 @@ pub struct FirstCall {
     pub max_bytes: usize,
 }
 
-/// An answer, whatever its status.
-#[derive(Debug, Clone)]
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "call {} {}", self.method, self.trust_domain)
+    }
+}
+
+impl fmt::Debug for FirstCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "first call {} {}", self.method, self.base)
+    }
+}
+
+/// An answer, whatever its status. Its body may hold rows or a token, and is not printed.
+#[derive(Clone)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
     /// The body.
     pub body: Vec<u8>,
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "answer {} of {} bytes", self.status, self.body.len())
+    }
 }
 
 /// An answer that is under way.

@@ -16,6 +16,7 @@ mod outgoing;
 mod pages;
 mod pair;
 mod parties;
+mod printed;
 mod removal;
 mod restored;
 mod rotation;
