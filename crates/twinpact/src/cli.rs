@@ -58,7 +58,7 @@ pub(crate) enum Command {
     Join {
         #[command(flatten)]
         dir: Dir,
-        /// The invitation.
+        /// The invitation; `-` reads it from stdin, so that no list of processes shows it.
         invitation: String,
     },
     /// Invitations that you have made.

@@ -5,13 +5,18 @@ use crate::cli::{Dir, Invitation};
 use crate::output::{Output, line, table};
 use crate::session::Session;
 use crate::span;
+use std::io::Read as _;
 use std::process::ExitCode;
 use twinpact_gateway::client::segment;
+use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 use twinpact_node::api::{InvitationLine, Invite, Invited, Join, Joined};
 
 /// What makes an invitation more than a line that somebody may have exchanged on its way.
 const COMPARE: &str = "compare both fingerprints over another channel, for example by telephone";
+
+/// The most bytes of stdin that are read for an invitation, which is shorter.
+const MAX_STDIN_BYTES: u64 = 4_096;
 
 pub(crate) async fn invite(
     dir: &Dir,
@@ -32,6 +37,10 @@ pub(crate) async fn invite(
 }
 
 pub(crate) async fn join(dir: &Dir, invitation: String, out: Output) -> Result<ExitCode, Problem> {
+    let invitation = match invitation.as_str() {
+        "-" => from_stdin()?,
+        _ => invitation,
+    };
     let session = Session::running(&dir.dir).await?;
     let asked = body(&Join { invitation })?;
     let joined: Joined = session.client.post("/joins", "application/json", asked).await?;
@@ -46,6 +55,14 @@ pub(crate) async fn join(dir: &Dir, invitation: String, out: Output) -> Result<E
     out.say(COMPARE);
     out.next(&format!("twinpact catalog {}{}", partner.organisation, dir.flag()));
     Ok(ExitCode::SUCCESS)
+}
+
+/// An invitation from stdin; white space around it is no part of it.
+fn from_stdin() -> Result<String, Problem> {
+    let mut text = String::new();
+    let read = std::io::stdin().take(MAX_STDIN_BYTES).read_to_string(&mut text);
+    read.map_err(|e| Problem::new(codes::INPUT_MALFORMED, format!("stdin: {e}")))?;
+    Ok(text)
 }
 
 pub(crate) async fn invitation(command: Invitation, out: Output) -> Result<ExitCode, Problem> {
