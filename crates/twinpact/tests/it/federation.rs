@@ -147,6 +147,24 @@ impl Pair {
         assert_eq!(self.maker.take().unwrap().stop(), 0);
     }
 
+    /// The processes of both nodes.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        [&self.operator, &self.maker].into_iter().flatten().map(Serving::pid).collect()
+    }
+
+    /// Stops both, and gives what each has said on stdout.
+    pub(crate) fn stop_and_tell(&mut self) -> Vec<String> {
+        let running = [self.operator.take(), self.maker.take()].into_iter().flatten();
+        let told = running.map(Serving::stop_and_tell);
+        told.inspect(|(code, _)| assert_eq!(*code, 0)).map(|(_, said)| said).collect()
+    }
+
+    /// The operator alone, stopped before, with its log in that form; at the same policy time.
+    pub(crate) fn serve_operator(&mut self, form: &str) {
+        self.operator = Some(self.world.serve_driven_logging("operator", form));
+        ok(&self.world, &format!("clock set {MONDAY} --dir operator"));
+    }
+
     pub(crate) fn stop_operator(&mut self) {
         assert_eq!(self.operator.take().unwrap().stop(), 0);
     }

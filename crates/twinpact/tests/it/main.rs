@@ -15,6 +15,7 @@ mod mend;
 mod mortal;
 mod own_demo;
 mod reads;
+mod secrets;
 mod start;
 mod tree;
 mod twins;

@@ -8,7 +8,7 @@ use crate::world::World;
 use serde_json::Value;
 
 /// What a command does.
-enum Kind {
+pub(crate) enum Kind {
     /// It changes something, or runs until it is told to stop.
     Change,
     /// It only tells: its arguments in this test.
@@ -82,9 +82,8 @@ fn table(agreement: &str, receipt: &str, decision: &str) -> Vec<(&'static str, K
     ]
 }
 
-#[test]
-fn every_read_prints_one_json_document_and_nothing_else() {
-    let pair = Pair::concluded();
+/// All commands over this pair, once it has pulled and written what some of them read.
+pub(crate) fn commands(pair: &Pair) -> Vec<(&'static str, Kind)> {
     let world = &pair.world;
     let pulled = pair.pull();
     let receipt = pulled["receipts"][0].as_str().unwrap();
@@ -93,7 +92,14 @@ fn every_read_prints_one_json_document_and_nothing_else() {
     world.json("trust add operator.json --trust trust.toml");
     world.json(&format!("receipt export {receipt} --out r.twinproof --dir maker"));
     assert_eq!(world.run("init --dir still --local still").code, 0);
-    let table = table(&pair.agreement, receipt, decision);
+    table(&pair.agreement, receipt, decision)
+}
+
+#[test]
+fn every_read_prints_one_json_document_and_nothing_else() {
+    let pair = Pair::concluded();
+    let world = &pair.world;
+    let table = commands(&pair);
     let mut listed: Vec<&str> = table.iter().map(|(words, _)| *words).collect();
     let mut there: Vec<String> =
         tree::commands(world).into_iter().filter(|c| !c.group).map(|c| c.words).collect();

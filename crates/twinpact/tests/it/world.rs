@@ -1,8 +1,9 @@
 //! A directory with a node in it, and this build's binary to work on it.
 
 use serde_json::Value;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 pub(crate) const MODEL: &str = r#"
 model = "wind-turbine"
@@ -90,6 +91,13 @@ impl World {
         done(self.command(line).envs(variables.iter().copied()))
     }
 
+    /// A command that reads this text from its stdin.
+    pub(crate) fn run_reading(&self, line: &str, text: &str) -> Done {
+        let name = "stdin.txt";
+        self.write(name, text.as_bytes());
+        done(self.command(line).stdin(std::fs::File::open(self.path(name)).unwrap()))
+    }
+
     /// What a command prints with `--json`; it must succeed.
     pub(crate) fn json(&self, line: &str) -> Value {
         let done = self.run(&format!("--json {line}"));
@@ -110,9 +118,15 @@ impl World {
 
     /// The node in that directory, by a policy clock that the test drives.
     pub(crate) fn serve_driven(&self, dir: &str) -> Serving {
-        let driven = "--policy-clock driven --log json --log-level debug";
+        self.serve_driven_logging(dir, "json")
+    }
+
+    /// The same, with its log in that form.
+    pub(crate) fn serve_driven_logging(&self, dir: &str, form: &str) -> Serving {
+        let driven = format!("--policy-clock driven --log {form} --log-level debug");
         let mut command = self.command(&format!("serve --dir {dir} {driven}"));
-        let log = self.path(&format!("{dir}.log"));
+        let suffix = if form == "json" { "log" } else { form };
+        let log = self.path(&format!("{dir}.{suffix}"));
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
         command.stderr(log);
         Serving::start(command)
@@ -182,38 +196,53 @@ fn done(command: &mut Command) -> Done {
 }
 
 /// A running `twinpact serve`.
-pub(crate) struct Serving(Child);
+pub(crate) struct Serving {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    first: String,
+}
 
 impl Serving {
     fn start(mut command: Command) -> Serving {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
         // Before anything can fail: what was started is ended with it.
-        let serving = Serving(child);
-        let mut line = String::new();
-        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
-        assert!(line.starts_with("admin"), "{line}");
+        let mut serving = Serving { child, stdout: BufReader::new(stdout), first: String::new() };
+        serving.stdout.read_line(&mut serving.first).unwrap();
+        assert!(serving.first.starts_with("admin"), "{}", serving.first);
         serving
     }
 
     /// SIGKILL: no chance to tidy up.
     pub(crate) fn kill(mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// The process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// SIGTERM, and the exit code of the clean stop.
-    pub(crate) fn stop(mut self) -> i32 {
-        let pid = self.0.id().to_string();
+    pub(crate) fn stop(self) -> i32 {
+        self.stop_and_tell().0
+    }
+
+    /// The same, and all that was on its stdout.
+    pub(crate) fn stop_and_tell(mut self) -> (i32, String) {
+        let pid = self.pid().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        self.0.wait().unwrap().code().unwrap()
+        let mut said = std::mem::take(&mut self.first);
+        self.stdout.read_to_string(&mut said).unwrap();
+        (self.child.wait().unwrap().code().unwrap(), said)
     }
 }
 
 impl Drop for Serving {
     fn drop(&mut self) {
         // A test that failed leaves no process behind.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
