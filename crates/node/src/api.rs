@@ -352,7 +352,8 @@ pub struct ReceiptLine {
     pub delivered: Timestamp,
     /// By when the copy is to be deleted.
     pub delete_by: Option<Timestamp>,
-    /// The level at which it holds against our partners and ourselves, or `broken`.
+    /// The level at which it holds against our partners and ourselves, or `broken`; `unproven`
+    /// while the node is behind its own anchor and signs nothing.
     pub level: String,
     /// Why it is no more than that; null when both have signed.
     pub why: Option<String>,

@@ -41,6 +41,9 @@ pub struct Report {
     pub anchor: Anchor,
     /// [`digest::state`] in hex.
     pub state: String,
+    /// That the directory is an older copy of itself, when it has been shown to be: nothing in it
+    /// is wrong, and nothing can be proven with it before a successor log is opened.
+    pub behind: Option<String>,
     /// What is torn at the end of the log; the next start cuts it.
     pub torn: Option<Torn>,
     /// How many findings there are.
@@ -100,12 +103,17 @@ pub struct Torn {
 }
 
 impl Report {
-    /// The first finding as a problem; `None` when there is none.
+    /// The first finding as a problem, else that the node is behind; `None` when there is nothing.
     #[must_use]
     pub fn problem(&self) -> Option<Problem> {
-        self.findings.first().map(|finding| {
+        let damaged = self.findings.first().map(|finding| {
             Problem::new(codes::STORE_DAMAGED, finding.clone())
                 .hint("nothing was changed; restore the directory from a copy")
+        });
+        damaged.or_else(|| {
+            let behind = self.behind.as_ref()?;
+            let problem = Problem::new(codes::ANCHOR_BEHIND, behind.clone());
+            Some(problem.hint("open a successor log: twinpact restore --successor --dir DIR"))
         })
     }
 }
@@ -154,6 +162,7 @@ fn offline(problem: Problem) -> Problem {
 struct Walk {
     counts: Counts,
     recorded: Option<i64>,
+    behind: Option<String>,
     /// What was pinned of each partner when it was removed: its deliveries stay, as evidence.
     removed: Vec<Trust>,
     wrong: u64,
@@ -255,19 +264,30 @@ impl Walk {
         }
     }
 
-    /// Every receipt of ours can be made again, and holds.
+    /// Every receipt of ours can be made again, and holds; a node that is behind makes none.
     fn receipts(&mut self, node: &Node, progress: Progress<'_>) -> Result<(), Problem> {
-        let names = node.partition.read(|fold, store| {
-            let ledgers = fold.agreements.iter().filter_map(|agreement| agreement.ledger);
-            ledgers.flat_map(|ledger| covered(store, ledger)).collect::<Vec<String>>()
+        let ledgers = node.partition.read(|fold, store| {
+            self.behind = fold.behind.check(store.forest()).err().map(|problem| problem.message);
+            let ledgers = fold.agreements.iter().filter_map(|one| Some((one.id, one.ledger?)));
+            ledgers.map(|(id, ledger)| (to_hex(&id), covered(store, ledger))).collect::<Vec<_>>()
         })?;
-        for (done, name) in (1..).zip(&names) {
-            match receipts::export(node, name).map(|bundle| verify(bundle.as_bytes(), None)) {
-                Ok(Ok(_)) => self.counts.receipts += 1,
-                Ok(Err(why)) => self.wrong(format!("receipt {name}: {}", why.sentence)),
-                Err(why) => self.wrong(format!("receipt {name}: {}", why.message)),
+        if self.behind.is_some() {
+            return Ok(());
+        }
+        let total = ledgers.iter().map(|(_, size)| size).sum();
+        let all = ledgers.iter().flat_map(|(id, size)| (0..*size).map(move |index| (id, index)));
+        for (done, (agreement, index)) in (1..).zip(all) {
+            let made = receipts::again(node, agreement, index);
+            let why = match made.map(|bundle| verify(bundle.as_bytes(), None)) {
+                Ok(Ok(_)) => None,
+                Ok(Err(why)) => Some(why.sentence),
+                Err(why) => Some(why.message),
+            };
+            match why {
+                None => self.counts.receipts += 1,
+                Some(why) => self.wrong(format!("receipt {index} of {agreement}: {why}")),
             }
-            progress("receipts", done, Some(names.len() as u64));
+            progress("receipts", done, Some(total));
         }
         Ok(())
     }
@@ -308,6 +328,7 @@ impl Walk {
                 origin,
             },
             state: to_hex(&digest::state(fold, forest)),
+            behind: self.behind,
             torn: cut.map(|Cut { segment, offset, bytes }| Torn { segment, offset, bytes }),
             wrong: self.wrong,
             findings: self.findings,
@@ -346,12 +367,11 @@ fn holds(proof: &Proof, leaf: &[u8; 32]) -> bool {
     root == Some(proof.head.root) && heads == Some(proof.heads) && top == Some(proof.anchor_root)
 }
 
-/// The names of the receipts of a ledger: the leaves that a tick covers.
-fn covered(store: &Store, ledger: TreeNo) -> Vec<String> {
+/// How many receipts of a ledger there are: the leaves that a tick covers.
+fn covered(store: &Store, ledger: TreeNo) -> u64 {
     let forest = store.forest();
     let last = forest.ticks().checked_sub(1).and_then(|tick| forest.head_at(ledger, tick));
-    let leaves = (0..last.map_or(0, |head| head.size)).map(|index| forest.leaf(ledger, index));
-    leaves.map(|leaf| to_hex(&leaf.unwrap_or_default())).collect()
+    last.map_or(0, |head| head.size)
 }
 
 /// Why the proof of a copy holds by none of these; what the first says.

@@ -21,6 +21,9 @@ use twinpact_proof::{Envelope, Trust, to_hex, verify};
 use twinpact_store::forest::TreeNo;
 use twinpact_store::{Committed, Store};
 
+/// The level of a receipt of a node that is behind its own anchor, and so can prove nothing.
+const UNPROVEN: &str = "unproven";
+
 /// What a delivery left in the log.
 pub(crate) struct Delivery {
     pub(crate) entry: Committed,
@@ -70,14 +73,66 @@ pub fn export(node: &Node, name: &str) -> Result<String, Problem> {
     })?
 }
 
+/// The bundle of the delivery of ours at that index of an agreement's ledger.
+///
+/// # Errors
+/// `agreement.unknown`; `anchor.behind`; `store.*`.
+pub(crate) fn again(node: &Node, agreement: &str, index: u64) -> Result<String, Problem> {
+    node.partition
+        .read(|fold, store| given(node, fold, store, fold.agreements.get(agreement)?, index))?
+}
+
 /// One receipt, verified against our partners and ourselves.
 ///
 /// # Errors
 /// `receipt.unknown`; `store.*`.
 pub fn show(node: &Node, name: &str) -> Result<ReceiptLine, Problem> {
-    let proof = export(node, name)?;
-    let trust = node.partition.read(|fold, _| prove::own_trust(fold))??;
-    line(node, &proof, &trust)
+    let (made, trust) = node.partition.read(|fold, store| {
+        let made = match fold.copies.get(name) {
+            Ok(copy) => Made::Proof(copy.proof.clone()),
+            Err(_) => {
+                let (agreement, index) = find(fold, store, name)?;
+                proven_if_possible(node, fold, store, agreement, index)?
+            }
+        };
+        Ok::<_, Problem>((made, prove::own_trust(fold)?))
+    })??;
+    made.line(node, &trust)
+}
+
+/// A delivery of ours on its way to a line.
+enum Made {
+    /// With its proof.
+    Proof(String),
+    /// Without, since the node is behind its own anchor and signs nothing.
+    Line(Box<ReceiptLine>),
+}
+
+impl Made {
+    fn line(self, node: &Node, trust: &Trust) -> Result<ReceiptLine, Problem> {
+        match self {
+            Made::Proof(proof) => line(node, &proof, trust),
+            Made::Line(line) => Ok(*line),
+        }
+    }
+}
+
+/// The delivery at that index of the ledger; what is on record of it when nothing can be proven.
+fn proven_if_possible(
+    node: &Node,
+    fold: &Fold,
+    store: &Store,
+    agreement: &Agreement,
+    index: u64,
+) -> Result<Made, Problem> {
+    let Err(behind) = fold.behind.check(store.forest()) else {
+        return given(node, fold, store, agreement, index).map(Made::Proof);
+    };
+    let (delivery, tick) = delivered(fold, store, agreement, index)?.ok_or_else(contradiction)?;
+    let proof = store.forest().prove(delivery.ledger, index, tick).ok_or_else(contradiction)?;
+    let time = i64::try_from(proof.time).map_err(|_| contradiction())?;
+    let said = (UNPROVEN, Some(behind.message));
+    Ok(Made::Line(Box::new(described(node, delivery.receipt, time, said))))
 }
 
 /// The receipts of what we delivered and of what was delivered to us, latest first, at most
@@ -95,10 +150,10 @@ pub fn list(node: &Node, limit: usize) -> Result<Vec<ReceiptLine>, Problem> {
     let mut lines = Vec::with_capacity(given.len() + received.len());
     for (agreement, index) in given {
         // One at a time: nobody has to wait for the whole list.
-        let proof = node.partition.read(|fold, store| {
-            self::given(node, fold, store, fold.agreements.get(&agreement)?, index)
+        let made = node.partition.read(|fold, store| {
+            proven_if_possible(node, fold, store, fold.agreements.get(&agreement)?, index)
         })??;
-        lines.push(line(node, &proof, &trust)?);
+        lines.push(made.line(node, &trust)?);
     }
     for name in received {
         lines.push(line(node, &export(node, &name)?, &trust)?);
@@ -173,13 +228,23 @@ fn line(node: &Node, proof: &str, trust: &Trust) -> Result<ReceiptLine, Problem>
         Ok(verdict) => (verdict.level.name(), verdict.uncountersigned),
         Err(broken) => ("broken", Some(broken.sentence)),
     };
+    let time = i64::try_from(read.anchor.time).map_err(|_| contradiction())?;
+    Ok(described(node, receipt, time, (level, why)))
+}
+
+/// The line of a receipt whose tick was at that time, with the level and why it is no more.
+fn described(
+    node: &Node,
+    receipt: Receipt,
+    time: i64,
+    (level, why): (&str, Option<String>),
+) -> ReceiptLine {
     let given = receipt.issuer == node.config.organisation.as_str();
     let (role, partner) = match given {
         true => (Role::Provider, receipt.audience),
         false => (Role::Consumer, receipt.issuer),
     };
-    let time = i64::try_from(read.anchor.time).map_err(|_| contradiction())?;
-    Ok(ReceiptLine {
+    ReceiptLine {
         id: to_hex(&receipt.leaf),
         role: role.name().to_owned(),
         partner,
@@ -194,7 +259,7 @@ fn line(node: &Node, proof: &str, trust: &Trust) -> Result<ReceiptLine, Problem>
         delete_by: receipt.delete_by.map(Timestamp::from_micros),
         level: level.to_owned(),
         why,
-    })
+    }
 }
 
 /// Agreement and index of a delivery of ours, by the front of its ledger entry's leaf.

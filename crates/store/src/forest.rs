@@ -40,7 +40,8 @@ struct Growing {
 
 impl Growing {
     fn head_at(&self, tick: u64) -> Option<Head> {
-        let size = self.sizes.iter().rev().find(|(at, _)| *at <= tick)?.1;
+        let until = self.sizes.partition_point(|(at, _)| *at <= tick);
+        let (_, size) = *self.sizes.get(until.checked_sub(1)?)?;
         Some(Head { tree: self.id, size, root: self.tree.root_at(size)? })
     }
 }
@@ -265,7 +266,7 @@ impl Forest {
     #[must_use]
     pub fn tick_of(&self, tree: TreeNo, index: u64) -> Option<u64> {
         let sizes = &self.tree(tree)?.sizes;
-        sizes.iter().find(|(_, size)| *size > index).map(|(tick, _)| *tick)
+        sizes.get(sizes.partition_point(|(_, size)| *size <= index)).map(|(tick, _)| *tick)
     }
 
     /// The proof of an entry under the checkpoint made at that tick.
@@ -388,6 +389,8 @@ mod tests {
         for tree in [EVENTS, 3] {
             for index in 0..forest.size(tree) {
                 let first = forest.tick_of(tree, index).unwrap();
+                let covers = |tick| forest.head_at(tree, tick).is_some_and(|h| h.size > index);
+                assert_eq!((0..forest.ticks()).find(|tick| covers(*tick)), Some(first));
                 for tick in first..forest.ticks() {
                     let proof = forest.prove(tree, index, tick).unwrap();
                     let leaf = forest.leaf(tree, index).unwrap();

@@ -27,8 +27,8 @@ use twinpact_node::processes::Waiting;
 use twinpact_node::ready::{Status, ready};
 use twinpact_node::restore::{Given, Restored};
 use twinpact_node::{
-    Node, PolicyClock, consumer, keys, open, organisation, partners, prove, read, receipts, record,
-    restore,
+    Node, PolicyClock, check, consumer, keys, open, organisation, partners, prove, read, receipts,
+    record, restore,
 };
 use twinpact_proof::note::Checkpoint;
 use twinpact_proof::{Bundle, Level, SecretKey, text64, verify};
@@ -291,7 +291,17 @@ async fn an_older_copy_stops_and_its_successor_goes_on() {
     check_stopped(world.provider()).await;
     assert_eq!(world.refused().await.code, codes::PARTNER_BEHIND);
     assert_eq!(world.readiness().await, (503, "behind".to_owned()));
+    // What it has delivered is shown, and proven nowhere.
+    let lines = receipts::list(world.provider(), 9).unwrap();
+    let shown: Vec<_> = lines.iter().map(|one| (&one.id, one.level.as_str())).collect();
+    assert_eq!(shown, [(&first, "unproven")]);
+    assert_eq!(receipts::show(world.provider(), &first).unwrap(), lines[0]);
+    let unproven = receipts::export(world.provider(), &first).unwrap_err();
+    assert_eq!(unproven.code, codes::ANCHOR_BEHIND);
     world.stop_provider().await;
+    let report = check::check(&world.dir(), &mut |_, _, _| ()).unwrap();
+    assert_eq!((&report.findings, report.counts.receipts), (&vec![], 0));
+    assert_eq!(report.problem().map(|problem| problem.code), Some(codes::ANCHOR_BEHIND));
     let restored = restore::successor(&world.dir(), None).unwrap();
     assert_eq!(restore::successor(&world.dir(), None).unwrap_err().code, codes::ANCHOR_CURRENT);
     let before = &restored.predecessors;

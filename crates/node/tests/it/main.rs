@@ -7,6 +7,7 @@ mod clock_jumps;
 mod damage;
 mod disk;
 mod door;
+mod failing;
 mod harm;
 mod liveness;
 mod net_world;

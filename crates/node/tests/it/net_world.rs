@@ -7,7 +7,7 @@
 
 use crate::operator::peer;
 use crate::outside::project;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -43,26 +43,48 @@ pub(crate) const ROWS: i64 = 3;
 
 /// A request that is under way.
 pub(crate) struct Request {
-    pub(crate) from: usize,
+    from: usize,
     call: Call,
+    pub(crate) label: String,
     /// Who waits for the answer, if anybody does.
-    reply: Option<oneshot::Sender<Result<Reply, Problem>>>,
+    reply: Option<Sender>,
 }
 
+type Sender = oneshot::Sender<Result<Reply, Problem>>;
+
 impl Request {
-    /// What it is, without what is random in it.
-    pub(crate) fn label(&self) -> String {
-        let path = self.call.url.split('?').next().unwrap_or_default();
+    fn new(from: usize, call: Call, reply: Option<Sender>) -> Request {
+        Request { from, call, label: String::new(), reply }
+    }
+
+    /// What it is, without what is random in it: ids are counted as they are seen first.
+    fn name(&mut self, ids: &mut Vec<String>) {
+        let mut id = |text: &str| {
+            let known = ids.iter().position(|known| known == text);
+            known.unwrap_or_else(|| {
+                ids.push(text.to_owned());
+                ids.len() - 1
+            })
+        };
+        // That of the sender comes first.
+        let body: Value = serde_json::from_slice(&self.call.body).unwrap_or_default();
+        for member in ["consumerPid", "providerPid"] {
+            let _ = body[member].as_str().map(&mut id);
+        }
+        let path = self.call.url.split('?').next().unwrap_or_default().replace("%3A", ":");
         let words = path.split('/').skip(3);
-        let plain = words.map(|word| if word.starts_with("urn") { "~" } else { word });
+        let plain = words.map(|word| match word.starts_with("urn:") {
+            true => id(word).to_string(),
+            false => word.to_owned(),
+        });
         let words = plain.collect::<Vec<_>>().join("/");
         let heard = if self.reply.is_some() { "" } else { " again" };
-        format!("{} {} /{words}{heard}", NAMES[self.from], self.call.method)
+        self.label = format!("{} {} /{words}{heard}", NAMES[self.from], self.call.method);
     }
 
     /// A copy for whose answer nobody waits.
     pub(crate) fn again(&self) -> Request {
-        Request { from: self.from, call: self.call.clone(), reply: None }
+        Request::new(self.from, self.call.clone(), None)
     }
 
     pub(crate) fn answer(self, answer: Result<Reply, Problem>) {
@@ -80,11 +102,11 @@ impl Wire {
         self.0.lock().unwrap()
     }
 
-    /// Takes the first request that is for that node.
-    fn first_for(&self, node: usize) -> Option<Request> {
-        let mut all = self.under_way();
-        let at = all.iter().position(|request| request.from != node)?;
-        Some(all.remove(at))
+    /// Takes the first that is for that node.
+    fn next_for(&self, node: usize) -> Option<Request> {
+        let mut asked = self.under_way();
+        let at = asked.iter().position(|request| request.from != node)?;
+        Some(asked.remove(at))
     }
 }
 
@@ -101,7 +123,7 @@ pub(crate) fn nobody() -> Problem {
 impl Outbound for Line {
     fn call(&self, call: Call) -> Pending<'_> {
         let (reply, replied) = oneshot::channel();
-        self.wire.under_way().push(Request { from: self.from, call, reply: Some(reply) });
+        self.wire.under_way().push(Request::new(self.from, call, Some(reply)));
         Box::pin(async move { replied.await.unwrap_or_else(|_| Err(nobody())) })
     }
 
@@ -144,6 +166,8 @@ pub(crate) struct World {
     houses: [House; 2],
     pub(crate) wire: Wire,
     hand: Hand,
+    /// The ids of processes, as they were seen.
+    ids: Mutex<Vec<String>>,
     _place: tempfile::TempDir,
     /// As long as it is there, the timers of the runtime go on only when they are told to.
     _timers: std::sync::mpsc::Sender<()>,
@@ -155,11 +179,14 @@ impl World {
         let place = tempfile::tempdir().unwrap();
         let house = |node: usize| house(place.path(), seed * 2 + node as u64, node, ignores);
         let (houses, wire) = ([house(OPERATOR), house(MAKER)], Wire::default());
-        let hand = Hand(Arc::new(AtomicI64::new(system_clock()().0.micros())));
+        // A whole hour, later than now: no time is longer in one run than in another.
+        let hour = (system_clock()().0.seconds() / 3_600 + 1) * 3_600_000_000;
+        let hand = Hand(Arc::new(AtomicI64::new(hour)));
         let (timers, held) = std::sync::mpsc::channel();
         // While it blocks, a runtime whose time stands does not move it by itself.
         drop(tokio::task::spawn_blocking(move || held.recv()));
-        let mut world = World { houses, wire, hand, _place: place, _timers: timers };
+        let mut world =
+            World { houses, wire, hand, ids: Mutex::default(), _place: place, _timers: timers };
         world.open(OPERATOR).await.unwrap();
         world.open(MAKER).await.unwrap();
         let [operator, maker] = world.nodes();
@@ -187,6 +214,22 @@ impl World {
         self.houses[node].live.as_ref().map(|live| live.parts.node.clone())
     }
 
+    /// The disk of a node.
+    pub(crate) fn disk(&self, node: usize) -> &SimDisk {
+        &self.houses[node].disk
+    }
+
+    /// Why the log of a node has stopped, if it has.
+    pub(crate) fn stopped(&self, node: usize) -> Option<Problem> {
+        self.node(node)?.partition.read(|_, _| ()).err()
+    }
+
+    /// A node is killed and started again.
+    pub(crate) async fn restart(&mut self, node: usize) -> Result<(), Problem> {
+        self.die(node, Death::Killed, 0).await;
+        self.come_back(true).await
+    }
+
     /// Both, when both live.
     pub(crate) fn nodes(&self) -> [Node; 2] {
         [OPERATOR, MAKER].map(|node| self.node(node).unwrap())
@@ -210,7 +253,10 @@ impl World {
             calm = if now == last { calm + 1 } else { 0 };
             last = now;
         }
-        self.wire.under_way().sort_by_key(Request::label);
+        let mut ids = self.ids.lock().unwrap();
+        let mut asked = self.wire.under_way();
+        asked.iter_mut().filter(|one| one.label.is_empty()).for_each(|one| one.name(&mut ids));
+        asked.sort_by(|one, other| one.label.cmp(&other.label));
     }
 
     /// Hands a request to whom it is for; no answer when that node is dead or dies meanwhile.
@@ -227,7 +273,9 @@ impl World {
         self.hand.0.fetch_add(micros, Ordering::SeqCst);
         tokio::time::advance(Duration::from_secs(seconds)).await;
         for node in [OPERATOR, MAKER].into_iter().filter_map(|node| self.node(node)) {
-            deadlines::fire(&node, node.clocks.wall()).await.unwrap();
+            let fired = deadlines::fire(&node, node.clocks.wall()).await;
+            // A disk that was made to fail may have stopped it just before.
+            assert!(fired.is_ok() || node.partition.read(|_, _| ()).is_err(), "{fired:?}");
         }
     }
 
@@ -238,7 +286,8 @@ impl World {
             // So that no tick comes between.
             live.partition.turn_and_prove(|_| Ok(())).await.unwrap();
             self.houses[node].disk.cut_after(steps);
-            if let Some(request) = self.wire.first_for(node) {
+            let next = self.wire.next_for(node);
+            if let Some(request) = next {
                 let answer = self.serve(&request).await;
                 request.answer(answer);
             }

@@ -58,6 +58,7 @@ fn text(report: &Report) -> String {
     let [entries, events, decisions, deliveries, local] =
         [entries, events, decisions, deliveries, local].map(count);
     let found = match report.wrong {
+        0 if report.behind.is_some() => "an older copy of itself, in which all holds".to_owned(),
         0 => "everything holds".to_owned(),
         wrong => format!("{} findings", count(wrong)),
     };
