@@ -10,9 +10,8 @@ use serde_json::{Map, Value, json};
 use std::fmt;
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
 use tracing::{Event, Level, Subscriber};
@@ -24,37 +23,55 @@ use twinpact_node::trace::TARGET;
 /// How many lines wait for whoever reads them.
 const MAX_WAITING: usize = 4_096;
 
-/// The thread that writes; lines that wait are written before this is dropped.
+/// How long a node that has stopped waits for them to be written.
+const MAX_LAST_WAIT: Duration = Duration::from_secs(2);
+
+/// The thread that writes. Lines that wait are written before this is dropped, when whoever reads
+/// them does so in time.
 pub(crate) struct Lines {
-    sender: Option<SyncSender<Option<String>>>,
-    thread: Option<JoinHandle<()>>,
+    sender: SyncSender<Option<String>>,
+    /// Nothing is ever sent here: its other end goes with the thread.
+    ended: Receiver<()>,
 }
 
 impl Lines {
     /// Begins to write what the node says, from this level on. Once a process.
     pub(crate) fn start(form: LogForm, level: LogLevel) -> Lines {
-        let (sender, receiver) = sync_channel(MAX_WAITING);
-        let thread = std::thread::spawn(move || write_all(&receiver, &mut std::io::stderr()));
+        let lines = Lines::over(std::io::stderr());
         let most = match level {
             LogLevel::Error => Level::ERROR,
             LogLevel::Warn => Level::WARN,
             LogLevel::Info => Level::INFO,
             LogLevel::Debug => Level::DEBUG,
         };
-        let layer = Sayer { form, most, left_out: AtomicU64::new(0), sender: sender.clone() };
+        let layer = Sayer { form, most, left_out: AtomicU64::new(0), sender: lines.sender.clone() };
         // Only one is ever set; the demo and the tests that run several nodes set none.
         let _ = tracing::subscriber::set_global_default(Registry::default().with(layer));
-        Lines { sender: Some(sender), thread: Some(thread) }
+        lines
+    }
+
+    /// The thread, and where it writes.
+    fn over(mut out: impl Write + Send + 'static) -> Lines {
+        let (sender, receiver) = sync_channel(MAX_WAITING);
+        let (alive, ended) = sync_channel(0);
+        std::thread::spawn(move || {
+            write_all(&receiver, &mut out);
+            drop(alive);
+        });
+        Lines { sender, ended }
+    }
+
+    /// Whether all that waits was written within that time.
+    fn end(&self, wait: Duration) -> bool {
+        let told = self.sender.try_send(None).is_ok();
+        told && self.ended.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected)
     }
 }
 
 impl Drop for Lines {
     fn drop(&mut self) {
-        // Who does not read any more is not waited for.
-        let told = self.sender.take().is_some_and(|sender| sender.try_send(None).is_ok());
-        if let Some(thread) = self.thread.take().filter(|_| told) {
-            let _ = thread.join();
-        }
+        // A node that was told to stop does so, also when nobody reads: what is left is gone.
+        let _ = self.end(MAX_LAST_WAIT);
     }
 }
 
@@ -222,12 +239,13 @@ impl Visit for Fields<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Sayer, write_all, written};
+    use super::{Lines, Sayer, write_all, written};
     use crate::cli::LogForm;
     use serde_json::{Map, Value, json};
     use std::io::{self, Write};
     use std::sync::atomic::AtomicU64;
-    use std::sync::mpsc::sync_channel;
+    use std::sync::mpsc::{Receiver, sync_channel};
+    use std::time::Duration;
     use tracing::Level;
 
     fn members(value: Value) -> Map<String, Value> {
@@ -292,5 +310,29 @@ mod tests {
         sender.send(None).unwrap();
         write_all(&receiver, &mut Broken);
         assert!(receiver.try_recv().is_err());
+    }
+
+    /// A pipe that is full until the other end of the channel is gone.
+    struct Full(Receiver<()>);
+
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_who_does_not_read_does_not_keep_the_node_from_stopping() {
+        let (full, pipe) = sync_channel(0);
+        let lines = Lines::over(Full(pipe));
+        lines.sender.send(Some("one\n".to_owned())).unwrap();
+        assert!(!lines.end(Duration::ZERO), "nobody has read it");
+        drop(full);
+        assert!(lines.ended.recv().is_err(), "once somebody reads, the thread ends");
     }
 }
