@@ -13,6 +13,7 @@ pub mod mortal;
 pub mod net;
 pub mod nonces;
 pub mod ports;
+pub mod through;
 
 pub use careless::{Careless, Ignores};
 pub use dice::Dice;
@@ -20,3 +21,4 @@ pub use disk::{SimDisk, Step};
 pub use mortal::{Doom, Moment, MortalDisk};
 pub use net::{Death, Fate, Next, Weather};
 pub use ports::free_port;
+pub use through::{Between, Through};

@@ -3,6 +3,7 @@
 //! It ends by `abort`, which is to a process what SIGKILL is: all threads stop where they are, and
 //! no handler, destructor or buffer has a word. What the kernel has taken stays, as with any kill.
 
+use crate::through::{Between, Through};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -71,99 +72,25 @@ impl Doom {
 }
 
 /// A disk whose program ends as its doom says.
-pub struct MortalDisk {
-    disk: Arc<dyn Vfs>,
-    doom: Doom,
-}
+pub type MortalDisk = Through<Doom>;
 
-impl MortalDisk {
-    /// Over that disk.
-    #[must_use]
-    pub fn new(disk: Arc<dyn Vfs>, doom: Doom) -> MortalDisk {
-        MortalDisk { disk, doom }
-    }
-
-    fn file(&self, file: Box<dyn VfsFile>) -> Box<dyn VfsFile> {
-        Box::new(MortalFile { file, doom: self.doom.clone() })
-    }
-}
-
-impl Vfs for MortalDisk {
-    fn make_dir(&self, path: &Path) -> io::Result<()> {
-        self.disk.make_dir(path)
-    }
-
-    fn create(&self, path: &Path) -> io::Result<Box<dyn VfsFile>> {
-        self.disk.create(path).map(|file| self.file(file))
-    }
-
-    fn open(&self, path: &Path) -> io::Result<Box<dyn VfsFile>> {
-        self.disk.open(path).map(|file| self.file(file))
-    }
-
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.disk.read(path)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.disk.rename(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.disk.remove(path)
-    }
-
-    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        self.disk.list(path)
-    }
-
-    fn exists(&self, path: &Path) -> bool {
-        self.disk.exists(path)
-    }
-
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.doom.pass(Moment::Sync);
-        self.disk.sync_dir(path)
-    }
-
-    fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
-        self.disk.lock(path)
-    }
-}
-
-struct MortalFile {
-    file: Box<dyn VfsFile>,
-    doom: Doom,
-}
-
-impl VfsFile for MortalFile {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.doom.has_come(Moment::Write) {
+impl Between for Doom {
+    fn append(&self, _: &Path, file: &mut dyn VfsFile, bytes: &[u8]) -> io::Result<()> {
+        if self.has_come(Moment::Write) {
             // Whether it can be written or not, this is the end.
-            let _ = self.file.append(bytes.get(..bytes.len() / 2).unwrap_or_default());
+            let _ = file.append(bytes.get(..bytes.len() / 2).unwrap_or_default());
             std::process::abort();
         }
-        self.file.append(bytes)
+        file.append(bytes)
     }
 
-    fn read_at(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
-        self.file.read_at(offset, length)
+    fn sync(&self, _: &Path, file: &mut dyn VfsFile) -> io::Result<()> {
+        self.pass(Moment::Sync);
+        file.sync()
     }
 
-    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_at(offset, bytes)
-    }
-
-    fn truncate(&mut self, length: u64) -> io::Result<()> {
-        self.file.truncate(length)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.doom.pass(Moment::Sync);
-        self.file.sync()
-    }
-
-    fn length(&self) -> io::Result<u64> {
-        self.file.length()
+    fn sync_dir(&self, disk: &dyn Vfs, path: &Path) -> io::Result<()> {
+        self.pass(Moment::Sync);
+        disk.sync_dir(path)
     }
 }

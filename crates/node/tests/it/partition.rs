@@ -5,7 +5,7 @@ use crate::disk::BadDisk;
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::task::{Context, Waker};
 use std::thread::JoinHandle;
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
@@ -65,7 +65,7 @@ impl Bench {
     fn new() -> Bench {
         let (place, disk) = (tempfile::tempdir().unwrap(), BadDisk::good());
         let clocks = Clocks::new(PolicyClock::System);
-        let directory = Directory::create(Arc::new(disk.clone()), place.path()).unwrap();
+        let directory = Directory::create(disk.over_real(), place.path()).unwrap();
         std::fs::write(place.path().join(CONFIG_FILE), "").unwrap();
         let store = Store::create(directory, &did(), clocks.wall().0).unwrap();
         let fold = Fold::new(store.idempotency_key().unwrap());
@@ -136,7 +136,7 @@ impl Bench {
 
 /// The numbers of the events in a directory, and whether a tail was cut.
 fn reopened(path: &Path) -> (Vec<usize>, bool) {
-    let directory = Directory::open(Arc::new(BadDisk::good()), path).unwrap();
+    let directory = Directory::open(BadDisk::good().over_real(), path).unwrap();
     let mut numbers = Vec::new();
     let (store, cut) = Store::open(directory, &did(), |_, entry| {
         numbers.push(number(&entry));
@@ -298,7 +298,7 @@ async fn nothing_is_proven_in_the_frame_that_stops_the_node() {
     assert_eq!(bench.partition.read(|_, store| events(store.forest())).unwrap(), expect);
     // A clean stop makes its last tick if something has changed, and now it makes none.
     let place = bench.close();
-    let directory = Directory::open(Arc::new(BadDisk::good()), place.path()).unwrap();
+    let directory = Directory::open(BadDisk::good().over_real(), place.path()).unwrap();
     let (store, _) = Store::open(directory, &did(), |_, _| Ok(())).unwrap();
     assert_eq!(events(store.forest()), expect);
 }
