@@ -125,7 +125,7 @@ fn in_turn(node: &Node, turn: Turn<'_>, ask: &Ask, last: bool) -> Result<Logged,
     drop(deciding);
     let caller = ask.peer.did.as_str();
     let (known, entry) = on_record(node, &turn, &facts, caller, &decision, (now, wall))?;
-    let OnRecord { id, record, sentence } = known;
+    let OnRecord { id, record } = known;
     let reader = Reader { caller, decision: id, assertion: request.assertion.map(|a| a.digest) };
     let mut entries: Vec<NewEntry> = entry.into_iter().collect();
     if decision.code_name() != codes::POLICY_TOKEN.name {
@@ -134,10 +134,11 @@ fn in_turn(node: &Node, turn: Turn<'_>, ask: &Ask, last: bool) -> Result<Logged,
     }
     match decision.outcome {
         Outcome::Deny(code) => {
-            // A denial that stands is not recorded again; that it was met again is.
+            // A denial that stands is not recorded again; that it was met again is. What is said of
+            // it is about this request: another token or assertion has run out at another time.
             entries.push(decisions::used(&reader, 0, 0));
             turn.log(entries)?;
-            Ok(Logged::Refused(Problem::new(code, sentence)))
+            Ok(Logged::Refused(Problem::new(code, decision.sentence)))
         }
         Outcome::Permit(grant) => {
             node.rates.delivery(caller, wall)?;
@@ -230,7 +231,6 @@ fn narrowed(mut facts: AgreementFacts, ask: &Ask) -> AgreementFacts {
 struct OnRecord {
     id: Digest,
     record: Envelope,
-    sentence: String,
 }
 
 /// The decision's signed record: the standing one, or a new one with its entry.
@@ -243,14 +243,13 @@ fn on_record(
     (now, wall): (PolicyTime, WallTime),
 ) -> Result<(OnRecord, Option<NewEntry>), Problem> {
     if let Some((known, record)) = turn.fold().decisions.standing(decision, facts.epoch, now) {
-        let (id, record, sentence) = (known.id, record.clone(), known.sentence.clone());
-        return Ok((OnRecord { id, record, sentence }, None));
+        return Ok((OnRecord { id: known.id, record: record.clone() }, None));
     }
     node.rates.decision(caller, wall)?;
     let forest = turn.store().forest();
     let (id, record, entry) =
         decisions::record(node, forest, facts, caller, decision, (now, wall))?;
-    Ok((OnRecord { id, record, sentence: decision.sentence.clone() }, Some(entry)))
+    Ok((OnRecord { id, record }, Some(entry)))
 }
 
 /// What a permit needs to become a delivery.

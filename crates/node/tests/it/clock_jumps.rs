@@ -13,7 +13,7 @@ use twinpact_edge::model_file;
 use twinpact_identity::tls::{Clock, system_clock};
 use twinpact_model::{Did, Timestamp, WallTime};
 use twinpact_node::{NodeParts, PolicyClock, check, deadlines, open, prove, record};
-use twinpact_store::forest::EVENTS;
+use twinpact_store::forest::{DECISIONS, EVENTS};
 use twinpact_store::vfs::RealDisk;
 
 const HOUR: i64 = 3_600;
@@ -124,6 +124,31 @@ async fn a_token_is_judged_by_the_clock_of_that_moment() {
         signer.stop();
         operator.parts.stop();
     }
+}
+
+/// The denial of the first token stands when the second one is denied: it is not recorded again.
+#[tokio::test]
+async fn a_denial_that_stands_speaks_of_the_token_that_was_shown() {
+    let wrong = Wrong::default();
+    let operator = Operator::by(wrong.clock()).await;
+    let node = &operator.parts.node;
+    let signer = open::open(&operator.place.path().join("maker"), PolicyClock::System).await;
+    let signer = signer.unwrap();
+    let pid = started(&operator).await;
+    node.clocks.set_policy(Timestamp::parse(MONDAY).unwrap()).unwrap();
+    let mut said = Vec::new();
+    for hours in [0, 1] {
+        wrong.by(hours * HOUR);
+        let token = fresh_token(node, &operator, &pid).await;
+        wrong.by((hours + 1) * HOUR);
+        said.push(present(&operator, &pid, &token, signed(&operator, &signer)).await);
+    }
+    let denials = node.partition.read(|_, store| store.forest().size(DECISIONS)).unwrap();
+    assert!(said.iter().all(|(code, _)| code == "policy.token"), "{said:?}");
+    assert_ne!(said[0].1, said[1].1, "they ran out an hour apart");
+    assert_eq!(denials, 1);
+    signer.stop();
+    operator.parts.stop();
 }
 
 #[tokio::test]
