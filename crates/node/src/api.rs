@@ -216,6 +216,22 @@ pub struct PartnerLine {
     pub endpoint: String,
     /// The fingerprint of its record: to be compared by another way.
     pub fingerprint: String,
+    /// The logs that it has given up, oldest first. What it had in them that nobody has seen may be
+    /// another thing now.
+    pub given_up: Vec<GivenUp>,
+}
+
+/// A log that an organisation has given up for another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenUp {
+    /// Its origin.
+    pub origin: String,
+    /// With how many anchor leaves it ended, as the organisation says.
+    pub size: u64,
+    /// How many of them we have seen; null when none, and in a list of another time.
+    pub seen: Option<u64>,
+    /// Why, as the organisation says.
+    pub reason: String,
 }
 
 /// The body of `POST /invitations`.

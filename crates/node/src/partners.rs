@@ -1,6 +1,6 @@
 //! Partners: organisations whose signed record was pinned.
 
-use crate::api::PartnerLine;
+use crate::api::{GivenUp, PartnerLine};
 use crate::as_of::begun;
 use crate::fold::Fold;
 use crate::open::Node;
@@ -12,6 +12,7 @@ use twinpact_identity::spiffe::TrustDomain;
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
 use twinpact_model::{Did, Timestamp, codes};
+use twinpact_proof::successor::Predecessor;
 use twinpact_proof::trust::Refused;
 use twinpact_proof::{Envelope, Json, Record, Trust, to_hex};
 
@@ -204,7 +205,7 @@ pub fn list(node: &Node, as_of: Option<Timestamp>) -> Result<Vec<PartnerLine>, P
         begun(fold, as_of)?;
         Ok(match as_of {
             Some(time) => fold.partners.by(time),
-            None => fold.partners.iter().map(line).collect(),
+            None => fold.partners.iter().map(|partner| seen(fold, line(partner))).collect(),
         })
     })?
 }
@@ -230,7 +231,21 @@ pub(crate) fn line(partner: &Partner) -> PartnerLine {
         name: partner.record.name.clone(),
         endpoint: partner.record.dsp.clone(),
         fingerprint: to_hex(&partner.envelope.fingerprint()),
+        given_up: partner.record.predecessors.iter().map(given_up).collect(),
     }
+}
+
+fn given_up(before: &Predecessor) -> GivenUp {
+    let Predecessor { origin, size, root: _, reason } = before.clone();
+    GivenUp { origin, size, seen: None, reason }
+}
+
+/// The line with what we have seen of the logs that were given up.
+fn seen(fold: &Fold, mut line: PartnerLine) -> PartnerLine {
+    for log in &mut line.given_up {
+        log.seen = fold.copies.anchor(&log.origin).map(|seen| seen.size);
+    }
+    line
 }
 
 /// The trust domain of a partner: that of its DID, whatever the record says, so that a call to one

@@ -378,6 +378,18 @@ const OBJECTS: &[Object] = &[
             must("name", Text),
             must("endpoint", Text),
             must("fingerprint", Text),
+            must("given_up", Many(&Named("GivenUp"))),
+        ],
+    },
+    Object {
+        name: "GivenUp",
+        what: "A log that an organisation has given up for another one.",
+        closed: false,
+        members: &[
+            must("origin", Text),
+            must("size", Count),
+            must("seen", Null(&Count)),
+            must("reason", Text),
         ],
     },
     Object { name: "Reason", what: "Why.", closed: true, members: &[must("reason", Text)] },

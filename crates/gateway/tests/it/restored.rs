@@ -321,6 +321,10 @@ async fn an_older_copy_stops_and_its_successor_goes_on() {
     let bundle = Bundle::parse(bundle.as_bytes()).unwrap();
     assert!(bundle.checkpoint.starts_with(&restored.origin), "{}", bundle.checkpoint);
     assert_eq!(world.seen().len(), 2, "the pins of the first log are kept");
+    // Whoever looks at its partners is told of the log that is no more.
+    let told = partners::list(world.consumer(), None).unwrap().remove(0).given_up;
+    let told: Vec<_> = told.into_iter().map(|log| (log.origin, log.seen)).collect();
+    assert_eq!(told, [(seen[0].0.clone(), Some(seen[0].1))]);
     world.stop().await;
 }
 

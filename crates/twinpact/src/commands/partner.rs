@@ -8,7 +8,17 @@ use serde_json::json;
 use std::process::ExitCode;
 use twinpact_gateway::client::segment;
 use twinpact_model::problem::Problem;
-use twinpact_node::api::PartnerLine;
+use twinpact_node::api::{GivenUp, PartnerLine};
+
+/// That a log was given up, and how much of it nobody but its owner can vouch for.
+fn replaced(partner: &PartnerLine, log: &GivenUp) -> String {
+    let seen = log.seen.map_or_else(
+        || "you have seen nothing of it".to_owned(),
+        |seen| format!("you have seen it up to {seen}"),
+    );
+    let (did, GivenUp { origin, size, reason, .. }) = (&partner.organisation, log);
+    format!("{did} has given up its log {origin} at size {size} ({reason}); {seen}")
+}
 
 pub(crate) async fn run(command: Partner, out: Output) -> Result<ExitCode, Problem> {
     match command {
@@ -40,6 +50,9 @@ pub(crate) async fn run(command: Partner, out: Output) -> Result<ExitCode, Probl
                 let rows: Vec<_> = partners.iter().map(row).collect();
                 table(&["organisation", "name", "endpoint"], &rows)
             });
+            for partner in &partners {
+                partner.given_up.iter().for_each(|log| out.say(&line(&replaced(partner, log))));
+            }
         }
         Partner::Remove { dir, partner, reason } => {
             let session = Session::open(&dir.dir).await?;
