@@ -41,8 +41,8 @@ pub fn classify_response(status: Option<u16>, body: &str, attempt: u32) -> Deliv
         Some(200..=299) => return Delivery::Delivered,
         Some(409 | 425) => (MAX_EARLY, 20, 2_000),
         Some(401 | 404) => (MAX_UNKNOWN, 200, 5_000),
-        None | Some(408 | 429 | 500..=599) => (MAX_ATTEMPTS, 500, MAX_DELAY_MS),
-        Some(_) => (0, 0, 0),
+        status if out_of_reach(status) => (MAX_ATTEMPTS, 500, MAX_DELAY_MS),
+        _ => (0, 0, 0),
     };
     if attempt < most {
         let doublings = attempt.saturating_sub(1).min(20);
@@ -60,6 +60,22 @@ pub fn classify_response(status: Option<u16>, body: &str, attempt: u32) -> Deliv
     Delivery::GiveUp { reason }
 }
 
+/// The same for an answer to a signed document, which no process waits for and nobody makes again:
+/// while the other side is out of reach it is never given up.
+#[must_use]
+pub fn classify_document_response(status: Option<u16>, body: &str, attempt: u32) -> Delivery {
+    match classify_response(status, body, attempt) {
+        Delivery::GiveUp { .. } if out_of_reach(status) => {
+            Delivery::Retry { after_ms: MAX_DELAY_MS }
+        }
+        other => other,
+    }
+}
+
+const fn out_of_reach(status: Option<u16>) -> bool {
+    matches!(status, None | Some(408 | 429 | 500..=599))
+}
+
 /// The reasons of a typed error, or the text itself.
 fn reasons(body: &str) -> String {
     use crate::message::Message;
@@ -74,7 +90,10 @@ fn reasons(body: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Delivery, MAX_ATTEMPTS, MAX_DELAY_MS, MAX_EARLY, MAX_UNKNOWN, classify_response};
+    use super::{
+        Delivery, MAX_ATTEMPTS, MAX_DELAY_MS, MAX_EARLY, MAX_UNKNOWN, classify_document_response,
+        classify_response,
+    };
 
     #[test]
     fn answers_have_a_meaning() {
@@ -108,6 +127,24 @@ mod tests {
         let long = "x".repeat(5_000);
         let Delivery::GiveUp { reason } = classify_response(Some(400), &long, 1) else { panic!() };
         assert!(reason.len() < 400);
+    }
+
+    #[test]
+    fn a_document_is_given_up_only_when_it_is_refused() {
+        let hourly = Delivery::Retry { after_ms: MAX_DELAY_MS };
+        for status in [None, Some(408), Some(429), Some(500), Some(503), Some(599)] {
+            for attempt in [1, MAX_ATTEMPTS - 1] {
+                let message = classify_response(status, "", attempt);
+                assert_eq!(classify_document_response(status, "", attempt), message);
+            }
+            for attempt in [MAX_ATTEMPTS, u32::MAX] {
+                assert_eq!(classify_document_response(status, "", attempt), hourly);
+            }
+        }
+        for status in [200, 302, 400, 401, 403, 404, 409] {
+            let message = classify_response(Some(status), "x", MAX_EARLY);
+            assert_eq!(classify_document_response(Some(status), "x", MAX_EARLY), message);
+        }
     }
 
     #[test]

@@ -373,6 +373,8 @@ pub struct ReceiptLine {
     pub level: String,
     /// Why it is no more than that; null when both have signed.
     pub why: Option<String>,
+    /// Since when it waits, with our signature, for the provider to take it; null when it does not.
+    pub waits: Option<Timestamp>,
 }
 
 /// A dataset of a partner's catalogue.

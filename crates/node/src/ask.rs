@@ -89,6 +89,7 @@ async fn partner(node: &Node, asked: &Asked) -> Egress {
         node.strangers.count(Away::PartnerRate, now);
         return problem.into();
     }
+    node.heard.from(peer.did.as_str());
     if let Some(held) = &asked.checkpoint
         && let Err(problem) = behind::heed(node, peer.did.as_str(), held).await
     {

@@ -29,6 +29,7 @@ pub mod door;
 pub mod egress;
 pub mod events;
 pub mod fold;
+pub mod heard;
 pub mod ids;
 mod invitation;
 pub mod invitations;

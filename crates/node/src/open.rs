@@ -4,6 +4,7 @@ use crate::behind::{self, Claimed};
 use crate::clock::{Clocks, PolicyClock};
 use crate::config::{self, Config, Reach};
 use crate::fold::Fold;
+use crate::heard::Heard;
 use crate::keys;
 use crate::lanes::Lanes;
 use crate::metrics::Metrics;
@@ -65,6 +66,8 @@ pub struct Node {
     pub claimed: Arc<Claimed>,
     /// When partners were asked for their records.
     pub looks: Arc<Looks>,
+    /// Which partners are waited for.
+    pub heard: Arc<Heard>,
     /// One for each partner: who is in it may fetch a page from it.
     pub fetching: Arc<Lanes>,
     /// The words that policies are decided with.
@@ -283,6 +286,7 @@ fn assemble(
         metrics,
         claimed: Arc::default(),
         looks: Arc::default(),
+        heard: Arc::default(),
         fetching: Arc::default(),
         vocabulary: Arc::new(Vocabulary::standard()),
     }

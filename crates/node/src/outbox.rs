@@ -5,7 +5,8 @@
 //! means "arrived", "come again" or "never" is the protocol's business
 //! ([`twinpact_dsp::delivery`]); what it does to the process is logged with the row that it
 //! settles. A message that its process no longer waits for is not sent any more. A signed document
-//! is nobody's step: it is sent until it is taken or refused.
+//! is nobody's step: it is sent until it is taken or refused, however long that takes, and at once
+//! when the partner shows that it is there.
 
 use crate::bargain;
 use crate::behind::{CHECKPOINT_HEADER, MAX_CHECKPOINT_BYTES};
@@ -24,7 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{Id, JoinSet};
-use twinpact_dsp::delivery::{Delivery, classify_response};
+use twinpact_dsp::delivery::{Delivery, classify_document_response, classify_response};
 use twinpact_dsp::exchange::Input;
 use twinpact_dsp::{MAX_MESSAGE_BYTES, Message};
 use twinpact_model::codes;
@@ -33,6 +34,9 @@ use twinpact_proof::text64;
 
 /// How long a row rests that could not be settled, or whose sending broke off.
 const REST: Duration = Duration::from_secs(1);
+
+/// How long a document rests at least, however much its partner says meanwhile.
+const DOCUMENT_REST: Duration = Duration::from_secs(10);
 
 /// What is done one at a time: the messages of a process, and its question.
 type Lane = (String, bool);
@@ -151,15 +155,15 @@ async fn deliver(
             // Some answer with what they were sent, and that may hold a token.
             Ok(reply) if pending.what == Waiting::Start => (Some(reply.status), String::new()),
             Ok(reply) => (Some(reply.status), String::from_utf8_lossy(&reply.body).into_owned()),
-            // Neither comes back by being tried again.
-            Err(problem)
-                if [codes::POLICY_REVOKED, codes::PARTNER_UNKNOWN].contains(&problem.code) =>
-            {
+            // None of these comes back by being tried again.
+            Err(problem) if is_gone(pending, &problem) => {
                 return settle(node, number, pending, Became::NotTaken(problem.message)).await;
             }
             Err(problem) => (None, problem.message),
         };
-        match classify_response(status, &text, attempt) {
+        let is_paper = matches!(pending.what, Waiting::Paper(_));
+        let meaning = if is_paper { classify_document_response } else { classify_response };
+        match meaning(status, &text, attempt) {
             Delivery::Delivered => {
                 let answer = Message::parse_bytes(text.as_bytes()).ok().map(Box::new);
                 return settle(node, number, pending, Became::Taken(answer)).await;
@@ -168,11 +172,31 @@ async fn deliver(
                 return settle(node, number, pending, Became::NotTaken(reason)).await;
             }
             Delivery::Retry { after_ms } => {
-                tokio::time::sleep(Duration::from_millis(after_ms)).await;
+                let rest = Duration::from_millis(after_ms);
+                match is_paper {
+                    true => rest_until_heard(node, &pending.peer, rest).await,
+                    false => tokio::time::sleep(rest).await,
+                }
             }
         }
     }
     Ok(())
+}
+
+/// Whether there is nothing to be sent any more, or nobody to send it to.
+fn is_gone(pending: &Pending, problem: &Problem) -> bool {
+    let of_paper = [codes::AGREEMENT_UNKNOWN, codes::RECEIPT_UNKNOWN];
+    [codes::POLICY_REVOKED, codes::PARTNER_UNKNOWN].contains(&problem.code)
+        || matches!(pending.what, Waiting::Paper(_)) && of_paper.contains(&problem.code)
+}
+
+/// Rests so long, or until the partner shows that it is there.
+async fn rest_until_heard(node: &Node, peer: &str, rest: Duration) {
+    tokio::time::sleep(rest.min(DOCUMENT_REST)).await;
+    tokio::select! {
+        () = tokio::time::sleep(rest.saturating_sub(DOCUMENT_REST)) => {}
+        () = node.heard.wait(peer) => {}
+    }
 }
 
 /// Whether the row still waits, and its process still waits for it.
@@ -339,4 +363,100 @@ fn input<'a, D>(pending: &'a Pending, became: &'a Became) -> Option<Input<'a, D>
         Became::Taken(None) if question => Input::Undelivered { id, reason },
         Became::Taken(answer) => Input::Delivered { id, answer: answer.as_deref() },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::run;
+    use crate::clock::PolicyClock;
+    use crate::countersignatures;
+    use crate::open::{init, open};
+    use crate::outbound::{Call, FirstCall, Outbound, Pending, Reply};
+    use crate::partners;
+    use crate::processes::{self, Paper};
+    use crate::prove;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU16, Ordering};
+    use std::time::Duration;
+    use tokio::sync::watch;
+    use tokio::time::Instant;
+    use twinpact_dsp::delivery::MAX_ATTEMPTS;
+    use twinpact_model::problem::Problem;
+    use twinpact_model::{Did, codes};
+
+    const MAKER: &str = "did:web:maker.example";
+
+    /// A way out to a partner that answers with one status, or not at all while that is 0.
+    #[derive(Default)]
+    struct Line {
+        status: AtomicU16,
+        calls: watch::Sender<u32>,
+    }
+
+    impl Outbound for Line {
+        fn call(&self, _: Call) -> Pending<'_> {
+            self.calls.send_modify(|calls| *calls += 1);
+            let status = self.status.load(Ordering::SeqCst);
+            let reply = match status {
+                0 => Err(Problem::new(codes::PEER_UNREACHABLE, "nobody answers")),
+                status => Ok(Reply { status, body: Vec::new() }),
+            };
+            Box::pin(async move { reply })
+        }
+
+        fn first(&self, _: FirstCall) -> Pending<'_> {
+            Box::pin(async { Err(Problem::new(codes::PEER_UNREACHABLE, "nobody answers")) })
+        }
+    }
+
+    /// On a clock that jumps to whatever is waited for next.
+    #[tokio::test(start_paused = true)]
+    async fn a_document_waits_for_its_partner_for_weeks_and_goes_out_when_it_is_heard_of() {
+        let place = tempfile::tempdir().unwrap();
+        let path = |name: &str| place.path().join(name);
+        for name in ["operator", "maker"] {
+            let did = Did::new(format!("did:web:{name}.example")).unwrap();
+            init(&path(name), &did, name).unwrap();
+        }
+        let maker = open(&path("maker"), PolicyClock::System).await.unwrap();
+        let record = prove::own_record(&maker.node).unwrap();
+        maker.stop();
+        let parts = open(&path("operator"), PolicyClock::System).await.unwrap();
+        let node = parts.node.clone();
+        partners::add(&node, record.to_json().canonical().as_bytes()).await.unwrap();
+        let line = Arc::new(Line::default());
+        assert!(node.outbound.set(line.clone()).is_ok());
+        // What is sent is the business of others: any envelope will do.
+        let rows = vec![
+            countersignatures::of_agreement(MAKER, "a", &record, None),
+            processes::paper_row(MAKER, "a", &Paper::Agreement("a".to_owned())),
+        ];
+        node.partition.turn(move |turn| turn.log(rows).map(|_| ())).await.unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let sender = tokio::spawn(run(node.clone(), stopped));
+        let waiting = || node.partition.read(|fold, _| fold.processes.outbox.len()).unwrap();
+        let calls = || *line.calls.borrow();
+        for status in [0, 503] {
+            line.status.store(status, Ordering::SeqCst);
+            let until = calls() + 2 * MAX_ATTEMPTS;
+            line.calls.subscribe().wait_for(|calls| *calls >= until).await.unwrap();
+            assert_eq!(waiting(), 1, "{status}");
+        }
+        // Heard of in the middle of the hour, it is not let wait for the rest of it.
+        line.status.store(200, Ordering::SeqCst);
+        let (before, began) = (calls(), Instant::now());
+        while calls() == before {
+            node.heard.from(MAKER);
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+        let mut changes = node.partition.changes();
+        while waiting() == 1 {
+            changes.changed().await.unwrap();
+        }
+        assert_eq!(calls(), before + 1);
+        stop.send_replace(true);
+        sender.await.unwrap();
+        parts.stop();
+    }
 }

@@ -132,6 +132,19 @@ impl Processes {
         post.unacknowledged.as_deref()
     }
 
+    /// The copies whose receipts wait for the provider to take them with our signature, and since
+    /// when.
+    #[must_use]
+    pub fn waiting_receipts(&self) -> BTreeMap<&str, Timestamp> {
+        self.outbox
+            .values()
+            .filter_map(|row| match &row.what {
+                Waiting::Paper(Paper::Receipt(name)) => Some((name.as_str(), row.since)),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// Takes a local record into the state.
     ///
     /// # Errors

@@ -97,7 +97,19 @@ pub fn show(node: &Node, name: &str) -> Result<ReceiptLine, Problem> {
         };
         Ok::<_, Problem>((made, prove::own_trust(fold)?))
     })??;
-    made.line(node, &trust)
+    let mut line = made.line(node, &trust)?;
+    wait(node, std::slice::from_mut(&mut line))?;
+    Ok(line)
+}
+
+/// Says in these lines what waits to be sent.
+fn wait(node: &Node, lines: &mut [ReceiptLine]) -> Result<(), Problem> {
+    node.partition.read(|fold, _| {
+        let waiting = fold.processes.waiting_receipts();
+        for line in lines {
+            line.waits = waiting.get(line.id.as_str()).copied();
+        }
+    })
 }
 
 /// A delivery of ours on its way to a line.
@@ -160,6 +172,7 @@ pub fn list(node: &Node, limit: usize) -> Result<Vec<ReceiptLine>, Problem> {
     }
     lines.sort_by_key(|line| std::cmp::Reverse(line.delivered));
     lines.truncate(limit);
+    wait(node, &mut lines)?;
     Ok(lines)
 }
 
@@ -259,6 +272,7 @@ fn described(
         delete_by: receipt.delete_by.map(Timestamp::from_micros),
         level: level.to_owned(),
         why,
+        waits: None,
     }
 }
 

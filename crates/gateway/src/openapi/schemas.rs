@@ -468,6 +468,7 @@ const OBJECTS: &[Object] = &[
             must("delete_by", Null(&Time)),
             must("level", Text),
             must("why", Null(&Text)),
+            must("waits", Null(&Time)),
         ],
     },
     Object {

@@ -73,6 +73,7 @@ async fn both_sides_export_what_both_have_signed() {
     assert_eq!((pulled.rows, pulled.level.as_str()), (3, "countersigned"));
     let name = &pulled.receipts[0];
     until(provider, |node| only(node).level == "countersigned").await;
+    until(consumer, |node| only(node).waits.is_none()).await;
     let (given, got) = (only(provider), only(consumer));
     assert_eq!(receipts::show(consumer, name).unwrap(), got);
     assert_eq!((given.role.as_str(), given.partner.as_str()), ("provider", CONSUMER));
@@ -130,10 +131,15 @@ async fn what_was_stored_before_a_kill_is_sent_after_it() {
     assert_eq!(level(&proof, &pins(&[provider, consumer])), (Level::Signed, Some(why)));
     let waiting = |node: &Node| node.partition.read(|fold, _| fold.processes.outbox.len()).unwrap();
     assert_eq!(waiting(consumer), 2);
+    // What waits is said where the receipt is.
+    let since = only(consumer).waits.expect("the receipt waits");
+    assert_eq!(receipts::show(consumer, &pulled.receipts[0]).unwrap().waits, Some(since));
+    assert_eq!(only(provider).waits, None);
     let world = world.kill_consumer().await;
     let (provider, consumer) = (&world.provider.parts.node, &world.consumer.parts.node);
     until(provider, |node| only(node).level == "countersigned").await;
     until(consumer, |node| waiting(node) == 0).await;
+    assert_eq!(only(consumer).waits, None);
     assert_eq!(world.trick.lock().unwrap().documents.len(), 2);
     let proof = receipts::export(provider, &pulled.receipts[0]).unwrap();
     assert_eq!(proof, receipts::export(consumer, &pulled.receipts[0]).unwrap());

@@ -71,7 +71,7 @@ fn list(receipts: &[ReceiptLine]) -> String {
             receipt.delivered.to_string(),
             format!("{way} {}", line(&receipt.partner)),
             count(receipt.rows),
-            receipt.level.clone(),
+            format!("{}{}", receipt.level, if receipt.waits.is_some() { ", waits" } else { "" }),
         ]
     };
     let rows: Vec<_> = receipts.iter().map(row).collect();
@@ -91,5 +91,8 @@ fn show(receipt: &ReceiptLine) -> String {
         format!("  in the log since {}, decision {}", receipt.delivered, receipt.decision),
         format!("  level: {}{why}", receipt.level),
     ];
-    lines.iter().map(|text| line(text)).collect::<Vec<_>>().join("\n")
+    let waits = receipt.waits.map(|since| {
+        format!("  waits since {since} for {} to take it with our signature", receipt.partner)
+    });
+    lines.iter().chain(&waits).map(|text| line(text)).collect::<Vec<_>>().join("\n")
 }
