@@ -238,6 +238,18 @@ fn acceptable(node: &Node, turn: &Turn<'_>, did: &str, asked: &Offer) -> Result<
     if asked.id != contracts::offer_id(contract) {
         return Err(unknown());
     }
+    // What is named beside the offer's id has to be of this offer; else two things were agreed to.
+    let (view, ours) = (contract.view_id(), node.config.organisation.as_str());
+    for (what, named, is) in [
+        ("target", &asked.target, view.as_str()),
+        ("assigner", &asked.assigner, ours),
+        ("assignee", &asked.assignee, did),
+    ] {
+        if named.as_ref().is_some_and(|named| named.as_str() != is) {
+            let why = format!("the offer has another {what} than {is}");
+            return Err(Problem::new(codes::EXCHANGE_REFUSED, why));
+        }
+    }
     let wanted = match is_empty(&asked.policy) {
         true => contract.terms().clone(),
         false => terms(&asked.policy)?,

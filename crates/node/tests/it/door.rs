@@ -127,7 +127,7 @@ async fn texts_have_a_longest_length() {
 }
 
 /// The code with which an offer was refused: in the answer, or by a process that has ended at once.
-async fn refused_offer(operator: &Operator, pid: &str, offer: &Value) -> String {
+pub(crate) async fn refused_offer(operator: &Operator, pid: &str, offer: &Value) -> String {
     let request = contract_request(pid, CALLBACK, offer).to_string();
     let answer = operator.ask("POST", "/negotiations/request", request.as_bytes()).await;
     if answer.status != 201 {

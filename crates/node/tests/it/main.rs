@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails panics")]
 
 mod agreement_identity;
+mod bad_faith;
 mod clock_jumps;
 mod damage;
 mod disk;
