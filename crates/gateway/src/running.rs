@@ -20,6 +20,8 @@ use twinpact_node::{
 
 /// How often the node certificate is renewed; it is good for an hour.
 const RENEWAL: Duration = Duration::from_secs(20 * 60);
+/// How often the clock is held against the certificate: it may have been set.
+const LOOK: Duration = Duration::from_secs(30);
 /// How often those who were turned away without a name become an entry of the log.
 pub const COUNTING: Duration = Duration::from_secs(60);
 
@@ -147,14 +149,20 @@ pub(crate) fn wall_clock(node: &Node) -> Clock {
 
 async fn renewal(node: Node, mut stop: watch::Receiver<bool>) {
     let mut ticks = tokio::time::interval(RENEWAL);
+    let mut looks = tokio::time::interval(LOOK);
     ticks.tick().await;
     loop {
-        let over = tokio::select! {
+        let looks_only = tokio::select! {
             _ = ticks.tick() => false,
-            _ = stop.wait_for(|stop| *stop) => true,
+            _ = looks.tick() => true,
+            _ = stop.wait_for(|stop| *stop) => return,
         };
-        if over {
-            return;
+        if looks_only {
+            match open::renew_after_jump(&node).await {
+                Ok(false) => {}
+                renewed => trace::renewed(renewed.as_ref().map(|_| ())),
+            }
+            continue;
         }
         // The old certificate goes on until it runs out; the next attempt is in time.
         trace::renewed(open::reload_issuing(&node).await.as_ref().map(|_| ()));

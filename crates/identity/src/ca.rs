@@ -279,6 +279,12 @@ impl NodeCertificate {
         &self.chain
     }
 
+    /// The beginning of its life.
+    #[must_use]
+    pub const fn not_before(&self) -> WallTime {
+        self.life.from
+    }
+
     /// The end of its life.
     #[must_use]
     pub const fn not_after(&self) -> WallTime {

@@ -52,6 +52,7 @@ pub struct Presented(Arc<RwLock<Option<Shown>>>);
 #[derive(Clone)]
 struct Shown {
     certified: Arc<CertifiedKey>,
+    from: WallTime,
     until: WallTime,
 }
 
@@ -64,7 +65,8 @@ impl Presented {
         let key = PrivateKeyDer::from(node.key().clone_key());
         let certified = CertifiedKey::from_der(node.chain().to_vec(), key, &provider())
             .map_err(|e| internal(&e))?;
-        let shown = Shown { certified: Arc::new(certified), until: node.not_after() };
+        let (from, until) = (node.not_before(), node.not_after());
+        let shown = Shown { certified: Arc::new(certified), from, until };
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(shown);
         Ok(())
     }
@@ -84,6 +86,13 @@ impl Presented {
     #[must_use]
     pub fn until(&self) -> Option<WallTime> {
         self.shown().map(|shown| shown.until)
+    }
+
+    /// Whether what is presented is good at that time and for so many seconds more.
+    #[must_use]
+    pub fn is_good(&self, now: WallTime, more: i64) -> bool {
+        let later = WallTime(now.0.plus_seconds(more));
+        self.shown().is_some_and(|shown| shown.from <= now && later < shown.until)
     }
 
     fn current(&self) -> Option<Arc<CertifiedKey>> {

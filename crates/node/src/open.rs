@@ -35,6 +35,10 @@ use twinpact_store::keystore::refused;
 use twinpact_store::vfs::{RealDisk, Vfs};
 use twinpact_store::{Committed, Cut, Store};
 
+/// How much of its hour a certificate has at least when nobody has set the clock: it is renewed
+/// every 20 minutes.
+const LEFT_SECONDS: i64 = 60;
+
 /// The handles of a running node. Clones share everything; no logic lives here.
 #[derive(Clone)]
 pub struct Node {
@@ -317,6 +321,25 @@ pub fn renew(node: &Node) -> Result<(), Problem> {
     }
     let id = SpiffeId::of_node(identity.issuing.trust_domain(), "node")?;
     node.presented.replace(&identity.issuing.issue_node(&id, now)?)
+}
+
+/// Issues a fresh certificate when the one that is presented is not good now, or not for long: that
+/// is so after the clock was set forward or back. Says whether it was.
+///
+/// # Errors
+/// As [`renew`].
+pub async fn renew_after_jump(node: &Node) -> Result<bool, Problem> {
+    let _alone = node.identity.changing().await;
+    let now = node.clocks.wall();
+    let due = match node.presented.is_empty() {
+        // It had run out by the clock of then.
+        true => node.identity.current().issuing.validity(now).federates(),
+        false => !node.presented.is_good(now, LEFT_SECONDS),
+    };
+    if due {
+        renew(node)?;
+    }
+    Ok(due)
 }
 
 /// Reads the issuing CA again, which somebody may have renewed, and issues a fresh certificate.

@@ -81,7 +81,7 @@ fn with_key(chain: &Chain, key: &KeyPair) -> Presented {
     let key = provider().key_provider.load_private_key(key).unwrap();
     let presented = Presented::default();
     let certified = Arc::new(CertifiedKey::new(chain.certificates.clone(), key));
-    *presented.0.write().unwrap() = Some(Shown { certified, until: at(0) });
+    *presented.0.write().unwrap() = Some(Shown { certified, from: at(0), until: at(0) });
     presented
 }
 

@@ -1,6 +1,7 @@
 //! A wall clock that is set forward and back by an hour and by a year: what was recorded stays in
 //! order and is there, tokens and assertions are judged by the clock of that moment, a negotiation
-//! is asked about and not lost, and once the clock is right again everything goes on.
+//! is asked about and not lost, certificates follow, and once the clock is right again everything
+//! goes on. A policy clock that is set alone changes decisions, and nothing that is on record.
 
 use crate::liveness::{MONDAY, fresh_token, present, requested, signed, started};
 use crate::operator::Operator;
@@ -12,7 +13,7 @@ use twinpact_edge::batch::IngestBatch;
 use twinpact_edge::model_file;
 use twinpact_identity::tls::{Clock, system_clock};
 use twinpact_model::{Did, Timestamp, WallTime};
-use twinpact_node::{NodeParts, PolicyClock, check, deadlines, open, prove, record};
+use twinpact_node::{NodeParts, PolicyClock, check, deadlines, doctor, open, prove, record};
 use twinpact_store::forest::{DECISIONS, EVENTS};
 use twinpact_store::vfs::RealDisk;
 
@@ -175,4 +176,92 @@ async fn a_negotiation_outlives_a_clock_that_was_set() {
         assert_eq!(agreements.unwrap(), 1, "{jump}");
         operator.parts.stop();
     }
+}
+
+#[tokio::test]
+async fn a_certificate_follows_the_clock_there_and_back() {
+    // A year ahead the issuing authority has run out: then there is nothing to present.
+    for (jump, presents) in [(HOUR, true), (-HOUR, true), (YEAR + HOUR, false), (-YEAR, true)] {
+        let (place, wrong) = (tempfile::tempdir().unwrap(), Wrong::default());
+        let path = place.path().join("node");
+        open::init(&path, &Did::new("did:web:operator.example").unwrap(), "test").unwrap();
+        let parts = opened(&path, &wrong).await;
+        let node = &parts.node;
+        assert!(!open::renew_after_jump(node).await.unwrap(), "{jump}: not before it is set");
+        for (seconds, presents) in [(jump, presents), (0, true)] {
+            wrong.by(seconds);
+            assert!(!node.presented.is_good(node.clocks.wall(), 0), "{jump}");
+            assert!(open::renew_after_jump(node).await.unwrap(), "{jump}");
+            assert_eq!(node.presented.is_good(node.clocks.wall(), 0), presents, "{jump}");
+            assert!(!open::renew_after_jump(node).await.unwrap(), "{jump}: once is enough");
+        }
+        parts.stop();
+    }
+}
+
+/// Where the partner sees a certificate that is over, or not good yet, who asks the doctor at the
+/// machine whose clock is wrong learns it.
+#[tokio::test]
+async fn the_doctor_names_a_clock_that_was_set_back() {
+    for (jump, code) in [
+        (HOUR, None),
+        (YEAR, Some("identity.expired")),
+        (-HOUR, Some("clock.behind")),
+        (-YEAR, Some("clock.behind")),
+    ] {
+        let (place, wrong) = (tempfile::tempdir().unwrap(), Wrong::default());
+        let path = place.path().join("node");
+        open::init(&path, &Did::new("did:web:operator.example").unwrap(), "test").unwrap();
+        let parts = opened(&path, &wrong).await;
+        wrong.by(jump);
+        let found = doctor::state(&parts.node, parts.node.clocks.wall()).unwrap();
+        let alarm = found.iter().find_map(|finding| finding.code.as_deref());
+        assert_eq!(alarm, code, "{jump}: {found:?}");
+        parts.stop();
+    }
+}
+
+#[tokio::test]
+async fn a_policy_clock_that_is_set_alone_changes_decisions_and_loses_nothing() {
+    let monday = Timestamp::parse(MONDAY).unwrap();
+    let operator = Operator::by(system_clock()).await;
+    let node = &operator.parts.node;
+    let maker = operator.place.path().join("maker");
+    let signer = open::open(&maker, PolicyClock::System).await.unwrap();
+    let pid = started(&operator).await;
+    for (jump, code) in [
+        (0, ""),
+        (HOUR, ""),
+        (-HOUR, ""),
+        // Out of the hours of use.
+        (-4 * HOUR, "policy.schedule"),
+        (12 * HOUR, "policy.schedule"),
+        // A Tuesday, and a Sunday.
+        (YEAR, ""),
+        (-YEAR, "policy.schedule"),
+        (0, ""),
+    ] {
+        node.clocks.set_policy(monday.plus_seconds(jump)).unwrap();
+        let before = node.partition.read(|fold, _| fold.last_recorded()).unwrap();
+        let token = fresh_token(node, &operator, &pid).await;
+        let said = present(&operator, &pid, &token, signed(&operator, &signer)).await;
+        assert_eq!(said.0, code, "{jump}: {}", said.1);
+        let after = node.partition.read(|fold, _| fold.last_recorded()).unwrap();
+        assert!(after > before, "{jump}: what was decided is on record, later than the rest");
+    }
+    let ledger = |node: &twinpact_node::Node| {
+        let read = node.partition.read(|fold, store| {
+            let ledger = fold.agreements.iter().find_map(|one| one.ledger).unwrap();
+            store.forest().size(ledger)
+        });
+        read.unwrap()
+    };
+    assert_eq!(ledger(node), 5, "one entry a delivery");
+    signer.stop();
+    operator.parts.stop();
+    let path = operator.place.path().join("operator");
+    let parts = open::open(&path, PolicyClock::Driven).await.unwrap();
+    assert_eq!(ledger(&parts.node), 5);
+    parts.stop();
+    assert_eq!(check::check(&path, &mut |_, _, _| {}).unwrap().wrong, 0);
 }
