@@ -19,6 +19,6 @@ pub use as_of::{AsOf, TwinAsOf};
 pub use collide::{Collision, Meetings};
 pub use decide::{Observation, Outcome, Report, RowOutcome, Source};
 pub use fold::{Fact, Heads, Node, Twins};
-pub use links::{Link, LinkChange, LinkOutcome, LinkSet, MAX_LINKS, MAX_WHOLES};
+pub use links::{Link, LinkChange, LinkOutcome, LinkSet, MAX_LINKS, MAX_PASSED_LINKS, MAX_WHOLES};
 pub use read::{HistoryRow, Page};
 pub use values::Values;

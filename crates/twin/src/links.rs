@@ -16,6 +16,8 @@ use twinpact_model::time::Timestamp;
 pub const MAX_LINKS: usize = 256;
 /// The most twins that are passed when a link is checked for closing a cycle.
 pub const MAX_WHOLES: usize = 10_000;
+/// The most links that are looked at when all changes of a batch are checked for cycles.
+pub const MAX_PASSED_LINKS: usize = 100_000;
 
 /// What is linked to what.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -138,7 +140,8 @@ impl Twins {
         actor: &str,
     ) -> (Vec<Entry>, Vec<LinkOutcome>) {
         let seqs = before.iter().map(|e| (e.who.twin.to_string(), e.who.twin_seq)).collect();
-        let mut pending = Pending { twins: self, seqs, changed: BTreeMap::new() };
+        let mut pending =
+            Pending { twins: self, seqs, changed: BTreeMap::new(), left: MAX_PASSED_LINKS };
         let mut events = Vec::new();
         let mut outcomes = Vec::with_capacity(changes.len());
         for change in changes {
@@ -182,11 +185,13 @@ struct Pending<'a> {
     seqs: BTreeMap<String, u64>,
     /// What earlier changes of the batch have set or retracted.
     changed: BTreeMap<Link, bool>,
+    /// How many links may still be looked at for cycles.
+    left: usize,
 }
 
 impl Pending<'_> {
     /// Whether the change changes anything.
-    fn is_change(&self, change: &LinkChange) -> Result<bool, Problem> {
+    fn is_change(&mut self, change: &LinkChange) -> Result<bool, Problem> {
         let Link { from, predicate, to } = &change.link;
         self.known(from)?;
         self.known(to)?;
@@ -206,7 +211,10 @@ impl Pending<'_> {
                 .hint("retract one with: twinpact link retract FROM PREDICATE TO"));
         }
         if predicate.is_acyclic() {
-            self.closes_no_cycle(&change.link)?;
+            let mut left = self.left;
+            let found = self.closes_no_cycle(&change.link, &mut left);
+            self.left = left;
+            found?;
         }
         Ok(true)
     }
@@ -232,21 +240,42 @@ impl Pending<'_> {
         kept.chain(changed.filter(|(_, set)| **set).map(|(link, _)| link.clone())).collect()
     }
 
-    /// From the whole on, the part must not be met.
-    fn closes_no_cycle(&self, link: &Link) -> Result<(), Problem> {
-        let mut seen = BTreeSet::from([link.to.clone()]);
-        let mut ahead = vec![link.to.clone()];
+    /// Where links of that predicate lead from a twin, and whether each stands.
+    fn next<'s>(
+        &'s self,
+        twin: &'s str,
+        predicate: Predicate,
+    ) -> impl Iterator<Item = (&'s str, bool)> {
+        let first = Link { from: twin.to_owned(), predicate, to: String::new() };
+        let same = move |link: &Link| link.from == twin && link.predicate == predicate;
+        let changed = self.changed.range(first.clone()..).take_while(move |(link, _)| same(link));
+        let before = self.twins.links.by_from.range(first..).take_while(move |(l, _)| same(l));
+        let before = before.filter(|(link, _)| !self.changed.contains_key(link));
+        let stands = |all: &[Standing]| all.last().is_some_and(|one| one.retracted.is_none());
+        let before = before.map(move |(link, all)| (link.to.as_str(), stands(all)));
+        before.chain(changed.map(|(link, set)| (link.to.as_str(), *set)))
+    }
+
+    /// From the whole on, the part must not be met. Each link that is looked at is taken from
+    /// `left`.
+    fn closes_no_cycle<'s>(&'s self, link: &'s Link, left: &mut usize) -> Result<(), Problem> {
+        let mut seen = BTreeSet::from([link.to.as_str()]);
+        let mut ahead = vec![link.to.as_str()];
         while let Some(twin) = ahead.pop() {
-            for next in self.from(&twin).into_iter().filter(|l| l.predicate == link.predicate) {
-                if next.to == link.from {
+            for (next, stands) in self.next(twin, link.predicate) {
+                *left = left.checked_sub(1).ok_or_else(too_long)?;
+                if !stands {
+                    continue;
+                }
+                if next == link.from {
                     return Err(cycle(link));
                 }
                 if seen.len() >= MAX_WHOLES {
                     let why = format!("more than {MAX_WHOLES} twins lie beyond {}", link.to);
                     return Err(Problem::new(codes::INPUT_TOO_LARGE, why));
                 }
-                if seen.insert(next.to.clone()) {
-                    ahead.push(next.to);
+                if seen.insert(next) {
+                    ahead.push(next);
                 }
             }
         }
@@ -261,6 +290,11 @@ impl Pending<'_> {
         *last += 1;
         *last
     }
+}
+
+fn too_long() -> Problem {
+    let why = format!("the batch asks for more than {MAX_PASSED_LINKS} links to be looked at");
+    Problem::new(codes::INPUT_TOO_LARGE, why).hint("send fewer links at a time")
 }
 
 fn cycle(link: &Link) -> Problem {

@@ -1,6 +1,6 @@
 //! Links: what may be set, what a batch says, and what the index answers.
 
-use super::{Link, LinkChange, LinkOutcome, MAX_LINKS, MAX_WHOLES};
+use super::{Link, LinkChange, LinkOutcome, MAX_LINKS, MAX_PASSED_LINKS, MAX_WHOLES};
 use crate::decide::{Observation, Source};
 use crate::fold::Twins;
 use proptest::prelude::*;
@@ -204,6 +204,21 @@ fn a_search_for_cycles_has_a_bound() {
     assert_eq!(world.set(last, PartOf, beyond), "+");
     assert_eq!(world.change(&[retract(0, PartOf, 1)]), ["+"]);
     assert_eq!(world.set(0, PartOf, 1), "input.too_large");
+}
+
+#[test]
+fn all_searches_of_a_batch_have_one_bound() {
+    const LONG: usize = MAX_PASSED_LINKS / 20;
+    let mut world = World::of(LONG + 30);
+    let chain: Vec<LinkChange> = (0..LONG).map(|n| set(n, PartOf, n + 1)).collect();
+    let events: Vec<Entry> = chain.iter().map(|change| super::entry(change, 3, "local")).collect();
+    world.commit(events);
+    let parts: Vec<LinkChange> = (LONG + 1..LONG + 23).map(|n| set(n, PartOf, 0)).collect();
+    let words = world.change(&parts);
+    assert_eq!(words[..20], ["+"; 20]);
+    assert_eq!(words[20..], ["input.too_large"; 2]);
+    // The next batch has its own, and what looks at no links needs none.
+    assert_eq!(world.change(&parts[20..]), ["+", "+"]);
 }
 
 #[test]
