@@ -26,7 +26,7 @@ pub const MODEL_SCHEMA: &str = "https://w3id.org/twinpact/model/";
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Events {
     /// In the order in which they are to be recorded. An event that came twice in the body is in a
-    /// later batch than the first of it, which makes it a duplicate or a correction.
+    /// later batch than the first of it, which makes it a duplicate.
     pub batches: Vec<EventBatch>,
     /// The events that are none of these, by their index in the body.
     pub refused: Vec<Refused>,
@@ -117,8 +117,8 @@ fn read(events: &[&RawValue]) -> Result<Events, Problem> {
         return Err(Problem::new(codes::INPUT_TOO_LARGE, why));
     }
     let mut refused = Vec::new();
-    // How often each (source, id) has come so far.
-    let mut times: HashMap<(Iri, String), usize> = HashMap::new();
+    // Of each (source, id): the first event, and how often it has come so far.
+    let mut seen: HashMap<(Iri, String), Seen> = HashMap::new();
     let mut batches: BTreeMap<(usize, String, ModelRef), EventBatch> = BTreeMap::new();
     for (index, raw) in (0u64..).zip(events) {
         let event = match Event::read(raw) {
@@ -129,15 +129,35 @@ fn read(events: &[&RawValue]) -> Result<Events, Problem> {
             }
         };
         let Event { source, model, observation } = event;
-        let nth = times.entry((source.clone(), observation.id.clone())).or_default();
-        *nth += 1;
-        let batch = batches.entry((*nth, source.to_string(), model.clone())).or_insert_with(|| {
+        let key = (source.clone(), observation.id.clone());
+        let first =
+            || Seen { index, model: model.clone(), observation: observation.clone(), times: 0 };
+        let first = seen.entry(key).or_insert_with(first);
+        // Which of the two is right, nobody can tell, and the body sent again would correct the
+        // one by the other and back.
+        if first.model != model || first.observation != observation {
+            let why =
+                format!("event {} of the body has the same id and says otherwise", first.index);
+            refused.push(refusal(index, observation.id, broken(why)));
+            continue;
+        }
+        first.times += 1;
+        let nth = first.times;
+        let batch = batches.entry((nth, source.to_string(), model.clone())).or_insert_with(|| {
             EventBatch { batch: IngestBatch::new(source, model, Vec::new()), places: Vec::new() }
         });
         batch.batch.observations.push(observation);
         batch.places.push(index);
     }
     Ok(Events { batches: batches.into_values().collect(), refused })
+}
+
+/// The first event with an id.
+struct Seen {
+    index: u64,
+    model: ModelRef,
+    observation: IngestObservation,
+    times: usize,
 }
 
 fn refusal(index: u64, id: String, (code, reason): (Code, String)) -> Refused {

@@ -190,6 +190,28 @@ fn an_event_that_comes_twice_comes_in_two_batches() {
 }
 
 #[test]
+fn of_two_events_with_one_id_that_differ_the_second_is_refused() {
+    let check = |name: &str, value: Value, expect: &[u64]| {
+        let mut other = event();
+        other[name] = value;
+        let body = json!([event(), other, event()]).to_string();
+        let events = read(BATCH_TYPE, body.as_bytes()).unwrap();
+        let refused: Vec<u64> = events.refused.iter().filter_map(|r| r.index).collect();
+        assert_eq!(refused, expect, "{name}");
+        assert!(events.refused.iter().all(|refused| refused.code == "ingest.event"), "{name}");
+        let taken = events.batches.iter().map(|batch| batch.places.len()).sum::<usize>();
+        assert_eq!(taken, 3 - expect.len(), "{name}");
+    };
+    check("data", json!({ "flow": 12345 }), &[1]);
+    check("time", json!("2001-01-01T00:00:00Z"), &[1]);
+    check("subject", json!("urn:pump:other"), &[1]);
+    check("type", json!("other@1"), &[1]);
+    // What is not recorded makes no difference.
+    check("more", json!("x"), &[]);
+    check("source", json!("urn:other"), &[]);
+}
+
+#[test]
 fn a_batch_has_bounds() {
     let body = |n: usize| Value::from(vec![event(); n]).to_string();
     let most = MAX_BATCH_OBSERVATIONS;

@@ -60,9 +60,11 @@ fn a_batch_is_taken_event_by_event() {
     check(json!([one, two]), [1, 1, 0], &[]);
     check(json!([two, one]), [0, 2, 0], &[]);
     check(json!([event("1", "1.5")]), [0, 0, 1], &[]);
-    // What comes twice in one batch comes one after the other.
-    check(json!([event("3", "1"), event("3", "1"), event("3", "2")]), [1, 1, 1], &[]);
-    let mut other = event("4", "1");
+    // Of two values under one id the second is refused, and nothing changes the next time.
+    let twice = json!([event("3", "1"), event("3", "1"), event("3", "2")]);
+    check(twice.clone(), [1, 1, 0], &[(2, "ingest.event")]);
+    check(twice, [0, 2, 0], &[(2, "ingest.event")]);
+    let mut other = event("7", "1");
     other["type"] = json!("pump@1");
     let mut early = event("5", "1");
     early["time"] = json!("soon");
@@ -73,7 +75,7 @@ fn a_batch_is_taken_event_by_event() {
         (3, "ingest.event"),
         (5, "ingest.event"),
     ];
-    let events = json!([event("4", "much"), other, early, {}, event("4", "4"), 7]);
+    let events = json!([event("4", "much"), other, early, {}, event("6", "4"), 7]);
     check(events, [1, 0, 0], &refused);
     let done = world.run("ingest events.json --cloudevents --dir node");
     assert_eq!(done.stdout, "6 events: 0 new, 1 duplicate, 0 corrected, 5 refused\n");
