@@ -65,8 +65,11 @@ pub(crate) async fn ingest(
     if summary.refused.len() > SHOWN && !out.is_json() {
         out.say(&format!("  … and {} more", count((summary.refused.len() - SHOWN) as u64)));
     }
-    if let Err(problem) = kept {
-        return Ok(out.fail(&problem));
+    match kept {
+        Err(problem) if arguments.refused.is_some() => return Ok(out.fail(&problem)),
+        // Nobody has asked for the file: what was to be done is done.
+        Err(problem) => out.say(&format!("  note: {}", problem.message)),
+        Ok(()) => {}
     }
     out.next(&match &summary.refused_file {
         Some(file) => {
@@ -74,6 +77,11 @@ pub(crate) async fn ingest(
             let (file, map) = (shell(file), shell(map_file));
             let flag = arguments.dir.flag();
             format!("mend {file}, then: twinpact ingest {file} --map {map}{flag}")
+        }
+        None if !summary.refused.is_empty() => {
+            let (file, map) = (shell(&arguments.file), shell(map_file));
+            let flag = arguments.dir.flag();
+            format!("twinpact ingest {file} --map {map} --refused FILE{flag}   (to get them)")
         }
         None => format!("twinpact twin list{}", arguments.dir.flag()),
     });

@@ -1,6 +1,6 @@
 //! Files that do not fit: what is refused, where it goes, and how it comes back.
 
-use crate::world::World;
+use crate::world::{ROWS, World};
 use serde_json::Value;
 
 const HEAD: &str = "name,time,power,note\n";
@@ -150,4 +150,25 @@ fn files_that_do_not_fit_are_named_and_change_nothing() {
     // Nothing that was acknowledged is lost or changed.
     assert_eq!(world.json("twin list --dir node"), before);
     assert_eq!(counts(&world.json("ingest rows.csv --map map.toml --dir node")), [0, 1, 0, 0]);
+}
+
+/// No file may be made beside the source: what was taken is recorded, and that is what is said.
+#[test]
+fn rows_that_can_be_kept_nowhere_make_no_failure() {
+    let world = World::with_node();
+    // With the ending of refused rows its name is longer than a name can be, even for root.
+    let source = format!("{}.csv", "a".repeat(250));
+    world.write(&source, ROWS.as_bytes());
+    let done = world.run(&format!("ingest {source} --map map.toml --dir node"));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(done.stdout.starts_with("3 rows: 2 new, 0 duplicate, 0 corrected, 1 refused"));
+    assert!(done.stderr.contains("note: the refused rows are in no file: "), "{}", done.stderr);
+    assert!(done.stderr.contains("--refused FILE"), "{}", done.stderr);
+    // A file that was asked for is another matter.
+    let asked = format!("{}.csv", "b".repeat(260));
+    let done = world.run(&format!("ingest {source} --map map.toml --refused {asked} --dir node"));
+    assert_ne!(done.code, 0);
+    let done = world.run(&format!("ingest {source} --map map.toml --refused b.csv --dir node"));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(world.path("b.csv").exists());
 }
