@@ -10,7 +10,7 @@ use twinpact_model::problem::Problem;
 use twinpact_proof::{Digest, SecretKey, sha256, text64};
 
 /// The longest invitation, in bytes.
-pub(crate) const MAX_INVITATION_BYTES: usize = 1_024;
+pub const MAX_INVITATION_BYTES: usize = 1_024;
 
 const PREFIX: &str = "twinpact1_";
 const CHECK_BYTES: usize = 4;
@@ -29,13 +29,25 @@ pub(crate) struct Invitation {
 
 impl Invitation {
     /// Its text: the secret itself.
-    pub(crate) fn text(&self) -> String {
+    ///
+    /// # Errors
+    /// `config.invalid` when the address makes it longer than what is read.
+    pub(crate) fn text(&self) -> Result<String, Problem> {
         let mut bytes = self.fingerprint.to_vec();
         bytes.extend_from_slice(&self.secret);
         bytes.extend_from_slice(self.endpoint.as_bytes());
         bytes.extend_from_slice(&check(&bytes));
         let base64 = text64::encode(&bytes).replace('+', "-").replace('/', "_");
-        format!("{PREFIX}{}", base64.trim_end_matches('='))
+        let text = format!("{PREFIX}{}", base64.trim_end_matches('='));
+        if text.len() > MAX_INVITATION_BYTES {
+            let why = format!(
+                "the address of this node has {} bytes: nobody could read the invitation",
+                self.endpoint.len()
+            );
+            return Err(Problem::new(codes::CONFIG_INVALID, why)
+                .hint("set a shorter federation.public_url and start the node again"));
+        }
+        Ok(text)
     }
 
     /// Reads what [`text`](Self::text) writes; white space around it is no part of it.
@@ -99,7 +111,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_line_is_said() {
-        let good = invitation("https://operator.example:8443").text();
+        let good = invitation("https://operator.example:8443").text().unwrap();
         let check = |text: &str, why: &str| {
             let problem = Invitation::parse(text).err().unwrap();
             assert_eq!(problem.code.name, "invitation.malformed", "{text}");
@@ -117,6 +129,15 @@ mod tests {
         check(&"x".repeat(MAX_INVITATION_BYTES + 1), "too long");
     }
 
+    #[test]
+    fn none_is_made_that_could_not_be_read() {
+        let of = |bytes: usize| invitation(&format!("https://{}", "a".repeat(bytes - 8))).text();
+        // 52 bytes besides the address, and four characters for three bytes.
+        let most = (MAX_INVITATION_BYTES - super::PREFIX.len()) * 3 / 4 - 52;
+        assert!(Invitation::parse(&of(most).unwrap()).is_ok());
+        assert_eq!(of(most + 1).unwrap_err().code.name, "config.invalid");
+    }
+
     proptest! {
         #[test]
         fn it_reads_as_written_and_every_changed_character_is_a_typo(
@@ -124,7 +145,7 @@ mod tests {
             at in any::<prop::sample::Index>(),
         ) {
             let one = invitation(&endpoint);
-            let text = one.text();
+            let text = one.text().unwrap();
             prop_assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)));
             prop_assert!(Invitation::parse(&text) == Ok(one.clone()));
             let at = 10 + at.index(text.len() - 10);

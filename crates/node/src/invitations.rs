@@ -116,7 +116,7 @@ impl Invitations {
 /// Makes an invitation. Whoever holds it can join once.
 ///
 /// # Errors
-/// `config.invalid` without a listener for partners; `input.malformed` for a name or a time out of
+/// `config.invalid` without a listener for partners or with too long an address; `input.malformed` for a name or a time out of
 /// bounds; `invitation.too_many` when [`MAX_INVITATIONS`] are open.
 pub async fn invite(node: &Node, asked: &Invite) -> Result<Invited, Problem> {
     let (name, valid) = bounded(node, asked)?;
@@ -134,13 +134,14 @@ pub async fn invite(node: &Node, asked: &Invite) -> Result<Invited, Problem> {
         let (record, envelope) = turn.fold().organisation.current()?;
         let (endpoint, fingerprint) = (base(record), envelope.fingerprint());
         let invitation = Invitation { endpoint, fingerprint, secret };
+        let text = invitation.text()?;
         let entry = made(&invitation.key().public(), &name, expires);
         turn.log(vec![entry])?;
-        Ok(invitation)
+        Ok((invitation, text))
     });
-    let invitation = turn.await?;
+    let (invitation, text) = turn.await?;
     Ok(Invited {
-        invitation: invitation.text(),
+        invitation: text,
         id: invitation.key().public().id(),
         name: told,
         endpoint: invitation.endpoint,

@@ -64,5 +64,6 @@ pub mod trace;
 
 pub use clock::{Clocks, PolicyClock};
 pub use config::Config;
+pub use invitation::MAX_INVITATION_BYTES;
 pub use open::{Node, NodeParts};
 pub use twinpact_store::Cut;

@@ -687,3 +687,20 @@ fn what_is_derived_comes_back_equal() {
     stop(&mut pair.maker);
     assert_eq!(["operator", "maker"].map(|node| check(&pair, node)), before);
 }
+
+/// The invitation comes from stdin, so that it stands on no command line.
+#[test]
+fn an_invitation_may_come_from_stdin() {
+    let world = World::with_node();
+    let serving = world.serve();
+    let check = |input: &str, why: &str| {
+        let done = world.run_reading("join - --dir node", input);
+        assert_eq!(done.error(), "invitation.malformed", "{}", done.stderr);
+        assert!(done.stderr.contains(why), "{input}: {}", done.stderr);
+    };
+    check("twinpact2_AAAA\n", "another version");
+    check("twinpact1_AAAA", "typo");
+    check("", "begins with twinpact1_");
+    check(&"x".repeat(100_000), "too long");
+    drop(serving);
+}
