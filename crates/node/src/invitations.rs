@@ -116,8 +116,8 @@ impl Invitations {
 /// Makes an invitation. Whoever holds it can join once.
 ///
 /// # Errors
-/// `config.invalid` without a listener for partners or with too long an address; `input.malformed` for a name or a time out of
-/// bounds; `invitation.too_many` when [`MAX_INVITATIONS`] are open.
+/// `config.invalid` without a listener for partners or with too long an address; `input.malformed`
+/// for a name or a time out of bounds; `invitation.too_many` when [`MAX_INVITATIONS`] are open.
 pub async fn invite(node: &Node, asked: &Invite) -> Result<Invited, Problem> {
     let (name, valid) = bounded(node, asked)?;
     let now = node.clocks.wall();

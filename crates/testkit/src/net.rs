@@ -65,6 +65,12 @@ impl Weather {
         Weather { dice, harm, deaths, fair: false }
     }
 
+    /// Whether nobody dies in it.
+    #[must_use]
+    pub fn is_mild(&self) -> bool {
+        self.deaths == 0
+    }
+
     /// From now on everything arrives and nobody dies; order stays as it comes.
     pub fn clear_up(&mut self) {
         self.fair = true;
