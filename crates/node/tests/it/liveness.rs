@@ -208,7 +208,7 @@ async fn removed(operator: &Operator) {
 }
 
 #[tokio::test]
-async fn nothing_is_concluded_with_who_was_removed_and_the_next_start_ends_its_processes() {
+async fn nothing_is_concluded_with_who_was_removed() {
     let (operator, maker) = (Operator::open().await, Maker::default());
     let pid = requested(&operator).await;
     maker.answers(200, Value::Null);
@@ -227,9 +227,17 @@ async fn nothing_is_concluded_with_who_was_removed_and_the_next_start_ends_its_p
     operator.refuses(&path, verified.as_bytes(), 400, codes::PARTNER_UNKNOWN.name).await;
     let agreements = |fold: &Fold| fold.agreements.iter().count();
     assert_eq!(operator.parts.node.partition.read(|fold, _| agreements(fold)).unwrap(), 0);
+    operator.parts.stop();
+}
+
+#[tokio::test]
+async fn the_next_start_ends_the_transfers_of_who_was_removed() {
+    let operator = Operator::open().await;
+    started(&operator).await;
+    removed(&operator).await;
     let (stop, stopped) = watch::channel(false);
     let timer = tokio::spawn(deadlines::run(operator.parts.node.clone(), stopped));
-    until(&operator, |fold| negotiation_of(fold).state == State::Terminated).await;
+    until(&operator, |fold| transfer_of(fold).state == transfer::State::Terminated).await;
     stop.send(true).unwrap();
     timer.await.unwrap();
     operator.parts.stop();
