@@ -32,11 +32,15 @@ pub(crate) struct Office {
 
 impl Office {
     pub(crate) async fn open() -> Office {
+        Office::open_by(PolicyClock::System).await
+    }
+
+    pub(crate) async fn open_by(clock: PolicyClock) -> Office {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("node");
         let did = Did::new("did:web:operator.example").unwrap();
         open::init(&path, &did, "test").unwrap();
-        let parts = open::open(&path, PolicyClock::System).await.unwrap();
+        let parts = open::open(&path, clock).await.unwrap();
         let node = parts.node.clone();
         let door = AdminListener::start(node.clone()).await.unwrap();
         Office { node, parts, door, _place: place }

@@ -9,9 +9,11 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
+use twinpact_dsp::Message;
 use twinpact_gateway::admin::ROUTES;
 use twinpact_gateway::federation::ASSERTION_HEADER;
 use twinpact_gateway::{AdminListener, openapi};
+use twinpact_node::PolicyClock;
 use twinpact_node::outbox::call;
 
 #[test]
@@ -299,7 +301,7 @@ async fn what_is_answered_is_what_is_described() {
         ask(&mut judge, operator, ("GET", path), &at(path, id), "").await;
     }
     partners(&mut judge, &pair, &agreement).await;
-    // Every answer of the admin door was judged at least once, but that of a driven clock.
+    // Every answer of the admin door was judged at least once; that of a driven clock is below.
     for route in ROUTES {
         let what = format!("{} {}", route.method(), route.path);
         assert!(judge.judged.contains(&what) || what == "POST /clock", "{what}");
@@ -330,6 +332,40 @@ async fn a_delivery_is_what_is_described() {
         assert_eq!(reply.status, status);
         judge.hold(schema, &serde_json::from_slice(&reply.body).unwrap(), &path);
     }
+    pair.stop().await;
+}
+
+#[tokio::test]
+async fn the_answer_of_a_driven_clock_is_what_is_described() {
+    let office = Office::open_by(PolicyClock::Driven).await;
+    let mut judge = Judge::new();
+    let clock = json!({ "policy": "2031-01-01T00:00:00Z" }).to_string();
+    let answer = office.ask("POST", "/clock", clock.as_bytes()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    judge.take(("POST", "/clock"), &answer);
+    assert!(judge.judged.contains("POST /clock"));
+    office.close().await;
+}
+
+/// A fresh token is a message of the Dataspace Protocol with an address of the profile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fresh_token_is_what_is_described() {
+    let (pair, agreement) = Pair::concluded().await;
+    pair.pull(&agreement).await.unwrap();
+    let maker = pair.maker();
+    let (path, _) = channels(maker).remove(0);
+    let url = format!("https://{}{path}/token", pair.operator.federation.unwrap());
+    let reply = call(maker, OPERATOR, "POST", url, Vec::new(), Vec::new(), 1 << 20).await.unwrap();
+    assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
+    let judge = Judge::new();
+    let responses = &judge.document["paths"]["/data/{transfer}/token"]["post"]["responses"];
+    let schema = responses["200"]["content"]["application/json"]["schema"].clone();
+    let body: Value = serde_json::from_slice(&reply.body).unwrap();
+    judge.hold(&schema, &body, &path);
+    let start = Message::parse_bytes(&reply.body).unwrap();
+    assert!(matches!(start, Message::TransferStart(_)), "{body:#}");
+    let Message::TransferStart(start) = start else { return };
+    assert!(start.data_address.unwrap().property("authorization").is_some());
     pair.stop().await;
 }
 
