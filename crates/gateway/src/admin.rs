@@ -126,7 +126,7 @@ pub const ROUTES: &[Route] = &[
     guarded(POST, "/negotiations", |verb| on(verb, negotiate)),
     guarded(POST, "/pulls", |verb| on(verb, pull)),
     guarded(GET, "/agreements", |verb| on(verb, owned::agreements)),
-    guarded(GET, "/agreements/{id}", |verb| on(verb, agreement)),
+    guarded(GET, "/agreements/{id}", |verb| on(verb, owned::agreement)),
     guarded(POST, "/agreements/{id}/revoke", |verb| on(verb, revoke)),
     guarded(GET, "/receipts", |verb| on(verb, receipts)),
     guarded(GET, "/receipts/{id}", |verb| on(verb, receipt)),
@@ -424,13 +424,6 @@ async fn negotiate(State(node): State<Node>, body: Bytes) -> Result<Json<Agreeme
 async fn pull(State(node): State<Node>, body: Bytes) -> Result<Json<Pulled>, Refusal> {
     let asked: Pull = read_json(&body)?;
     Ok(Json(consumer::pull(&node, &asked).await?))
-}
-
-async fn agreement(
-    State(node): State<Node>,
-    Path(id): Path<String>,
-) -> Result<Json<AgreementLine>, Refusal> {
-    Ok(Json(node::agreements::show(&node, &id)?))
 }
 
 #[derive(Deserialize)]

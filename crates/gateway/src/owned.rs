@@ -102,6 +102,14 @@ pub(crate) async fn agreements(
     Ok(Json(agreements::list(&node, time(asked.as_of)?)?))
 }
 
+pub(crate) async fn agreement(
+    State(node): State<Node>,
+    Path(id): Path<String>,
+    Query(asked): Query<AsOf>,
+) -> Result<Json<AgreementLine>, Refusal> {
+    Ok(Json(agreements::show(&node, &id, time(asked.as_of)?)?))
+}
+
 /// Whose links.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

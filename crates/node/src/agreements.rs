@@ -215,7 +215,7 @@ pub async fn revoke(node: &Node, name: &str, reason: &str) -> Result<AgreementLi
     });
     let (id, at_id) = turn.await?;
     end_transfers(node, &at_id).await?;
-    show(node, &id)
+    show(node, &id, None)
 }
 
 /// Terminates the transfers under an agreement that has ended, each in a turn of its own, and tells
@@ -273,12 +273,23 @@ pub(crate) fn all_ended(fold: &Fold, peer: &str, reason: &str) -> Vec<NewEntry> 
     holding.map(|known| ended(peer, &to_hex(&known.id), reason, Whose::Ours)).collect()
 }
 
-/// One agreement.
+/// One agreement, as it was known at a time or is known now.
 ///
 /// # Errors
-/// `agreement.unknown`.
-pub fn show(node: &Node, name: &str) -> Result<AgreementLine, Problem> {
-    node.partition.read(|fold, _| fold.agreements.get(name).and_then(|a| line(fold, a, None)))?
+/// `agreement.unknown`, also when it was concluded later; `asof.early`, `store.stopped`.
+pub fn show(node: &Node, name: &str, as_of: Option<Timestamp>) -> Result<AgreementLine, Problem> {
+    node.partition.read(|fold, _| {
+        begun(fold, as_of)?;
+        let agreement = fold.agreements.get(name)?;
+        let Some(time) = as_of else { return line(fold, agreement, None) };
+        let then = fold.agreements.by(time).find(|one| one.id == agreement.id);
+        let then = then.ok_or_else(|| {
+            let why = format!("there was no agreement {name:?} by {time}");
+            Problem::new(codes::AGREEMENT_UNKNOWN, why)
+                .hint("list those of then with: twinpact agreement list --as-of TIME")
+        })?;
+        line(fold, &then, as_of)
+    })?
 }
 
 /// All agreements, as they were known at a time or are known now.

@@ -112,7 +112,7 @@ pub async fn negotiate(node: &Node, asked: &Negotiate) -> Result<AgreementLine, 
     let peer = partner_address(node, partner)?;
     let standing = standing(node, partner, id, &offer.policy)?.filter(|_| !asked.another);
     if let Some(known) = standing {
-        return agreements::show(node, &known);
+        return agreements::show(node, &known, None);
     }
     let opening = Opening { own_pid: &pid, peer: partner, address: &peer, callback: &us };
     let step = negotiation::open_as_consumer(opening, offer, node.clocks.wall())?;
@@ -132,7 +132,9 @@ pub async fn negotiate(node: &Node, asked: &Negotiate) -> Result<AgreementLine, 
         Ok(step.next.party.own_pid)
     });
     let pid = turn.await?;
-    wait(node, &pid, |fold| agreed(fold, &pid)).await.and_then(|id| agreements::show(node, &id))
+    wait(node, &pid, |fold| agreed(fold, &pid))
+        .await
+        .and_then(|id| agreements::show(node, &id, None))
 }
 
 /// Our agreement with a partner on that dataset and on just those terms, if one holds.

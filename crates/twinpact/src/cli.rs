@@ -656,6 +656,8 @@ pub(crate) enum Agreement {
         dir: Dir,
         /// Its identity, the front of it, or its @id.
         agreement: String,
+        #[command(flatten)]
+        as_of: AsOf,
     },
     /// End an agreement: from the next request on it grants nothing.
     Revoke {

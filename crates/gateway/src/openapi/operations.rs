@@ -222,7 +222,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     ),
     get("/agreements", "listAgreements", "The agreements.", Many(&Named("AgreementLine")))
         .with(AS_OF),
-    get("/agreements/{id}", "showAgreement", "An agreement.", Named("AgreementLine")),
+    get("/agreements/{id}", "showAgreement", "An agreement.", Named("AgreementLine")).with(AS_OF),
     post(
         "/agreements/{id}/revoke",
         "revokeAgreement",

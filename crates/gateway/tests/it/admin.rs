@@ -385,6 +385,7 @@ async fn bad_paths_and_queries_are_refused_in_words() {
         ("/contracts?as-of=2001-01-01T00:00:00Z", "asof.early"),
         ("/partners?as-of=2001-01-01T00:00:00Z", "asof.early"),
         ("/agreements?as-of=2001-01-01T00:00:00Z", "asof.early"),
+        ("/agreements/00000000?as-of=2001-01-01T00:00:00Z", "asof.early"),
         ("/links?as-of=2001-01-01T00:00:00Z", "asof.early"),
         ("/links?twin=urn:x:nothing", "twin.unknown"),
         ("/links?from=urn:x:nothing", "input.malformed"),

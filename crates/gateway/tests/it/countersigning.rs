@@ -35,7 +35,7 @@ async fn until(node: &Node, wanted: impl Fn(&Node) -> bool) {
 }
 
 fn agreement_level(node: &Node, agreement: &str) -> String {
-    agreements::show(node, agreement).unwrap().level
+    agreements::show(node, agreement, None).unwrap().level
 }
 
 /// The one receipt that a node knows.

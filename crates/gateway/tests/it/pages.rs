@@ -384,7 +384,7 @@ async fn pulls_share_a_transfer_whose_token_is_refreshed_until_the_agreement_is_
     let provider = &world.provider.parts.node;
     agreements::revoke(provider, &world.agreement, "over").await.unwrap();
     let mut changes = node.partition.changes();
-    while agreements::show(node, &world.agreement).unwrap().state == "active" {
+    while agreements::show(node, &world.agreement, None).unwrap().state == "active" {
         changes.changed().await.unwrap();
     }
     let refused = world.pull(&world.wanted()).await.unwrap_err();

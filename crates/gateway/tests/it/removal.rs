@@ -83,6 +83,7 @@ async fn a_removed_partner_is_out_and_can_come_back() {
         }
     });
     begun.await.unwrap();
+    let before = pair.operator().clocks.wall().0;
     let removed = removal::remove(pair.operator(), MAKER, "no longer").await.unwrap();
     assert_eq!(removed.organisation, MAKER);
     let mut rest = Vec::new();
@@ -93,8 +94,15 @@ async fn a_removed_partner_is_out_and_can_come_back() {
     // No handshake, no agreement, no transfer and no token is left.
     let again = pair.pull(&agreement).await.unwrap_err();
     assert_eq!(again.code, codes::TLS_REFUSED, "{again}");
-    let kept = agreements::show(pair.operator(), &agreement).unwrap();
+    let kept = agreements::show(pair.operator(), &agreement, None).unwrap();
     assert!(kept.state.starts_with("revoked"), "{}", kept.state);
+    // What was known before is still told as of then.
+    let then = agreements::show(pair.operator(), &agreement, Some(before)).unwrap();
+    assert_eq!((then.id, then.state.as_str()), (kept.id, "active"));
+    let first = pair.operator().partition.read(|fold, _| fold.first_recorded()).unwrap().unwrap();
+    let first = Some(twinpact_model::Timestamp::from_micros(first));
+    let none = agreements::show(pair.operator(), &agreement, first).unwrap_err();
+    assert_eq!(none.code, codes::AGREEMENT_UNKNOWN, "{none}");
     let read = pair.operator().partition.read(|fold, _| {
         let transfers = fold.processes.transfers.values();
         (fold.processes.under_way(MAKER), transfers.count(), fold.partners.iter().count())

@@ -21,8 +21,8 @@ pub(crate) async fn agreement(command: Agreement, out: Output) -> Result<ExitCod
                 agreements.iter().map(agreement_text).collect::<Vec<_>>().join("\n")
             });
         }
-        Agreement::Show { dir, agreement } => {
-            let path = format!("/agreements/{}", segment(&agreement));
+        Agreement::Show { dir, agreement, as_of } => {
+            let path = as_of.of(&format!("/agreements/{}", segment(&agreement)))?;
             let agreement: AgreementLine = get(&dir, &path).await?;
             out.result(&agreement, agreement_text);
         }
