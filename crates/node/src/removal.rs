@@ -3,9 +3,9 @@
 //! One frame holds the removal and the ends of all agreements with it. From then on nobody of that
 //! organisation is let in or called, whatever process is under way; the processes are ended after
 //! it, each in a turn of its own, and what a stop leaves of them is ended at the next start. One
-//! that the protocol does not let us end (a provider that has agreed) waits for ever, and concludes
-//! nothing. What was learned of its log (the pins of anchors and ledgers) stays, as evidence, and
-//! holds when it comes back.
+//! that the protocol does not let us end at once (a provider that has agreed) is ended by its
+//! deadline, and concludes nothing. What was learned of its log (the pins of anchors and ledgers)
+//! stays, as evidence, and holds when it comes back.
 
 use crate::agreements;
 use crate::api::PartnerLine;

@@ -227,7 +227,12 @@ async fn nothing_is_concluded_with_who_was_removed() {
     operator.refuses(&path, verified.as_bytes(), 400, codes::PARTNER_UNKNOWN.name).await;
     let agreements = |fold: &Fold| fold.agreements.iter().count();
     assert_eq!(operator.parts.node.partition.read(|fold, _| agreements(fold)).unwrap(), 0);
-    operator.parts.stop();
+    // It is the other side's turn, so only its deadline ends it.
+    let (node, (stop, stopped)) = (operator.parts.node.clone(), watch::channel(false));
+    let jobs = Jobs { stop, sender: tokio::spawn(outbox::run(node.clone(), stopped)) };
+    assert_eq!(deadlines::fire(&node, later(&operator, 1)).await.unwrap(), 1);
+    until(&operator, |fold| negotiation_of(fold).state == State::Terminated).await;
+    jobs.stop(operator).await;
 }
 
 #[tokio::test]
