@@ -19,7 +19,8 @@ use twinpact_proof::digest::{Digest, sha256_parts};
 const KEYS_MAGIC: &[u8; 8] = b"TWINKEY\n";
 const KEK_MAGIC: &[u8; 8] = b"TWINKEK\n";
 const VERSION: u16 = 1;
-const HEAD: usize = 8 + 2 + 4 + 32 + 4;
+/// The bytes before the first record.
+pub const HEAD: usize = 8 + 2 + 4 + 32 + 4;
 /// The most bytes of one key record.
 const MAX_RECORD: usize = 8192;
 
@@ -103,21 +104,22 @@ impl Keystore {
         Ok(store)
     }
 
-    /// Cuts what was torn at the end: no frame needs it, because keys are synced before their
-    /// frame. Writes the rest again: a process that was killed had not synced it, or its sync
-    /// failed, and no frame may need a key that the next power cut takes away. To be called when
-    /// the log was read and no key was missing.
+    /// Puts a durable copy in place of the file, without what was torn at its end: no frame needs
+    /// that, because keys are synced before their frame. A process that was killed had not synced
+    /// the rest, or its sync failed, and no frame may need a key that the next power cut takes
+    /// away. Nothing is written over the only copy of a key. To be called when the log was read
+    /// and no key was missing.
     ///
     /// # Errors
     /// `store.io`.
-    pub fn mend(&mut self) -> Result<(), Problem> {
+    pub fn mend(&mut self, vfs: &dyn Vfs, dir: &Path) -> Result<(), Problem> {
         let io = |e| refused(Path::new("keys/keystore"), &e);
-        if std::mem::take(&mut self.torn) {
-            self.file.truncate(self.length).map_err(io)?;
-        }
-        let bytes = read_all(self.file.as_ref()).map_err(io)?;
-        let records = bytes.get(HEAD..).unwrap_or_default();
-        self.file.write_at(HEAD as u64, records).and_then(|()| self.file.sync()).map_err(io)
+        let length = usize::try_from(self.length).unwrap_or(usize::MAX);
+        let whole = self.file.read_at(0, length).map_err(io)?;
+        vfs.replace(&keys_path(dir), &whole).map_err(io)?;
+        self.file = vfs.open(&keys_path(dir)).map_err(io)?;
+        self.torn = false;
+        Ok(())
     }
 
     /// A key that the log needs and that is missing behind a bad record was damaged, not torn.
@@ -416,6 +418,30 @@ mod tests {
                 Err(problem) => assert!(problem.code.name.starts_with("store."), "{problem}"),
             }
         }
+    }
+
+    #[test]
+    fn no_key_is_written_over_by_mending() {
+        use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+        let dir = tempfile::tempdir().unwrap();
+        filled(dir.path());
+        let path = dir.path().join("keystore");
+        let good = RealDisk.read(&path).unwrap();
+        RealDisk.replace(&path, &[&good[..], b"torn"].concat()).unwrap();
+        // Whoever holds the old file sees all that happens to it.
+        let old = std::fs::File::open(&path).unwrap();
+        let mut keys = Keystore::open(&RealDisk, dir.path(), &ORG).unwrap();
+        keys.mend(&RealDisk, dir.path()).unwrap();
+        let mut seen = vec![0; good.len() + 4];
+        old.read_exact_at(&mut seen, 0).unwrap();
+        assert_eq!(seen, [&good[..], b"torn"].concat(), "the old file was changed");
+        assert_ne!(std::fs::metadata(&path).unwrap().ino(), old.metadata().unwrap().ino());
+        assert_eq!(RealDisk.read(&path).unwrap(), good);
+        // What is new goes into the new file.
+        keys.ensure(&bucket(4)).unwrap();
+        keys.flush().unwrap();
+        let keys = Keystore::open(&RealDisk, dir.path(), &ORG).unwrap();
+        assert!(keys.find(&bucket(4)).is_some());
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod log;
 pub mod payload;
 mod replay;
 pub mod seal;
+pub mod spare;
 mod store;
 pub mod successor;
 pub mod vfs;

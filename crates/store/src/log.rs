@@ -7,7 +7,8 @@
 //! After a failed write or sync the log stops for good; it never retries, because what the kernel
 //! holds is unknown then. For the same reason the last frame is written again when the log is
 //! opened: a killed process had not synced it, or its sync failed and the kernel shows bytes that
-//! it will not write any more. Nothing may be built on what the next power cut takes away.
+//! it will not write any more. Nothing may be built on what the next power cut takes away. Since
+//! that frame may also be durable and acknowledged, a spare is kept meanwhile ([`crate::spare`]).
 
 use crate::directory::Directory;
 use crate::frame::{
@@ -15,6 +16,7 @@ use crate::frame::{
     frame_length, later_frame,
 };
 use crate::keystore::{damaged, missing, newer, refused};
+use crate::spare;
 use crate::vfs::{VfsFile, read_all};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -46,6 +48,12 @@ pub struct Cut {
     pub bytes: u64,
 }
 
+/// The newest frame, or no bytes where a segment has none yet.
+struct Newest {
+    offset: u64,
+    bytes: Vec<u8>,
+}
+
 /// The log of one partition.
 pub struct Log {
     dir: PathBuf,
@@ -60,8 +68,8 @@ pub struct Log {
     next_seq: u64,
     last_sync: Duration,
     stopped: bool,
-    /// The offset of the newest frame, until [`Log::mend`].
-    newest: Option<u64>,
+    /// The newest frame, as it is to be in the last segment, until [`Log::mend`].
+    newest: Option<Newest>,
     segment_bytes: u64,
 }
 
@@ -152,23 +160,26 @@ impl Log {
         self.length == SEGMENT_HEAD as u64 || self.length >= self.segment_bytes
     }
 
-    /// Cuts what was torn, and makes durable what is left: the newest frame and the names of the
-    /// segments. All before that frame was synced before it was begun. Does nothing the second
-    /// time.
+    /// Makes durable what is left when what was torn is cut: the newest frame and the names of the
+    /// segments. All before that frame was synced before it was begun. The only copy of a frame is
+    /// never written over. Does nothing the second time.
     ///
     /// # Errors
     /// `store.io`, and the log takes no frame.
     pub fn mend(&mut self) -> Result<(), Problem> {
-        let Some(newest) = self.newest else { return Ok(()) };
+        let Some(newest) = &self.newest else { return Ok(()) };
         let path = self.segment_path(self.segment);
         let io = |e| refused(&path, &e);
+        let place = Place { segment: self.segment, offset: newest.offset };
+        if !newest.bytes.is_empty() {
+            spare::keep(self.vfs.as_ref(), &self.dir, place, &newest.bytes)?;
+        }
         let file = self.files.get_mut(&self.segment).ok_or_else(|| damaged("log", 0))?;
         if file.length().map_err(io)? > self.length {
             file.truncate(self.length).map_err(io)?;
         }
-        let length = usize::try_from(self.length - newest).unwrap_or(usize::MAX);
-        let frame = file.read_at(newest, length).map_err(io)?;
-        file.write_at(newest, &frame).and_then(|()| file.sync()).map_err(io)?;
+        file.write_at(newest.offset, &newest.bytes).and_then(|()| file.sync()).map_err(io)?;
+        spare::forget(self.vfs.as_ref(), &self.dir)?;
         self.vfs.sync_dir(&self.dir).map_err(io)?;
         self.newest = None;
         Ok(())
@@ -245,6 +256,11 @@ impl Log {
         let name = segment_name(place.segment);
         let path = self.segment_path(place.segment);
         let bad = || damaged(&name, place.offset);
+        if let Some(newest) = &self.newest
+            && place == (Place { segment: self.segment, offset: newest.offset })
+        {
+            return Frame::decode(&newest.bytes).map(|(frame, _)| frame).ok_or_else(bad);
+        }
         let file = self.files.get(&place.segment).ok_or_else(bad)?;
         let head = file.read_at(place.offset, FRAME_HEAD).map_err(|e| refused(&path, &e))?;
         let length = frame_length(&head).ok_or_else(bad)?;
@@ -280,8 +296,11 @@ impl Log {
         let (path, name) = (self.segment_path(number), segment_name(number));
         let io = |e| refused(&path, &e);
         let file = self.vfs.open(&path).map_err(io)?;
-        let bytes = read_all(file.as_ref()).map_err(io)?;
+        let mut bytes = read_all(file.as_ref()).map_err(io)?;
         self.check_head(number, &bytes)?;
+        if last {
+            spare::heal(self.vfs.as_ref(), &self.dir, number, &mut bytes)?;
+        }
         let (mut at, mut newest) = (SEGMENT_HEAD, SEGMENT_HEAD);
         while let Some((frame, length)) = bytes.get(at..).and_then(Frame::decode) {
             if frame.first_seq != self.next_seq {
@@ -303,7 +322,8 @@ impl Log {
         self.segment = number;
         self.closed += self.length;
         self.length = at as u64;
-        self.newest = Some(newest as u64);
+        let frame = bytes.get(newest..at).unwrap_or_default().to_vec();
+        self.newest = Some(Newest { offset: newest as u64, bytes: frame });
         let (offset, torn) = (at as u64, rest.len() as u64);
         Ok((torn > 0).then_some(Cut { segment: number, offset, bytes: torn }))
     }

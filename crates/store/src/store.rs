@@ -142,7 +142,7 @@ impl Store {
         // The names of log, keys and configuration too.
         let path = self.directory.path();
         self.directory.vfs().sync_dir(path).map_err(|e| refused(path, &e))?;
-        self.keys.mend()?;
+        self.keys.mend(self.directory.vfs().as_ref(), &self.directory.keys())?;
         self.log.mend()
     }
 

@@ -56,8 +56,11 @@ pub trait Vfs: Send + Sync {
             self.remove(&temporary)?;
         }
         let mut file = self.create(&temporary)?;
-        file.append(bytes)?;
-        file.sync()?;
+        if let Err(error) = file.append(bytes).and_then(|()| file.sync()) {
+            // A disk that is full needs the space; what stays is removed by the next one.
+            self.remove(&temporary).unwrap_or_default();
+            return Err(error);
+        }
         self.rename(&temporary, path)?;
         self.sync_dir(parent(path))
     }

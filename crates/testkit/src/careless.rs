@@ -18,19 +18,25 @@ pub enum Ignores {
     Segments,
     /// Syncs of the directory `log`.
     SegmentNames,
-    /// Writing again, at the start, what a failed sync may have lost.
+    /// Writing the newest frame again, at the start, which a failed sync may have lost.
     Rewrites,
+    /// Putting a copy of the keystore in place, at the start, for the same reason.
+    Renewals,
+    /// The copy of the newest frame while it is written over.
+    Spares,
 }
 
 impl Ignores {
     /// All of them.
-    pub const ALL: [Ignores; 6] = [
+    pub const ALL: [Ignores; 8] = [
         Ignores::Files,
         Ignores::Directories,
         Ignores::Keystore,
         Ignores::Segments,
         Ignores::SegmentNames,
         Ignores::Rewrites,
+        Ignores::Renewals,
+        Ignores::Spares,
     ];
 }
 
@@ -53,9 +59,18 @@ impl Between for Ignores {
             Ignores::Files => true,
             Ignores::Keystore => path.ends_with("keystore"),
             Ignores::Segments => path.extension().is_some_and(|extension| extension == "seg"),
-            Ignores::Directories | Ignores::SegmentNames | Ignores::Rewrites => false,
+            _ => false,
         };
         if forgotten { Ok(()) } else { file.sync() }
+    }
+
+    fn rename(&self, disk: &dyn Vfs, from: &Path, to: &Path) -> io::Result<()> {
+        let forgotten = match self {
+            Ignores::Renewals => to.ends_with("keystore") && disk.exists(to),
+            Ignores::Spares => to.ends_with("log/newest"),
+            _ => false,
+        };
+        if forgotten { disk.remove(from) } else { disk.rename(from, to) }
     }
 
     fn sync_dir(&self, disk: &dyn Vfs, path: &Path) -> io::Result<()> {

@@ -3,7 +3,9 @@
 //! What a program sees and what would survive are two things here, for the bytes of each file and
 //! for each entry of a directory. A write reaches the durable bytes when its file is synced, a name
 //! when its directory is. When power goes, any of the changes since may have happened, in any
-//! order, and a write may have been torn at any byte or have left some of its sectors of 512 bytes.
+//! order, and a write may have been torn at any byte, or of its sectors of 512 bytes each is old,
+//! new or garbage, also where the new bytes are the old ones. Bytes beside the write stay as they
+//! are, those in its first and last sector too ("power-safe overwrite").
 //! After a failed sync the kernel takes its pages for clean: they are read as written, no later
 //! sync writes them, and what of them survives is left to chance.
 
@@ -285,7 +287,7 @@ impl Content {
     }
 }
 
-/// A write of which a front or some sectors have arrived.
+/// A write of which a front or some sectors have arrived, or sectors that were under way.
 fn tear(dice: &mut Dice, at: usize, bytes: &[u8], durable: &mut Vec<u8>) {
     if dice.one_in(2) {
         let front = bytes.get(..dice.below(bytes.len() + 1)).unwrap_or_default();
@@ -295,11 +297,18 @@ fn tear(dice: &mut Dice, at: usize, bytes: &[u8], durable: &mut Vec<u8>) {
     while from < bytes.len() {
         // Up to where the next sector of the file begins.
         let to = (from + SECTOR - (at + from) % SECTOR).min(bytes.len());
-        if dice.one_in(2) {
-            put(durable, at + from, bytes.get(from..to).unwrap_or_default());
+        let sector = bytes.get(from..to).unwrap_or_default();
+        match dice.below(3) {
+            0 => {}
+            1 => put(durable, at + from, sector),
+            _ => put(durable, at + from, &garbage(dice, sector.len())),
         }
         from = to;
     }
+}
+
+fn garbage(dice: &mut Dice, length: usize) -> Vec<u8> {
+    (0..length).filter_map(|_| u8::try_from(dice.below(256)).ok()).collect()
 }
 
 fn put(target: &mut Vec<u8>, at: usize, bytes: &[u8]) {

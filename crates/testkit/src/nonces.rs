@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use twinpact_store::bytes::Take;
 use twinpact_store::frame::Frame;
+use twinpact_store::{keystore, spare};
 
 type Seen = BTreeMap<[u8; 12], Vec<u8>>;
 
@@ -31,13 +32,25 @@ pub fn check(appended: &[(PathBuf, Vec<u8>)]) -> Result<usize, String> {
 }
 
 fn sealed_in(path: &Path, bytes: &[u8]) -> Vec<([u8; 12], Vec<u8>)> {
-    if path.extension().is_some_and(|extension| extension == "seg") {
-        let frame = Frame::decode(bytes).map(|(frame, _)| frame).unwrap_or_default();
-        let front = |pc: &[u8; 32]| pc.first_chunk::<12>().copied().unwrap_or_default();
-        return frame.entries.into_iter().map(|e| (front(&e.pc), e.sealed)).collect();
+    let behind = |head: usize| bytes.get(head..).unwrap_or_default();
+    match path.file_name().and_then(|name| name.to_str()).unwrap_or_default() {
+        name if name.ends_with(".seg") => sealed_in_frame(bytes),
+        "newest.new" => sealed_in_frame(behind(spare::HEAD)),
+        "keystore" => key_records(bytes),
+        // A keystore as a whole.
+        "keystore.new" => key_records(behind(keystore::HEAD)),
+        _ => Vec::new(),
     }
-    let is_keystore = path.file_name().is_some_and(|name| name == "keystore");
-    let mut take = Take(if is_keystore { bytes } else { &[] });
+}
+
+fn sealed_in_frame(bytes: &[u8]) -> Vec<([u8; 12], Vec<u8>)> {
+    let frame = Frame::decode(bytes).map(|(frame, _)| frame).unwrap_or_default();
+    let front = |pc: &[u8; 32]| pc.first_chunk::<12>().copied().unwrap_or_default();
+    frame.entries.into_iter().map(|e| (front(&e.pc), e.sealed)).collect()
+}
+
+fn key_records(bytes: &[u8]) -> Vec<([u8; 12], Vec<u8>)> {
+    let mut take = Take(bytes);
     std::iter::from_fn(|| key_record(&mut take)).collect()
 }
 
@@ -73,6 +86,10 @@ mod tests {
         (PathBuf::from("/disk/keys/keystore"), put.0)
     }
 
+    fn copy(name: &str, head: usize, (_, bytes): (PathBuf, Vec<u8>)) -> (PathBuf, Vec<u8>) {
+        (PathBuf::from("/disk").join(name), [vec![0; head], bytes].concat())
+    }
+
     #[test]
     fn a_nonce_that_comes_again_with_another_text_is_found() {
         for (appended, expect) in [
@@ -81,6 +98,10 @@ mod tests {
             (vec![frame(1, 1), frame(1, 1), key(3, 3), key(3, 3)], Some(2)),
             (vec![frame(1, 1), frame(2, 2), frame(1, 2)], None),
             (vec![key(1, 1), key(1, 2)], None),
+            // In a copy of its own.
+            (vec![frame(1, 1), copy("newest.new", 30, frame(1, 1)), key(3, 3)], Some(2)),
+            (vec![frame(1, 1), copy("newest.new", 30, frame(1, 2))], None),
+            (vec![key(1, 1), copy("keystore.new", 50, key(1, 2))], None),
         ] {
             assert_eq!(check(&appended).ok(), expect, "{appended:?}");
         }

@@ -38,6 +38,14 @@ pub trait Between: Send + Sync + 'static {
         file.sync()
     }
 
+    /// A file takes another name.
+    ///
+    /// # Errors
+    /// Those of the disk, or its own.
+    fn rename(&self, disk: &dyn Vfs, from: &Path, to: &Path) -> io::Result<()> {
+        disk.rename(from, to)
+    }
+
     /// A directory is synced.
     ///
     /// # Errors
@@ -86,7 +94,7 @@ impl<B: Between> Vfs for Through<B> {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.disk.rename(from, to)
+        self.between.rename(&*self.disk, from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

@@ -241,7 +241,8 @@ impl World {
     }
 
     fn plan(&mut self) {
-        let within = if self.dice.one_in(3) { 60 } else { 20 };
+        // A start takes about fifteen steps before the first thing is done.
+        let within = if self.dice.one_in(3) { 75 } else { 35 };
         let steps = self.dice.below(within) as u64;
         match self.dice.below(6) {
             0 => self.disk.fail(Some(Step::Sync), steps / 3, EIO, false),

@@ -56,8 +56,8 @@ fn run(
 /// What goes wrong next.
 fn plan(world: &mut World) {
     let dice = &mut world.dice;
-    // A node is made in about forty steps; a frame takes two to ten.
-    let within = if dice.one_in(3) { 60 } else { 25 };
+    // A node is made in about forty steps and started in fifteen; a frame takes two to ten.
+    let within = if dice.one_in(3) { 75 } else { 35 };
     let steps = dice.below(within) as u64;
     match dice.below(8) {
         0 => world.disk.fail(Some(Step::Sync), steps / 3, EIO, false),

@@ -75,6 +75,34 @@ fn what_is_not_synced_is_lost_torn_or_there() {
     assert_eq!(renamed, [Some(b"old".to_vec()), Some(b"new".to_vec())].into());
 }
 
+/// Even when it changes nothing: whoever writes over the only copy may lose it.
+#[test]
+fn what_is_written_over_and_not_synced_is_old_new_or_garbage() {
+    let over = |bytes: [u8; 600]| {
+        outcomes(move |disk| {
+            disk.replace(&at("file"), &[7; 1200]).unwrap();
+            disk.open(&at("file")).unwrap().write_at(300, &bytes).unwrap();
+        })
+    };
+    let (same, other) = (over([7; 600]), over([8; 600]));
+    for bytes in same.iter().chain(&other).map(|bytes| bytes.as_ref().unwrap()) {
+        let beside = [&bytes[..300], &bytes[900..]].concat();
+        assert_eq!((bytes.len(), beside), (1200, vec![7; 600]), "beside the write");
+    }
+    let all = |bytes: &[u8], byte: u8| bytes.iter().all(|b| *b == byte);
+    let sectors = |bytes: &Option<Vec<u8>>| {
+        [300..512, 512..900].map(|part| bytes.as_ref().map(|bytes| bytes[part].to_vec()).unwrap())
+    };
+    let has = |kept: &BTreeSet<Option<Vec<u8>>>, first: &dyn Fn(&[u8]) -> bool, second: u8| {
+        kept.iter().map(sectors).any(|[one, two]| first(&one) && all(&two, second))
+    };
+    let garbage = |bytes: &[u8]| !all(bytes, 7) && !all(bytes, 8);
+    assert!(has(&same, &|one| all(one, 7), 7) && has(&same, &garbage, 7));
+    for (first, second) in [(7, 7), (7, 8), (8, 7), (8, 8)] {
+        assert!(has(&other, &|one| all(one, first), second), "{first} {second}");
+    }
+}
+
 #[test]
 fn after_a_failed_sync_pages_are_clean_and_may_be_lost() {
     let kept = outcomes(|disk| {
