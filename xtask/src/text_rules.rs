@@ -66,6 +66,13 @@ const LOCK_SOURCE: &str =
 /// Folders of one machine.
 const MACHINE_PATHS: &[&str] = &[concat!("/", "work/"), concat!("/", "tmp/")];
 
+/// The independent verifier of proofs, its bounds, and all that it imports: Python's own.
+const VERIFIER: &str = "tools/verify.py";
+const MAX_VERIFIER_LINES: usize = 250;
+const MAX_VERIFIER_COLUMNS: usize = 130;
+const VERIFIER_IMPORTS: &str =
+    "import argparse, base64, hashlib, json, pathlib, re, sys, tomllib  # noqa: E401";
+
 /// All rules about this file.
 #[must_use]
 pub(crate) fn check(file: &File) -> Vec<Finding> {
@@ -73,7 +80,27 @@ pub(crate) fn check(file: &File) -> Vec<Finding> {
     if file.path.ends_with(".rs") {
         findings.extend(check_rust(file));
     }
+    if file.path == VERIFIER {
+        findings.extend(check_verifier(file));
+    }
     findings
+}
+
+/// What makes the independent verifier one that a stranger can read in a sitting: its size, and
+/// that it needs nothing but Python.
+fn check_verifier(file: &File) -> Vec<Finding> {
+    let count = file.text.lines().count();
+    let long = (count > MAX_VERIFIER_LINES).then(|| (count, format!("{count} lines")));
+    let lines = || numbered(file.text.lines());
+    let wide = lines().filter(|(_, line)| line.chars().count() > MAX_VERIFIER_COLUMNS);
+    let wide = wide.map(|(number, _)| (number, format!("over {MAX_VERIFIER_COLUMNS} columns")));
+    let imports = lines().filter(|(_, line)| {
+        let code = line.trim_start();
+        (code.starts_with("import ") || code.starts_with("from ")) && *line != VERIFIER_IMPORTS
+    });
+    let imports = imports.map(|(number, line)| (number, format!("imports more: {line}")));
+    let all = long.into_iter().chain(wide).chain(imports);
+    all.map(|(number, reason)| Finding::new(&file.path, number, reason)).collect()
 }
 
 /// No registry host and no path of one machine.
@@ -256,7 +283,10 @@ fn numbered<T>(items: impl Iterator<Item = T>) -> impl Iterator<Item = (usize, T
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_COLUMNS, MAX_FILE_LINES, check};
+    use super::{
+        MAX_COLUMNS, MAX_FILE_LINES, MAX_VERIFIER_COLUMNS, MAX_VERIFIER_LINES, VERIFIER,
+        VERIFIER_IMPORTS, check,
+    };
     use crate::finding::File;
 
     /// What is found in a file of that text, as `line: first words of the reason`.
@@ -296,6 +326,17 @@ mod tests {
         check_code("crates/edge/src/a.rs", &format!("f(\"{}\");", "x".repeat(200)), &[]);
         check_code("crates/edge/src/a.rs", &format!("// https://{}", "x".repeat(200)), &[]);
         check_code("crates/edge/src/a.rs", &format!("// {}", "x ".repeat(50)), &[(1, "columns")]);
+    }
+
+    #[test]
+    fn the_verifier_is_short_and_needs_nothing() {
+        let check = |text: &str, expect| check_text(VERIFIER, text, expect);
+        let whole = format!("{VERIFIER_IMPORTS}\n");
+        check(&whole, &[]);
+        check(&whole.repeat(MAX_VERIFIER_LINES + 1), &[(251, "251 lines")]);
+        check(&format!("{whole}# {}", "x".repeat(MAX_VERIFIER_COLUMNS)), &[(2, "130 columns")]);
+        check(&format!("{whole}def f():\n    import nacl"), &[(3, "nacl")]);
+        check(&format!("{whole}from os import path"), &[(2, "os")]);
     }
 
     #[test]
