@@ -38,14 +38,17 @@ impl TrustDomain {
     /// # Errors
     /// `identity.name` when the DID is of another method or its host is not a trust domain.
     pub fn of_did(did: &Did) -> Result<Self, Problem> {
-        let authority = did.web_host().ok_or_else(|| {
-            bad("no host in the DID", did.as_str())
-                .hint("an organisation is named like did:web:operator.example")
-        })?;
-        let host = match authority.split_once(':') {
+        TrustDomain::of_host(did).map_err(|problem| {
+            problem.hint("an organisation is named like did:web:operator.example")
+        })
+    }
+
+    fn of_host(did: &Did) -> Result<Self, Problem> {
+        let host = did.web_host().ok_or_else(|| bad("no host in the DID", did.as_str()))?;
+        let host = match host.split_once(':') {
             Some((host, port)) if port.parse::<u16>().is_ok() => host,
             Some(_) => return Err(bad("not a port in the DID", did.as_str())),
-            None => authority.as_str(),
+            None => host.as_str(),
         };
         TrustDomain::new(&host.to_ascii_lowercase())
     }

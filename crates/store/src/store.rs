@@ -3,9 +3,10 @@
 use crate::directory::Directory;
 use crate::forest::{DECISIONS, EVENTS, Forest, LOCAL, TreeNo, inconsistent};
 use crate::frame::{
-    ENTRY_BYTES, FRAME_BYTES, Frame, MAX_TREES, MAX_TURN_BYTES, Opens, SealedEntry, Tick,
+    ENTRY_BYTES, FRAME_BYTES, Frame, MAX_TREES, MAX_TURN_BYTES, Opens, SEGMENT_HEAD, SealedEntry,
+    Tick,
 };
-use crate::keystore::{Keystore, Meaning, refused};
+use crate::keystore::{Keystore, Meaning, damaged, refused};
 use crate::log::{Log, Place};
 use crate::payload;
 use crate::replay::read_ahead;
@@ -182,6 +183,10 @@ impl Store {
                 Ok(())
             });
         let (log, cut) = opened.map_err(|problem| keys.blame_torn(problem))?;
+        if forest.next_tree() <= DECISIONS {
+            // The frame that opens them was durable before there was a node, so it was not torn.
+            return Err(damaged("log/0000000001.seg", SEGMENT_HEAD as u64));
+        }
         Ok((Store::assemble(directory, log, keys, forest), cut))
     }
 
