@@ -240,22 +240,21 @@ impl TypeModel {
     /// # Errors
     /// `twin.attribute` or `twin.value` with the reason.
     pub fn check_value(&self, name: &str, lexical: &str) -> Result<&AttributeModel, Problem> {
-        let attribute = self.known(name)?;
+        let attribute = self.attribute(name).ok_or_else(|| self.unknown(name))?;
         attribute.check_value(lexical, attribute.bounds()).map(|()| attribute)
     }
 
-    fn known(&self, name: &str) -> Result<&AttributeModel, Problem> {
-        self.attribute(name).ok_or_else(|| {
-            let problem = Problem::new(
-                codes::TWIN_ATTRIBUTE,
-                format!("{} has no attribute {name:?}", self.reference()),
-            );
-            let known = self.attributes.iter().map(|a| a.name.as_str());
-            match nearest(name, known) {
-                Some(near) => problem.hint(format!("did you mean {near:?}?")),
-                None => problem,
-            }
-        })
+    /// No attribute has that name.
+    fn unknown(&self, name: &str) -> Problem {
+        let problem = Problem::new(
+            codes::TWIN_ATTRIBUTE,
+            format!("{} has no attribute {name:?}", self.reference()),
+        );
+        let known = self.attributes.iter().map(|a| a.name.as_str());
+        match nearest(name, known) {
+            Some(near) => problem.hint(format!("did you mean {near:?}?")),
+            None => problem,
+        }
     }
 }
 
@@ -288,13 +287,11 @@ impl<'a> Checks<'a> {
     /// # Errors
     /// As [`TypeModel::check_value`].
     pub fn value(&self, name: &str, lexical: &str) -> Result<(usize, &'a AttributeModel), Problem> {
-        let place = self.attributes.iter().position(|(attribute, _)| attribute.name == name);
-        match place.and_then(|place| Some((place, self.attributes.get(place)?))) {
-            Some((place, (attribute, bounds))) => {
-                attribute.check_value(lexical, *bounds).map(|()| (place, *attribute))
-            }
-            None => self.model.known(name).map(|attribute| (0, attribute)),
-        }
+        let mut places = self.attributes.iter().enumerate();
+        let (place, (attribute, bounds)) = places
+            .find(|(_, (attribute, _))| attribute.name == name)
+            .ok_or_else(|| self.model.unknown(name))?;
+        attribute.check_value(lexical, *bounds).map(|()| (place, *attribute))
     }
 }
 
@@ -409,10 +406,14 @@ mod tests {
             ("powr", "1", Some("twin.attribute")),
         ] {
             let one = model.check_value(name, value);
-            let of_many = Checks::new(&model).value(name, value).map(|(_, attribute)| attribute);
+            let of_many = Checks::new(&model).value(name, value);
             assert_eq!(one.as_ref().err().map(|p| p.code.name), code, "{name} {value}");
-            assert_eq!(one, of_many);
+            assert_eq!(one, of_many.map(|(place, _)| &model.attributes[place]));
         }
+        let mut two = model.clone();
+        two.attributes.push(AttributeModel { name: "wind".into(), ..model.attributes[0].clone() });
+        let places = ["wind", "power"].map(|name| Checks::new(&two).value(name, "1").unwrap().0);
+        assert_eq!(places, [1, 0]);
         let hint = model.check_value("powr", "1").unwrap_err().hint;
         assert_eq!(hint.as_deref(), Some("did you mean \"power\"?"));
     }
