@@ -87,6 +87,21 @@ impl Request {
         Request::new(self.from, self.call.clone(), None)
     }
 
+    /// The copy as it is to a node that knows no repeat: a message of its own, by the ids that tell
+    /// one from another ([`twinpact_dsp::exchange::opening_key`] and the `@id`).
+    pub(crate) fn unknown_again(&self) -> Request {
+        let mut copy = self.again();
+        let Ok(mut body) = serde_json::from_slice::<Value>(&copy.call.body) else { return copy };
+        let opens = copy.call.url.ends_with("/request") && body.get("providerPid").is_none();
+        for id in ["@id"].into_iter().chain(opens.then_some("consumerPid")) {
+            if let Some(known) = body[id].as_str() {
+                body[id] = format!("{known}-again").into();
+            }
+        }
+        copy.call.body = body.to_string().into_bytes();
+        copy
+    }
+
     pub(crate) fn answer(self, answer: Result<Reply, Problem>) {
         // Who asked may be dead.
         self.reply.into_iter().for_each(|reply| drop(reply.send(answer.clone())));

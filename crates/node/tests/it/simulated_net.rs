@@ -34,6 +34,9 @@ pub(crate) enum Mutant {
     Forgets,
     /// A disk whose files are never synced.
     Unsynced,
+    /// Who is asked takes a repeat for a message of its own. What tells them apart is changed on
+    /// the way, so that nothing in a node has to be left out for this.
+    Repeats,
 }
 
 /// What the maker is told to do, one after the other.
@@ -141,7 +144,11 @@ impl Run {
         let status = answer.as_ref().map_or(0, |reply| reply.status);
         self.trace.push(format!("{label} {fate:?} {status}"));
         if matches!(fate, Fate::Twice | Fate::Late) {
-            self.world.wire.under_way().push(request.again());
+            let copy = match self.mutant {
+                Some(Mutant::Repeats) => request.unknown_again(),
+                _ => request.again(),
+            };
+            self.world.wire.under_way().push(copy);
         }
         let heard = match fate {
             Fate::Lost if self.mutant == Some(Mutant::Forgets) => {
@@ -364,7 +371,7 @@ fn one_seed_is_one_run() {
 
 #[test]
 fn what_is_left_out_is_found() {
-    for mutant in [Mutant::Forgets, Mutant::Unsynced] {
+    for mutant in [Mutant::Forgets, Mutant::Unsynced, Mutant::Repeats] {
         let found = AtomicUsize::new(0);
         each(16, |seed| {
             found.fetch_add(usize::from(run(seed, Some(mutant)).1.is_err()), Ordering::SeqCst);
