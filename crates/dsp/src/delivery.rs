@@ -19,6 +19,8 @@ pub enum Delivery {
     GiveUp {
         /// Why, for people: the status and the reasons that were given.
         reason: String,
+        /// Whether it says that there is no such process.
+        unknown: bool,
     },
 }
 
@@ -49,6 +51,7 @@ pub fn classify_response(status: Option<u16>, body: &str, attempt: u32) -> Deliv
         let after_ms = (first_ms << doublings).min(ceiling_ms);
         return Delivery::Retry { after_ms };
     }
+    let unknown = matches!(status, Some(404 | 410));
     let said: String = reasons(body).chars().take(MAX_REASON).collect();
     let status = status.map_or_else(|| "no answer".to_owned(), |s| format!("status {s}"));
     let after = if attempt > 1 { format!(" after {attempt} attempts") } else { String::new() };
@@ -57,7 +60,7 @@ pub fn classify_response(status: Option<u16>, body: &str, attempt: u32) -> Deliv
     } else {
         format!("{status}{after}: {said}")
     };
-    Delivery::GiveUp { reason }
+    Delivery::GiveUp { reason, unknown }
 }
 
 /// The same for an answer to a signed document, which no process waits for and nobody makes again:
@@ -98,7 +101,8 @@ mod tests {
     #[test]
     fn answers_have_a_meaning() {
         let retry = |after_ms| Delivery::Retry { after_ms };
-        let never = |reason: &str| Delivery::GiveUp { reason: reason.to_owned() };
+        let unknown = |reason: &str| Delivery::GiveUp { reason: reason.to_owned(), unknown: true };
+        let never = |reason: &str| Delivery::GiveUp { reason: reason.to_owned(), unknown: false };
         let typed = r#"{"@context":["https://w3id.org/dspace/2025/1/context.jsonld"],
             "@type":"ContractNegotiationError","code":"x","reason":["wrong","state"]}"#;
         for (status, body, attempt, expect) in [
@@ -110,7 +114,9 @@ mod tests {
             (Some(409), "", 30, retry(2_000)),
             (Some(409), "", MAX_EARLY, never("status 409 after 60 attempts")),
             (Some(404), "", 1, retry(200)),
-            (Some(404), "", MAX_UNKNOWN, never("status 404 after 8 attempts")),
+            (Some(404), "", MAX_UNKNOWN, unknown("status 404 after 8 attempts")),
+            (Some(401), "", MAX_UNKNOWN, never("status 401 after 8 attempts")),
+            (Some(410), "", 1, unknown("status 410")),
             (Some(401), "", 2, retry(400)),
             (Some(500), "<html>", 1, retry(500)),
             (Some(503), "", 39, retry(MAX_DELAY_MS)),
@@ -125,7 +131,8 @@ mod tests {
             assert_eq!(classify_response(status, body, attempt), expect, "{status:?} {attempt}");
         }
         let long = "x".repeat(5_000);
-        let Delivery::GiveUp { reason } = classify_response(Some(400), &long, 1) else { panic!() };
+        let cut = classify_response(Some(400), &long, 1);
+        let Delivery::GiveUp { reason, .. } = cut else { panic!() };
         assert!(reason.len() < 400);
     }
 

@@ -9,7 +9,7 @@ use crate::message::{Message, Pids};
 use crate::rejected::Rejected;
 use crate::{fingerprint, message, route, terms};
 use serde::{Deserialize, Serialize};
-use twinpact_model::WallTime;
+use twinpact_model::{WallTime, codes};
 
 /// How long we wait for the other side before we ask it where it stands, in seconds.
 pub const PEER_PATIENCE_S: i64 = 86_400;
@@ -17,6 +17,8 @@ pub const PEER_PATIENCE_S: i64 = 86_400;
 pub const OWN_PATIENCE_S: i64 = 7 * 86_400;
 /// How often we ask, or are told that our message is not taken, before we give up.
 pub const MAX_DOUBTS: u8 = 3;
+/// How often who is bound to a process is told that there is none, a day apart, before it gives up.
+pub const MAX_DENIALS: u8 = 3;
 /// How many reasons of an end are kept, and how long each, in characters.
 const MAX_KEPT_REASONS: usize = 4;
 const MAX_KEPT_CHARS: usize = 1_000;
@@ -89,6 +91,18 @@ pub enum Input<'a, D> {
     Undelivered {
         /// The message's `@id`, or nothing.
         id: &'a str,
+        /// Why.
+        reason: &'a str,
+    },
+    /// The same, and the other side says that it knows no such process.
+    Unknown {
+        /// The message's `@id`, or nothing.
+        id: &'a str,
+        /// Why.
+        reason: &'a str,
+    },
+    /// The other side is no partner any more: nobody may be asked or told.
+    Gone {
         /// Why.
         reason: &'a str,
     },
@@ -202,6 +216,15 @@ pub struct Post {
     pub unacknowledged: Option<String>,
     /// How often the other side was asked where it stands since it last moved.
     pub doubts: u8,
+    /// How often it said that it knows no such process since it last moved. Counted for who is
+    /// bound, and gives up for no other reason.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub denials: u8,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(count: &u8) -> bool {
+    *count == 0
 }
 
 impl Post {
@@ -243,6 +266,7 @@ impl Post {
     pub(crate) fn settle(&mut self) {
         self.unacknowledged = None;
         self.doubts = 0;
+        self.denials = 0;
     }
 
     /// Whether no further message is taken, terminations aside.
@@ -263,6 +287,12 @@ pub struct Ended {
 }
 
 impl Ended {
+    /// By us, since the other side is no partner any more.
+    pub(crate) fn gone(reason: &str) -> Ended {
+        let (code, reason) = (codes::POLICY_REVOKED.name.to_owned(), vec![reason.to_owned()]);
+        Ended { by: Whose::Ours, code: Some(code), reason }
+    }
+
     /// By the other side, in its words; of many words the first are kept.
     pub(crate) fn by_peer(code: Option<&String>, reasons: &[String]) -> Ended {
         let cut = |text: &String, most: usize| text.chars().take(most).collect::<String>();

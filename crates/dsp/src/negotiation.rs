@@ -6,8 +6,8 @@
 //! is always part of the state, so that nothing waits unseen.
 
 use crate::exchange::{
-    self, Effect, Ended, Expect, MAX_DOUBTS, OWN_PATIENCE_S, Outgoing, PEER_PATIENCE_S, Party,
-    Post, Record, Role, Whose,
+    self, Effect, Ended, Expect, MAX_DENIALS, MAX_DOUBTS, OWN_PATIENCE_S, Outgoing,
+    PEER_PATIENCE_S, Party, Post, Record, Role, Whose,
 };
 use crate::message::{
     Agreement, ContractAgreement, ContractOffer, ContractRequest, Event, Message, NegotiationEvent,
@@ -296,6 +296,8 @@ pub fn step(state: &Negotiation, input: Input<'_>, now: WallTime) -> Result<Step
         Input::Decide(decision) => decide(state, decision, now),
         Input::Delivered { id, answer } => delivered(state, id, answer, now),
         Input::Undelivered { id, reason } => Ok(undelivered(state, id, reason, now)),
+        Input::Unknown { id, reason } => Ok(unknown(state, id, reason, now)),
+        Input::Gone { reason } => Ok(gone(state, reason, now)),
         Input::Status(answer) => status(state, answer, now),
         Input::Deadline => Ok(deadline(state, now)),
     }
@@ -472,8 +474,7 @@ fn delivered(
 }
 
 fn undelivered(state: &Negotiation, id: &str, reason: &str, now: WallTime) -> Step {
-    let ours = state.post.unacknowledged.as_deref();
-    if state.state.is_final() || (!id.is_empty() && ours != Some(id)) {
+    if !state.waits_for(id) {
         return Step::unchanged(state);
     }
     if state.party.peer_pid.is_none() {
@@ -484,6 +485,32 @@ fn undelivered(state: &Negotiation, id: &str, reason: &str, now: WallTime) -> St
         return Step::unchanged(state);
     }
     state.doubted(codes::DSP_UNDELIVERED.name, reason, now)
+}
+
+/// Who is bound believes it when it is told so for days: a provider that has lost the negotiation,
+/// or has forgotten it, will not go on with it.
+fn unknown(state: &Negotiation, id: &str, reason: &str, now: WallTime) -> Step {
+    if !state.bound() || !state.waits_for(id) {
+        return undelivered(state, id, reason, now);
+    }
+    let mut next = state.clone();
+    next.post.denials = next.post.denials.saturating_add(1);
+    match next.post.denials >= MAX_DENIALS {
+        true => next.end(codes::DSP_UNKNOWN.name, reason, now),
+        // The deadline asks again.
+        false => Step { next, effects: Vec::new() },
+    }
+}
+
+/// With who is no partner any more nothing is concluded, whoever is bound.
+fn gone(state: &Negotiation, reason: &str, now: WallTime) -> Step {
+    if state.state.is_final() {
+        return Step::unchanged(state);
+    }
+    let mut next = state.clone();
+    next.ended = Some(Ended::gone(reason));
+    next.post.settle();
+    next.moved(State::Terminated, Whose::Ours, reason.to_owned(), now)
 }
 
 fn status(state: &Negotiation, answer: &Message, now: WallTime) -> Result<Step, Rejected> {
@@ -583,9 +610,15 @@ impl Negotiation {
     }
 
     /// A consumer that has verified is bound: the provider may have finalized already, and it alone
-    /// can end the negotiation.
+    /// can end the negotiation as long as it knows it and is a partner.
     fn bound(&self) -> bool {
         self.party.role == Role::Consumer && self.state == State::Verified
+    }
+
+    /// Whether what became of the message with this `@id`, or of a question, still matters.
+    fn waits_for(&self, id: &str) -> bool {
+        let ours = self.post.unacknowledged.as_deref();
+        !self.state.is_final() && (id.is_empty() || ours == Some(id))
     }
 
     /// The figure lets us end it, or the other side has been asked in vain.
@@ -632,10 +665,15 @@ impl Negotiation {
 
     /// Ends it from our side; who is bound goes on asking instead.
     fn given_up(&self, code: &str, reason: &str, now: WallTime) -> Step {
-        let mut next = self.clone();
-        if self.bound() {
-            return next.asking(reason, now);
+        match self.bound() {
+            true => self.clone().asking(reason, now),
+            false => self.end(code, reason, now),
         }
+    }
+
+    /// Ends it from our side and tells the other, if it is known.
+    fn end(&self, code: &str, reason: &str, now: WallTime) -> Step {
+        let mut next = self.clone();
         let (code, reason) = (code.to_owned(), reason.to_owned());
         let (some_code, reasons) = (Some(code.clone()), vec![reason.clone()]);
         next.ended = Some(Ended { by: Whose::Nobody, code: some_code, reason: reasons });

@@ -182,7 +182,11 @@ pub fn step(state: &Transfer, input: Input<'_>, now: WallTime) -> Result<Step, R
         Input::Received { from, message } => received(state, from, message, now),
         Input::Decide(decision) => decide(state, decision, now),
         Input::Delivered { id, answer } => delivered(state, id, answer, now),
-        Input::Undelivered { id, reason } => Ok(undelivered(state, id, reason, now)),
+        // Nobody is bound to a transfer, so that it matters little why the other side says no.
+        Input::Undelivered { id, reason } | Input::Unknown { id, reason } => {
+            Ok(undelivered(state, id, reason, now))
+        }
+        Input::Gone { reason } => Ok(gone(state, reason, now)),
         Input::Status(answer) => status(state, answer, now),
         Input::Deadline => Ok(deadline(state, now)),
     }
@@ -338,6 +342,17 @@ fn undelivered(state: &Transfer, id: &str, reason: &str, now: WallTime) -> Step 
         return state.given_up(codes::DSP_UNDELIVERED.name, reason, now);
     }
     state.doubted(codes::DSP_UNDELIVERED.name, reason, now)
+}
+
+/// With who is no partner any more nothing goes on.
+fn gone(state: &Transfer, reason: &str, now: WallTime) -> Step {
+    if state.state.is_final() {
+        return Step::unchanged(state);
+    }
+    let mut next = state.clone();
+    next.ended = Some(Ended::gone(reason));
+    next.settle();
+    next.moved(State::Terminated, Whose::Ours, reason.to_owned(), now)
 }
 
 fn status(state: &Transfer, answer: &Message, now: WallTime) -> Result<Step, Rejected> {

@@ -89,8 +89,9 @@ async fn offers(
 }
 
 /// Negotiates with a partner for a dataset of its catalogue, on the terms that it offers. An
-/// agreement on them that stands is the answer, unless another one is wanted: who does not know
-/// what became of a command gives it again, and there is still one.
+/// agreement on them that stands is the answer, and a negotiation about it that is open is gone on
+/// with, unless another one is wanted: who does not know what became of a command gives it again,
+/// and there is still one.
 ///
 /// # Errors
 /// `exchange.refused` when the partner ends it, `exchange.waiting` when it does not answer.
@@ -117,15 +118,16 @@ pub async fn negotiate(node: &Node, asked: &Negotiate) -> Result<AgreementLine, 
     let opening = Opening { own_pid: &pid, peer: partner, address: &peer, callback: &us };
     let step = negotiation::open_as_consumer(opening, offer, node.clocks.wall())?;
     let entries = opened_negotiation(&step)?;
+    let another = asked.another;
     let turn = node.partition.turn(move |turn| {
-        // One that waits for the partner already is gone on with: run again, it opens no second.
         let same = |n: &&Negotiation| {
             let ours = &step.next;
             (n.party.role, &n.party.peer) == (Role::Consumer, &ours.party.peer)
                 && (&n.offer.id, &n.offer.target) == (&ours.offer.id, &ours.offer.target)
                 && !n.state.is_final()
         };
-        if let Some(open) = turn.fold().processes.negotiations.values().find(same) {
+        let open = turn.fold().processes.negotiations.values().find(same);
+        if let Some(open) = open.filter(|_| !another) {
             return Ok(open.party.own_pid.clone());
         }
         turn.log(entries)?;

@@ -137,6 +137,8 @@ enum Became {
     Taken(Option<Box<Message>>),
     /// It will not be taken, or cannot be delivered.
     NotTaken(String),
+    /// The same, because the other side knows no such process.
+    Unknown(String),
     /// Nobody waits for it any more.
     Needless,
 }
@@ -168,8 +170,9 @@ async fn deliver(
                 let answer = Message::parse_bytes(text.as_bytes()).ok().map(Box::new);
                 return settle(node, number, pending, Became::Taken(answer)).await;
             }
-            Delivery::GiveUp { reason } => {
-                return settle(node, number, pending, Became::NotTaken(reason)).await;
+            Delivery::GiveUp { reason, unknown } => {
+                let became = if unknown { Became::Unknown } else { Became::NotTaken };
+                return settle(node, number, pending, became(reason)).await;
             }
             Delivery::Retry { after_ms } => {
                 let rest = Duration::from_millis(after_ms);
@@ -308,11 +311,11 @@ async fn settle(
     }
     let (ours, row) = (node.clone(), pending.clone());
     let turn = node.partition.turn(move |mut turn| {
-        let parked = matches!(became, Became::NotTaken(_)) && !row.id.is_empty();
         let why = match &became {
-            Became::NotTaken(why) => Some(why.as_str()),
-            _ => None,
+            Became::NotTaken(why) | Became::Unknown(why) => Some(why.as_str()),
+            Became::Taken(_) | Became::Needless => None,
         };
+        let parked = why.is_some() && !row.id.is_empty();
         let mut entries = vec![outbox_done(&row.peer, number, parked, why)];
         entries.extend(told(&ours, &mut turn, &row, &became)?);
         turn.log(entries).map(|_| ())
@@ -359,6 +362,7 @@ fn input<'a, D>(pending: &'a Pending, became: &'a Became) -> Option<Input<'a, D>
     Some(match became {
         Became::Needless => return None,
         Became::NotTaken(reason) => Input::Undelivered { id, reason },
+        Became::Unknown(reason) => Input::Unknown { id, reason },
         Became::Taken(Some(answer)) if question => Input::Status(answer),
         Became::Taken(None) if question => Input::Undelivered { id, reason },
         Became::Taken(answer) => Input::Delivered { id, answer: answer.as_deref() },

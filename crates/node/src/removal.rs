@@ -2,10 +2,9 @@
 //!
 //! One frame holds the removal and the ends of all agreements with it. From then on nobody of that
 //! organisation is let in or called, whatever process is under way; the processes are ended after
-//! it, each in a turn of its own, and what a stop leaves of them is ended at the next start. One
-//! that the protocol does not let us end at once (a provider that has agreed) is ended by its
-//! deadline, and concludes nothing. What was learned of its log (the pins of anchors and ledgers)
-//! stays, as evidence, and holds when it comes back.
+//! it, each in a turn of its own and whosever move it is, and what a stop leaves of them is ended
+//! at the next start. What was learned of its log (the pins of anchors and ledgers) stays, as
+//! evidence, and holds when it comes back.
 
 use crate::agreements;
 use crate::api::PartnerLine;
@@ -16,12 +15,11 @@ use crate::partition::{NewEntry, Turn};
 use crate::partners;
 use twinpact_dsp::{negotiation, transfer};
 use twinpact_model::WallTime;
-use twinpact_model::codes;
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
 use twinpact_proof::to_hex;
 
-/// Why the processes of a partner end, as it would be told if anybody still called it.
+/// Why the processes of a partner end.
 const WHY: &str = "the partner was removed";
 
 /// Removes a partner: its live connections are closed when this returns.
@@ -75,23 +73,20 @@ pub(crate) async fn end_processes(node: &Node) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The end of a process; nothing when it cannot be ended now. Its deadline ends it then.
+/// The end of a process; nothing when it is over.
 fn ended(
     node: &Node,
     turn: &mut Turn<'_>,
     pid: &str,
     now: WallTime,
 ) -> Result<Vec<NewEntry>, Problem> {
-    let (code, reason) = (codes::POLICY_REVOKED.name.to_owned(), WHY.to_owned());
     match find(turn.fold(), pid) {
         Some(Process::Negotiation(state)) => {
-            let decision = negotiation::Decision::Terminate { code, reason };
-            let input = negotiation::Input::Decide(decision);
+            let input = negotiation::Input::Gone { reason: WHY };
             bargain::negotiation_moved(node, turn, &state, input, now)
         }
         Some(Process::Transfer(state)) => {
-            let input = transfer::Input::Decide(transfer::Decision::Terminate { code, reason });
-            bargain::transfer_moved(turn, &state, input, now)
+            bargain::transfer_moved(turn, &state, transfer::Input::Gone { reason: WHY }, now)
         }
         None => Ok(Vec::new()),
     }

@@ -5,7 +5,7 @@ use crate::samples::{
     offer, opens, pids, signal,
 };
 use twinpact_dsp::exchange::{
-    MAX_DOUBTS, MAX_RECEIVED, OWN_PATIENCE_S, PEER_PATIENCE_S, opening_key,
+    MAX_DENIALS, MAX_DOUBTS, MAX_RECEIVED, OWN_PATIENCE_S, PEER_PATIENCE_S, opening_key,
 };
 use twinpact_dsp::message::{Event, Message, Offer};
 use twinpact_dsp::negotiation::{
@@ -408,6 +408,49 @@ fn who_was_asked_in_vain_is_left_unless_we_are_bound() {
         // An operator may end it as soon as the other side was asked in vain, by the same rule.
         let end = Decision::Terminate { code: "x".into(), reason: "y".into() };
         assert_eq!(step(&it, Input::Decide(end), at(1)).is_ok(), ends, "{role:?} {state:?}");
+    }
+}
+
+#[test]
+fn who_is_bound_gives_up_what_the_other_side_does_not_know_or_who_is_gone() {
+    let bound = negotiation(Role::Consumer, State::Verified);
+    let unknown = |it: &Negotiation, id| {
+        step(it, Input::Unknown { id, reason: "status 404" }, at(1)).unwrap()
+    };
+    // What became of another message says nothing.
+    assert_eq!(unknown(&bound, "urn:other").next, bound);
+    let mut it = bound.clone();
+    for round in 1..MAX_DENIALS {
+        let denied = unknown(&it, "");
+        assert_eq!((denied.next.post.denials, &denied.effects[..]), (round, &[][..]));
+        assert_eq!((denied.next.state, denied.next.deadline), (State::Verified, bound.deadline));
+        it = denied.next;
+    }
+    // That it does know it after all makes them forgotten.
+    let still = negotiation(Role::Provider, State::Verified).status();
+    assert_eq!(step(&it, Input::Status(&still), at(2)).unwrap().next.post.denials, 0);
+    let over = unknown(&it, "");
+    assert_eq!(over.next.state, State::Terminated);
+    assert_eq!(over.next.ended.unwrap().code.as_deref(), Some("dsp.unknown"));
+    assert!(matches!(over.effects[0], Effect::Send(_)), "it is told");
+    // Who is not bound asks at once, as after any other refusal.
+    let free = negotiation(Role::Consumer, State::Accepted);
+    let lost = Input::Undelivered { id: "", reason: "status 404" };
+    assert_eq!(unknown(&free, ""), step(&free, lost, at(1)).unwrap());
+
+    for role in [Role::Provider, Role::Consumer] {
+        for state in State::ALL {
+            let it = negotiation(role, state);
+            let gone = step(&it, Input::Gone { reason: "removed" }, at(1)).unwrap();
+            assert!(!gone.effects.iter().any(|e| !matches!(e, Effect::Record(_))));
+            match state.is_final() {
+                true => assert_eq!(gone.next, it),
+                false => {
+                    assert_eq!((gone.next.state, gone.next.deadline), (State::Terminated, None));
+                    assert_eq!(gone.next.ended.unwrap().code.as_deref(), Some("policy.revoked"));
+                }
+            }
+        }
     }
 }
 

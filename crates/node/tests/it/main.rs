@@ -21,3 +21,4 @@ mod power;
 mod reexports;
 mod restore;
 mod simulated_net;
+mod stuck;

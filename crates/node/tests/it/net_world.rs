@@ -102,6 +102,11 @@ impl Request {
         copy
     }
 
+    /// The address that is called.
+    pub(crate) fn url(&self) -> &str {
+        &self.call.url
+    }
+
     pub(crate) fn answer(self, answer: Result<Reply, Problem>) {
         // Who asked may be dead.
         self.reply.into_iter().for_each(|reply| drop(reply.send(answer.clone())));
