@@ -4,7 +4,7 @@
 //! Rows of one batch that share source and id are a multiset: matched with what is known by value
 //! first, and only what is left over is a correction. So a re-sorted export changes nothing.
 
-use crate::fold::Twins;
+use crate::fold::{Fact, Node, Twins};
 use crate::seen::{IdempotencyKey, Spot};
 use std::collections::{BTreeMap, HashSet};
 use twinpact_model::entry::{self, Attribute, Entry, Kind, When, Who, Why};
@@ -185,7 +185,7 @@ struct Batch<'a> {
     /// The next sequence number of each twin that this batch touches.
     seqs: BTreeMap<SmolStr, u64>,
     /// Known facts that a row of this batch stands for.
-    matched: HashSet<(IdempotencyKey, usize)>,
+    matched: HashSet<Spot>,
     events: Vec<Entry>,
 }
 
@@ -202,7 +202,7 @@ struct Row {
     /// Source and id as one text.
     src: String,
     key: IdempotencyKey,
-    /// Whether anything is known under that key.
+    /// Whether anything is known of its twin under that key.
     known: bool,
     observation: Observation,
     /// The datatype of each value.
@@ -220,14 +220,15 @@ impl Batch<'_> {
         };
         let src = entry::src(self.source.source, &observation.id);
         let key = self.twins.idempotency(&src);
-        let mut spots = self.twins.seen.of(&key).enumerate().peekable();
-        let known = spots.peek().is_some();
-        let found = spots
-            .filter(|(n, _)| !self.matched.contains(&(key, *n)))
-            .find(|(_, spot)| self.same(&observation, *spot));
-        match found {
-            Some((n, _)) => {
-                self.matched.insert((key, n));
+        let (twins, node) = (self.twins, self.twins.nodes.get(observation.twin.as_str()));
+        let mut facts = node.into_iter().flat_map(|node| standing(twins, node, key)).peekable();
+        let known = facts.peek().is_some();
+        let found = facts.find(|(spot, node, fact)| {
+            same(&observation, node, fact) && !self.matched.contains(spot)
+        });
+        match found.map(|(spot, ..)| spot) {
+            Some(spot) => {
+                self.matched.insert(spot);
                 Matched::Decided(RowOutcome::Duplicate)
             }
             None => Matched::Left(Row { src, key, known, observation, datatypes }),
@@ -236,19 +237,14 @@ impl Batch<'_> {
 
     /// What is left over: a correction of a known fact that no row stands for, or new.
     fn new_or_correction(&mut self, row: Row) -> RowOutcome {
-        let standing = |spot: Spot| {
-            let (twin, _, fact) = self.twins.at(spot)?;
-            (twin == row.observation.twin && fact.corrected_by.is_none()).then_some(fact.index)
-        };
         let open = || {
-            let spots = self.twins.seen.of(&row.key).enumerate();
-            spots
-                .filter(|(n, _)| !self.matched.contains(&(row.key, *n)))
-                .find_map(|(n, spot)| standing(spot).map(|index| (n, index)))
+            let node = self.twins.nodes.get(row.observation.twin.as_str())?;
+            let free = |(spot, ..): &(Spot, _, _)| !self.matched.contains(spot);
+            standing(self.twins, node, row.key).find(free).map(|(spot, _, fact)| (spot, fact.index))
         };
         match row.known.then(open).flatten() {
-            Some((n, index)) => {
-                self.matched.insert((row.key, n));
+            Some((spot, index)) => {
+                self.matched.insert(spot);
                 self.push(row, Kind::Correction, format!("events:{index}"));
                 RowOutcome::Corrected
             }
@@ -290,18 +286,6 @@ impl Batch<'_> {
         Ok(datatypes)
     }
 
-    fn same(&self, row: &Observation, spot: Spot) -> bool {
-        let Some((twin, node, fact)) = self.twins.at(spot) else { return false };
-        let equal = |(name, lexical): &(SmolStr, SmolStr)| {
-            node.attribute_number(name).and_then(|n| node.value(fact, n)) == Some(lexical)
-        };
-        twin == row.twin
-            && fact.corrected_by.is_none()
-            && fact.phen_start == row.phen_start
-            && fact.values.len() == row.values.len()
-            && row.values.iter().all(equal)
-    }
-
     fn push(&mut self, row: Row, kind: Kind, cause: String) {
         let twin = &row.observation.twin;
         if !self.seqs.contains_key(twin) {
@@ -340,10 +324,32 @@ impl Batch<'_> {
     }
 }
 
+/// The facts of a key that stand about a twin, in the order in which they came.
+fn standing<'a>(
+    twins: &'a Twins,
+    node: &'a Node,
+    key: IdempotencyKey,
+) -> impl Iterator<Item = (Spot, &'a Node, &'a Fact)> {
+    twins.seen.of(key, node.number).filter_map(move |spot| {
+        let fact = node.facts.get(usize::try_from(spot.fact).ok()?)?;
+        fact.corrected_by.is_none().then_some((spot, node, fact))
+    })
+}
+
+/// Whether a row says of its twin just what that fact of it says.
+fn same(row: &Observation, node: &Node, fact: &Fact) -> bool {
+    let equal = |(name, lexical): &(SmolStr, SmolStr)| {
+        node.attribute_number(name).and_then(|n| node.value(fact, n)) == Some(lexical)
+    };
+    fact.phen_start == row.phen_start
+        && fact.values.len() == row.values.len()
+        && row.values.iter().all(equal)
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Observation, Outcome, Report, Source};
-    use crate::fold::Twins;
+    use crate::fold::{Heads, Twins};
     use proptest::prelude::*;
     use twinpact_model::Timestamp;
     use twinpact_model::type_model::{AttributeModel, Datatype, Merge, ModelRef, TypeModel};
@@ -486,6 +492,36 @@ mod tests {
         assert!(world.twins.observe(&source, Vec::new()).is_err());
     }
 
+    /// How many facts the next event of that id walks: those of its id, and when it corrects a head
+    /// those among which the next one is looked for.
+    fn walked(twins: &Twins, id: &str) -> usize {
+        let src = twinpact_model::entry::src("urn:source:x", id);
+        let Ok(node) = twins.node("urn:turbine:R80711") else { return 0 };
+        let of = twins.seen.of(twins.idempotency(&src), node.number).count();
+        of + node.standing().count()
+    }
+
+    /// Counted, not timed: what one event walks does not grow with those before it, whether their
+    /// times rise or fall, and whether each names what the last one did or something else.
+    #[test]
+    fn events_that_all_have_one_id_cost_no_more_than_others() {
+        const EVENTS: i64 = 100_000;
+        for (step, names) in [(1, &["power"][..]), (-1, &["power"]), (-1, &["power", "pitch"])] {
+            let mut world = World::new();
+            let mut sum = 0;
+            for n in 0..EVENTS {
+                sum += walked(&world.twins, "constant");
+                let name = names[usize::try_from(n).unwrap() % names.len()];
+                let values = vec![(name.into(), (n % 5_000).to_string().into())];
+                let time = EVENTS + step * n;
+                let expect = if n == 0 { counts(1, 0, 0, 0) } else { counts(0, 0, 1, 0) };
+                let row = Observation { values, ..row("constant", time, "") };
+                assert_eq!(world.ingest(&[row]), expect);
+                assert!(sum <= 4 * usize::try_from(n + 1).unwrap(), "{sum} for {n} events");
+            }
+        }
+    }
+
     fn any_rows() -> impl Strategy<Value = Vec<Observation>> {
         let any = (0u8..6, 0i64..4, 0u8..3).prop_map(|(id, second, value)| Observation {
             twin: format!("urn:turbine:{}", id % 2).into(),
@@ -508,6 +544,32 @@ mod tests {
             prop_assert_eq!(outcome.report().duplicate, rows.len() as u64);
             prop_assert!(outcome.events.is_empty());
             prop_assert_eq!(before, world.twins);
+        }
+
+        /// Heads are what looking through all facts that stand finds, whatever was corrected.
+        #[test]
+        fn heads_are_of_facts_that_stand(batches in proptest::collection::vec(any_rows(), 0..5)) {
+            let mut world = World::new();
+            for (n, mut rows) in batches.into_iter().enumerate() {
+                for row in rows.iter_mut().skip(n % 2).step_by(2) {
+                    row.values = vec![("pitch".into(), n.to_string().into())];
+                }
+                world.ingest(&rows);
+            }
+            for (_, node) in world.twins.nodes() {
+                for (number, heads) in (0u16..).zip(&node.heads) {
+                    let stands = |at: &usize| {
+                        let fact = &node.facts[*at];
+                        fact.corrected_by.is_none() && node.value(fact, number).is_some()
+                    };
+                    let all: Vec<usize> = (0..node.facts.len()).filter(stands).collect();
+                    let last = all.iter().max_by_key(|at| node.facts[**at].phen_start);
+                    let expect = all.last().zip(last).map(|(recorded, phenomenon)| {
+                        Heads { recorded: *recorded, phenomenon: *phenomenon }
+                    });
+                    prop_assert_eq!(*heads, expect);
+                }
+            }
         }
     }
 }

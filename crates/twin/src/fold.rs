@@ -3,6 +3,7 @@
 //! Each attribute has two heads. `recorded` is the value we learned last, `phenomenon` the one that
 //! was true last; they differ exactly when data arrives late.
 
+use crate::gaps::Gaps;
 use crate::links::Links;
 use crate::seen::{IdempotencyKey, Seen, Spot};
 use crate::values::Values;
@@ -59,6 +60,8 @@ pub struct Node {
     pub facts: Vec<Fact>,
     /// Per attribute, its heads.
     pub heads: Vec<Option<Heads>>,
+    /// The positions of the facts that were corrected.
+    corrected: Gaps,
 }
 
 /// All models and twins of an organisation.
@@ -67,9 +70,7 @@ pub struct Twins {
     idempotency_key: MacKey,
     pub(crate) models: BTreeMap<ModelRef, ModelEntry>,
     pub(crate) nodes: BTreeMap<String, Node>,
-    /// The ids of all twins, by their number.
-    pub(crate) ids: Vec<String>,
-    /// Per source and id: the facts that came under it.
+    /// Per source and id: the facts under it that stand.
     pub(crate) seen: Seen,
     pub(crate) links: Links,
 }
@@ -92,7 +93,6 @@ impl Twins {
             idempotency_key: MacKey::new(&idempotency_key),
             models: BTreeMap::new(),
             nodes: BTreeMap::new(),
-            ids: Vec::new(),
             seen: Seen::default(),
             links: Links::default(),
         }
@@ -170,8 +170,7 @@ impl Twins {
     }
 
     fn apply_node(&mut self, entry: &Entry, index: u64) -> Result<(), Problem> {
-        let number = number_of(self.ids.len())?;
-        self.ids.push(entry.who.twin.to_string());
+        let number = number_of(self.nodes.len())?;
         let node = Node {
             number,
             model: ModelRef::try_from(entry.why.model.to_string())?,
@@ -181,6 +180,7 @@ impl Twins {
             attributes: Vec::new(),
             facts: Vec::new(),
             heads: Vec::new(),
+            corrected: Gaps::default(),
         };
         match self.nodes.insert(entry.who.twin.to_string(), node) {
             None => Ok(()),
@@ -191,8 +191,10 @@ impl Twins {
     fn apply_fact(&mut self, entry: &Entry, index: u64) -> Result<(), Problem> {
         let node = self.count(entry)?;
         let corrects = corrected_index(&entry.why.cause);
-        let spot = Spot { twin: node.number, fact: number_of(node.facts.len())? };
-        node.push(
+        let twin = node.number;
+        let spot = |fact: usize| Ok(Spot { twin, fact: number_of(fact)? });
+        let new = spot(node.facts.len())?;
+        let old = node.push(
             Fact {
                 index,
                 recorded: entry.when.recorded,
@@ -204,7 +206,8 @@ impl Twins {
             entry,
         );
         if !entry.why.src.is_empty() {
-            self.seen.push(self.idempotency(&entry.why.src), spot);
+            let old = old.map(spot).transpose()?;
+            self.seen.push(self.idempotency(&entry.why.src), new, old);
         }
         Ok(())
     }
@@ -224,13 +227,6 @@ impl Twins {
     pub(crate) fn idempotency(&self, src: &str) -> IdempotencyKey {
         IdempotencyKey::of(&self.idempotency_key.mac(src.as_bytes()))
     }
-
-    /// The twin of that number and the fact at that position of it.
-    pub(crate) fn at(&self, spot: Spot) -> Option<(&str, &Node, &Fact)> {
-        let id = self.ids.get(usize::try_from(spot.twin).ok()?)?;
-        let node = self.nodes.get(id)?;
-        Some((id, node, node.facts.get(usize::try_from(spot.fact).ok()?)?))
-    }
 }
 
 impl Node {
@@ -247,7 +243,13 @@ impl Node {
         fact.values.get(attribute)
     }
 
-    fn push(&mut self, mut fact: Fact, entry: &Entry) {
+    /// The positions of the facts that stand, in order.
+    pub(crate) fn standing(&self) -> impl Iterator<Item = usize> {
+        self.corrected.between(self.facts.len())
+    }
+
+    /// Takes one more fact; the position of the one that it corrects.
+    fn push(&mut self, mut fact: Fact, entry: &Entry) -> Option<usize> {
         let mut next = 0;
         let values = entry.what.iter().map(|a| {
             let number = self.number(&a.path, next);
@@ -259,14 +261,16 @@ impl Node {
         // Facts stand in the order of their events.
         let corrected = fact.corrects;
         let old = corrected.and_then(|i| self.facts.binary_search_by_key(&i, |f| f.index).ok());
-        if let Some(old) = old.and_then(|at| self.facts.get_mut(at)) {
+        if let Some((at, old)) = old.and_then(|at| Some((at, self.facts.get_mut(at)?))) {
             old.corrected_by = Some(fact.index);
+            self.corrected.add(at);
         }
         self.facts.push(fact);
         advance(&mut self.heads, &self.facts, position);
         if let Some(old) = old {
             self.leave(old);
         }
+        old
     }
 
     /// The number of an attribute, given one when it has none. Rows of one source have the same
@@ -286,24 +290,30 @@ impl Node {
     /// Finds the heads anew that are still at this fact, which does not stand any more. They are
     /// few when many facts are corrected: what corrects the last fact mostly is the last itself.
     fn leave(&mut self, old: usize) {
-        for (number, slot) in (0u16..).zip(&mut self.heads) {
-            if slot.is_some_and(|heads| heads.recorded == old || heads.phenomenon == old) {
-                *slot = heads_of(&self.facts, number);
+        let at_old = |heads: &Heads| heads.recorded == old || heads.phenomenon == old;
+        let numbers =
+            (0u16..).zip(&self.heads).filter(|(_, slot)| slot.as_ref().is_some_and(at_old));
+        for number in numbers.map(|(number, _)| number).collect::<Vec<_>>() {
+            let heads = self.heads_of(number);
+            if let Some(slot) = self.heads.get_mut(usize::from(number)) {
+                *slot = heads;
             }
         }
     }
-}
 
-/// The heads of an attribute among the facts that stand.
-fn heads_of(facts: &[Fact], number: u16) -> Option<Heads> {
-    let standing = || {
-        let has = |fact: &Fact| fact.corrected_by.is_none() && fact.values.get(number).is_some();
-        facts.iter().enumerate().filter(move |(_, fact)| has(fact))
-    };
-    let (recorded, _) = standing().next_back()?;
-    // Of several of one time, the one that was recorded last.
-    let (phenomenon, _) = standing().max_by_key(|(_, fact)| fact.phen_start)?;
-    Some(Heads { recorded, phenomenon })
+    /// The heads of an attribute among the facts that stand.
+    fn heads_of(&self, number: u16) -> Option<Heads> {
+        let standing = self.standing().filter_map(|at| Some((at, self.facts.get(at)?)));
+        let mut having = standing.filter(|(_, fact)| fact.values.get(number).is_some());
+        let (first, fact) = having.next()?;
+        let alone = (Heads { recorded: first, phenomenon: first }, fact.phen_start);
+        // Of several of one time, the one that was recorded last.
+        let (heads, _) = having.fold(alone, |(heads, time), (at, fact)| match () {
+            () if fact.phen_start < time => (Heads { recorded: at, ..heads }, time),
+            () => (Heads { recorded: at, phenomenon: at }, fact.phen_start),
+        });
+        Some(heads)
+    }
 }
 
 /// The fact at that position is recorded last; it is true last unless a head is later.

@@ -10,6 +10,7 @@ mod as_of;
 mod collide;
 mod decide;
 mod fold;
+mod gaps;
 mod links;
 mod read;
 mod seen;

@@ -1,8 +1,11 @@
-//! What came under which source and id, for every fact there ever was: so it is kept small.
+//! What came under which source and id, of every fact that stands: so it is kept small.
 //!
-//! Nearly every id stands for one fact. The others, rows of one id and corrections, have a table of
-//! their own. A twin is meant by its number, in the order in which twins were made.
+//! Nearly every id stands for one fact. The others, rows of one id, have a table of their own. What
+//! is corrected is not in it: nothing is compared with it again, and a source that gives all its
+//! events one id costs no more than another. A twin is meant by its number, in the order in which
+//! twins were made.
 
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
@@ -45,8 +48,8 @@ impl Hasher for Front {
     }
 }
 
-/// Where a fact lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where a fact lies. Those of one twin stand in the order in which they came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Spot {
     /// The number of its twin.
     pub(crate) twin: u32,
@@ -54,35 +57,50 @@ pub(crate) struct Spot {
     pub(crate) fact: u32,
 }
 
-/// The facts of each key, in the order in which they came.
+/// The facts of each key that stand, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Seen {
     first: HashMap<IdempotencyKey, Spot, BuildHasherDefault<Front>>,
-    more: HashMap<IdempotencyKey, Vec<Spot>, BuildHasherDefault<Front>>,
+    more: HashMap<IdempotencyKey, BTreeSet<Spot>, BuildHasherDefault<Front>>,
 }
 
 impl Seen {
-    /// Remembers one more fact of a key.
-    pub(crate) fn push(&mut self, key: IdempotencyKey, spot: Spot) {
-        match self.first.entry(key) {
+    /// Remembers one more fact of a key, and forgets the one that it corrects.
+    pub(crate) fn push(&mut self, key: IdempotencyKey, spot: Spot, corrected: Option<Spot>) {
+        let mut first = match self.first.entry(key) {
+            Entry::Occupied(first) => first,
             Entry::Vacant(free) => {
                 free.insert(spot);
+                return;
             }
-            Entry::Occupied(_) => self.more.entry(key).or_default().push(spot),
+        };
+        let mut all = self.more.remove(&key).unwrap_or_default();
+        all.extend([*first.get(), spot]);
+        corrected.map(|old| all.remove(&old));
+        // At least the new one stands.
+        all.pop_first().map(|least| first.insert(least));
+        if !all.is_empty() {
+            self.more.insert(key, all);
         }
     }
 
-    /// Every key with its facts, in no order.
+    /// Every key with its facts, in no order of the keys.
     pub(crate) fn all(&self) -> impl Iterator<Item = (IdempotencyKey, Vec<Spot>)> {
-        self.first.keys().map(|key| (*key, self.of(key).collect()))
+        let more = |key| self.more.get(key).into_iter().flatten();
+        self.first.iter().map(move |(key, first)| {
+            (*key, std::iter::once(first).chain(more(key)).copied().collect())
+        })
     }
 
-    /// The facts of a key.
-    pub(crate) fn of(&self, key: &IdempotencyKey) -> impl Iterator<Item = Spot> {
-        let first = self.first.get(key);
+    /// The facts of a key that are about the twin of that number. More than one batch can have of
+    /// one twin never stand, since each of the next batch corrects one of them.
+    pub(crate) fn of(&self, key: IdempotencyKey, twin: u32) -> impl Iterator<Item = Spot> {
+        let first = self.first.get(&key);
         // Only a key with a first fact can have more.
-        let more = first.and_then(|_| self.more.get(key)).map_or(&[][..], Vec::as_slice);
-        first.into_iter().chain(more).copied()
+        let more = first.and_then(|_| self.more.get(&key));
+        let range = Spot { twin, fact: 0 }..=Spot { twin, fact: u32::MAX };
+        let more = more.into_iter().flat_map(move |more| more.range(range.clone()));
+        first.filter(|spot| spot.twin == twin).into_iter().chain(more).copied()
     }
 }
 
@@ -95,8 +113,8 @@ mod tests {
     proptest! {
         /// As a table of lists would, also for keys whose fronts are equal.
         #[test]
-        fn facts_of_a_key_come_in_order(
-            pushed in proptest::collection::vec((0u8..4, 0u8..4), 0..40),
+        fn facts_of_a_key_that_stand_come_in_order(
+            pushed in proptest::collection::vec((0u8..2, 0u8..2, 0u32..3, 0usize..4), 0..60),
         ) {
             let mut seen = Seen::default();
             let mut lists: BTreeMap<(u8, u8), Vec<Spot>> = BTreeMap::new();
@@ -105,14 +123,23 @@ mod tests {
                 (digest[0], digest[15]) = (front, back);
                 IdempotencyKey::of(&digest)
             };
-            for (fact, pair) in (0u32..).zip(pushed) {
-                let spot = Spot { twin: u32::from(pair.0), fact };
-                seen.push(key(pair), spot);
-                lists.entry(pair).or_default().push(spot);
+            for (fact, (front, back, twin, corrects)) in (0u32..).zip(pushed) {
+                let (pair, spot) = ((front, back), Spot { twin, fact });
+                let list = lists.entry(pair).or_default();
+                // One of those that stand, or none.
+                let old = (corrects < list.len()).then(|| list.remove(corrects));
+                seen.push(key(pair), spot, old);
+                list.push(spot);
             }
-            for pair in (0..4).flat_map(|a| (0..4).map(move |b| (a, b))) {
+            for pair in (0..2).flat_map(|a| (0..2).map(move |b| (a, b))) {
                 let list = lists.remove(&pair).unwrap_or_default();
-                prop_assert_eq!(seen.of(&key(pair)).collect::<Vec<_>>(), list);
+                for twin in 0..3 {
+                    let of: Vec<Spot> = seen.of(key(pair), twin).collect();
+                    let expect = list.iter().filter(|spot| spot.twin == twin).copied();
+                    prop_assert_eq!(of, expect.collect::<Vec<_>>());
+                }
+                let known = seen.all().find(|(one, _)| *one == key(pair));
+                prop_assert_eq!(known.map_or(0, |(_, all)| all.len()), list.len());
             }
         }
     }
