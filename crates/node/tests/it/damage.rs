@@ -276,7 +276,8 @@ impl Bench {
         let mut torn = log.to_vec();
         torn[last..].fill(0xA5);
         let later = newer(&copy, 8, 0..26, 26);
-        let flips: Vec<Vec<u8>> = (0..copy.len()).map(|at| flipped(&copy, at)).collect();
+        let places = (0..copy.len()).step_by(9);
+        let flips: Vec<Vec<u8>> = places.map(|at| flipped(&copy, at)).collect();
         for (what, log) in [("whole log", log.to_vec()), ("harmed newest frame", torn)] {
             for (how, copies) in [
                 ("as it was written", vec![copy.clone()]),
