@@ -15,14 +15,13 @@
 
 use crate::ca::{IssuingCa, Root};
 use crate::certificate::RootCertificate;
+use crate::disk::{Disk, ThisMachine};
 use crate::partners::{Side, check_path};
 use crate::signer::Signer;
 use crate::spiffe::{SpiffeId, TrustDomain};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use twinpact_model::time::WallTime;
@@ -73,13 +72,27 @@ impl Identity {
 }
 
 /// The directory `identity/`. One process at a time has it (the store's lock).
-#[derive(Debug, Clone)]
-pub struct IdentityFiles(PathBuf);
+#[derive(Clone)]
+pub struct IdentityFiles {
+    directory: PathBuf,
+    disk: Arc<dyn Disk>,
+}
+
+impl std::fmt::Debug for IdentityFiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("IdentityFiles").field(&self.directory).finish()
+    }
+}
 
 impl IdentityFiles {
-    /// In that directory.
+    /// In that directory of this machine.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
-        IdentityFiles(directory.into())
+        IdentityFiles::on(Arc::new(ThisMachine), directory)
+    }
+
+    /// In that directory of that disk.
+    pub fn on(disk: Arc<dyn Disk>, directory: impl Into<PathBuf>) -> Self {
+        IdentityFiles { directory: directory.into(), disk }
     }
 
     /// Makes root, issuing CA and document key, and writes them. What an interrupted attempt left
@@ -89,12 +102,11 @@ impl IdentityFiles {
     /// `identity.exists` when there is an identity already, `store.io` when the disk refuses,
     /// `internal` when the system gives no randomness.
     pub fn create(&self, trust_domain: &TrustDomain, now: WallTime) -> Result<Identity, Problem> {
-        if self.path(ROOT_CERTIFICATE).exists() {
-            let why = format!("{} has an identity already", self.0.display());
+        if self.disk.exists(&self.path(ROOT_CERTIFICATE)) {
+            let why = format!("{} has an identity already", self.directory.display());
             return Err(Problem::new(codes::IDENTITY_EXISTS, why));
         }
-        let builder = DirBuilder::new().recursive(true).mode(0o700).create(&self.0);
-        builder.map_err(|e| io(&self.0, &e))?;
+        self.disk.make_dir(&self.directory).map_err(|e| io(&self.directory, &e))?;
         let root = Root::create(trust_domain, now)?;
         let issuing = root.issue(now)?;
         let seed = new_seed()?;
@@ -128,7 +140,7 @@ impl IdentityFiles {
                 .hint("the organisation's DID was changed after its keys were made"));
         }
         let path = self.path(ISSUING);
-        let text = read_secret(&path)?;
+        let text = self.read_secret(&path)?;
         let issuing =
             IssuingCa::from_parts(&root, &certificate(&path, &text)?, &key(&path, &text)?)?;
         if !leads_to(&root, &issuing)? {
@@ -138,6 +150,15 @@ impl IdentityFiles {
         let signer = signers.next().ok_or_else(|| self.no_seeds())?;
         let (issuing, others) = (Arc::new(issuing), signers.collect());
         Ok(Identity { root, issuing, signer, others })
+    }
+
+    /// Makes the names of the files durable. Who wrote one of them may have been stopped just
+    /// before it did so; what is built on what is read here must not go with the next power cut.
+    ///
+    /// # Errors
+    /// `store.io` when the disk refuses.
+    pub fn settle(&self) -> Result<(), Problem> {
+        self.disk.sync_dir(&self.directory).map_err(|e| io(&self.directory, &e))
     }
 
     /// Makes a new document key and writes it before those that are there.
@@ -178,7 +199,7 @@ impl IdentityFiles {
     /// As [`load`](Self::load); `identity.expired` when the root has run out, `store.io` when the
     /// disk refuses.
     pub fn renew_issuing(&self, root_key: &Path, now: WallTime) -> Result<IssuingCa, Problem> {
-        let text = read(root_key)?;
+        let text = self.read_text(root_key)?;
         let root = Root::from_parts(self.root()?, &key(root_key, &text)?)?;
         let issuing = root.issue(now)?;
         self.write_issuing(&issuing)?;
@@ -191,10 +212,10 @@ impl IdentityFiles {
     /// `identity.*` with what is wrong with the file.
     pub fn check_root_key(&self) -> Result<(), Problem> {
         let path = self.path(ROOT_KEY);
-        if !path.exists() {
+        if !self.disk.exists(&path) {
             return Ok(());
         }
-        let text = read_secret(&path)?;
+        let text = self.read_secret(&path)?;
         Root::from_parts(self.root()?, &key(&path, &text)?).map(|_| ())
     }
 
@@ -204,7 +225,7 @@ impl IdentityFiles {
     /// `identity.missing` or `identity.file`.
     pub fn root(&self) -> Result<RootCertificate, Problem> {
         let path = self.path(ROOT_CERTIFICATE);
-        let der = certificate(&path, &read(&path)?)?;
+        let der = certificate(&path, &self.read_text(&path)?)?;
         RootCertificate::from_der(&der).map_err(|problem| unusable(&path, &problem.message))
     }
 
@@ -215,7 +236,7 @@ impl IdentityFiles {
     }
 
     fn seeds(&self) -> Result<Vec<[u8; 32]>, Problem> {
-        let text = read_secret(&self.path(DOCUMENT_KEY))?;
+        let text = self.read_secret(&self.path(DOCUMENT_KEY))?;
         let lines = text.strip_suffix('\n').map(|text| text.split('\n').map(from_hex::<32>));
         let seeds = lines.and_then(Iterator::collect::<Option<Vec<_>>>);
         seeds.filter(|seeds| seeds.len() <= MAX_DOCUMENT_KEYS).ok_or_else(|| self.no_seeds())
@@ -231,7 +252,7 @@ impl IdentityFiles {
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.directory.join(name)
     }
 
     fn write_issuing(&self, issuing: &IssuingCa) -> Result<(), Problem> {
@@ -243,18 +264,33 @@ impl IdentityFiles {
     fn write(&self, name: &str, text: &str, mode: u32) -> Result<(), Problem> {
         let (path, draft) = (self.path(name), self.path(&format!("{name}.new")));
         let written = || -> std::io::Result<()> {
-            match std::fs::remove_file(&draft) {
+            match self.disk.remove(&draft) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
-            let mut file =
-                OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            std::fs::rename(&draft, &path)?;
-            File::open(&self.0)?.sync_all()
+            self.disk.write_new(&draft, text.as_bytes(), mode)?;
+            self.disk.rename(&draft, &path)?;
+            self.disk.sync_dir(&self.directory)
         };
         written().map_err(|e| io(&path, &e))
+    }
+
+    fn read_text(&self, path: &Path) -> Result<String, Problem> {
+        let bytes = self.disk.read(path, MAX_FILE_BYTES + 1).map_err(|e| not_read(path, &e))?;
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            return Err(unusable(path, "it is larger than 64 KiB"));
+        }
+        String::from_utf8(bytes).map_err(|_| unusable(path, "it is no text in UTF-8"))
+    }
+
+    fn read_secret(&self, path: &Path) -> Result<String, Problem> {
+        let mode = self.disk.mode(path).map_err(|e| not_read(path, &e))?;
+        if mode & 0o077 != 0 {
+            let why = format!("{} has mode {mode:04o}", path.display());
+            return Err(Problem::new(codes::IDENTITY_EXPOSED, why)
+                .hint(format!("run chmod 600 {}", path.display())));
+        }
+        self.read_text(path)
     }
 }
 
@@ -274,28 +310,6 @@ fn leads_to(root: &RootCertificate, issuing: &IssuingCa) -> Result<bool, Problem
         check_path(leaf, above, root, Side::Client, at).is_ok()
     };
     Ok(node.chain().split_first().is_some_and(accepted))
-}
-
-fn read(path: &Path) -> Result<String, Problem> {
-    let file = File::open(path).map_err(|e| not_read(path, &e))?;
-    let mut text = String::new();
-    let limit = MAX_FILE_BYTES + 1;
-    file.take(limit).read_to_string(&mut text).map_err(|e| not_read(path, &e))?;
-    if text.len() as u64 > MAX_FILE_BYTES {
-        return Err(unusable(path, "it is larger than 64 KiB"));
-    }
-    Ok(text)
-}
-
-fn read_secret(path: &Path) -> Result<String, Problem> {
-    let meta = std::fs::metadata(path).map_err(|e| not_read(path, &e))?;
-    let mode = meta.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        let why = format!("{} has mode {mode:04o}", path.display());
-        return Err(Problem::new(codes::IDENTITY_EXPOSED, why)
-            .hint(format!("run chmod 600 {}", path.display())));
-    }
-    read(path)
 }
 
 fn certificate(path: &Path, text: &str) -> Result<CertificateDer<'static>, Problem> {
@@ -331,7 +345,7 @@ fn not_read(path: &Path, error: &std::io::Error) -> Problem {
     if error.kind() == ErrorKind::NotFound {
         Problem::new(codes::IDENTITY_MISSING, format!("there is no {}", path.display()))
     } else {
-        unusable(path, &error.to_string())
+        unusable(path, &error.to_string()).hint("check permissions and health of the disk")
     }
 }
 

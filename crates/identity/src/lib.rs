@@ -3,11 +3,12 @@
 //! Certificates are X.509-SVIDs (SPIFFE) under one root per organisation; a partner's root is
 //! pinned and valid for that partner's trust domain alone ([`partners`]). The TLS configurations
 //! ([`tls`]) trust nothing else: no public authority, no host name, no default provider. This crate
-//! opens no socket; it touches the disk in [`files`] only, and reads a clock in
+//! opens no socket; it touches the disk in [`disk`] only, and reads a clock in
 //! [`tls::system_clock`] only.
 
 pub mod ca;
 pub mod certificate;
+pub mod disk;
 pub mod files;
 #[cfg(test)]
 mod forge;

@@ -61,6 +61,8 @@ fn prepare(node: &Node) -> Result<(), Problem> {
     let domain = node.identity.current().root.trust_domain().clone();
     if node.files.load(&domain)?.signers().all(|signer| is_listed(&signer.public())) {
         node.files.add_document_key()?;
+    } else {
+        node.files.settle()?;
     }
     let signing = node.signer().public();
     let held = node.files.load(&domain)?.signing_with(|key| *key == signing);

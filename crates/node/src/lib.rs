@@ -30,6 +30,7 @@ pub mod egress;
 pub mod events;
 pub mod fold;
 pub mod heard;
+mod identity_disk;
 pub mod ids;
 mod invitation;
 pub mod invitations;

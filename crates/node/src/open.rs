@@ -5,6 +5,7 @@ use crate::clock::{Clocks, PolicyClock};
 use crate::config::{self, Config, Reach};
 use crate::fold::Fold;
 use crate::heard::Heard;
+use crate::identity_disk::Beside;
 use crate::keys;
 use crate::lanes::Lanes;
 use crate::metrics::Metrics;
@@ -20,6 +21,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use twinpact_contract::Vocabulary;
 use twinpact_identity::Held;
+use twinpact_identity::disk::{Disk, ThisMachine};
 use twinpact_identity::files::{Identity, IdentityFiles};
 use twinpact_identity::outgoing::Endpoint;
 use twinpact_identity::partners::Partners;
@@ -105,16 +107,38 @@ impl NodeParts {
     }
 }
 
+/// Where a node's directory lies.
+struct Disks {
+    /// Log, keys and configuration.
+    store: Arc<dyn Vfs>,
+    /// Certificates and document keys.
+    identity: Arc<dyn Disk>,
+}
+
+impl Disks {
+    fn of_this_machine() -> Disks {
+        Disks { store: Arc::new(RealDisk), identity: Arc::new(ThisMachine) }
+    }
+
+    fn one(disk: Arc<dyn Vfs>) -> Disks {
+        Disks { identity: Arc::new(Beside(disk.clone())), store: disk }
+    }
+
+    fn identity_files(&self, path: &Path) -> IdentityFiles {
+        IdentityFiles::on(self.identity.clone(), path.join("identity"))
+    }
+}
+
 /// Makes a node's directory: configuration, keys, certificates, log.
 ///
 /// # Errors
 /// `store.exists`, `store.locked`, `store.io`; `config.invalid` for an organisation that cannot
 /// have a node.
 pub fn init(path: &Path, organisation: &Did, name: &str) -> Result<(), Problem> {
-    init_on(Arc::new(RealDisk), path, organisation, name)
+    write_new(&Disks::of_this_machine(), path, (organisation, name), &Reach::default())
 }
 
-/// The same, with log, keys and configuration on that disk.
+/// The same on that disk.
 ///
 /// # Errors
 /// As [`init`].
@@ -124,7 +148,7 @@ pub fn init_on(
     organisation: &Did,
     name: &str,
 ) -> Result<(), Problem> {
-    write_new(disk, path, (organisation, name), &Reach::default())
+    write_new(&Disks::one(disk), path, (organisation, name), &Reach::default())
 }
 
 /// As [`init`], with where it is reached and which private addresses it may reach.
@@ -137,11 +161,11 @@ pub fn init_reached(
     name: &str,
     reach: &Reach,
 ) -> Result<(), Problem> {
-    write_new(Arc::new(RealDisk), path, (organisation, name), reach)
+    write_new(&Disks::of_this_machine(), path, (organisation, name), reach)
 }
 
 fn write_new(
-    disk: Arc<dyn Vfs>,
+    disks: &Disks,
     path: &Path,
     (organisation, name): (&Did, &str),
     reach: &Reach,
@@ -151,12 +175,12 @@ fn write_new(
     let text = Config::text_of_new(organisation, name, reach);
     Config::parse(&text)?;
     let clocks = Clocks::new(PolicyClock::System);
-    let directory = Directory::create(disk.clone(), path)?;
-    IdentityFiles::new(path.join("identity")).create(&trust_domain, clocks.wall())?;
+    let directory = Directory::create(disks.store.clone(), path)?;
+    disks.identity_files(path).create(&trust_domain, clocks.wall())?;
     Store::create(directory, organisation, clocks.wall().0)?;
     // Last: a directory with a configuration is a whole node.
     let config = config::path(path);
-    disk.replace(&config, text.as_bytes()).map_err(|e| refused(&config, &e))
+    disks.store.replace(&config, text.as_bytes()).map_err(|e| refused(&config, &e))
 }
 
 /// Opens a node's directory, folds its log and starts the writer.
@@ -165,10 +189,10 @@ fn write_new(
 /// `store.*` with what is wrong and what to do; `config.invalid`, also when the configuration does
 /// not allow that policy clock.
 pub async fn open(path: &Path, policy: PolicyClock) -> Result<NodeParts, Problem> {
-    open_on(Arc::new(RealDisk), path, policy).await
+    open_with(&Disks::of_this_machine(), path, policy, system_clock()).await
 }
 
-/// The same, with log, keys and configuration on that disk.
+/// The same on that disk.
 ///
 /// # Errors
 /// As [`open`].
@@ -190,7 +214,16 @@ pub async fn open_by(
     policy: PolicyClock,
     wall: Clock,
 ) -> Result<NodeParts, Problem> {
-    let (directory, config, identity) = take(disk, path)?;
+    open_with(&Disks::one(disk), path, policy, wall).await
+}
+
+async fn open_with(
+    disks: &Disks,
+    path: &Path,
+    policy: PolicyClock,
+    wall: Clock,
+) -> Result<NodeParts, Problem> {
+    let (directory, config, identity) = take(disks, path)?;
     config.allows(policy)?;
     let clocks = Clocks::over(wall, policy);
     let mut fold = None;
@@ -201,9 +234,10 @@ pub async fn open_by(
     own_identity(&fold, &identity)?;
     let partners = Partners::new(fold.partners.tls()?);
     // Up to here nothing has changed.
+    let files = disks.identity_files(path);
+    files.settle()?;
     store.mend()?;
     let (partition, writer) = Partition::start(store, fold, clocks.clone());
-    let files = identity_files(path);
     let node = assemble(config, clocks, partition, (identity, files), partners);
     started(&node, cut).await.inspect_err(|_| node.partition.stop())?;
     Ok(NodeParts { node, cut, writer })
@@ -218,7 +252,8 @@ pub(crate) fn inspect(
     path: &Path,
     mut seen: impl FnMut(Option<&Fold>, &Committed),
 ) -> Result<(Node, Option<Cut>), Problem> {
-    let (directory, config, identity) = take(Arc::new(RealDisk), path)?;
+    let disks = Disks::of_this_machine();
+    let (directory, config, identity) = take(&disks, path)?;
     let mut fold = None;
     let (store, cut) = Store::inspect(directory, &config.organisation, |key, entry| {
         seen(fold.as_ref(), &entry);
@@ -227,7 +262,7 @@ pub(crate) fn inspect(
     let fold = folded(fold, &store)?;
     own_identity(&fold, &identity)?;
     let partners = Partners::new(fold.partners.tls()?);
-    let (clocks, files) = (Clocks::new(PolicyClock::System), identity_files(path));
+    let (clocks, files) = (Clocks::new(PolicyClock::System), disks.identity_files(path));
     let partition = Partition::still(store, fold);
     let node = assemble(config, clocks, partition, (identity, files), partners);
     // A node that was never started has no record yet.
@@ -238,16 +273,12 @@ pub(crate) fn inspect(
 }
 
 /// Locks the directory and reads what is small in it.
-fn take(disk: Arc<dyn Vfs>, path: &Path) -> Result<(Directory, Config, Identity), Problem> {
-    let directory = Directory::open(disk.clone(), path)?;
-    let config = read_config(disk.as_ref(), path)?;
+fn take(disks: &Disks, path: &Path) -> Result<(Directory, Config, Identity), Problem> {
+    let directory = Directory::open(disks.store.clone(), path)?;
+    let config = read_config(disks.store.as_ref(), path)?;
     let trust_domain = TrustDomain::of_did(&config.organisation)?;
-    let identity = identity_files(path).load(&trust_domain)?;
+    let identity = disks.identity_files(path).load(&trust_domain)?;
     Ok((directory, config, identity))
-}
-
-fn identity_files(path: &Path) -> IdentityFiles {
-    IdentityFiles::new(path.join("identity"))
 }
 
 /// Whether our record names a key and the root that are in the directory: partners have pinned

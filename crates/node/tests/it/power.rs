@@ -1,18 +1,21 @@
 //! A whole node on a disk whose power goes at any step: a fifth as often as `TWINPACT_CUTS` says
 //! (1,000 when it does not; the store alone takes all of them). `TWINPACT_SEED` runs one seed.
 //!
-//! Certificates and document key lie on the real disk: they are written and synced by `init`, and
-//! the log names them only after that.
+//! All that a node has lies on that disk, its certificates and document keys too: these are made
+//! anew now and then, and after a cut there are the old ones or the new ones, and what was
+//! acknowledged.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use twinpact_edge::batch::IngestBatch;
 use twinpact_edge::model_file;
+use twinpact_identity::files::MAX_DOCUMENT_KEYS;
 use twinpact_model::entry::Kind;
 use twinpact_model::{Did, Problem};
-use twinpact_node::{Node, NodeParts, PolicyClock, contracts, digest, open, organisation};
+use twinpact_node::{Node, NodeParts, PolicyClock, contracts, digest, keys, open, organisation};
 use twinpact_node::{prove, record};
+use twinpact_proof::PublicKey;
 use twinpact_proof::digest::Digest;
 use twinpact_store::Opened;
 use twinpact_store::forest::EVENTS;
@@ -25,7 +28,6 @@ const ROUNDS: usize = 5;
 
 /// A node over a run, with all that it has ever said.
 struct World {
-    place: tempfile::TempDir,
     disk: SimDisk,
     dice: Dice,
     attempts: usize,
@@ -34,8 +36,16 @@ struct World {
     known: Vec<Opened>,
     /// How many events the turn has that was not acknowledged.
     in_flight: usize,
-    /// Every note that was signed, by its size.
-    signed: BTreeMap<u64, String>,
+    /// Every note that was signed, by its size and the key.
+    signed: BTreeMap<(u64, String), String>,
+    /// The head of each size that was signed.
+    heads: BTreeMap<u64, Digest>,
+    identity: Option<Own>,
+    /// How many identities it has had.
+    identities: usize,
+    /// Whether a new document key, a new issuing CA may be there without being acknowledged.
+    rotating: bool,
+    renewing: bool,
     /// Ticks and state digest when nothing was in flight.
     digest: Option<(u64, Digest)>,
     rows: usize,
@@ -62,28 +72,51 @@ struct Seen {
     events: Vec<Opened>,
     ticks: u64,
     digest: Digest,
-    notes: Vec<(u64, String)>,
+    notes: Vec<(u64, Digest, String)>,
+    own: Own,
+}
+
+/// Who a node is: its root, the CA that issues its certificates, the key that signs.
+#[derive(Clone, PartialEq)]
+struct Own {
+    root: Vec<u8>,
+    issuing: Vec<u8>,
+    signing: PublicKey,
+}
+
+impl Own {
+    fn of(node: &Node) -> Own {
+        let held = node.identity.current();
+        Own {
+            root: held.root.der().to_vec(),
+            issuing: held.issuing.certificate().to_vec(),
+            signing: held.signer.public(),
+        }
+    }
 }
 
 impl World {
     fn new(seed: u64) -> World {
-        let place = tempfile::tempdir().unwrap();
         World {
-            disk: SimDisk::new(seed, place.path()),
-            place,
+            disk: SimDisk::new(seed, Path::new("/disk")),
             dice: Dice::new(!seed),
             attempts: 0,
             made: false,
             known: Vec::new(),
             in_flight: 0,
             signed: BTreeMap::new(),
+            heads: BTreeMap::new(),
+            identity: None,
+            identities: 0,
+            rotating: false,
+            renewing: false,
             digest: None,
             rows: 0,
         }
     }
 
     fn path(&self) -> PathBuf {
-        self.place.path().join(format!("node{}", self.attempts))
+        Path::new("/disk").join(format!("node{}", self.attempts))
     }
 
     async fn start(&mut self) -> Result<NodeParts, End> {
@@ -116,13 +149,14 @@ impl World {
             let origin = organisation::origin(&node.config.organisation, forest)?;
             let note = |tick| {
                 let made = forest.checkpoint(&origin, tick).unwrap();
-                (made.size, made.sign(node.signer().key()))
+                (made.size, made.root, made.sign(node.signer().key()))
             };
             Ok(Seen {
                 events: new.map(event).collect::<Result<_, _>>()?,
                 ticks: forest.ticks(),
                 digest: digest::state(fold, forest),
                 notes: (0..forest.ticks()).map(note).collect(),
+                own: Own::of(node),
             })
         })?
     }
@@ -152,6 +186,16 @@ impl World {
         {
             return broken("the state has come back another one");
         }
+        if let Some(known) = &self.identity {
+            let own = &seen.own;
+            if own.root != known.root
+                || (own.issuing != known.issuing && !self.renewing)
+                || (own.signing != known.signing && !self.rotating)
+            {
+                return broken("the identity is another one than was acknowledged");
+            }
+        }
+        (self.rotating, self.renewing) = (false, false);
         self.take(seen)
     }
 
@@ -166,17 +210,23 @@ impl World {
         if !rises {
             return broken("recorded does not rise");
         }
-        for (size, note) in seen.notes {
-            if self.signed.insert(size, note.clone()).is_some_and(|before| before != note) {
+        let key = seen.own.signing.id();
+        for (size, root, note) in seen.notes {
+            let other = self.heads.insert(size, root).is_some_and(|before| before != root);
+            let signed = self.signed.insert((size, key.clone()), note.clone());
+            if other || signed.is_some_and(|before| before != note) {
                 return broken(format!("two heads of size {size} were signed"));
             }
         }
+        self.identities += usize::from(self.identity.as_ref() != Some(&seen.own));
+        self.identity = Some(seen.own);
         Ok(())
     }
 
     /// One thing that a node is asked to do.
     async fn act(&mut self, node: &Node) -> Result<(), End> {
-        match self.dice.below(20) {
+        self.in_flight = 0;
+        match self.dice.below(16) {
             0 | 1 => {
                 self.in_flight = usize::from(
                     node.partition.read(|fold, _| fold.twins.models().next().is_none())?,
@@ -192,6 +242,8 @@ impl World {
                 }
             }
             4 => drop(prove::fact(node, 0, &[]).await?),
+            5 => self.rotate(node).await?,
+            6 => self.renew(node).await?,
             _ => self.ingest(node).await?,
         }
         let seen = self.seen(node)?;
@@ -199,6 +251,25 @@ impl World {
             return broken("another number of events than the turn has");
         }
         self.take(seen)
+    }
+
+    /// A new document key, with the record that lists it.
+    async fn rotate(&mut self, node: &Node) -> Result<(), End> {
+        if node.identity.current().signers().count() < MAX_DOCUMENT_KEYS {
+            (self.in_flight, self.rotating) = (1, true);
+            keys::rotate(node, keys::OVERLAP_SECONDS).await?;
+            self.rotating = false;
+        }
+        Ok(())
+    }
+
+    /// A new issuing CA.
+    async fn renew(&mut self, node: &Node) -> Result<(), End> {
+        self.renewing = true;
+        node.files.renew_issuing(&node.files.root_key_path(), node.clocks.wall())?;
+        open::reload_issuing(node).await?;
+        self.renewing = false;
+        Ok(())
     }
 
     async fn ingest(&mut self, node: &Node) -> Result<(), End> {
@@ -241,12 +312,18 @@ impl World {
     }
 
     fn plan(&mut self) {
-        // A start takes about fifteen steps before the first thing is done.
-        let within = if self.dice.one_in(3) { 75 } else { 35 };
+        // A node is made in about seventy steps and started in fifteen.
+        let within = match self.made {
+            false => 140,
+            true if self.dice.one_in(3) => 75,
+            true => 35,
+        };
         let steps = self.dice.below(within) as u64;
-        match self.dice.below(6) {
+        match self.dice.below(8) {
             0 => self.disk.fail(Some(Step::Sync), steps / 3, EIO, false),
             1 => self.disk.fail(Some(Step::Write), steps / 3, ENOSPC, true),
+            2 => self.disk.fail(None, steps, EIO, false),
+            3 => self.disk.fail(Some(Step::SyncDir), steps / 3, EIO, false),
             _ => self.disk.cut_after(steps),
         }
     }
@@ -256,7 +333,8 @@ impl World {
         let mut done = Ok(());
         for _ in 0..10 {
             done = self.act(&parts.node).await;
-            if done.is_err() {
+            // Whose keys could not be written goes on with the old ones.
+            if done.is_err() && parts.node.partition.read(|_, _| ()).is_err() {
                 break;
             }
         }
@@ -286,7 +364,8 @@ impl World {
     }
 }
 
-async fn run(seed: u64) -> Result<(usize, usize), String> {
+/// What a run came to: cuts, events, identities.
+async fn run(seed: u64) -> Result<[usize; 3], String> {
     let mut world = World::new(seed);
     let told = |end| match end {
         End::Refused(problem) => problem.to_string(),
@@ -295,8 +374,10 @@ async fn run(seed: u64) -> Result<(usize, usize), String> {
     for round in 0..ROUNDS {
         world.plan();
         match world.work().await {
+            // What could not be read when the power went is named by whose it is.
             Err(End::Refused(problem))
-                if ["store.io", "store.stopped"].contains(&problem.code.name) =>
+                if ["store.io", "store.stopped"].contains(&problem.code.name)
+                    || problem.message.contains("the power is off") =>
             {
                 assert_eq!(problem.code.fault.to_string(), "us", "{problem}");
                 assert!(problem.hint.is_some(), "{problem}");
@@ -304,11 +385,16 @@ async fn run(seed: u64) -> Result<(usize, usize), String> {
             Ok(()) => {}
             Err(end) => return Err(format!("round {round}: {}", told(end))),
         }
+        // A program that was killed, or whose disk failed, may be started again before power goes.
+        if !world.disk.is_off() && world.dice.one_in(2) {
+            world.disk.kill();
+            world.recover().await.map_err(|end| format!("round {round}: {}", told(end)))?;
+        }
         world.disk.power_cycle();
         world.recover().await.map_err(|end| format!("round {round}: {}", told(end)))?;
     }
     nonces::check(&world.disk.appended())?;
-    Ok((ROUNDS, world.known.len()))
+    Ok([ROUNDS, world.known.len(), world.identities])
 }
 
 fn number(variable: &str) -> Option<u64> {
@@ -322,15 +408,17 @@ async fn power_may_go_at_any_step_of_a_node() {
         return;
     }
     let wanted = usize::try_from(number("TWINPACT_CUTS").unwrap_or(1_000) / 5).unwrap();
-    let (mut cuts, mut events, mut seed) = (0, 0, 0);
+    let (mut cuts, mut events, mut identities, mut seed) = (0, 0, 0, 0);
     while cuts < wanted {
-        let (more, known) = run(seed).await.unwrap_or_else(|why| {
+        let [more, known, own] = run(seed).await.unwrap_or_else(|why| {
             panic!(
                 "seed {seed}: {why}\nagain: TWINPACT_SEED={seed} cargo test -p twinpact-node \
                  --test it power_may_go"
             )
         });
-        (cuts, events, seed) = (cuts + more, events + known, seed + 1);
+        (cuts, events, identities) = (cuts + more, events + known, identities + own);
+        seed += 1;
     }
-    assert!(events > cuts, "{events} events in {cuts} cuts");
+    let tally = format!("{events} events and {identities} identities in {cuts} cuts");
+    assert!(events > cuts && identities > cuts / 2, "{tally}");
 }
