@@ -58,13 +58,24 @@ pub fn parse(media_type: &str, body: &[u8]) -> Option<Result<Events, Problem>> {
 /// A file of events, cut into bodies.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Cut {
-    /// The bodies of batches, each with the index of its first event in the file.
-    pub bodies: Vec<(u64, Vec<u8>)>,
-    /// The events that no body can hold.
+    /// The bodies of batches.
+    pub bodies: Vec<Body>,
+    /// The events that no body can hold, and those that contradict one before them.
     pub refused: Vec<Refused>,
 }
 
-/// The events of a file, a batch or one event, cut into bodies of batches.
+/// A body that is cut from a file.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Body {
+    /// A batch.
+    pub bytes: Vec<u8>,
+    /// Of each of its events, the index in the file.
+    pub places: Vec<u64>,
+}
+
+/// The events of a file, a batch or one event, cut into bodies of batches. Of two that differ under
+/// one id the later one is in none of them, however far apart they are: a body shows only what is
+/// in it, and each would correct the other whenever the file is sent.
 ///
 /// # Errors
 /// `input.malformed` when the file is neither.
@@ -74,7 +85,8 @@ pub fn bodies(file: &[u8]) -> Result<Cut, Problem> {
         _ => vec![serde_json::from_slice(file).map_err(|e| malformed(&e))?],
     };
     let mut cut = Cut::default();
-    let mut count = 0;
+    // Of each (source, id), the first event: ids of the file, so never more than the file.
+    let mut first: HashMap<(Iri, String), (u64, &RawValue)> = HashMap::new();
     for (index, event) in (0u64..).zip(events) {
         let text = event.get().as_bytes();
         if text.len() + 2 > MAX_BATCH_BYTES {
@@ -82,24 +94,46 @@ pub fn bodies(file: &[u8]) -> Result<Cut, Problem> {
             cut.refused.push(refusal(index, String::new(), (codes::INPUT_TOO_LARGE, why)));
             continue;
         }
+        if let Some(refused) = contradicts(&mut first, index, event) {
+            cut.refused.push(refused);
+            continue;
+        }
         match cut.bodies.last_mut() {
-            Some((first, body))
-                if count < MAX_BATCH_OBSERVATIONS
-                    && *first + count as u64 == index
-                    && body.len() + text.len() + 2 <= MAX_BATCH_BYTES =>
+            Some(body)
+                if body.places.len() < MAX_BATCH_OBSERVATIONS
+                    && body.bytes.len() + text.len() + 2 <= MAX_BATCH_BYTES =>
             {
-                body.push(b',');
-                body.extend_from_slice(text);
-                count += 1;
+                body.bytes.push(b',');
+                body.bytes.extend_from_slice(text);
+                body.places.push(index);
             }
-            _ => {
-                cut.bodies.push((index, [b"[", text].concat()));
-                count = 1;
-            }
+            _ => cut.bodies.push(Body { bytes: [b"[", text].concat(), places: vec![index] }),
         }
     }
-    cut.bodies.iter_mut().for_each(|(_, body)| body.push(b']'));
+    cut.bodies.iter_mut().for_each(|body| body.bytes.push(b']'));
     Ok(cut)
+}
+
+/// The refusal of an event that says otherwise than the first of the file with its id. What is no
+/// event of ours is refused where it is recorded.
+fn contradicts<'a>(
+    first: &mut HashMap<(Iri, String), (u64, &'a RawValue)>,
+    index: u64,
+    raw: &'a RawValue,
+) -> Option<Refused> {
+    let event = Event::read(raw).ok()?;
+    let key = (event.source.clone(), event.observation.id.clone());
+    let (before, known) = *first.entry(key).or_insert((index, raw));
+    if before == index || Event::read(known).ok()? == event {
+        return None;
+    }
+    Some(otherwise(index, event.observation.id, &format!("event {before} of the file")))
+}
+
+/// Which of the two is right, nobody can tell, and what is sent again would correct the one by the
+/// other and back.
+fn otherwise(index: u64, id: String, first: &str) -> Refused {
+    refusal(index, id, broken(format!("{first} has the same id and says otherwise")))
 }
 
 fn array(body: &[u8]) -> Result<Vec<&RawValue>, Problem> {
@@ -133,12 +167,9 @@ fn read(events: &[&RawValue]) -> Result<Events, Problem> {
         let first =
             || Seen { index, model: model.clone(), observation: observation.clone(), times: 0 };
         let first = seen.entry(key).or_insert_with(first);
-        // Which of the two is right, nobody can tell, and the body sent again would correct the
-        // one by the other and back.
         if first.model != model || first.observation != observation {
-            let why =
-                format!("event {} of the body has the same id and says otherwise", first.index);
-            refused.push(refusal(index, observation.id, broken(why)));
+            let before = format!("event {} of the body", first.index);
+            refused.push(otherwise(index, observation.id, &before));
             continue;
         }
         first.times += 1;
@@ -186,6 +217,7 @@ fn raw_once<'de: 'a, 'a, D: Deserializer<'de>>(
 }
 
 /// What we take of an event.
+#[derive(PartialEq, Eq)]
 struct Event {
     source: Iri,
     model: ModelRef,

@@ -231,7 +231,7 @@ fn a_file_is_cut_into_bodies() {
         let cut = bodies(file.as_bytes()).unwrap();
         assert!(cut.refused.is_empty());
         let count = |body: &[u8]| serde_json::from_slice::<Vec<Value>>(body).unwrap().len();
-        cut.bodies.iter().map(|(first, body)| (*first, count(body))).collect()
+        cut.bodies.iter().map(|body| (body.places[0], count(&body.bytes))).collect()
     };
     assert_eq!(lengths(&event().to_string()), [(0, 1)]);
     assert_eq!(lengths("[]"), []);
@@ -242,11 +242,51 @@ fn a_file_is_cut_into_bodies() {
     let large = format!("\"{}\"", "x".repeat(MAX_BATCH_BYTES - 4));
     assert_eq!(lengths(&format!("[1,{large},2]")), [(0, 1), (1, 1), (2, 1)]);
     let cut = bodies(format!("[1,2,\"x{},3]", &large[1..]).as_bytes()).unwrap();
-    assert_eq!(cut.bodies, [(0, b"[1,2]".to_vec()), (3, b"[3]".to_vec())]);
+    let [body] = &cut.bodies[..] else { panic!("{} bodies", cut.bodies.len()) };
+    assert_eq!((&body.bytes[..], &body.places[..]), (&b"[1,2,3]"[..], &[0, 1, 3][..]));
     assert_eq!((cut.refused[0].index, cut.refused[0].code.as_str()), (Some(2), "input.too_large"));
     for bad in ["", "[1", "{} {}", "[1] 2"] {
         assert_eq!(bodies(bad.as_bytes()).unwrap_err().code.name, "input.malformed", "{bad}");
     }
+}
+
+/// Two that differ under one id, as far apart as a body is long: the later one is refused by its
+/// place in the file, so that the same file again changes nothing.
+#[test]
+fn of_two_events_with_one_id_in_two_bodies_the_later_is_refused_when_it_differs() {
+    let of = |id: usize, flow: &str| {
+        let mut event = event();
+        event["id"] = json!(id.to_string());
+        event["data"]["flow"] = json!(flow);
+        event
+    };
+    let mut events: Vec<Value> = (0..2_500).map(|id| of(id, "1.50")).collect();
+    // The same again is no contradiction, nor is another source's or one that is none of ours.
+    events[1_100] = of(7, "1.50");
+    events[1_200] = of(7, "9.00");
+    events[2_400] = of(7, "1.5");
+    events[2_401] = of(7, "1.50");
+    events[2_402] = {
+        let mut other = of(7, "2");
+        other["source"] = json!("urn:other");
+        other
+    };
+    events[2_403] = {
+        let mut bad = of(7, "2");
+        bad["time"] = json!("never");
+        bad
+    };
+    let cut = bodies(Value::from(events).to_string().as_bytes()).unwrap();
+    let refused: Vec<_> = cut.refused.iter().map(|r| (r.index, r.id.as_str())).collect();
+    assert_eq!(refused, [(Some(1_200), "7"), (Some(2_400), "7")]);
+    assert!(cut.refused[0].reason.starts_with("event 7 of the file"), "{:?}", cut.refused[0]);
+    assert_eq!(cut.refused[0].code, "ingest.event");
+    // What is refused makes no body shorter, and each event keeps its place.
+    let lengths: Vec<_> = cut.bodies.iter().map(|body| body.places.len()).collect();
+    assert_eq!(lengths, [1_000, 1_000, 498]);
+    let places: Vec<u64> = cut.bodies.iter().flat_map(|body| body.places.clone()).collect();
+    let expect = (0..2_500).filter(|place| ![1_200, 2_400].contains(place));
+    assert_eq!(places, expect.collect::<Vec<u64>>());
 }
 
 proptest! {
@@ -281,7 +321,7 @@ proptest! {
         let back: Vec<Value> = cut
             .bodies
             .iter()
-            .flat_map(|(_, body)| serde_json::from_slice::<Vec<Value>>(body).unwrap())
+            .flat_map(|body| serde_json::from_slice::<Vec<Value>>(&body.bytes).unwrap())
             .collect();
         prop_assert_eq!(back, all);
     }

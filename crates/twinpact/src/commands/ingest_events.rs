@@ -6,7 +6,7 @@ use crate::session::{Session, read_file};
 use serde::Serialize;
 use std::process::ExitCode;
 use twinpact_edge::batch::{IngestReport, Refused};
-use twinpact_edge::cloud_events::{self, BATCH_TYPE, Cut};
+use twinpact_edge::cloud_events::{self, BATCH_TYPE, Body, Cut};
 use twinpact_gateway::AdminClient;
 use twinpact_model::problem::Problem;
 
@@ -43,14 +43,14 @@ pub(crate) async fn ingest(arguments: &Ingest, out: Output) -> Result<ExitCode, 
 
 async fn send(cut: Cut, client: &AdminClient) -> Result<Summary, Problem> {
     let mut summary = Summary { refused: cut.refused, ..Summary::default() };
-    for (first, body) in cut.bodies {
-        let report: IngestReport = client.post("/ingest", BATCH_TYPE, body).await?;
+    for Body { bytes, places } in cut.bodies {
+        let report: IngestReport = client.post("/ingest", BATCH_TYPE, bytes).await?;
         summary.new += report.new;
         summary.duplicate += report.duplicate;
         summary.corrected += report.corrected;
         let in_file = |refused: Refused| {
-            let index = refused.index.map(|index| first + index);
-            Refused { index, ..refused }
+            let place = |index| places.get(usize::try_from(index).ok()?).copied();
+            Refused { index: refused.index.and_then(place), ..refused }
         };
         summary.refused.extend(report.refused.into_iter().map(in_file));
     }
