@@ -63,7 +63,7 @@ codes! {
     STORE_EXISTS = "store.exists", Caller, Conflict, "the directory already holds a node";
     // The anchor.
     ANCHOR_BEHIND = "anchor.behind", Us, Damaged, "the node is an older copy of itself";
-    ANCHOR_CLAIMED = "anchor.claimed", Us, Damaged, "a key that we do not know has signed more of our log";
+    ANCHOR_CLAIMED = "anchor.claimed", Us, Conflict, "a key that we do not know has signed more of our log";
     ANCHOR_CURRENT = "anchor.current", Caller, Conflict, "nothing shows that the directory is an older copy";
     // Proofs and trust.
     PROOF_BROKEN = "proof.broken", Caller, Unproven, "the proof does not hold";

@@ -174,7 +174,7 @@ fn identify<'f>(
     let partner = fold.partners.get(ask.peer.did.as_str())?;
     let digest = ask.token.as_deref().and_then(|token| TokenDigest::of(token).ok());
     let token = digest.and_then(|d| fold.processes.tokens.get(&to_hex(&d.0)).cloned());
-    let keys = partner.record.keys_at(wall.0.micros());
+    let keys = partner.record.unended_keys(wall.0.micros());
     // One that does not count is as good as none, and the denial on record says why.
     let (assertion, assertion_fault) = match &ask.assertion {
         None => (None, None),

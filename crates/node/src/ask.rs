@@ -24,7 +24,8 @@ use twinpact_model::{Timestamp, codes};
 
 /// How much of a method and of a path is written into the log, in characters.
 const MAX_PATH: usize = 256;
-/// Where the signed organisation record stands, and where a partner sends its own.
+/// Where the signed organisation record stands, and where a partner sends its own, or ours when we
+/// do not know the key of a checkpoint of ours that it holds.
 pub const ORGANISATION_PATH: &str = "/.well-known/twinpact/organisation";
 
 /// Where somebody who was invited joins.
@@ -90,8 +91,10 @@ async fn partner(node: &Node, asked: &Asked) -> Egress {
         return problem.into();
     }
     node.heard.from(peer.did.as_str());
+    let pushed = asked.method == "POST" && asked.path == ORGANISATION_PATH;
+    let record = pushed.then_some(asked.body.as_slice());
     if let Some(held) = &asked.checkpoint
-        && let Err(problem) = behind::heed(node, peer.did.as_str(), held).await
+        && let Err(problem) = behind::heed(node, peer.did.as_str(), held, record).await
     {
         return answered(node, peer, asked, problem.into()).await;
     }

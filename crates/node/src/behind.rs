@@ -4,19 +4,23 @@
 //! that our log does not contain cannot be forged without that key: we signed it and have
 //! forgotten. (A key that had ended by our last tick signed nothing after it, so whoever stole it
 //! stops nothing.) From then on nothing is signed and no turn is taken, also after a restart, until
-//! a successor log is opened ([`crate::restore`], docs/format.md "Successor"). What a partner only
-//! claims stops nothing.
+//! a successor log is opened ([`crate::restore`], docs/format.md "Successor"). A copy from before a
+//! change of the key does not know the one that signed since: it says so (`anchor.claimed`), and
+//! the partner then sends the record of ours that it has pinned, in which a key of the copy vouches
+//! for the new one. What a partner only claims stops nothing.
 
 use crate::fold::Fold;
 use crate::open::Node;
 use crate::organisation::{host, log_id, origin};
+use crate::partners;
 use crate::processes::local;
+use crate::trace;
 use std::sync::atomic::{AtomicU64, Ordering};
 use twinpact_model::codes;
 use twinpact_model::entry::{Attribute, Entry, Kind};
 use twinpact_model::problem::Problem;
 use twinpact_proof::note::{Checkpoint, Note};
-use twinpact_proof::{PublicKey, text64};
+use twinpact_proof::{PublicKey, Record, text64};
 use twinpact_store::forest::Forest;
 
 /// The header in which a partner shows the last checkpoint of ours that it holds.
@@ -63,7 +67,8 @@ impl Behind {
 }
 
 /// The largest checkpoint of our log that was shown since the start and is signed by a key that we
-/// do not know: made up, or we are a copy from before that key. It stops nothing and is said.
+/// do not know, and no record came that vouches for it: made up, or we are a copy from before two
+/// changes of the key. It stops nothing and is said.
 #[derive(Debug, Default)]
 pub struct Claimed {
     size: AtomicU64,
@@ -80,11 +85,17 @@ impl Claimed {
                  a key that this directory does not know"
             );
             Problem::new(codes::ANCHOR_CLAIMED, why)
+                .hint("if this directory was restored or cloned: stop the node, docs/restore.md")
         })
     }
 
+    /// The first one is said in the log too; any partner can make up more.
     fn see(&self, shown: &Checkpoint) {
-        self.size.fetch_max(shown.size, Ordering::Relaxed);
+        if self.size.fetch_max(shown.size, Ordering::Relaxed) == 0
+            && let Some(problem) = self.problem()
+        {
+            trace::warning(problem.code.name, &problem.message);
+        }
     }
 }
 
@@ -98,6 +109,11 @@ fn behind(shown: &Checkpoint, forest: &Forest) -> Problem {
     );
     Problem::new(codes::ANCHOR_BEHIND, why)
         .hint("stop the node, then: twinpact restore --successor --dir DIR")
+}
+
+fn claimed(shown: &Checkpoint) -> Problem {
+    let why = format!("no key that is known here has signed the checkpoint of size {}", shown.size);
+    Problem::new(codes::ANCHOR_CLAIMED, why).hint("send the record that names the key")
 }
 
 /// Whether this log, or one that it succeeds, contains that checkpoint.
@@ -150,9 +166,11 @@ pub fn own_note(
 /// Those of our keys that can have signed what this log has forgotten: all that had not ended by
 /// its last tick.
 fn forgetful_keys(fold: &Fold, forest: &Forest) -> Vec<PublicKey> {
-    let Ok((record, _)) = fold.organisation.current() else { return Vec::new() };
-    let last = i64::try_from(forest.last_time()).unwrap_or(i64::MAX);
-    record.keys.iter().filter(|key| !key.ended_by(last)).map(|key| key.key).collect()
+    fold.organisation.current().map(|(record, _)| unended(record, forest)).unwrap_or_default()
+}
+
+fn unended(record: &Record, forest: &Forest) -> Vec<PublicKey> {
+    record.unended_keys(i64::try_from(forest.last_time()).unwrap_or(i64::MAX))
 }
 
 /// Whether it is of our log, larger than that, and signed by nobody whom we know as ourselves.
@@ -164,12 +182,30 @@ fn is_claim(node: &Node, fold: &Fold, forest: &Forest, note: &Note) -> bool {
         && !note.signatures.iter().any(|line| keys.iter().any(|key| note.signed_by(line, key)))
 }
 
-/// Looks at the checkpoint of ours that a partner holds. One that we signed and do not have stops
-/// the node, in the turn that puts it on record.
+/// The keys of a record of ours that we have not issued, if a key vouches for it that can have
+/// signed what this log has forgotten. Whoever stole a key that has ended vouches for nothing.
+fn vouched(node: &Node, keys: &[PublicKey], forest: &Forest, record: &[u8]) -> Vec<PublicKey> {
+    let Ok((record, envelope)) = partners::read_record(record) else { return Vec::new() };
+    let ours = record.did == node.config.organisation.as_str();
+    match ours && keys.iter().any(|key| envelope.signed_by(key)) {
+        true => unended(&record, forest),
+        false => Vec::new(),
+    }
+}
+
+/// Looks at the checkpoint of ours that a partner holds, and at the record of ours that it may have
+/// sent along. A checkpoint that we signed and do not have stops the node, in the turn that puts it
+/// on record.
 ///
 /// # Errors
-/// `anchor.behind`; `input.malformed` when it is none that we can have signed.
-pub(crate) async fn heed(node: &Node, peer: &str, header: &str) -> Result<(), Problem> {
+/// `anchor.behind`; `anchor.claimed` when the checkpoint is of our log and by a key that we do not
+/// know; `input.malformed` when it is none that we can have signed.
+pub(crate) async fn heed(
+    node: &Node,
+    peer: &str,
+    header: &str,
+    record: Option<&[u8]>,
+) -> Result<(), Problem> {
     let bad = || {
         let why = format!("the header {CHECKPOINT_HEADER} is no base64 of a signed note");
         Problem::new(codes::INPUT_MALFORMED, why)
@@ -178,22 +214,31 @@ pub(crate) async fn heed(node: &Node, peer: &str, header: &str) -> Result<(), Pr
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(bad)?;
     let note = Note::parse(&text).ok_or_else(bad)?;
     let shown = note.checkpoint.clone();
-    let keys = node.partition.read(|fold, store| {
+    let signers = node.partition.read(|fold, store| {
         let forest = store.forest();
         (!contains(forest, &shown)).then(|| {
-            if is_claim(node, fold, forest, &note) {
-                node.claimed.see(&shown);
-            }
-            forgetful_keys(fold, forest)
+            let mut keys = forgetful_keys(fold, forest);
+            let more = record.map(|record| vouched(node, &keys, forest, record));
+            keys.extend(more.unwrap_or_default());
+            (keys, is_claim(node, fold, forest, &note))
         })
     })?;
-    let Some(keys) = keys else { return Ok(()) };
-    own_note(&text, &node.config.organisation, &keys)?;
+    let Some((keys, claim)) = signers else { return Ok(()) };
+    match own_note(&text, &node.config.organisation, &keys) {
+        Err(_) if claim => {
+            node.claimed.see(&shown);
+            return Err(claimed(&shown));
+        }
+        signed => signed?,
+    };
     let entry = local(Kind::AnchorBehind, peer, vec![Attribute::new("checkpoint", "text", text)]);
     let turn = node.partition.turn(move |turn| {
-        if contains(turn.store().forest(), &shown) {
+        let forest = turn.store().forest();
+        if contains(forest, &shown) {
             return Ok(());
         }
+        let problem = behind(&shown, forest);
+        trace::warning(problem.code.name, &problem.message);
         turn.log(vec![entry]).map(|_| ())
     });
     turn.await
@@ -208,19 +253,47 @@ mod tests {
     use crate::{keys, organisation};
     use twinpact_identity::signer::Signer;
     use twinpact_model::Did;
+    use twinpact_proof::SecretKey;
     use twinpact_proof::note::Checkpoint;
+    use twinpact_proof::record::RecordKey;
 
-    /// What becomes of a checkpoint that this key has made up.
-    async fn shown(node: &Node, by: &Signer) -> (&'static str, Status) {
+    /// What becomes of a checkpoint that this key has made up, with a record of ours that names it
+    /// and that the other key has signed, if there is one.
+    async fn shown(node: &Node, by: &SecretKey, with: Option<&Signer>) -> (&'static str, Status) {
         let origin = node
             .partition
             .read(|_, store| organisation::origin(&node.config.organisation, store.forest()))
             .unwrap();
-        let note =
-            Checkpoint { origin: origin.unwrap(), size: 1_000, root: [7; 32] }.sign(by.key());
-        let heard = heed(node, "did:web:maker.example", &text64::encode(note.as_bytes())).await;
+        let note = Checkpoint { origin: origin.unwrap(), size: 1_000, root: [7; 32] }.sign(by);
+        let record = with.map(|with| {
+            let current = node.partition.read(|fold, _| fold.organisation.current().cloned());
+            let mut record = current.unwrap().unwrap().0;
+            // Whoever has a key chooses when it has signed.
+            let key = with.public();
+            let own = record.keys.iter_mut().find(|own| own.key == key).unwrap();
+            own.until = None;
+            let from = own.from;
+            record.issued += 1;
+            record.keys.push(RecordKey { key: by.public(), from, until: None });
+            record.sign(with.key()).unwrap().to_json().canonical()
+        });
+        let record = record.as_deref().map(str::as_bytes);
+        let header = text64::encode(note.as_bytes());
+        let heard = heed(node, "did:web:maker.example", &header, record).await;
         let code = heard.map_or_else(|problem| problem.code.name, |()| "nothing");
         (code, ready(node, node.clocks.wall()).unwrap().status)
+    }
+
+    #[tokio::test]
+    async fn a_checkpoint_by_our_key_stops_the_node() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("node");
+        init(&path, &Did::new("did:web:operator.example").unwrap(), "test").unwrap();
+        let parts = open(&path, PolicyClock::System).await.unwrap();
+        let key = parts.node.signer();
+        let stopped = ("anchor.behind", Status::Behind);
+        assert_eq!(shown(&parts.node, key.key(), None).await, stopped);
+        parts.stop();
     }
 
     #[tokio::test]
@@ -238,8 +311,12 @@ mod tests {
         keys::use_newest(node).unwrap();
         assert_ne!(node.signer().public(), old.public());
         node.partition.turn_and_prove(|_| Ok(())).await.unwrap();
-        assert_eq!(shown(node, &old).await, ("input.malformed", Status::Ready));
-        assert_eq!(shown(node, &node.signer()).await, ("anchor.behind", Status::Behind));
+        assert_eq!(shown(node, old.key(), None).await, ("input.malformed", Status::Ready));
+        let (stranger, new) = (SecretKey::new(&[66; 32]), node.signer());
+        let claimed = ("anchor.claimed", Status::Warning);
+        assert_eq!(shown(node, &stranger, None).await, claimed);
+        assert_eq!(shown(node, &stranger, Some(&old)).await, claimed, "its time was over");
+        assert_eq!(shown(node, &stranger, Some(&new)).await, ("anchor.behind", Status::Behind));
         parts.stop();
     }
 }

@@ -278,6 +278,13 @@ pub fn state(node: &Node, now: WallTime) -> Result<Vec<Finding>, Problem> {
         findings.push(match code.name {
             "identity.expiring" => Finding::warning("certificates", renewing(problem)),
             "identity.expired" => Finding::fault("certificates", renewing(problem)),
+            // A partner may have made it up.
+            "anchor.claimed" => Finding::warning(
+                "anchor",
+                problem.hint(
+                    "if this directory was restored or cloned: stop the node, docs/restore.md",
+                ),
+            ),
             _ => Finding::fault("anchor", problem.hint("twinpact restore --successor")),
         });
     }

@@ -275,14 +275,15 @@ fn decide(
             if did != &record.did || fold.partners.get(did).is_err() {
                 return Err(used());
             }
-            let entry = following(fold, record, envelope).map_err(|_| used())?;
+            let entry = following(fold, record, envelope, now).map_err(|_| used())?;
             return Ok((entry.into_iter().collect(), answer));
         }
         State::Withdrawn => return Err(expired("was withdrawn")),
         State::Open if now >= known.expires => return Err(expired("has expired")),
         State::Open => {}
     }
-    let mut entries: Vec<NewEntry> = following(fold, record, envelope)?.into_iter().collect();
+    let entry = following(fold, record, envelope, now)?;
+    let mut entries: Vec<NewEntry> = entry.into_iter().collect();
     let what = vec![
         Attribute::new("by", "text", &record.did),
         Attribute::new("record", "text", &fingerprints.joiner),
@@ -301,7 +302,7 @@ fn fits(
     now: WallTime,
 ) -> Result<(), Problem> {
     let other = |why: &str| Problem::new(codes::INVITATION_RECORD, why.to_owned());
-    let own_keys = record.keys_at(now.0.micros());
+    let own_keys = record.unended_keys(now.0.micros());
     let mut keys = own_keys.clone();
     keys.push(known.key);
     let signers = join.signers(&keys).unwrap_or_default();
@@ -380,9 +381,10 @@ pub(crate) fn following(
     fold: &Fold,
     record: &Record,
     envelope: &Envelope,
+    now: WallTime,
 ) -> Result<Option<NewEntry>, Problem> {
     let did = &record.did;
-    partners::pinning(fold, record, envelope).map_err(|refused| {
+    partners::pinning(fold, record, envelope, now).map_err(|refused| {
         if refused.code != codes::TRUST_CONFLICT || fold.partners.get(did).is_err() {
             return refused;
         }

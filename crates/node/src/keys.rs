@@ -180,7 +180,7 @@ mod tests {
     /// A proof of an event holds under what was pinned before the rotation and the records since.
     async fn proves(node: &Node, trust: &mut Trust) {
         let record = prove::own_record(node).unwrap();
-        trust.add(&record).unwrap();
+        trust.add(&record, node.clocks.wall().0.micros()).unwrap();
         let proof = prove::fact(node, 0, &[]).await.unwrap().to_bytes();
         assert_eq!(verify(&proof, Some(trust)).unwrap().level, Level::Signed);
     }

@@ -180,12 +180,21 @@ fn wanted(
         trust_domain: root.trust_domain().as_str().to_owned(),
         dsp,
         root_certificate: root.der().to_vec(),
-        keys: keys(node, fold, now, now.saturating_add(overlap.saturating_mul(1_000_000))),
+        keys: keys(node, fold, now, end(forest, now, overlap)),
         origin: origin(&node.config.organisation, forest)?,
         slots: vec![named("events", EVENTS)?, named("decisions", DECISIONS)?],
         predecessors: forest.predecessors().to_vec(),
         issued: now,
     })
+}
+
+/// When a key ends that is replaced now: after the overlap, and after the newest tick. That one may
+/// have been made while the clock was ahead, and whoever holds its checkpoint asks whether the key
+/// had ended by then.
+fn end(forest: &Forest, now: i64, overlap: i64) -> i64 {
+    let last = i64::try_from(forest.last_time()).unwrap_or(i64::MAX);
+    let end = now.saturating_add(overlap.saturating_mul(1_000_000));
+    end.max(last.saturating_add(1))
 }
 
 /// The keys of the record: those that it had, and a new one that is on the disk. That one replaces

@@ -8,12 +8,13 @@
 //! is nobody's step: it is sent until it is taken or refused, however long that takes, and at once
 //! when the partner shows that it is there.
 
+use crate::ask::ORGANISATION_PATH;
 use crate::bargain;
 use crate::behind::{CHECKPOINT_HEADER, MAX_CHECKPOINT_BYTES};
 use crate::documents;
 use crate::negotiate::{Process, find};
 use crate::open::Node;
-use crate::outbound::{Call, Reply};
+use crate::outbound::{Call, Outbound, Reply};
 use crate::partition::{NewEntry, Turn};
 use crate::partners::{self, Partner};
 use crate::processes::{Pending, Waiting, outbox_done};
@@ -29,7 +30,7 @@ use twinpact_dsp::delivery::{Delivery, classify_document_response, classify_resp
 use twinpact_dsp::exchange::Input;
 use twinpact_dsp::{MAX_MESSAGE_BYTES, Message};
 use twinpact_model::codes;
-use twinpact_model::problem::Problem;
+use twinpact_model::problem::{Code, Problem};
 use twinpact_proof::text64;
 
 /// How long a row rests that could not be settled, or whose sending broke off.
@@ -286,17 +287,43 @@ pub async fn call(
     let outbound = node.outbound.get().cloned();
     let none = || Problem::new(codes::INTERNAL, "the node has no way out");
     let outbound = outbound.ok_or_else(none)?;
-    match outbound.call(call.clone()).await {
+    let called = match outbound.call(call.clone()).await {
         // It has come no further than the handshake, so it may be made again.
         Err(refused) if refused.code == codes::TLS_REFUSED => {
             let seen = partner.envelope.fingerprint();
             match repin::look(node, peer, Reason::Certificate, &seen).await {
-                true => outbound.call(call).await,
+                true => outbound.call(call.clone()).await,
                 false => Err(refused),
             }
         }
         called => called,
+    };
+    match called {
+        Ok(reply) if says(&reply, codes::ANCHOR_CLAIMED) => {
+            Ok(vouch(outbound.as_ref(), &partner, call).await.unwrap_or(reply))
+        }
+        called => called,
     }
+}
+
+/// Sends a partner that does not know the key of its checkpoint the record of its that names it. If
+/// it is an older copy of itself, it has a key that has signed the record. Its answer, when it has
+/// understood; what became of the request is known by the first answer else.
+async fn vouch(outbound: &dyn Outbound, partner: &Partner, refused: Call) -> Option<Reply> {
+    let Call { trust_domain, pinned, mut headers, .. } = refused;
+    headers.retain(|(name, _)| *name == CHECKPOINT_HEADER);
+    let url = format!("{}{ORGANISATION_PATH}", base(partner));
+    let body = partner.envelope.to_json().canonical().into_bytes();
+    let max_bytes = MAX_MESSAGE_BYTES;
+    let call = Call { trust_domain, pinned, method: "POST", url, headers, body, max_bytes };
+    outbound.call(call).await.ok().filter(|reply| says(reply, codes::ANCHOR_BEHIND))
+}
+
+/// Whether an answer is a refusal with that code.
+fn says(reply: &Reply, code: Code) -> bool {
+    let said = || serde_json::from_slice::<serde_json::Value>(&reply.body).ok();
+    let is = |said: serde_json::Value| said.get("code").is_some_and(|said| said == code.name);
+    reply.status >= 400 && said().is_some_and(is)
 }
 
 /// Tells the process what became of its message, and logs both together.

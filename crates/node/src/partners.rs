@@ -11,9 +11,9 @@ use twinpact_identity::partners::{Partner as TlsPartner, PartnerSet};
 use twinpact_identity::spiffe::TrustDomain;
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
-use twinpact_model::{Did, Timestamp, codes};
+use twinpact_model::{Did, Timestamp, WallTime, codes};
 use twinpact_proof::successor::Predecessor;
-use twinpact_proof::trust::Refused;
+use twinpact_proof::trust::{DECIDED, Refused};
 use twinpact_proof::{Envelope, Json, Record, Trust, to_hex};
 
 /// A pinned partner.
@@ -57,7 +57,7 @@ impl PinnedPartners {
             .and_then(|json| Envelope::from_json(&json))
             .ok_or_else(bad)?;
         let record = Record::from_envelope(&envelope).map_err(|_| bad())?;
-        self.trust.add(&envelope).map_err(|_| bad())?;
+        self.trust.add(&envelope, DECIDED).map_err(|_| bad())?;
         let partner = Partner { record, envelope };
         let did = partner.record.did.clone();
         self.past.push((entry.when.recorded, did.clone(), Some(line(&partner))));
@@ -133,10 +133,12 @@ pub async fn add(node: &Node, record: &[u8]) -> Result<PartnerLine, Problem> {
         return Err(Problem::new(codes::TRUST_CONFLICT, "this is our own record"));
     }
     let line = line(&Partner { record: record.clone(), envelope: envelope.clone() });
-    let turn = node.partition.turn(move |turn| match pinning(turn.fold(), &record, &envelope)? {
-        Some(entry) => turn.log(vec![entry]).map(|_| ()),
-        None => Ok(()),
-    });
+    let now = node.clocks.wall();
+    let turn =
+        node.partition.turn(move |turn| match pinning(turn.fold(), &record, &envelope, now)? {
+            Some(entry) => turn.log(vec![entry]).map(|_| ()),
+            None => Ok(()),
+        });
     turn.await?;
     let_in(node)?;
     Ok(line)
@@ -156,7 +158,7 @@ pub(crate) fn read_record(bytes: &[u8]) -> Result<(Record, Envelope), Problem> {
     Ok((record, envelope))
 }
 
-/// The event that this record is pinned; `None` when it is already.
+/// The event that this record is pinned now; `None` when it is already.
 ///
 /// # Errors
 /// `trust.record` when it names the trust domain of another; `trust.conflict` when it contradicts
@@ -165,6 +167,7 @@ pub(crate) fn pinning(
     fold: &Fold,
     record: &Record,
     envelope: &Envelope,
+    now: WallTime,
 ) -> Result<Option<NewEntry>, Problem> {
     let domain = domain_of(record)?;
     if record.trust_domain != domain.as_str() {
@@ -173,7 +176,7 @@ pub(crate) fn pinning(
         return Err(Problem::new(codes::TRUST_RECORD, why));
     }
     // A successor goes back behind nothing that we were shown.
-    let next = fold.partners.trust.next(envelope, &fold.copies.seen());
+    let next = fold.partners.trust.next(envelope, &fold.copies.seen(), now.0.micros());
     let next = next.map_err(|refused| match refused {
         Refused::Record(why) => Problem::new(codes::TRUST_RECORD, why.to_string()),
         Refused::Conflict(why) => Problem::new(codes::TRUST_CONFLICT, why),
@@ -219,7 +222,7 @@ pub fn trust(node: &Node) -> Result<Trust, Problem> {
         let mut trust = fold.partners.trust().clone();
         let (_, own) = fold.organisation.current()?;
         let ours = |_| Problem::new(codes::INTERNAL, "our own record cannot be pinned");
-        trust.add(own).map_err(ours)?;
+        trust.add(own, DECIDED).map_err(ours)?;
         Ok(trust)
     })?
 }

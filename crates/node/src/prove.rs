@@ -8,6 +8,7 @@ use twinpact_model::problem::Problem;
 use twinpact_proof::build::{self, Place};
 use twinpact_proof::bundle::{AnchorProof, Bundle, Exactness, TreeProof};
 use twinpact_proof::commit::{Commitment, commit};
+use twinpact_proof::trust;
 use twinpact_proof::{Envelope, Trust};
 use twinpact_store::forest::{EVENTS, Forest, TreeNo};
 use twinpact_store::{Committed, payload};
@@ -109,7 +110,7 @@ pub fn own_trust(fold: &Fold) -> Result<Trust, Problem> {
     let mut trust = fold.partners.trust().clone();
     let own = &fold.organisation.current()?.1;
     let bad = |_| Problem::new(codes::INTERNAL, "our own record cannot be pinned");
-    trust.add(own).map(|_| trust).map_err(bad)
+    trust.add(own, trust::DECIDED).map(|_| trust).map_err(bad)
 }
 
 /// Our own record's envelope.

@@ -7,31 +7,40 @@ use std::sync::{Mutex, PoisonError};
 use twinpact_model::problem::Problem;
 use twinpact_model::{WallTime, codes};
 
-/// How many a second for long, and how many at once.
+/// How many in how many seconds for long, and how many at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// What comes back each second.
-    pub per_second: u32,
+    /// What comes back in `seconds`.
+    pub count: u32,
+    /// How long that takes, at least 1.
+    pub seconds: u32,
     /// What a full bucket holds.
     pub burst: u32,
 }
 
+impl Rate {
+    const fn per_second(count: u32, burst: u32) -> Rate {
+        Rate { count, seconds: 1, burst }
+    }
+}
+
 /// Requests of one partner.
-pub const REQUESTS: Rate = Rate { per_second: 200, burst: 2_000 };
+pub const REQUESTS: Rate = Rate::per_second(200, 2_000);
 /// New decision records that the requests of one partner cause. Each is some 3 kB of the log and
 /// stays in memory.
-pub const DECISIONS: Rate = Rate { per_second: 1, burst: 2_000 };
-/// Newer records that one partner sends. Each is kept in the log, and a line of it in memory.
-pub const RECORDS: Rate = Rate { per_second: 1, burst: 20 };
+pub const DECISIONS: Rate = Rate::per_second(1, 2_000);
+/// Newer records that one partner sends: one an hour. Each stays in the log and is verified at each
+/// start, and a line of it stays in memory.
+pub const RECORDS: Rate = Rate { count: 1, seconds: 3_600, burst: 20 };
 /// Bytes of the bodies that one partner sends: all that it says in them is logged.
-pub const RECEIVED: Rate = Rate { per_second: 65_536, burst: 16 << 20 };
+pub const RECEIVED: Rate = Rate::per_second(65_536, 16 << 20);
 /// Bytes of rows that are delivered to one partner: each is read and hashed in a turn of the one
 /// writer. A page that was begun is finished, and the next one waits.
-pub const DELIVERED: Rate = Rate { per_second: 8 << 20, burst: 256 << 20 };
+pub const DELIVERED: Rate = Rate::per_second(8 << 20, 256 << 20);
 
 /// Requests to join with one invitation: each has signatures to be verified. Who names none of ours
 /// has none verified.
-pub const JOINS: Rate = Rate { per_second: 5, burst: 50 };
+pub const JOINS: Rate = Rate::per_second(5, 50);
 
 /// The buckets of all partners. There are as many as pinned partners that have asked.
 #[derive(Debug, Default)]
@@ -113,7 +122,8 @@ impl Bucket {
     /// Takes so many if there are so many. A wall clock that was set back refills nothing.
     fn take(&mut self, rate: Rate, wanted: u64, now: WallTime) -> bool {
         let micros = u64::try_from(now.0.micros() - self.at.0.micros()).unwrap_or(0);
-        let back = micros.saturating_mul(u64::from(rate.per_second));
+        let seconds = u64::from(rate.seconds.max(1));
+        let back = micros.saturating_mul(u64::from(rate.count)) / seconds;
         self.left = self.left.saturating_add(back).min(u64::from(rate.burst) * UNIT);
         self.at = now;
         match self.left.checked_sub(wanted.saturating_mul(UNIT)) {
@@ -138,8 +148,10 @@ fn take(
     match bucket.take(rate, wanted, now) {
         true => Ok(()),
         false => {
-            let Rate { per_second, burst } = rate;
-            let bound = format!("more than {burst} {what} at once, {per_second} a second for long");
+            let Rate { count, seconds, burst } = rate;
+            let long =
+                if seconds == 1 { "second".to_owned() } else { format!("{seconds} seconds") };
+            let bound = format!("more than {burst} {what} at once, {count} a {long} for long");
             Err(Problem::new(codes::EXCHANGE_TOO_MANY, bound).hint("wait a second"))
         }
     }
@@ -165,7 +177,7 @@ mod tests {
         assert_eq!(refused.code.name, "exchange.too_many");
         assert!(rates.request("b", 1, at(0)).is_ok(), "another has its own");
         let second = 1_000_000;
-        for _ in 0..REQUESTS.per_second {
+        for _ in 0..REQUESTS.count {
             assert!(rates.request("a", 1, at(second)).is_ok());
         }
         assert!(rates.request("a", 1, at(second)).is_err());
@@ -185,14 +197,15 @@ mod tests {
         for _ in 0..RECORDS.burst {
             assert!(rates.record("a", at(0)).is_ok());
         }
-        assert!(rates.record("a", at(0)).is_err());
+        assert!(rates.record("a", at(3_599 * second)).is_err());
+        assert!(rates.record("a", at(3_601 * second)).is_ok(), "one an hour");
     }
 
     proptest! {
         /// Never more than the burst and what time has brought since.
         #[test]
         fn the_bound_holds(gaps in proptest::collection::vec(0i64..400_000, 1..300)) {
-            let rate = Rate { per_second: 7, burst: 5 };
+            let rate = Rate::per_second(7, 5);
             let (mut bucket, mut now, mut taken) = (Bucket::full(rate, at(0)), 0, 0u64);
             for gap in gaps {
                 now += gap;

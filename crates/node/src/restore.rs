@@ -16,6 +16,7 @@ use twinpact_model::problem::Problem;
 use twinpact_model::{Did, Timestamp};
 use twinpact_proof::note::Checkpoint;
 use twinpact_proof::successor::{MAX_PREDECESSORS, Predecessor};
+use twinpact_proof::trust::DECIDED;
 use twinpact_proof::{Bundle, Envelope, PublicKey, Record, Trust};
 use twinpact_store::Cut;
 use twinpact_store::directory::Directory;
@@ -82,7 +83,7 @@ fn all_keys(organisation: &Did, fold: &Fold, records: &[Envelope]) -> Vec<Public
     if let Some(own) = own {
         for record in std::iter::once(own).chain(records.iter().filter(ours)) {
             // One that does not follow says nothing about us.
-            let _ = trust.add(record);
+            let _ = trust.add(record, DECIDED);
         }
     }
     let pin = trust.organisation(organisation.as_str());

@@ -275,6 +275,14 @@ impl Record {
         self.keys.iter().filter(|key| key.valid_at(time)).map(|key| key.key).collect()
     }
 
+    /// The keys that have not ended by that time, also those whose time has not begun: a record
+    /// that was issued while its owner's clock was ahead lists its newest key from then on, and
+    /// that is the one it signs with.
+    #[must_use]
+    pub fn unended_keys(&self, time: i64) -> Vec<PublicKey> {
+        self.keys.iter().filter(|key| !key.ended_by(time)).map(|key| key.key).collect()
+    }
+
     /// All keys, past ones included.
     #[must_use]
     pub fn all_keys(&self) -> Vec<PublicKey> {

@@ -17,6 +17,8 @@ use std::fmt;
 /// The most organisations, witnesses or seen anchors of one trust file.
 pub const MAX_PINS: usize = 10_000;
 
+/// The time at which no key has ended: for records that were taken before.
+pub const DECIDED: i64 = i64::MIN;
 /// The most keys of one organisation, those that have ended included: four times what a record has.
 pub const MAX_PINNED_KEYS: usize = 256;
 /// The most logs of one organisation, those that it gave up included: all that a record can name as
@@ -203,13 +205,16 @@ impl Trust {
     }
 
     /// Pins the organisation of this record. Whoever calls has decided to believe the first record;
-    /// a later one is taken only if it is newer and a pinned key of the organisation has signed it.
+    /// a later one is taken only if it is newer and a pinned key of the organisation has signed it
+    /// that has not ended by `now`, microseconds since 1970 by the reader's clock. (Whoever stole a
+    /// key that has ended chooses what `issued` says.) Of what was decided before, and is only read
+    /// again, the time is [`DECIDED`].
     ///
     /// # Errors
     /// [`Refused::Record`] when it is not a signed record, [`Refused::Conflict`] when it
     /// contradicts what is pinned.
-    pub fn add(&mut self, envelope: &Envelope) -> Result<Pinned, Refused> {
-        let Some(next) = self.next(envelope, &self.anchors)? else {
+    pub fn add(&mut self, envelope: &Envelope, now: i64) -> Result<Pinned, Refused> {
+        let Some(next) = self.next(envelope, &self.anchors, now)? else {
             return Ok(Pinned::AlreadyThere);
         };
         match self.organisations.iter_mut().find(|pin| pin.did == next.did) {
@@ -228,6 +233,7 @@ impl Trust {
         &self,
         envelope: &Envelope,
         seen: &[SeenAnchor],
+        now: i64,
     ) -> Result<Option<PinnedOrganisation>, Refused> {
         let record = Record::from_envelope(envelope).map_err(Refused::Record)?;
         let conflict = |why: String| Err(Refused::Conflict(why));
@@ -239,7 +245,7 @@ impl Trust {
             return conflict(format!("the log {origin} is pinned for {did}"));
         }
         match self.organisation(&record.did) {
-            Some(pin) => pin.renewed(envelope, &record, seen),
+            Some(pin) => pin.renewed(envelope, &record, seen, now),
             None if self.organisations.len() >= MAX_PINS => {
                 conflict(format!("the trust file already pins {MAX_PINS} organisations"))
             }
@@ -315,19 +321,22 @@ impl PinnedOrganisation {
         envelope: &Envelope,
         record: &Record,
         seen: &[SeenAnchor],
+        now: i64,
     ) -> Result<Option<Self>, Refused> {
         if self.record.0 == envelope.fingerprint() {
             return Ok(None);
         }
         let did = &self.did;
         let conflict = |why: String| Err(Refused::Conflict(why));
-        let signed = self
-            .keys
-            .iter()
-            .map(PinnedKey::of_record)
-            .any(|pinned| pinned.valid_at(record.issued) && envelope.signed_by(&pinned.key));
-        if !signed {
+        let keys = self.keys.iter().map(PinnedKey::of_record);
+        let signers: Vec<RecordKey> = keys
+            .filter(|pinned| pinned.valid_at(record.issued) && envelope.signed_by(&pinned.key))
+            .collect();
+        if signers.is_empty() {
             return conflict(format!("no pinned key of {did} has signed this other record"));
+        }
+        if signers.iter().all(|pinned| pinned.ended_by(now)) {
+            return conflict(format!("the pinned key of {did} that signed this record has ended"));
         }
         if record.issued <= self.issued {
             return conflict(format!("the pinned record of {did} is newer than this one"));

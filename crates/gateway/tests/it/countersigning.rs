@@ -12,6 +12,8 @@ use twinpact_node::egress::Egress;
 use twinpact_node::processes::DOCUMENTS_PATH;
 use twinpact_node::{Node, agreements, partners, prove, receipts, removal};
 use twinpact_proof::documents::{Agreement, Receipt};
+use twinpact_proof::record::RecordKey;
+use twinpact_proof::trust::DECIDED;
 use twinpact_proof::{Bundle, Envelope, Json, Level, Record, SecretKey, Trust, verify};
 
 /// Tuesday 21 July 2015, 07:00 in Paris: inside the hours of the row filter.
@@ -47,7 +49,9 @@ fn only(node: &Node) -> ReceiptLine {
 
 fn pins(nodes: &[&Node]) -> Trust {
     let mut trust = Trust::default();
-    nodes.iter().for_each(|node| assert!(trust.add(&prove::own_record(node).unwrap()).is_ok()));
+    nodes
+        .iter()
+        .for_each(|node| assert!(trust.add(&prove::own_record(node).unwrap(), DECIDED).is_ok()));
     trust
 }
 
@@ -267,13 +271,19 @@ async fn a_key_that_had_ended_before_a_delivery_signs_no_receipt_of_it() {
     let signer = consumer.signer();
     let key = signer.key();
     let delivered = only(provider).delivered.micros();
-    // The consumer's next record says that its key ended just before or just after.
+    // The consumer's next record says that its key ended just before or just after. A key that
+    // goes on has signed it too: of one that has ended no record is taken.
+    let new = SecretKey::new(&[66; 32]);
     let record = |until: i64, issued: i64| {
         let record = prove::own_record(consumer).unwrap();
         let mut record = Record::from_envelope(&record).unwrap();
         record.keys[0].until = Some(until);
+        let from = record.keys[0].from;
+        record.keys.push(RecordKey { key: new.public(), from, until: None });
         record.issued = issued;
-        record.sign(key).unwrap().to_json().canonical()
+        let mut envelope = record.sign(key).unwrap();
+        envelope.add_signature(&new);
+        envelope.to_json().canonical()
     };
     let next = record(delivered, delivered - 2);
     partners::add(provider, next.as_bytes()).await.unwrap();

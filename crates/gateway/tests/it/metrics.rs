@@ -96,6 +96,7 @@ async fn what_happens_is_counted() {
         ("twinpact_admin_requests_total{status=\"404\"}", 1.0),
         ("twinpact_strangers_total{kind=\"nameless.route\"}", 1.0),
         ("twinpact_log_stopped", 0.0),
+        ("twinpact_log_behind", 0.0),
         ("twinpact_log_segments", 1.0),
         ("twinpact_trees", 2.0),
         ("twinpact_tree_entries_total{tree=\"ledgers\"}", 0.0),

@@ -12,6 +12,7 @@ use twinpact_model::problem::Problem;
 use twinpact_node::door::{Asked, Door};
 use twinpact_node::egress::Egress;
 use twinpact_node::{Node, consumer, keys, open, prove, receipts, repin};
+use twinpact_proof::trust::DECIDED;
 use twinpact_proof::{Level, Trust, verify};
 
 /// Somebody who asks again and again until told to stop.
@@ -158,7 +159,7 @@ async fn partners_are_told_of_a_new_key_and_old_proofs_hold() {
     // Who has not heard of the new key takes it from the record, which the old one has signed too.
     assert!(verify(again.as_bytes(), Some(&before)).is_err());
     let mut updated = before.clone();
-    updated.add(&prove::own_record(operator).unwrap()).unwrap();
+    updated.add(&prove::own_record(operator).unwrap(), DECIDED).unwrap();
     holds(&again, &updated);
     pair.stop().await;
 }

@@ -63,6 +63,8 @@ families! {
         "Until when our certificates are good, in seconds since 1970.";
     STOPPED = Gauge "twinpact_log_stopped" []
         "1 once the log has stopped after a failed write; the node has to be started again.";
+    BEHIND = Gauge "twinpact_log_behind" []
+        "1 once the node turned out to be an older copy of itself, which signs nothing.";
     LOG_BYTES = Gauge "twinpact_log_size_bytes" [] "Bytes of all segments of the log.";
     SEGMENTS = Gauge "twinpact_log_segments" [] "Segment files of the log.";
     SYNC = Histogram "twinpact_log_sync_seconds" []

@@ -23,6 +23,8 @@ pub fn page(node: &Node) -> String {
     let read = node.partition.read(Now::of);
     page.one(&family::STOPPED, Some(Number::Whole(u64::from(read.is_err()))));
     let state = read.ok();
+    let behind = state.as_ref().map(|now| Number::Whole(u64::from(now.behind)));
+    page.one(&family::BEHIND, behind);
     log(&mut page, node, state.as_ref());
     door(&mut page, node);
     flow(&mut page, &node.metrics);
@@ -32,6 +34,7 @@ pub fn page(node: &Node) -> String {
 
 /// What the state says, copied while it cannot change.
 struct Now {
+    behind: bool,
     log: (u64, u64),
     trees: u64,
     entries: [(&'static str, u64); 3],
@@ -52,6 +55,7 @@ impl Now {
         let negotiations = processes.negotiations.values().map(|n| n.state.name());
         let transfers = processes.transfers.values().map(|t| t.state.name());
         Now {
+            behind: fold.behind.check(forest).is_err(),
             log: store.log().size(),
             trees: forest.trees(),
             entries: [

@@ -13,7 +13,11 @@ use twinpact_edge::batch::IngestBatch;
 use twinpact_edge::model_file;
 use twinpact_identity::tls::{Clock, system_clock};
 use twinpact_model::{Did, Timestamp, WallTime};
-use twinpact_node::{NodeParts, PolicyClock, check, deadlines, doctor, open, prove, record};
+use twinpact_node::{
+    NodeParts, PolicyClock, check, deadlines, doctor, keys, open, partners, prove, record,
+};
+use twinpact_proof::trust::DECIDED;
+use twinpact_proof::{Level, Trust, verify};
 use twinpact_store::forest::{DECISIONS, EVENTS};
 use twinpact_store::vfs::RealDisk;
 
@@ -21,8 +25,8 @@ const HOUR: i64 = 3_600;
 const YEAR: i64 = 365 * 86_400;
 const JUMPS: [i64; 4] = [HOUR, -HOUR, YEAR, -YEAR];
 
-/// By a clock before its key was made, a signature is by no key of the record.
-const NOT_YET: &str = "is not signed by a key of the caller's record";
+/// By a clock that was set back, whoever signs now does so in the future.
+const NOT_YET: &str = "is signed in the future";
 
 const MODEL: &str = r#"
 model = "pump"
@@ -197,6 +201,44 @@ async fn a_certificate_follows_the_clock_there_and_back() {
         }
         parts.stop();
     }
+}
+
+#[tokio::test]
+async fn a_key_that_was_changed_a_year_ahead_signs_once_the_clock_is_right() {
+    let (wrong, operator) = (Wrong::default(), Operator::by(system_clock()).await);
+    let node = &operator.parts.node;
+    let signer = opened(&operator.place.path().join("maker"), &wrong).await;
+    let pid = started(&operator).await;
+    node.clocks.set_policy(Timestamp::parse(MONDAY).unwrap()).unwrap();
+    wrong.by(YEAR);
+    let old = signer.node.signer().public();
+    keys::rotate(&signer.node, keys::OVERLAP_SECONDS).await.unwrap();
+    let record = prove::own_record(&signer.node).unwrap().to_json().canonical();
+    partners::add(node, record.as_bytes()).await.unwrap();
+    wrong.by(0);
+    assert_ne!(signer.node.signer().public(), old);
+    let token = fresh_token(node, &operator, &pid).await;
+    let said = present(&operator, &pid, &token, signed(&operator, &signer)).await;
+    assert_eq!(said.0, "", "{}", said.1);
+    signer.stop();
+    operator.parts.stop();
+}
+
+#[tokio::test]
+async fn what_was_proven_a_year_ahead_holds_after_the_key_was_changed() {
+    let (place, wrong) = (tempfile::tempdir().unwrap(), Wrong::default());
+    let path = place.path().join("node");
+    open::init(&path, &Did::new("did:web:operator.example").unwrap(), "test").unwrap();
+    let parts = opened(&path, &wrong).await;
+    let mut trust = Trust::default();
+    trust.add(&prove::own_record(&parts.node).unwrap(), DECIDED).unwrap();
+    wrong.by(YEAR);
+    let proof = prove::fact(&parts.node, 0, &[]).await.unwrap().to_bytes();
+    wrong.by(0);
+    keys::rotate(&parts.node, keys::MIN_OVERLAP_SECONDS).await.unwrap();
+    trust.add(&prove::own_record(&parts.node).unwrap(), DECIDED).unwrap();
+    assert_eq!(verify(&proof, Some(&trust)).map(|verdict| verdict.level), Ok(Level::Signed));
+    parts.stop();
 }
 
 /// Where the partner sees a certificate that is over, or not good yet, who asks the doctor at the

@@ -8,6 +8,7 @@ use crate::world::{
 };
 use twinpact_proof::documents::{Agreement, Decision, Receipt};
 use twinpact_proof::record::RecordKey;
+use twinpact_proof::trust::DECIDED;
 use twinpact_proof::{Bundle, Envelope, Level, Link, SecretKey, Trust};
 
 const THIRD: &str = "did:web:third.example";
@@ -55,7 +56,7 @@ fn rotated(old: &SecretKey, until: i64) -> Envelope {
 
 fn pins(records: &[Envelope]) -> Trust {
     let mut trust = Trust::default();
-    records.iter().for_each(|record| assert!(trust.add(record).is_ok()));
+    records.iter().for_each(|record| assert!(trust.add(record, DECIDED).is_ok()));
     trust
 }
 

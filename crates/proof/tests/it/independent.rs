@@ -11,6 +11,7 @@ use serde_json::Value;
 use twinpact_proof::bundle::contain;
 use twinpact_proof::documents::{Clock, Receipt};
 use twinpact_proof::record::RecordKey;
+use twinpact_proof::trust::DECIDED;
 use twinpact_proof::{Bundle, Envelope, Json, Level, PublicKey, SecretKey, Trust, text64};
 
 #[test]
@@ -90,7 +91,7 @@ fn rotated(world: &World) -> Bundle {
 fn readers() -> Vec<Option<Trust>> {
     let only = |record: &Envelope| {
         let mut trust = Trust::default();
-        trust.add(record).unwrap();
+        trust.add(record, DECIDED).unwrap();
         Some(trust)
     };
     let of_party = |party: &str| {

@@ -7,6 +7,7 @@ use crate::world::{
 };
 use twinpact_proof::documents::Clock;
 use twinpact_proof::note::Checkpoint;
+use twinpact_proof::trust::DECIDED;
 use twinpact_proof::trust::{Hex, SeenAnchor};
 use twinpact_proof::{Bundle, Level, Link, SecretKey, Trust, Verdict};
 
@@ -21,7 +22,7 @@ fn check(bundle: &Bundle, trust: Option<&Trust>, expect: Result<Level, Link>) ->
 
 fn only(records: &[twinpact_proof::Envelope]) -> Trust {
     let mut trust = Trust::default();
-    records.iter().for_each(|record| assert!(trust.add(record).is_ok()));
+    records.iter().for_each(|record| assert!(trust.add(record, DECIDED).is_ok()));
     trust
 }
 

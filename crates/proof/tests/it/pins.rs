@@ -5,6 +5,7 @@ use crate::world::{
     ANCHOR_KEY, OPERATOR, START, World, maker, operator, operator_record, record_of, trust,
 };
 use twinpact_proof::record::{MAX_KEYS, RecordKey};
+use twinpact_proof::trust::DECIDED;
 use twinpact_proof::trust::{MAX_PINNED_KEYS, Pinned, Refused};
 use twinpact_proof::{Level, Link, Record, SecretKey, Trust};
 
@@ -18,12 +19,12 @@ fn newer(change: impl Fn(&mut Record)) -> Record {
 #[test]
 fn a_record_is_pinned_once() {
     let mut trust = Trust::default();
-    assert_eq!(trust.add(&operator_record()), Ok(Pinned::Added));
-    assert_eq!(trust.add(&operator_record()), Ok(Pinned::AlreadyThere));
+    assert_eq!(trust.add(&operator_record(), DECIDED), Ok(Pinned::Added));
+    assert_eq!(trust.add(&operator_record(), DECIDED), Ok(Pinned::AlreadyThere));
     assert_eq!(trust.organisations.len(), 1);
     let mut forged = operator_record();
     forged.payload[10] ^= 1;
-    assert!(matches!(trust.add(&forged), Err(Refused::Record(_))));
+    assert!(matches!(trust.add(&forged, DECIDED), Err(Refused::Record(_))));
 }
 
 #[test]
@@ -32,7 +33,7 @@ fn a_later_record_needs_a_pinned_key() {
     let check = |record: &Record, key: &SecretKey, expect: &str| {
         let mut trust = trust();
         let before = trust.clone();
-        let got = trust.add(&record.sign(key).unwrap());
+        let got = trust.add(&record.sign(key).unwrap(), DECIDED);
         let Err(Refused::Conflict(why)) = &got else { panic!("{got:?}") };
         assert!(why.contains(expect), "{why}");
         assert_eq!(trust, before);
@@ -66,14 +67,14 @@ fn the_keys_of_one_organisation_are_bounded() {
     };
     let per_record = MAX_KEYS - 1;
     for round in 0..4 {
-        assert_eq!(trust.add(&with(round, per_record)), Ok(Pinned::Added), "{round}");
+        assert_eq!(trust.add(&with(round, per_record), DECIDED), Ok(Pinned::Added), "{round}");
     }
     let left = MAX_PINNED_KEYS - 1 - 4 * per_record;
     let before = trust.clone();
-    let got = trust.add(&with(4, left + 1));
+    let got = trust.add(&with(4, left + 1), DECIDED);
     assert!(matches!(&got, Err(Refused::Conflict(why)) if why.contains("256 keys")), "{got:?}");
     assert_eq!(trust, before);
-    assert_eq!(trust.add(&with(4, left)), Ok(Pinned::Added));
+    assert_eq!(trust.add(&with(4, left), DECIDED), Ok(Pinned::Added));
     assert_eq!(trust.organisations[0].keys.len(), MAX_PINNED_KEYS);
     assert_eq!(trust.check(), Ok(()));
 }
@@ -81,12 +82,12 @@ fn the_keys_of_one_organisation_are_bounded() {
 #[test]
 fn nobody_pins_the_log_of_another() {
     let mut trust = Trust::default();
-    trust.add(&operator_record()).unwrap();
+    trust.add(&operator_record(), DECIDED).unwrap();
     let mut thief = record_of("did:key:z6Mk", &maker());
     thief.trust_domain = "thief.example".into();
     thief.dsp = "https://thief.example/dsp".into();
     thief.origin = crate::world::ORIGIN.into();
-    let got = trust.add(&thief.sign(&maker()).unwrap());
+    let got = trust.add(&thief.sign(&maker()).unwrap(), DECIDED);
     assert!(matches!(&got, Err(Refused::Conflict(why)) if why.contains(OPERATOR)), "{got:?}");
 }
 
@@ -110,7 +111,7 @@ fn keys_rotate_and_logs_succeed() {
     let broken = verify(&bundle.to_bytes(), Some(&trust)).unwrap_err();
     assert_eq!(broken.link, Link::Trust);
     assert!(broken.sentence.contains("add that first"), "{broken}");
-    assert_eq!(trust.add(&envelope), Ok(Pinned::Added));
+    assert_eq!(trust.add(&envelope, DECIDED), Ok(Pinned::Added));
     assert_eq!(verify(&bundle.to_bytes(), Some(&trust)).map(|v| v.level), Ok(Level::Signed));
     // A thief of the old key with the old record is refused: the pins know that it ended.
     let stolen = world.fact();
@@ -120,21 +121,27 @@ fn keys_rotate_and_logs_succeed() {
     // successor log is taken from the new key.
     let mut risen = record_of(OPERATOR, &operator());
     risen.issued = end + 1;
-    let got = trust.add(&risen.sign(&operator()).unwrap());
+    let got = trust.add(&risen.sign(&operator()).unwrap(), DECIDED);
     assert!(matches!(&got, Err(Refused::Conflict(why)) if why.contains("no pinned")), "{got:?}");
+    // Nor one that says it was issued before that: whoever has it chooses what it says.
+    risen.issued = end - 1;
+    let risen = risen.sign(&operator()).unwrap();
+    let got = trust.clone().add(&risen, end);
+    assert!(matches!(&got, Err(Refused::Conflict(why)) if why.contains("has ended")), "{got:?}");
+    assert_eq!(trust.clone().add(&risen, end - 1), Ok(Pinned::Added), "until then it may");
     let mut successor = rotated.clone();
     successor.issued = end + 1;
     successor.origin = "operator.example/twinpact/second".into();
     successor.predecessors = vec![crate::succession::predecessor(crate::world::ORIGIN, 7)];
     assert!(successor.sign(&operator()).is_err());
-    assert_eq!(trust.add(&successor.sign(&next).unwrap()), Ok(Pinned::Added));
+    assert_eq!(trust.add(&successor.sign(&next).unwrap(), DECIDED), Ok(Pinned::Added));
     let logs: Vec<&str> = trust.organisations[0].logs.iter().map(|l| l.origin.as_str()).collect();
     assert_eq!(logs, [crate::world::ORIGIN, "operator.example/twinpact/second"]);
     assert_eq!(verify(&bundle.to_bytes(), Some(&trust)).map(|v| v.level), Ok(Level::Signed));
     // A key that a later record no longer lists ends with it.
     successor.issued += 1;
     successor.keys.remove(0);
-    assert_eq!(trust.add(&successor.sign(&next).unwrap()), Ok(Pinned::Added));
+    assert_eq!(trust.add(&successor.sign(&next).unwrap(), DECIDED), Ok(Pinned::Added));
     assert_eq!(trust.organisations[0].keys[0].until, Some(end));
 }
 

@@ -14,6 +14,7 @@ use twinpact_proof::note::Checkpoint;
 use twinpact_proof::record::PAYLOAD_TYPE;
 use twinpact_proof::successor::{MAX_PREDECESSORS, MAX_REASON_BYTES, Predecessor};
 use twinpact_proof::tree::Tree;
+use twinpact_proof::trust::DECIDED;
 use twinpact_proof::trust::{Hex, Pinned, Refused, SeenAnchor};
 use twinpact_proof::{Bundle, Json, Level, Link, Record, SecretKey, Trust};
 
@@ -104,7 +105,7 @@ fn a_record_lists_its_predecessors_and_no_other_form_is_one() {
 fn a_successor_is_taken_only_if_it_goes_back_behind_nothing_that_was_seen() {
     let check = |mut trust: Trust, record: &Record, expect: Option<&str>| {
         let before = trust.clone();
-        match (trust.add(&signed(record)), expect) {
+        match (trust.add(&signed(record), DECIDED), expect) {
             (Ok(Pinned::Added), None) => {
                 let logs: Vec<_> =
                     trust.organisations[0].logs.iter().map(|l| l.origin.as_str()).collect();
@@ -140,7 +141,7 @@ fn a_successor_is_taken_only_if_it_goes_back_behind_nothing_that_was_seen() {
     // Nobody but the holder of a pinned key opens one.
     let thief = SecretKey::new(&[66; 32]);
     let stolen = other(&|r| r.keys = record_of(OPERATOR, &thief).keys);
-    let got = trust().add(&stolen.sign(&thief).unwrap());
+    let got = trust().add(&stolen.sign(&thief).unwrap(), DECIDED);
     assert!(
         matches!(&got, Err(Refused::Conflict(why)) if why.contains("no pinned key")),
         "{got:?}"
@@ -150,19 +151,19 @@ fn a_successor_is_taken_only_if_it_goes_back_behind_nothing_that_was_seen() {
 #[test]
 fn a_log_that_was_given_up_stays_so() {
     let mut trust = trust();
-    trust.add(&signed(&second())).unwrap();
+    trust.add(&signed(&second()), DECIDED).unwrap();
     let mut back = record_of(OPERATOR, &operator());
     back.issued = START + 10;
-    let got = trust.add(&signed(&back));
+    let got = trust.add(&signed(&back), DECIDED);
     assert!(matches!(&got, Err(Refused::Conflict(why)) if why.contains("given up")), "{got:?}");
     // A third log comes after the second, or after both.
     let mut third = second();
     third.origin = "operator.example/twinpact/3".into();
     third.issued = START + 10;
-    let got = trust.add(&signed(&third));
+    let got = trust.add(&signed(&third), DECIDED);
     assert!(matches!(&got, Err(Refused::Conflict(why)) if why.contains(NEXT)), "{got:?}");
     third.predecessors.push(predecessor(NEXT, 4));
-    assert_eq!(trust.add(&signed(&third)), Ok(Pinned::Added));
+    assert_eq!(trust.add(&signed(&third), DECIDED), Ok(Pinned::Added));
     assert!(trust.check().is_ok());
 }
 
@@ -192,7 +193,7 @@ fn proofs_of_both_logs_hold_for_who_took_the_record() {
     let mut trust = trust();
     let link = |bytes: &[u8], trust: &Trust| verify(bytes, Some(trust)).map_err(|b| b.link);
     assert_eq!(link(&after, &trust).map(|v| v.level), Err(Link::Trust));
-    trust.add(&signed(&second())).unwrap();
+    trust.add(&signed(&second()), DECIDED).unwrap();
     for bytes in [after, first.fact().to_bytes()] {
         assert_eq!(link(&bytes, &trust).map(|v| v.level), Ok(Level::Signed));
     }

@@ -10,6 +10,7 @@ use twinpact_proof::documents::{Agreement, Clock, Decision, Receipt};
 use twinpact_proof::note::{Checkpoint, cosign};
 use twinpact_proof::record::{NamedTree, RecordKey};
 use twinpact_proof::tree::{Tree, leaf_hash};
+use twinpact_proof::trust::DECIDED;
 use twinpact_proof::trust::{KeyText, PinnedWitness};
 use twinpact_proof::{Digest, Envelope, Json, Record, SecretKey, Trust, sha256};
 
@@ -325,8 +326,8 @@ pub const WITNESS: &str = "witness.example/w1";
 /// A reader that has pinned the operator, the maker and an independent witness.
 pub fn trust() -> Trust {
     let mut trust = Trust { quorum: 1, ..Trust::default() };
-    trust.add(&operator_record()).unwrap();
-    trust.add(&maker_record()).unwrap();
+    trust.add(&operator_record(), DECIDED).unwrap();
+    trust.add(&maker_record(), DECIDED).unwrap();
     trust.witnesses.push(pinned_witness(WITNESS, &witness(), None));
     trust
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 use std::process::ExitCode;
 use twinpact_gateway::client::segment;
 use twinpact_model::problem::Problem;
+use twinpact_proof::trust::DECIDED;
 use twinpact_proof::{Envelope, Json, Level, Trust, verify};
 
 pub(crate) async fn run(command: Proof, out: Output) -> Result<ExitCode, Problem> {
@@ -33,7 +34,7 @@ async fn fetch(session: &Session, path: &str) -> Result<(Vec<u8>, Level), Proble
     let record = session.client.get_bytes("/organisation").await?;
     let record = Json::parse(&record).ok().and_then(|json| Envelope::from_json(&json));
     let mut trust = Trust::default();
-    let pinned = record.is_some_and(|record| trust.add(&record).is_ok());
+    let pinned = record.is_some_and(|record| trust.add(&record, DECIDED).is_ok());
     match verify(&bytes, Some(&trust)) {
         Ok(verdict) if pinned => Ok((bytes, verdict.level)),
         Ok(_) => Err(internal("our own record cannot be pinned")),

@@ -9,6 +9,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
+use twinpact_node::PolicyClock;
+use twinpact_node::clock::Clocks;
 use twinpact_proof::trust::{Pinned, Refused};
 use twinpact_proof::{Bundle, Envelope, Json, Record, Trust, to_hex};
 
@@ -44,7 +46,8 @@ pub(crate) fn read_trust(path: &Path) -> Result<Trust, Problem> {
 fn add(file: &Path, path: &Path, out: Output) -> Result<(), Problem> {
     let envelope = record_in(&read_file(file)?)?;
     let mut trust = if path.exists() { read_trust(path)? } else { Trust::default() };
-    let pinned = trust.add(&envelope).map_err(|refused| match refused {
+    let now = Clocks::new(PolicyClock::System).wall().0.micros();
+    let pinned = trust.add(&envelope, now).map_err(|refused| match refused {
         Refused::Record(why) => Problem::new(codes::TRUST_RECORD, why.to_string()),
         Refused::Conflict(why) => Problem::new(codes::TRUST_CONFLICT, why)
             .hint("if the organisation really lost its keys, start a new trust file"),
