@@ -31,6 +31,7 @@ use twinpact_dsp::exchange::Input;
 use twinpact_dsp::{MAX_MESSAGE_BYTES, Message};
 use twinpact_model::codes;
 use twinpact_model::problem::{Code, Problem};
+use twinpact_proof::note::Note;
 use twinpact_proof::text64;
 
 /// How long a row rests that could not be settled, or whose sending broke off.
@@ -275,12 +276,15 @@ pub async fn call(
 ) -> Result<Reply, Problem> {
     let (partner, held) = node.partition.read(|fold, _| {
         let partner = fold.partners.get(peer)?.clone();
-        let held = fold.copies.note(&partner.record).map(|note| text64::encode(note.as_bytes()));
+        let held = fold.copies.note(&partner.record).cloned();
         Ok::<_, Problem>((partner, held))
     })??;
-    // What it has signed: if its directory is an older copy of itself, it learns so from us.
-    let held = held.filter(|held| held.len() <= MAX_CHECKPOINT_BYTES);
-    headers.extend(held.map(|held| (CHECKPOINT_HEADER, held)));
+    // What it has signed: if its directory is an older copy of itself, it learns so from us. Lines
+    // of others would be of no use to it, and could make it too long to be read.
+    let note = held.and_then(|held| Note::parse(&held));
+    let keys = partner.record.all_keys();
+    let signed = note.and_then(|note| note.of_log(&keys, MAX_CHECKPOINT_BYTES / 4 * 3));
+    headers.extend(signed.map(|text| (CHECKPOINT_HEADER, text64::encode(text.as_bytes()))));
     let base = base(&partner);
     let trust_domain = partners::trust_domain(&partner)?;
     let call = Call { trust_domain, pinned: vec![base], method, url, headers, body, max_bytes };

@@ -126,6 +126,25 @@ impl Note {
             .any(|kind| line.hash == key_hash(&line.name, *kind, key))
     }
 
+    /// The note with no other lines than the log's own: of each of these keys one, in their order,
+    /// as long as the text has no more than that many bytes. `None` when there is no such line.
+    #[must_use]
+    pub fn of_log(&self, keys: &[PublicKey], most: usize) -> Option<String> {
+        let mut text = format!("{}\n", self.body);
+        let body = text.len();
+        for key in keys {
+            let Some(line) = self.signatures.iter().find(|line| self.signed_by(line, key)) else {
+                continue;
+            };
+            let line = signature_line(&line.name, LOG_SIGNATURE, key, &line.bytes);
+            if text.len() + line.len() > most {
+                break;
+            }
+            text.push_str(&line);
+        }
+        (text.len() > body).then_some(text)
+    }
+
     /// When the witness with this name and key says that it saw the checkpoint, in seconds since
     /// 1970; `None` when the line is not its cosignature.
     #[must_use]
@@ -199,6 +218,29 @@ mod tests {
         assert_eq!(note.cosigned_by(cosignature, "w.example", &witness.public()), Some(1234));
         assert_eq!(note.cosigned_by(cosignature, "v.example", &witness.public()), None);
         assert_eq!(note.cosigned_by(signature, "w.example", &witness.public()), None);
+    }
+
+    #[test]
+    fn of_a_note_the_lines_of_the_log_are_kept() {
+        let keys = [1, 2, 3, 4].map(|n| SecretKey::new(&[n; 32]));
+        let public = keys.each_ref().map(SecretKey::public);
+        let own = |n: usize| checkpoint().sign(&keys[n]);
+        let line = |n: usize| {
+            let text = own(n);
+            text[text.find('—').unwrap()..].to_owned()
+        };
+        let witness = cosign(&checkpoint(), "w.example", &keys[3], 1234);
+        // Twice by the second key; by the fourth, whose line names another log, not at all.
+        let other = line(3).replace("operator", "other");
+        let text = own(1) + &witness + &line(0) + &line(1) + &other;
+        let note = Note::parse(&text).unwrap();
+        let of = |keys: &[_], most| note.of_log(keys, most);
+        assert_eq!(of(&public, 9_999), Some(own(0) + &line(1)));
+        assert_eq!(of(&public[1..], 9_999), Some(own(1)));
+        assert_eq!(of(&public[2..], 9_999), None);
+        assert_eq!(of(&public, own(0).len()), Some(own(0)));
+        assert_eq!(of(&public, own(0).len() - 1), None);
+        assert!(Note::parse(&of(&public, 9_999).unwrap()).is_some());
     }
 
     #[test]

@@ -22,3 +22,4 @@ mod reexports;
 mod restore;
 mod simulated_net;
 mod stuck;
+mod witnessed;
