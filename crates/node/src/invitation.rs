@@ -45,7 +45,7 @@ impl Invitation {
                 self.endpoint.len()
             );
             return Err(Problem::new(codes::CONFIG_INVALID, why)
-                .hint("set a shorter federation.public_url and start the node again"));
+                .hint("set a shorter federation.endpoint and start the node again"));
         }
         Ok(text)
     }

@@ -5,6 +5,7 @@
 mod agreement_identity;
 mod bad_faith;
 mod clock_jumps;
+mod config_keys;
 mod damage;
 mod disk;
 mod door;
