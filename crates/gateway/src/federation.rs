@@ -474,7 +474,7 @@ fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Pro
 }
 
 fn bad_header(name: &str, why: &str) -> Problem {
-    Problem::new(codes::INPUT_MALFORMED, format!("the header {name} {why}"))
+    Problem::new(codes::INPUT_HEADER, format!("the header {name} {why}"))
 }
 
 /// The name of the scheme is read in any case (RFC 9110 §11.1).

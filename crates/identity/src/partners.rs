@@ -70,7 +70,7 @@ impl PartnerSet {
     ///
     /// # Errors
     /// `identity.certificate` when a root is not of the trust domain of its DID, `identity.name`
-    /// when a DID has none, `trust.conflict` when two share one, `input.too_large` beyond
+    /// when a DID has none, `trust.conflict.domain` when two share one, `input.too_large` beyond
     /// [`MAX_PARTNERS`].
     pub fn new(partners: impl IntoIterator<Item = Partner>) -> Result<Self, Problem> {
         let mut set = BTreeMap::new();
@@ -89,7 +89,7 @@ impl PartnerSet {
                 Entry::Occupied(slot) => {
                     let (one, two) = (&slot.get().did, &partner.did);
                     let why = format!("{one} and {two} share the trust domain {}", slot.key());
-                    return Err(Problem::new(codes::TRUST_CONFLICT, why));
+                    return Err(Problem::new(codes::TRUST_CONFLICT_DOMAIN, why));
                 }
             };
         }

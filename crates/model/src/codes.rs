@@ -1,6 +1,8 @@
 //! Every error code there is. A test holds this list against the pages in `docs/errors/`.
 //!
-//! Codes are added, never renamed and never given another meaning.
+//! Codes are added, never renamed and never given another meaning. A code with two dots is one
+//! cause out of the family before its last dot; what an older release recorded or says has the
+//! family only.
 
 use crate::problem::{Class, Code, Fault};
 
@@ -23,6 +25,7 @@ macro_rules! codes {
 codes! {
     // Values.
     INPUT_MALFORMED = "input.malformed", Caller, Invalid, "the input cannot be read";
+    INPUT_HEADER = "input.header", Caller, Invalid, "a header of the request cannot be read, or is there twice";
     INPUT_TOO_LARGE = "input.too_large", Caller, TooLarge, "the input passes a documented bound";
     INPUT_UNKNOWN_KEY = "input.unknown_key", Caller, Invalid, "the input has a key that we do not know";
     INPUT_IRI = "input.iri", Caller, Invalid, "an identifier is not an absolute IRI";
@@ -71,12 +74,25 @@ codes! {
     PROOF_LEVEL = "proof.level", Caller, Unproven, "the proof holds, but at a lower level than required";
     TRUST_RECORD = "trust.record", Caller, Invalid, "this is not a signed organisation record";
     TRUST_CONFLICT = "trust.conflict", Caller, Conflict, "another record is pinned for this organisation";
+    TRUST_CONFLICT_OWNER = "trust.conflict.owner", Caller, Conflict, "the record is another organisation's";
+    TRUST_CONFLICT_OWN = "trust.conflict.own", Caller, Conflict, "the record is our own";
+    TRUST_CONFLICT_KEYS = "trust.conflict.keys", Caller, Conflict, "no pinned key has signed the other record";
+    TRUST_CONFLICT_ENDED = "trust.conflict.ended", Caller, Conflict, "the pinned key that signed the record has ended";
+    TRUST_CONFLICT_OLDER = "trust.conflict.older", Caller, Conflict, "a newer record is pinned";
+    TRUST_CONFLICT_DOMAIN = "trust.conflict.domain", Caller, Conflict, "two organisations share a trust domain";
     // Invitations.
     INVITATION_MALFORMED = "invitation.malformed", Caller, Invalid, "this is not an invitation";
     INVITATION_UNKNOWN = "invitation.unknown", Caller, NotFound, "there is no such invitation";
     INVITATION_USED = "invitation.used", Caller, Conflict, "the invitation was used before";
     INVITATION_EXPIRED = "invitation.expired", Caller, Denied, "the invitation is not good any more";
+    INVITATION_WITHDRAWN = "invitation.withdrawn", Caller, Denied, "the invitation was withdrawn";
     INVITATION_RECORD = "invitation.record", Caller, Denied, "a record is not the one that was invited";
+    INVITATION_RECORD_MALFORMED = "invitation.record.malformed", Caller, Denied, "there is no record at the invitation's address";
+    INVITATION_RECORD_FINGERPRINT = "invitation.record.fingerprint", Caller, Denied, "the record is not the one that the invitation names";
+    INVITATION_RECORD_SIGNATURE = "invitation.record.signature", Caller, Denied, "no key of the record that is brought has signed the request";
+    INVITATION_RECORD_TYPE = "invitation.record.type", Caller, Denied, "what is signed is no request to join";
+    INVITATION_RECORD_INVITER = "invitation.record.inviter", Caller, Denied, "the request is for another record of ours";
+    INVITATION_RECORD_JOINER = "invitation.record.joiner", Caller, Denied, "the request is for another record than it brings";
     INVITATION_OWN = "invitation.own", Caller, Invalid, "an organisation cannot join itself";
     INVITATION_TOO_MANY = "invitation.too_many", Caller, Conflict, "too many invitations are open";
     // Partners, agreements, exchanges.
@@ -121,7 +137,35 @@ codes! {
     POLICY_TERMINATED = "policy.terminated", Caller, Denied, "the agreement was terminated";
     POLICY_SUSPENDED = "policy.suspended", Caller, Denied, "the agreement or the transfer is suspended";
     POLICY_TOKEN = "policy.token", Caller, Denied, "the access token does not cover this request";
+    POLICY_TOKEN_MISSING = "policy.token.missing", Caller, Denied, "there is no access token";
+    POLICY_TOKEN_SCHEME = "policy.token.scheme", Caller, Denied, "the access token is not shown as a bearer token";
+    POLICY_TOKEN_UNKNOWN = "policy.token.unknown", Caller, Denied, "the access token is not known";
+    POLICY_TOKEN_RETIRED = "policy.token.retired", Caller, Denied, "the access token was replaced by a newer one";
+    POLICY_TOKEN_AGREEMENT = "policy.token.agreement", Caller, Denied, "the access token is for another agreement";
+    POLICY_TOKEN_TRANSFER = "policy.token.transfer", Caller, Denied, "the access token is for another transfer";
+    POLICY_TOKEN_VIEW = "policy.token.view", Caller, Denied, "the access token is for another view";
+    POLICY_TOKEN_CALLER = "policy.token.caller", Caller, Denied, "the access token is another program's";
+    POLICY_TOKEN_EPOCH = "policy.token.epoch", Caller, Denied, "the agreement has changed since the access token was issued";
+    POLICY_TOKEN_EXPIRED = "policy.token.expired", Caller, Denied, "the access token has run out";
     POLICY_ASSERTION = "policy.assertion", Caller, Denied, "the assertion of purpose and place does not cover this request";
+    POLICY_ASSERTION_MISSING = "policy.assertion.missing", Caller, Denied, "purpose and place are not signed for";
+    POLICY_ASSERTION_SIZE = "policy.assertion.size", Caller, Denied, "the assertion is too long";
+    POLICY_ASSERTION_ENCODING = "policy.assertion.encoding", Caller, Denied, "the assertion is not base64";
+    POLICY_ASSERTION_ENVELOPE = "policy.assertion.envelope", Caller, Denied, "the assertion is no signed envelope";
+    POLICY_ASSERTION_TYPE = "policy.assertion.type", Caller, Denied, "what is signed is another kind of document";
+    POLICY_ASSERTION_SIGNATURE = "policy.assertion.signature", Caller, Denied, "the assertion is not signed by a key of the caller's record";
+    POLICY_ASSERTION_PAYLOAD = "policy.assertion.payload", Caller, Denied, "what is signed cannot be read";
+    POLICY_ASSERTION_VERSION = "policy.assertion.version", Caller, Denied, "the assertion is of another form";
+    POLICY_ASSERTION_MEMBERS = "policy.assertion.members", Caller, Denied, "the assertion does not have the members of its form";
+    POLICY_ASSERTION_ASSURANCE = "policy.assertion.assurance", Caller, Denied, "the assertion has an assurance that we do not know";
+    POLICY_ASSERTION_PARTY = "policy.assertion.party", Caller, Denied, "the assertion is in another party's name";
+    POLICY_ASSERTION_AUDIENCE = "policy.assertion.audience", Caller, Denied, "the assertion is for another provider";
+    POLICY_ASSERTION_AGREEMENT = "policy.assertion.agreement", Caller, Denied, "the assertion is about another agreement";
+    POLICY_ASSERTION_ORDER = "policy.assertion.order", Caller, Denied, "the assertion ends before it begins";
+    POLICY_ASSERTION_SPAN = "policy.assertion.span", Caller, Denied, "the assertion is good for too long";
+    POLICY_ASSERTION_EARLY = "policy.assertion.early", Caller, Denied, "the assertion is signed in the future";
+    POLICY_ASSERTION_EXPIRED = "policy.assertion.expired", Caller, Denied, "the assertion has run out";
+    POLICY_ASSERTION_REPLAYED = "policy.assertion.replayed", Caller, Denied, "the assertion was used before";
     POLICY_PROHIBITED = "policy.prohibited", Caller, Denied, "the agreement forbids it";
     POLICY_PURPOSE = "policy.purpose", Caller, Denied, "the agreement does not allow this purpose";
     POLICY_PLACE = "policy.place", Caller, Denied, "the agreement does not allow this place";
@@ -175,4 +219,11 @@ codes! {
 #[must_use]
 pub fn find(name: &str) -> Option<Code> {
     ALL.iter().copied().find(|code| code.name == name)
+}
+
+/// The code of that name, or of the family of it: a newer release may tell more causes apart.
+#[must_use]
+pub fn nearest(name: &str) -> Option<Code> {
+    let family = || name.rsplit_once('.').and_then(|(family, _)| find(family));
+    find(name).or_else(family)
 }

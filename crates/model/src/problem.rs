@@ -115,6 +115,14 @@ impl Code {
     pub const fn public(&self) -> bool {
         !matches!(self.fault, Fault::Us)
     }
+
+    /// Whether it is that code, or one of the causes that are told apart in it:
+    /// `policy.token.expired` is within `policy.token`.
+    #[must_use]
+    pub fn within(&self, family: Code) -> bool {
+        let cause = self.name.strip_prefix(family.name);
+        cause.is_some_and(|cause| cause.is_empty() || cause.starts_with('.'))
+    }
 }
 
 impl PartialEq for Code {

@@ -26,8 +26,8 @@ use twinpact_model::problem::Problem;
 use twinpact_model::view::{Cursor, PageBounds};
 use twinpact_model::{PolicyTime, Timestamp, View, WallTime, codes};
 use twinpact_policy::{
-    Action, AgreementFacts, Assertion, Caller, Decision, Grant, Outcome, PERMIT, Permitted,
-    Request, State, decide,
+    Action, AgreementFacts, Assertion, AssertionFault, Caller, Decision, Grant, Outcome, PERMIT,
+    Permitted, Request, State, TokenFacts, TokenFault, decide,
 };
 use twinpact_proof::build;
 use twinpact_proof::documents::{Clock, Receipt};
@@ -113,7 +113,7 @@ fn in_turn(node: &Node, turn: Turn<'_>, ask: &Ask, last: bool) -> Result<Logged,
     let identifying = trace::step(Step::Identify);
     let (request, agreement) = identify(turn.fold(), ask, wall)?;
     drop(identifying);
-    if !last && request.assertion_fault.as_deref() == Some(assertion::KEY_UNKNOWN) {
+    if !last && request.assertion_fault == Some(AssertionFault::Signature) {
         let partner = turn.fold().partners.get(ask.peer.did.as_str())?;
         return Ok(Logged::KeyUnknown(partner.envelope.fingerprint()));
     }
@@ -128,7 +128,11 @@ fn in_turn(node: &Node, turn: Turn<'_>, ask: &Ask, last: bool) -> Result<Logged,
     let OnRecord { id, record } = known;
     let reader = Reader { caller, decision: id, assertion: request.assertion.map(|a| a.digest) };
     let mut entries: Vec<NewEntry> = entry.into_iter().collect();
-    if decision.code_name() != codes::POLICY_TOKEN.name {
+    let token_refused = match &decision.outcome {
+        Outcome::Deny(code) => code.within(codes::POLICY_TOKEN),
+        Outcome::Permit(_) => false,
+    };
+    if !token_refused {
         // A fresh token retires the one before it when it is first used.
         entries.extend(fresh_token(turn.fold(), ask));
     }
@@ -172,15 +176,20 @@ fn identify<'f>(
         _ => return Err(unknown()),
     }
     let partner = fold.partners.get(ask.peer.did.as_str())?;
-    let digest = ask.token.as_deref().and_then(|token| TokenDigest::of(token).ok());
-    let token = digest.and_then(|d| fold.processes.tokens.get(&to_hex(&d.0)).cloned());
+    let (token, token_fault) = match &ask.token {
+        None => (None, None),
+        Some(presented) => match known_token(fold, presented, &ask.transfer) {
+            Ok(token) => (Some(token), None),
+            Err(why) => (None, Some(why)),
+        },
+    };
     let keys = partner.record.unended_keys(wall.0.micros());
     // One that does not count is as good as none, and the denial on record says why.
     let (assertion, assertion_fault) = match &ask.assertion {
         None => (None, None),
         Some(header) => match read_once(fold, header, &keys, did) {
             Ok(assertion) => (Some(assertion), None),
-            Err(why) => (None, Some(why.to_owned())),
+            Err(why) => (None, Some(why)),
         },
     };
     let request = Request {
@@ -190,10 +199,25 @@ fn identify<'f>(
         transfer: ask.transfer.clone(),
         caller: Caller { did: ask.peer.did.clone(), spiffe_id: ask.peer.spiffe_id.to_string() },
         token,
+        token_fault,
         assertion,
         assertion_fault,
     };
     Ok((request, agreement))
+}
+
+/// What a token that a caller presents was issued for.
+fn known_token(fold: &Fold, presented: &str, transfer: &str) -> Result<TokenFacts, TokenFault> {
+    if presented.contains(' ') {
+        return Err(TokenFault::Scheme);
+    }
+    let digest = TokenDigest::of(presented).map_err(|_| TokenFault::Unknown)?;
+    let (tokens, digest) = (&fold.processes.tokens, to_hex(&digest.0));
+    match tokens.get(&digest) {
+        Some(facts) => Ok(facts.clone()),
+        None if tokens.was_replaced(transfer, &digest) => Err(TokenFault::Retired),
+        None => Err(TokenFault::Unknown),
+    }
 }
 
 /// The assertion that a caller presents, signed by itself and used for the first time.
@@ -202,13 +226,13 @@ fn read_once(
     header: &str,
     keys: &[twinpact_proof::PublicKey],
     caller: &str,
-) -> Result<Assertion, &'static str> {
+) -> Result<Assertion, AssertionFault> {
     let assertion = assertion::read(header, keys)?;
     if assertion.issuer.as_str() != caller {
-        return Err("is signed by another party than the caller");
+        return Err(AssertionFault::Party);
     }
     match fold.decisions.was_asserted(&assertion.digest) {
-        true => Err("was used before"),
+        true => Err(AssertionFault::Replayed),
         false => Ok(assertion),
     }
 }

@@ -5,7 +5,7 @@ use crate::open::Node;
 use twinpact_contract::vocabulary::place_iri;
 use twinpact_model::problem::Problem;
 use twinpact_model::{Did, Timestamp, WallTime};
-use twinpact_policy::{Assertion, Assurance};
+use twinpact_policy::{Assertion, AssertionFault, Assurance};
 use twinpact_proof::{Envelope, Json, PublicKey, sha256, text64};
 
 const PAYLOAD_TYPE: &str = "application/vnd.twinpact.assertion+json";
@@ -16,9 +16,6 @@ const SECONDS: i64 = 120;
 const MAX_BYTES: usize = 8192;
 /// The longest text in an assertion, in bytes: it comes to stand in records and sentences.
 const MAX_WORD_BYTES: usize = 512;
-
-/// Why an assertion does not count that may be signed by a key of a newer record.
-pub(crate) const KEY_UNKNOWN: &str = "is not signed by a key of the caller's record";
 
 /// Signs an assertion for the header `Twinpact-Assertion`.
 ///
@@ -54,25 +51,42 @@ pub fn sign(
 /// Reads an assertion and holds its signature against these keys of the caller.
 ///
 /// # Errors
-/// Why it does not count, as the end of "the assertion …".
-pub fn read(header: &str, keys: &[PublicKey]) -> Result<Assertion, &'static str> {
+/// Why it does not count.
+pub fn read(header: &str, keys: &[PublicKey]) -> Result<Assertion, AssertionFault> {
     if header.len() > MAX_BYTES {
-        return Err("is too long");
+        return Err(AssertionFault::Size);
     }
-    let bytes = text64::decode(header).ok_or("is not base64")?;
+    let bytes = text64::decode(header).ok_or(AssertionFault::Encoding)?;
     let envelope = Json::parse(&bytes)
         .ok()
         .and_then(|json| Envelope::from_json(&json))
-        .filter(|envelope| envelope.payload_type == PAYLOAD_TYPE)
-        .ok_or("is no signed assertion")?;
-    if !envelope.signed_only_by(keys) {
-        return Err(KEY_UNKNOWN);
+        .ok_or(AssertionFault::Envelope)?;
+    if envelope.payload_type != PAYLOAD_TYPE {
+        return Err(AssertionFault::Type);
     }
-    let document = envelope.document().ok_or("cannot be read")?;
-    parse(&document, sha256(&envelope.payload)).ok_or("is not of its form")
+    if !envelope.signed_only_by(keys) {
+        return Err(AssertionFault::Signature);
+    }
+    let document = envelope.document().ok_or(AssertionFault::Payload)?;
+    parse(&document, sha256(&envelope.payload))
 }
 
-fn parse(document: &Json, digest: [u8; 32]) -> Option<Assertion> {
+fn parse(document: &Json, digest: [u8; 32]) -> Result<Assertion, AssertionFault> {
+    let known = document.get("type").and_then(Json::as_text) == Some(TYPE);
+    if !known {
+        return Err(AssertionFault::Version);
+    }
+    let assurance = match document.get("assurance").and_then(Json::as_text) {
+        Some("declared") => Assurance::Declared,
+        // Nothing here checks a credential or an attestation yet: what is not checked is declared.
+        Some("credential" | "attested") => Assurance::Declared,
+        Some(_) => return Err(AssertionFault::Assurance),
+        None => return Err(AssertionFault::Members),
+    };
+    members(document, digest, assurance).ok_or(AssertionFault::Members)
+}
+
+fn members(document: &Json, digest: [u8; 32], assurance: Assurance) -> Option<Assertion> {
     let Json::Object(members) = document else { return None };
     let text = |name: &str| {
         let text = document.get(name)?.as_text()?;
@@ -81,15 +95,9 @@ fn parse(document: &Json, digest: [u8; 32]) -> Option<Assertion> {
     let time = |name: &str| {
         document.get(name)?.as_int().map(|micros| WallTime(Timestamp::from_micros(micros)))
     };
-    if members.len() != 10 || text("type")? != TYPE {
+    if members.len() != 10 {
         return None;
     }
-    let assurance = match text("assurance")?.as_str() {
-        "declared" => Assurance::Declared,
-        // Nothing here checks a credential or an attestation yet: what is not checked is declared.
-        "credential" | "attested" => Assurance::Declared,
-        _ => return None,
-    };
     Some(Assertion {
         jti: text("jti")?,
         digest,

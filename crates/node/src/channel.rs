@@ -186,7 +186,7 @@ pub(crate) async fn refused(
     (peer, at_id): (&str, &str),
     problem: &Problem,
 ) -> Result<(), Problem> {
-    if problem.code == codes::POLICY_TOKEN {
+    if problem.code.within(codes::POLICY_TOKEN) {
         node.secrets.forget_token(pid, token);
     }
     if problem.code == codes::ROUTE_UNKNOWN {

@@ -205,7 +205,7 @@ async fn fetch(node: &Node, pull: &Pull, ids: (&str, &str), peer: &str) -> Resul
     let log = partner_log(node, peer)?;
     let fetched = fetch_once(node, pull, ids, peer).await;
     let Err(problem) = &fetched else { return fetched };
-    let again = [codes::POLICY_TOKEN, codes::ROUTE_UNKNOWN].contains(&problem.code);
+    let again = problem.code.within(codes::POLICY_TOKEN) || problem.code == codes::ROUTE_UNKNOWN;
     let succeeded = problem.code == codes::EXCHANGE_PROOF && partner_log(node, peer)? != log;
     if again || succeeded { fetch_once(node, pull, ids, peer).await } else { fetched }
 }
@@ -545,7 +545,8 @@ fn broken(why: &str) -> Problem {
         .hint("keep this message and talk to the partner")
 }
 
-/// What a partner may say of a request of ours; any other code is taken for none. What it said of
+/// What a partner may say of a request of ours, and the causes in it; any other code is taken for
+/// none, and a cause that only a newer release knows for its family. What it said of
 /// itself or of us with a code that we use for ourselves would read, and exit, as a fault of ours.
 const PARTNERS_CODES: &[Code] = &[
     codes::POLICY_CALLER,
@@ -567,6 +568,7 @@ const PARTNERS_CODES: &[Code] = &[
     codes::INVITATION_UNKNOWN,
     codes::INVITATION_USED,
     codes::INVITATION_EXPIRED,
+    codes::INVITATION_WITHDRAWN,
     codes::INVITATION_RECORD,
     codes::INVITATION_OWN,
     codes::PARTNER_KNOWN,
@@ -578,6 +580,7 @@ const PARTNERS_CODES: &[Code] = &[
     codes::EXCHANGE_TOO_MANY,
     codes::FEDERATION_BUSY,
     codes::INPUT_MALFORMED,
+    codes::INPUT_HEADER,
 ];
 
 fn partner_behind() -> Problem {
@@ -596,7 +599,8 @@ pub(crate) fn denied(body: &[u8], status: u16) -> Problem {
     if text("code") == Some(codes::ANCHOR_BEHIND.name) {
         return partner_behind();
     }
-    let said = text("code").and_then(codes::find).filter(|code| PARTNERS_CODES.contains(code));
+    let partners = |code: &Code| PARTNERS_CODES.iter().any(|family| code.within(*family));
+    let said = text("code").and_then(codes::nearest).filter(partners);
     match said {
         Some(code) => {
             let detail = text("detail").unwrap_or(code.title);
@@ -672,11 +676,19 @@ mod tests {
         }
         let behind = denied(br#"{"code":"anchor.behind","detail":"x"}"#, 500);
         assert!(behind.code == codes::PARTNER_BEHIND && !behind.message.contains('x'), "{behind}");
-        let known = |code: &Code| PARTNERS_CODES.contains(code) || *code == codes::ANCHOR_BEHIND;
+        let known = |code: &Code| {
+            let within = |family: &Code| code.within(*family);
+            PARTNERS_CODES.iter().any(within) || *code == codes::ANCHOR_BEHIND
+        };
         for code in codes::ALL.iter().filter(|code| !known(code)) {
             check(&json!({ "code": code.name, "detail": "x" }).to_string(), refused, status);
         }
-        for code in PARTNERS_CODES {
+        // Each cause in a family is the partner's to name, also one of a release to come.
+        let cause = codes::POLICY_TOKEN_EXPIRED.name;
+        check(&json!({ "code": cause, "detail": "x" }).to_string(), cause, "x");
+        check(r#"{"code":"policy.token.moonless","detail":"x"}"#, "policy.token", "x");
+        check(r#"{"code":"policy.tokens","detail":"x"}"#, refused, status);
+        for code in codes::ALL.iter().filter(|code| known(code) && code.public()) {
             assert_eq!(code.fault, Fault::Caller, "{}", code.name);
             assert!(!matches!(code.class, Class::Config | Class::Damaged | Class::Internal));
         }

@@ -25,6 +25,10 @@ use twinpact_proof::{Envelope, Json, PublicKey, Record, to_hex};
 
 /// The payload type of the document by which an organisation joins.
 pub(crate) const JOIN_TYPE: &str = "application/vnd.twinpact.join+json";
+/// The form of what is signed in it.
+pub(crate) const JOIN_FORM: &str = "twinpact-join/1";
+/// What helps against an invitation that is over.
+const ASK_ANEW: &str = "ask for a new one";
 /// How long an invitation is good when nothing is said, in seconds: one hour.
 pub const VALID_SECONDS: i64 = 3_600;
 /// How long an invitation may be good, in seconds: seven days.
@@ -278,8 +282,8 @@ fn decide(
             let entry = following(fold, record, envelope, now).map_err(|_| used())?;
             return Ok((entry.into_iter().collect(), answer));
         }
-        State::Withdrawn => return Err(expired("was withdrawn")),
-        State::Open if now >= known.expires => return Err(expired("has expired")),
+        State::Withdrawn => return Err(withdrawn()),
+        State::Open if now >= known.expires => return Err(expired()),
         State::Open => {}
     }
     let entry = following(fold, record, envelope, now)?;
@@ -301,22 +305,37 @@ fn fits(
     fingerprints: &Fingerprints,
     now: WallTime,
 ) -> Result<(), Problem> {
-    let other = |why: &str| Problem::new(codes::INVITATION_RECORD, why.to_owned());
     let own_keys = record.unended_keys(now.0.micros());
     let mut keys = own_keys.clone();
     keys.push(known.key);
     let signers = join.signers(&keys).unwrap_or_default();
     if !signers.iter().any(|key| own_keys.contains(key)) {
-        return Err(other("the request is not signed by a key of the record that it brings"));
+        let why = "the request is not signed by a key of the record that it brings";
+        return Err(Problem::new(codes::INVITATION_RECORD_SIGNATURE, why));
     }
-    if join.payload_type != JOIN_TYPE {
-        return Err(other("the request is a document of another type"));
+    let expected = fingerprints.json(JOIN_FORM);
+    let document = join.document().filter(|_| join.payload_type == JOIN_TYPE);
+    if document.as_ref() == Some(&expected) {
+        return Ok(());
     }
-    match join.document() == Some(fingerprints.json("twinpact-join/1")) {
-        true => Ok(()),
-        false => Err(other("the request is for other records than ours and the one it brings")
-            .hint("our record may have changed since: ask for a new invitation")),
+    let differs =
+        |name: &str| document.as_ref().and_then(|json| json.get(name)) != expected.get(name);
+    if differs("type") {
+        let why = "the request is a document of another type";
+        return Err(Problem::new(codes::INVITATION_RECORD_TYPE, why));
     }
+    if differs("inviter") {
+        let why = "the request is for another record than ours";
+        return Err(Problem::new(codes::INVITATION_RECORD_INVITER, why)
+            .hint("our record may have changed since: ask for a new invitation"));
+    }
+    if differs("joiner") {
+        let why = "the request is for another record than the one it brings";
+        return Err(Problem::new(codes::INVITATION_RECORD_JOINER, why)
+            .hint("your record may have changed since: join again"));
+    }
+    let why = "the request has members that its type does not have";
+    Err(Problem::new(codes::INVITATION_RECORD_TYPE, why))
 }
 
 /// The records of the two, by their fingerprints in hex.
@@ -362,9 +381,12 @@ fn used() -> Problem {
     Problem::new(codes::INVITATION_USED, "the invitation was used, and is good for one only")
 }
 
-fn expired(what: &str) -> Problem {
-    Problem::new(codes::INVITATION_EXPIRED, format!("the invitation {what}"))
-        .hint("ask for a new one")
+fn expired() -> Problem {
+    Problem::new(codes::INVITATION_EXPIRED, "the invitation has expired").hint(ASK_ANEW)
+}
+
+fn withdrawn() -> Problem {
+    Problem::new(codes::INVITATION_WITHDRAWN, "the invitation was withdrawn").hint(ASK_ANEW)
 }
 
 /// That somebody invites itself.
@@ -385,7 +407,7 @@ pub(crate) fn following(
 ) -> Result<Option<NewEntry>, Problem> {
     let did = &record.did;
     partners::pinning(fold, record, envelope, now).map_err(|refused| {
-        if refused.code != codes::TRUST_CONFLICT || fold.partners.get(did).is_err() {
+        if !refused.code.within(codes::TRUST_CONFLICT) || fold.partners.get(did).is_err() {
             return refused;
         }
         let why = format!("{did} is a partner already, under another record");

@@ -59,17 +59,17 @@ pub async fn join(node: &Node, text: &str) -> Result<Joined, Problem> {
 /// The inviter's record, which is the one that the invitation names.
 async fn inviter(node: &Node, invitation: &Invitation) -> Result<(Record, Envelope), Problem> {
     let body = repin::published(node, invitation.endpoint.clone()).await?;
-    let other = |why: String| {
-        Problem::new(codes::INVITATION_RECORD, format!("at {}: {why}", invitation.endpoint))
+    let other = |code, why: String| {
+        Problem::new(code, format!("at {}: {why}", invitation.endpoint))
             .hint("nothing was sent; ask for a new invitation, and tell them what you saw")
     };
-    let (record, envelope) = partners::read_record(&body).map_err(|p| other(p.message))?;
+    let (record, envelope) = partners::read_record(&body)
+        .map_err(|p| other(codes::INVITATION_RECORD_MALFORMED, p.message))?;
     let found = envelope.fingerprint();
     if found != invitation.fingerprint {
         let found = to_hex(&found);
-        return Err(other(format!(
-            "the record is not the invitation's: its fingerprint is {found}"
-        )));
+        let why = format!("the record is not the invitation's: its fingerprint is {found}");
+        return Err(other(codes::INVITATION_RECORD_FINGERPRINT, why));
     }
     match record.did == node.config.organisation.as_str() {
         true => Err(invitations::own()),
@@ -85,7 +85,7 @@ async fn bring(
     own: &Envelope,
     fingerprints: &Fingerprints,
 ) -> Result<(), Problem> {
-    let document = fingerprints.json("twinpact-join/1");
+    let document = fingerprints.json(invitations::JOIN_FORM);
     let mut join = Envelope::sign(JOIN_TYPE, &document, &invitation.key());
     node.partition.read(|fold, store| {
         fold.behind.check(store.forest())?;

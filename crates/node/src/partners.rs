@@ -130,7 +130,7 @@ fn tls_set<'r>(records: impl Iterator<Item = &'r Record>) -> Result<PartnerSet, 
 pub async fn add(node: &Node, record: &[u8]) -> Result<PartnerLine, Problem> {
     let (record, envelope) = read_record(record)?;
     if record.did == node.config.organisation.as_str() {
-        return Err(Problem::new(codes::TRUST_CONFLICT, "this is our own record"));
+        return Err(Problem::new(codes::TRUST_CONFLICT_OWN, "this is our own record"));
     }
     let line = line(&Partner { record: record.clone(), envelope: envelope.clone() });
     let now = node.clocks.wall();
@@ -179,6 +179,9 @@ pub(crate) fn pinning(
     let next = fold.partners.trust.next(envelope, &fold.copies.seen(), now.0.micros());
     let next = next.map_err(|refused| match refused {
         Refused::Record(why) => Problem::new(codes::TRUST_RECORD, why.to_string()),
+        Refused::Unsigned(why) => Problem::new(codes::TRUST_CONFLICT_KEYS, why),
+        Refused::Ended(why) => Problem::new(codes::TRUST_CONFLICT_ENDED, why),
+        Refused::Older(why) => Problem::new(codes::TRUST_CONFLICT_OLDER, why),
         Refused::Conflict(why) => Problem::new(codes::TRUST_CONFLICT, why),
     })?;
     if next.is_none() {

@@ -129,7 +129,7 @@ fn read_of(did: &str, bytes: &[u8]) -> Result<(Record, Envelope), Problem> {
     let (record, envelope) = partners::read_record(bytes)?;
     if record.did != did {
         let why = format!("this is the record of {}, not of {did}", record.did);
-        return Err(Problem::new(codes::TRUST_CONFLICT, why));
+        return Err(Problem::new(codes::TRUST_CONFLICT_OWNER, why));
     }
     Ok((record, envelope))
 }

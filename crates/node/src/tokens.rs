@@ -42,6 +42,8 @@ pub struct Tokens {
 struct Pair {
     current: String,
     next: Option<String>,
+    /// The last one that was good before them, which its holder is told from one that never was.
+    replaced: Option<String>,
 }
 
 impl Tokens {
@@ -56,6 +58,12 @@ impl Tokens {
     pub fn succeeds(&self, digest: &str) -> bool {
         let transfer = self.facts.get(digest).and_then(|facts| self.of.get(&facts.transfer));
         transfer.is_some_and(|pair| pair.next.as_deref() == Some(digest))
+    }
+
+    /// Whether the token of this digest was the last to be replaced in that transfer.
+    #[must_use]
+    pub fn was_replaced(&self, transfer: &str, digest: &str) -> bool {
+        self.of.get(transfer).and_then(|pair| pair.replaced.as_deref()) == Some(digest)
     }
 
     /// Who uses the tokens of a transfer: a SPIFFE id.
@@ -89,13 +97,14 @@ impl Tokens {
     fn issued(&mut self, digest: &str, facts: TokenFacts) {
         let transfer = facts.transfer.clone();
         self.facts.insert(digest.to_owned(), facts);
-        let new = Pair { current: digest.to_owned(), next: None };
+        let new = Pair { current: digest.to_owned(), next: None, replaced: None };
         let Some(pair) = self.of.get_mut(&transfer) else {
             self.of.insert(transfer, new);
             return;
         };
         if let Some(unused) = pair.next.replace(digest.to_owned()) {
             self.facts.remove(&unused);
+            pair.replaced = Some(unused);
         }
     }
 
@@ -105,6 +114,7 @@ impl Tokens {
         if pair.next.take_if(|next| next == digest).is_some() {
             let old = std::mem::replace(&mut pair.current, digest.to_owned());
             self.facts.remove(&old);
+            pair.replaced = Some(old);
         }
     }
 

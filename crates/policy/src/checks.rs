@@ -158,87 +158,102 @@ impl<'a> Asked<'a> {
 
     fn token(&self) -> Gate {
         let expected = format!("a token for this request, epoch {}", self.agreement.epoch);
-        let (actual, advice) = match &self.request.token {
-            None => ("no token".to_owned(), "start the transfer to get one"),
-            Some(token) => match self.token_fault(token) {
+        let start = "start the transfer to get one";
+        let (code, actual, advice) = match (&self.request.token, self.request.token_fault) {
+            (None, None) => {
+                let why = format!("there is no access token; {start}");
+                let refusal = Some((codes::POLICY_TOKEN_MISSING, why));
+                return gate("token", &expected, &"no token", refusal);
+            }
+            (None, Some(fault)) => {
+                let (words, code) = fault.says();
+                (code, words.to_owned(), start)
+            }
+            (Some(token), _) => match self.token_fault(token) {
                 Some(fault) => fault,
                 None => return gate("token", &expected, &"such a token", None),
             },
         };
-        let why = match actual.as_str() {
-            "no token" => format!("there is no access token; {advice}"),
-            fault => format!("the access token is {fault}; {advice}"),
-        };
-        gate("token", &expected, &actual, Some((codes::POLICY_TOKEN, why)))
+        let why = format!("the access token is {actual}; {advice}");
+        gate("token", &expected, &actual, Some((code, why)))
     }
 
-    fn token_fault(&self, token: &TokenFacts) -> Option<(String, &'static str)> {
-        let request = self.request;
-        let own = "use the token of this transfer";
+    fn token_fault(&self, token: &TokenFacts) -> Option<(Code, String, &'static str)> {
+        let (request, own) = (self.request, "use the token of this transfer");
+        let fault = |code, fault: &str, advice| Some((code, fault.to_owned(), advice));
         if token.agreement != self.agreement.id {
-            return Some(("for another agreement".to_owned(), own));
+            return fault(codes::POLICY_TOKEN_AGREEMENT, "for another agreement", own);
         }
         if token.transfer != request.transfer {
-            return Some(("for another transfer".to_owned(), own));
+            return fault(codes::POLICY_TOKEN_TRANSFER, "for another transfer", own);
         }
         if token.view != request.view {
-            return Some(("for another view".to_owned(), own));
+            return fault(codes::POLICY_TOKEN_VIEW, "for another view", own);
         }
         if token.spiffe_id != request.caller.spiffe_id {
-            return Some(("for another caller".to_owned(), "use the identity it was issued to"));
+            let advice = "use the identity it was issued to";
+            return fault(codes::POLICY_TOKEN_CALLER, "for another caller", advice);
         }
         if token.epoch != self.agreement.epoch {
-            let fault = format!("of epoch {} and not {}", token.epoch, self.agreement.epoch);
-            return Some((fault, "the agreement has changed since, so get a new one"));
+            let was = format!("of epoch {} and not {}", token.epoch, self.agreement.epoch);
+            let advice = "the agreement has changed since, so get a new one";
+            return fault(codes::POLICY_TOKEN_EPOCH, &was, advice);
         }
         if self.wall >= token.expires.0 {
-            return Some((format!("good until {} only", token.expires.0), "refresh it"));
+            let was = format!("good until {} only", token.expires.0);
+            return fault(codes::POLICY_TOKEN_EXPIRED, &was, "refresh it");
         }
         None
     }
 
     fn assertion(&self) -> Gate {
         let expected = format!("purpose and place signed by {}", self.request.caller.did);
-        let (actual, why) = match &self.request.assertion {
-            None if let Some(fault) = &self.request.assertion_fault => (
-                fault.clone(),
-                format!("the assertion of purpose and place {fault}; sign a new one"),
-            ),
-            None => (
-                "no assertion".to_owned(),
-                "purpose and place are not signed for; send an assertion with the request"
-                    .to_owned(),
-            ),
-            Some(assertion) => match self.assertion_fault(assertion) {
-                Some(fault) => {
-                    let why =
-                        format!("the assertion of purpose and place is {fault}; sign a new one");
-                    (fault, why)
-                }
+        let (code, actual, words) = match (&self.request.assertion, self.request.assertion_fault) {
+            (None, None) => {
+                let why =
+                    "purpose and place are not signed for; send an assertion with the request";
+                let refusal = Some((codes::POLICY_ASSERTION_MISSING, why.to_owned()));
+                return gate("assertion", &expected, &"no assertion", refusal);
+            }
+            (None, Some(fault)) => {
+                let (words, code) = fault.says();
+                (code, words.to_owned(), words.to_owned())
+            }
+            (Some(assertion), _) => match self.assertion_fault(assertion) {
+                Some((code, fault)) => (code, fault.clone(), format!("is {fault}")),
                 None => return gate("assertion", &expected, &assertion.jti, None),
             },
         };
-        gate("assertion", &expected, &actual, Some((codes::POLICY_ASSERTION, why)))
+        let why = format!("the assertion of purpose and place {words}; sign a new one");
+        gate("assertion", &expected, &actual, Some((code, why)))
     }
 
-    fn assertion_fault(&self, assertion: &Assertion) -> Option<String> {
+    fn assertion_fault(&self, assertion: &Assertion) -> Option<(Code, String)> {
         let (issued, expires) = (assertion.issued.0, assertion.expires.0);
+        let fault = |code, fault: &str| Some((code, fault.to_owned()));
         if assertion.issuer != self.request.caller.did {
-            return Some("signed by another party than the caller".to_owned());
+            let why = "signed by another party than the caller";
+            return fault(codes::POLICY_ASSERTION_PARTY, why);
         }
         if assertion.audience != self.agreement.assigner.as_str() {
-            return Some("meant for another audience".to_owned());
+            return fault(codes::POLICY_ASSERTION_AUDIENCE, "meant for another audience");
         }
         if assertion.agreement != self.agreement.id {
-            return Some("about another agreement".to_owned());
+            return fault(codes::POLICY_ASSERTION_AGREEMENT, "about another agreement");
         }
-        if expires <= issued || expires > issued.plus_seconds(MAX_ASSERTION_S) {
-            return Some("not good for between 0 and 10 minutes".to_owned());
+        let span = "not good for between 0 and 10 minutes";
+        if expires <= issued {
+            return fault(codes::POLICY_ASSERTION_ORDER, span);
+        }
+        if expires > issued.plus_seconds(MAX_ASSERTION_S) {
+            return fault(codes::POLICY_ASSERTION_SPAN, span);
         }
         if issued > self.wall.plus_seconds(MAX_SKEW_S) {
-            return Some(format!("signed in the future, at {issued}"));
+            let why = format!("signed in the future, at {issued}");
+            return fault(codes::POLICY_ASSERTION_EARLY, &why);
         }
-        (self.wall >= expires).then(|| format!("good until {expires} only"))
+        let over = || (codes::POLICY_ASSERTION_EXPIRED, format!("good until {expires} only"));
+        (self.wall >= expires).then(over)
     }
 
     /// The rows of these rules at the policy time.

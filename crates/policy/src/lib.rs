@@ -35,7 +35,7 @@ pub use decide::decide;
 pub use decision::{Decision, Outcome, PERMIT};
 pub use grant::{Grant, Permitted};
 pub use request::{
-    AgreementFacts, Assertion, Assurance, Caller, MAX_ASSERTION_S, MAX_SKEW_S, Request, State,
-    TokenFacts,
+    AgreementFacts, Assertion, AssertionFault, Assurance, Caller, MAX_ASSERTION_S, MAX_SKEW_S,
+    Request, State, TokenFacts, TokenFault,
 };
 pub use twinpact_contract::{Action, Duty, Truth, Vocabulary};

@@ -5,7 +5,7 @@
 //! hash, the assertion by its signature. Nothing here is looked up again.
 
 use twinpact_contract::{Action, Terms};
-use twinpact_model::{Did, Selection, Timestamp, WallTime};
+use twinpact_model::{Code, Did, Selection, Timestamp, WallTime, codes};
 use twinpact_proof::digest::Digest;
 use twinpact_proof::json::Json;
 
@@ -88,6 +88,89 @@ pub struct Assertion {
     pub expires: WallTime,
 }
 
+/// Why an access token that was presented does not count. No answer says how near it came to one
+/// that does: half a token is as unknown as a guess.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenFault {
+    /// It was not presented as a bearer token.
+    Scheme,
+    /// It was good for this transfer, until a newer one was.
+    Retired,
+    /// No such token is kept.
+    Unknown,
+}
+
+impl TokenFault {
+    /// The end of "the access token is …", and what refuses it.
+    #[must_use]
+    pub const fn says(self) -> (&'static str, Code) {
+        match self {
+            TokenFault::Scheme => ("not shown as a bearer token", codes::POLICY_TOKEN_SCHEME),
+            TokenFault::Retired => ("replaced by a newer one", codes::POLICY_TOKEN_RETIRED),
+            TokenFault::Unknown => ("not known", codes::POLICY_TOKEN_UNKNOWN),
+        }
+    }
+}
+
+/// Why an assertion that was presented does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AssertionFault {
+    /// It passes the bound of the header.
+    Size,
+    /// It is not base64.
+    Encoding,
+    /// It is no signed envelope.
+    Envelope,
+    /// Another kind of document is signed.
+    Type,
+    /// A key of the caller's record has not signed it, or another one has too.
+    Signature,
+    /// What is signed is no canonical JSON.
+    Payload,
+    /// It is of another form than ours.
+    Version,
+    /// It has more or fewer members than its form, or one that cannot be read.
+    Members,
+    /// Its assurance has a name that nobody knows.
+    Assurance,
+    /// Its issuer is not the caller.
+    Party,
+    /// It was used before.
+    Replayed,
+}
+
+impl AssertionFault {
+    /// The end of "the assertion of purpose and place …", and what refuses it.
+    #[must_use]
+    pub const fn says(self) -> (&'static str, Code) {
+        match self {
+            AssertionFault::Size => ("is too long", codes::POLICY_ASSERTION_SIZE),
+            AssertionFault::Encoding => ("is not base64", codes::POLICY_ASSERTION_ENCODING),
+            AssertionFault::Envelope => {
+                ("is no signed assertion", codes::POLICY_ASSERTION_ENVELOPE)
+            }
+            AssertionFault::Type => {
+                ("is a signed document of another kind", codes::POLICY_ASSERTION_TYPE)
+            }
+            AssertionFault::Signature => {
+                ("is not signed by a key of the caller's record", codes::POLICY_ASSERTION_SIGNATURE)
+            }
+            AssertionFault::Payload => ("cannot be read", codes::POLICY_ASSERTION_PAYLOAD),
+            AssertionFault::Version => ("is of another form", codes::POLICY_ASSERTION_VERSION),
+            AssertionFault::Members => {
+                ("does not have the members of its form", codes::POLICY_ASSERTION_MEMBERS)
+            }
+            AssertionFault::Assurance => {
+                ("has an assurance that we do not know", codes::POLICY_ASSERTION_ASSURANCE)
+            }
+            AssertionFault::Party => {
+                ("is signed by another party than the caller", codes::POLICY_ASSERTION_PARTY)
+            }
+            AssertionFault::Replayed => ("was used before", codes::POLICY_ASSERTION_REPLAYED),
+        }
+    }
+}
+
 /// A request for a view.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
@@ -103,11 +186,12 @@ pub struct Request {
     pub caller: Caller,
     /// What the presented access token was issued for, if one was presented and known.
     pub token: Option<TokenFacts>,
+    /// Why a token that was presented does not count; then there is none above.
+    pub token_fault: Option<TokenFault>,
     /// The presented assertion of purpose and place.
     pub assertion: Option<Assertion>,
-    /// Why an assertion that was presented does not count, as the end of "the assertion of purpose
-    /// and place …"; then there is none above.
-    pub assertion_fault: Option<String>,
+    /// Why an assertion that was presented does not count; then there is none above.
+    pub assertion_fault: Option<AssertionFault>,
 }
 
 /// Where an agreement is in its life.
@@ -171,7 +255,8 @@ impl Request {
                 ("purpose", Json::text(&assertion.purpose)),
             ])
         });
-        let fault = self.assertion_fault.as_ref().map(|why| ("assertion_fault", Json::text(why)));
+        let fault = self.assertion_fault.map(|why| ("assertion_fault", Json::text(why.says().0)));
+        let unknown = self.token_fault.map(|why| ("token_fault", Json::text(why.says().0)));
         let members = [
             ("action", Json::text(self.action.iri())),
             ("agreement", Json::text(&self.agreement)),
@@ -182,7 +267,7 @@ impl Request {
             ("transfer", Json::text(&self.transfer)),
             ("view", Json::text(&self.view)),
         ];
-        Json::object(members.into_iter().chain(fault))
+        Json::object(members.into_iter().chain(fault).chain(unknown))
     }
 }
 

@@ -182,7 +182,13 @@ pub enum Pinned {
 pub enum Refused {
     /// It is not a signed organisation record.
     Record(Malformed),
-    /// It contradicts what is pinned: one sentence.
+    /// It is another record of a pinned organisation, which no pinned key has signed: one sentence.
+    Unsigned(String),
+    /// The pinned key that has signed it has ended: one sentence.
+    Ended(String),
+    /// It is not newer than the pinned record of its organisation: one sentence.
+    Older(String),
+    /// It contradicts what is pinned in another way: one sentence.
     Conflict(String),
 }
 
@@ -190,7 +196,10 @@ impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Refused::Record(why) => write!(f, "{why}"),
-            Refused::Conflict(why) => f.write_str(why),
+            Refused::Unsigned(why)
+            | Refused::Ended(why)
+            | Refused::Older(why)
+            | Refused::Conflict(why) => f.write_str(why),
         }
     }
 }
@@ -211,8 +220,8 @@ impl Trust {
     /// again, the time is [`DECIDED`].
     ///
     /// # Errors
-    /// [`Refused::Record`] when it is not a signed record, [`Refused::Conflict`] when it
-    /// contradicts what is pinned.
+    /// [`Refused::Record`] when it is not a signed record, the others when it contradicts what is
+    /// pinned.
     pub fn add(&mut self, envelope: &Envelope, now: i64) -> Result<Pinned, Refused> {
         let Some(next) = self.next(envelope, &self.anchors, now)? else {
             return Ok(Pinned::AlreadyThere);
@@ -327,19 +336,21 @@ impl PinnedOrganisation {
             return Ok(None);
         }
         let did = &self.did;
-        let conflict = |why: String| Err(Refused::Conflict(why));
         let keys = self.keys.iter().map(PinnedKey::of_record);
         let signers: Vec<RecordKey> = keys
             .filter(|pinned| pinned.valid_at(record.issued) && envelope.signed_by(&pinned.key))
             .collect();
         if signers.is_empty() {
-            return conflict(format!("no pinned key of {did} has signed this other record"));
+            let why = format!("no pinned key of {did} has signed this other record");
+            return Err(Refused::Unsigned(why));
         }
         if signers.iter().all(|pinned| pinned.ended_by(now)) {
-            return conflict(format!("the pinned key of {did} that signed this record has ended"));
+            let why = format!("the pinned key of {did} that signed this record has ended");
+            return Err(Refused::Ended(why));
         }
         if record.issued <= self.issued {
-            return conflict(format!("the pinned record of {did} is newer than this one"));
+            let why = format!("the pinned record of {did} is newer than this one");
+            return Err(Refused::Older(why));
         }
         let mut next = self.clone();
         next.renew_log(record, seen).map_err(Refused::Conflict)?;

@@ -137,7 +137,7 @@ async fn what_is_no_invitation_joins_nobody() {
     let secret = changed(&good, |bytes| bytes[40] ^= 1);
     assert_eq!(refused(maker, &secret).await, "invitation.unknown");
     let record = changed(&good, |bytes| bytes[3] ^= 1);
-    assert_eq!(refused(maker, &record).await, "invitation.record");
+    assert_eq!(refused(maker, &record).await, "invitation.record.fingerprint");
     let elsewhere = changed(&good, |bytes| {
         bytes.truncate(48);
         bytes.extend_from_slice(b"https://10.0.0.1:8443");
@@ -152,14 +152,14 @@ async fn what_is_no_invitation_joins_nobody() {
     let short = invitations::invite(operator, &second).await.unwrap();
     let withdrawn = invite(operator).await;
     invitations::withdraw(operator, &withdrawn.id).await.unwrap();
-    assert_eq!(refused(maker, &withdrawn.invitation).await, "invitation.expired");
+    assert_eq!(refused(maker, &withdrawn.invitation).await, "invitation.withdrawn");
     while states(operator)[1] != "expired" {
         tokio::task::yield_now().await;
     }
     assert_eq!(refused(maker, &short.invitation).await, "invitation.expired");
     // The operator's record is another one by now.
     keys::rotate(operator, keys::OVERLAP_SECONDS).await.unwrap();
-    assert_eq!(refused(maker, &good).await, "invitation.record");
+    assert_eq!(refused(maker, &good).await, "invitation.record.fingerprint");
     assert_eq!((partners_of(operator), partners_of(maker)), (0, 0));
     let tally = operator.strangers.tally().total;
     assert_eq!(tally.of(Away::Join), 3, "{tally:?}");
@@ -199,6 +199,15 @@ fn key_of(invitation: &str) -> SecretKey {
     SecretKey::new(&sha256(&secret.get()))
 }
 
+/// What a request to join says, in a form of that name.
+fn document(form: &str, inviter: &str, joiner: &Envelope) -> Json {
+    Json::object([
+        ("type", Json::text(form)),
+        ("inviter", Json::text(inviter)),
+        ("joiner", Json::text(to_hex(&joiner.fingerprint()))),
+    ])
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_joins_for_another_or_without_the_secret() {
     let pair = Pair::strangers().await;
@@ -208,13 +217,6 @@ async fn nobody_joins_for_another_or_without_the_secret() {
     let key = key_of(&invited.invitation);
     let record = prove::own_record(maker).unwrap();
     let other = prove::own_record(others.maker()).unwrap();
-    let document = |kind: &str, inviter: &str, joiner: &Envelope| {
-        Json::object([
-            ("type", Json::text(kind)),
-            ("inviter", Json::text(inviter)),
-            ("joiner", Json::text(to_hex(&joiner.fingerprint()))),
-        ])
-    };
     let kind = "application/vnd.twinpact.join+json";
     let good = document("twinpact-join/1", &invited.fingerprint, &record);
     let signed = |kind: &str, document: &Json, keys: &[&SecretKey]| {
@@ -229,7 +231,9 @@ async fn nobody_joins_for_another_or_without_the_secret() {
     let strange = document("twinpact-join/1", &"0".repeat(64), &record);
     let swapped = document("twinpact-join/1", &invited.fingerprint, &other);
     let typed = document("twinpact-join/2", &invited.fingerprint, &record);
-    let known = "invitation.record";
+    let unsigned = "invitation.record.signature";
+    let another = "invitation.record.type";
+    let more = [&key, own.key(), &foreign];
     for (what, join, brought, expect) in [
         ("without the secret", signed(kind, &good, &[own.key()]), &record, "invitation.unknown"),
         (
@@ -238,13 +242,23 @@ async fn nobody_joins_for_another_or_without_the_secret() {
             &record,
             "invitation.unknown",
         ),
-        ("a borrowed record", signed(kind, &good, &[&key]), &record, known),
-        ("a record of others", signed(kind, &good, &[&key, own.key()]), &other, known),
-        ("one more signature", signed(kind, &good, &[&key, own.key(), &foreign]), &record, known),
-        ("for another inviter", signed(kind, &strange, &[&key, own.key()]), &record, known),
-        ("another joiner", signed(kind, &swapped, &[&key, own.key()]), &record, known),
-        ("another document", signed(kind, &typed, &[&key, own.key()]), &record, known),
-        ("another type", signed("application/x", &good, &[&key, own.key()]), &record, known),
+        ("a borrowed record", signed(kind, &good, &[&key]), &record, unsigned),
+        ("a record of others", signed(kind, &good, &[&key, own.key()]), &other, unsigned),
+        ("one more signature", signed(kind, &good, &more), &record, unsigned),
+        (
+            "for another inviter",
+            signed(kind, &strange, &[&key, own.key()]),
+            &record,
+            "invitation.record.inviter",
+        ),
+        (
+            "another joiner",
+            signed(kind, &swapped, &[&key, own.key()]),
+            &record,
+            "invitation.record.joiner",
+        ),
+        ("another document", signed(kind, &typed, &[&key, own.key()]), &record, another),
+        ("another type", signed("application/x", &good, &[&key, own.key()]), &record, another),
     ] {
         assert_eq!(asked(operator, body(&join, brought)).await, expect, "{what}");
     }

@@ -7,6 +7,7 @@ mod admin;
 mod countersigning;
 mod federation;
 mod forged;
+mod identities;
 mod impostor;
 mod joining;
 mod malicious;

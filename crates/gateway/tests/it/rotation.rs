@@ -129,7 +129,7 @@ async fn a_record_that_was_not_sent_is_fetched_when_it_is_missed() {
     // Not more than once a minute: then it is a refusal like any other, and on record.
     keys::rotate(maker, keys::OVERLAP_SECONDS).await.unwrap();
     let refused = pair.pull(&agreement).await.unwrap_err();
-    assert_eq!(refused.code, codes::POLICY_ASSERTION, "{refused}");
+    assert_eq!(refused.code, codes::POLICY_ASSERTION_SIGNATURE, "{refused}");
     assert!(!knows(operator, maker));
     pair.stop().await;
 }
@@ -239,8 +239,8 @@ async fn a_record_is_taken_from_its_owner_alone_and_only_when_it_follows() {
     let stranger = Pair::strangers().await;
     for (what, sent_record, expect) in [
         ("the very same", first.clone(), "200"),
-        ("that of another", record(pair.operator()), "trust.conflict"),
-        ("of the same name, by unknown keys", record(stranger.maker()), "trust.conflict"),
+        ("that of another", record(pair.operator()), "trust.conflict.owner"),
+        ("of the same name, by unknown keys", record(stranger.maker()), "trust.conflict.keys"),
         ("none", "{}".to_owned(), "trust.record"),
         ("no JSON", String::new(), "trust.record"),
     ] {
@@ -249,7 +249,7 @@ async fn a_record_is_taken_from_its_owner_alone_and_only_when_it_follows() {
     keys::rotate(pair.maker(), keys::OVERLAP_SECONDS).await.unwrap();
     assert_eq!(sent(&pair, record(pair.maker())).await, "200");
     assert!(knows(pair.operator(), pair.maker()));
-    assert_eq!(sent(&pair, first).await, "trust.conflict", "an older one");
+    assert_eq!(sent(&pair, first).await, "trust.conflict.older", "an older one");
     assert_eq!(repin::own_fingerprint(pair.maker()).unwrap().len(), 64);
     stranger.stop().await;
     pair.stop().await;

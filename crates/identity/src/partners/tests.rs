@@ -224,7 +224,7 @@ fn a_set_has_one_partner_for_each_trust_domain() {
     check(vec![partner("did:key:z6Mk", &b)], Some("identity.name"));
     check(
         vec![partner("did:web:b.example", &b), partner("did:web:b.example:unit", &other)],
-        Some("trust.conflict"),
+        Some("trust.conflict.domain"),
     );
     let set = PartnerSet::new([partner("did:web:b.example%3A8443", &b)]).unwrap();
     assert_eq!(set.get(&b.domain).unwrap().did.as_str(), "did:web:b.example%3A8443");

@@ -105,10 +105,10 @@ async fn what_is_recorded_stays_in_order_wherever_the_clock_is_set() {
 #[tokio::test]
 async fn a_token_is_judged_by_the_clock_of_that_moment() {
     for (jump, code, says) in [
-        (HOUR, "policy.token", "good until"),
-        (YEAR, "policy.token", "good until"),
-        (-HOUR, "policy.assertion", NOT_YET),
-        (-YEAR, "policy.assertion", NOT_YET),
+        (HOUR, "policy.token.expired", "good until"),
+        (YEAR, "policy.token.expired", "good until"),
+        (-HOUR, "policy.assertion.early", NOT_YET),
+        (-YEAR, "policy.assertion.early", NOT_YET),
     ] {
         let wrong = Wrong::default();
         let operator = Operator::by(wrong.clock()).await;
@@ -149,7 +149,7 @@ async fn a_denial_that_stands_speaks_of_the_token_that_was_shown() {
         said.push(present(&operator, &pid, &token, signed(&operator, &signer)).await);
     }
     let entries = node.partition.read(|_, store| store.forest().size(DECISIONS)).unwrap();
-    assert!(said.iter().all(|(code, _)| code == "policy.token"), "{said:?}");
+    assert!(said.iter().all(|(code, _)| code == "policy.token.expired"), "{said:?}");
     assert_ne!(said[0].1, said[1].1, "they ran out an hour apart");
     assert_eq!(entries, 3, "one denial, met twice");
     signer.stop();

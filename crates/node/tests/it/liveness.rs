@@ -367,19 +367,19 @@ async fn a_refreshed_token_retires_the_old_one_when_it_is_used() {
     let fresh = async || fresh_token(&operator.parts.node, &operator, &pid).await;
     let pull = async |token: &str| pull(&operator, &signer, &pid, token).await;
     let (unused, first) = (fresh().await, fresh().await);
-    assert_eq!(pull(&unused).await, "policy.token", "replaced before it was used");
+    assert_eq!(pull(&unused).await, "policy.token.retired", "replaced before it was used");
     assert_eq!(pull(&first).await, "");
     let second = fresh().await;
     assert_eq!(pull(&first).await, "", "the answer with the new one may be lost");
     assert_eq!(pull(&second).await, "");
-    assert_eq!(pull(&first).await, "policy.token", "retired");
+    assert_eq!(pull(&first).await, "policy.token.retired", "retired");
     assert_eq!(pull(&second).await, "");
     // A refusal for another reason is a use as well.
     let third = fresh().await;
     let sunday = Timestamp::parse("2015-07-26T14:10:00+02:00").unwrap();
     operator.parts.node.clocks.set_policy(sunday).unwrap();
     assert_eq!(pull(&third).await, "policy.schedule");
-    assert_eq!(pull(&second).await, "policy.token");
+    assert_eq!(pull(&second).await, "policy.token.retired");
     let used = signed(&operator, &signer);
     assert_eq!(present(&operator, &pid, &third, used.clone()).await.0, "policy.schedule");
     signer.stop();
@@ -387,10 +387,10 @@ async fn a_refreshed_token_retires_the_old_one_when_it_is_used() {
     // The log knows it all after a stop.
     let (operator, signer) = again(operator).await;
     let pull = async |token: &str| super::liveness::pull(&operator, &signer, &pid, token).await;
-    assert_eq!(pull(&second).await, "policy.token");
+    assert_eq!(pull(&second).await, "policy.token.retired");
     assert_eq!(pull(&third).await, "");
     let (code, why) = present(&operator, &pid, &third, used).await;
-    assert_eq!(code, "policy.assertion");
+    assert_eq!(code, "policy.assertion.replayed");
     assert!(why.contains("was used before"), "{why}");
     signer.stop();
     operator.parts.stop();
@@ -440,7 +440,7 @@ async fn nobody_asserts_for_another() {
     for (from, to, expect) in [
         ("did:web:maker.example", "did:web:maker.example", ""),
         ("did:web:maker.example", "did:web:victim.example", "another party than the caller"),
-        ("PredictiveMaintenance", &"x".repeat(600), "is not of its form"),
+        ("PredictiveMaintenance", &"x".repeat(600), "does not have the members of its form"),
     ] {
         let document = Json::parse(text.replace(from, to).as_bytes()).unwrap();
         let signer = signer.node.signer();

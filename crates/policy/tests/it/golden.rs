@@ -3,7 +3,7 @@
 
 use crate::world::{World, at, terms};
 use twinpact_model::{Did, WallTime};
-use twinpact_policy::{Decision, State, Vocabulary};
+use twinpact_policy::{AssertionFault, Decision, State, Vocabulary};
 
 struct Case<'a> {
     name: &'a str,
@@ -56,7 +56,7 @@ fn set(world: &mut World, key: &str, value: &str) {
         ("assertion", "none") => world.request.assertion = None,
         ("assertion", "was used before") => {
             world.request.assertion = None;
-            world.request.assertion_fault = Some("was used before".to_owned());
+            world.request.assertion_fault = Some(AssertionFault::Replayed);
         }
         ("assertion", "expired") => world.assertion().expires = minutes(0),
         ("assertion", "another issuer") => {

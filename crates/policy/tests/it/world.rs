@@ -132,6 +132,7 @@ impl World {
                     epoch: 3,
                     expires: WallTime(wall.plus_seconds(600)),
                 }),
+                token_fault: None,
                 assertion_fault: None,
                 assertion: Some(Assertion {
                     jti: "j-1".to_owned(),

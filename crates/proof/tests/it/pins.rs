@@ -34,7 +34,10 @@ fn a_later_record_needs_a_pinned_key() {
         let mut trust = trust();
         let before = trust.clone();
         let got = trust.add(&record.sign(key).unwrap(), DECIDED);
-        let Err(Refused::Conflict(why)) = &got else { panic!("{got:?}") };
+        let Err(Refused::Conflict(why) | Refused::Unsigned(why) | Refused::Older(why)) = &got
+        else {
+            panic!("{got:?}")
+        };
         assert!(why.contains(expect), "{why}");
         assert_eq!(trust, before);
     };
@@ -122,12 +125,12 @@ fn keys_rotate_and_logs_succeed() {
     let mut risen = record_of(OPERATOR, &operator());
     risen.issued = end + 1;
     let got = trust.add(&risen.sign(&operator()).unwrap(), DECIDED);
-    assert!(matches!(&got, Err(Refused::Conflict(why)) if why.contains("no pinned")), "{got:?}");
+    assert!(matches!(&got, Err(Refused::Unsigned(why)) if why.contains("no pinned")), "{got:?}");
     // Nor one that says it was issued before that: whoever has it chooses what it says.
     risen.issued = end - 1;
     let risen = risen.sign(&operator()).unwrap();
     let got = trust.clone().add(&risen, end);
-    assert!(matches!(&got, Err(Refused::Conflict(why)) if why.contains("has ended")), "{got:?}");
+    assert!(matches!(&got, Err(Refused::Ended(why)) if why.contains("has ended")), "{got:?}");
     assert_eq!(trust.clone().add(&risen, end - 1), Ok(Pinned::Added), "until then it may");
     let mut successor = rotated.clone();
     successor.issued = end + 1;

@@ -143,7 +143,7 @@ fn a_successor_is_taken_only_if_it_goes_back_behind_nothing_that_was_seen() {
     let stolen = other(&|r| r.keys = record_of(OPERATOR, &thief).keys);
     let got = trust().add(&stolen.sign(&thief).unwrap(), DECIDED);
     assert!(
-        matches!(&got, Err(Refused::Conflict(why)) if why.contains("no pinned key")),
+        matches!(&got, Err(Refused::Unsigned(why)) if why.contains("no pinned key")),
         "{got:?}"
     );
 }

@@ -49,6 +49,12 @@ fn add(file: &Path, path: &Path, out: Output) -> Result<(), Problem> {
     let now = Clocks::new(PolicyClock::System).wall().0.micros();
     let pinned = trust.add(&envelope, now).map_err(|refused| match refused {
         Refused::Record(why) => Problem::new(codes::TRUST_RECORD, why.to_string()),
+        Refused::Unsigned(why) => Problem::new(codes::TRUST_CONFLICT_KEYS, why)
+            .hint("if the organisation really lost its keys, start a new trust file"),
+        Refused::Ended(why) => Problem::new(codes::TRUST_CONFLICT_ENDED, why)
+            .hint("ask the organisation for a record that its present key has signed"),
+        Refused::Older(why) => Problem::new(codes::TRUST_CONFLICT_OLDER, why)
+            .hint("ask the organisation for its present record"),
         Refused::Conflict(why) => Problem::new(codes::TRUST_CONFLICT, why)
             .hint("if the organisation really lost its keys, start a new trust file"),
     })?;
