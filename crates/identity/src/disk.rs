@@ -43,6 +43,12 @@ pub trait Disk: Send + Sync {
     /// `NotFound` when it is not there.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// The names of what is in a directory, in no order.
+    ///
+    /// # Errors
+    /// `NotFound` when it is not there.
+    fn list(&self, path: &Path) -> io::Result<Vec<String>>;
+
     /// Removes a file.
     ///
     /// # Errors
@@ -87,6 +93,11 @@ impl Disk for ThisMachine {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         std::fs::rename(from, to)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        let names = std::fs::read_dir(path)?.map(|entry| Ok(entry?.file_name()));
+        names.map(|name| name.map(|name| name.to_string_lossy().into_owned())).collect()
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

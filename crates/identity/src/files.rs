@@ -8,10 +8,10 @@
 //! | `document.key` | the seeds of document keys, 64 hex digits a line, the newest first | 0600 |
 //!
 //! A document key that was replaced stays for the overlap in which it may still sign records.
-//! Each file is written under another name, synced and renamed, so that it is there as a whole or
-//! not at all; certificate and key of the issuing CA stand in one file because they change as one.
-//! `root.crt` is written last: without it there is no identity yet. Keys of nodes never reach the
-//! disk. A key file that others can read is refused.
+//! Each file is written under a name that is its writer's alone, synced and renamed, so that it is
+//! there as a whole or not at all; certificate and key of the issuing CA stand in one file because
+//! they change as one. `root.crt` is written last: without it there is no identity yet. Keys of
+//! nodes never reach the disk. A key file that others can read is refused.
 
 use crate::ca::{IssuingCa, Root};
 use crate::certificate::RootCertificate;
@@ -24,6 +24,7 @@ use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use twinpact_model::time::WallTime;
 use twinpact_model::{Problem, codes};
 use twinpact_proof::digest::{from_hex, to_hex};
@@ -39,6 +40,8 @@ const ROOT_KEY: &str = "root.key";
 const ISSUING: &str = "issuing.pem";
 const DOCUMENT_KEY: &str = "document.key";
 const RESTORE: &str = "nothing was changed; put the file back from a copy of this node's directory";
+/// What the name of a draft ends with.
+const DRAFT: &str = ".new";
 const PUBLIC: u32 = 0o644;
 const SECRET: u32 = 0o600;
 
@@ -71,7 +74,8 @@ impl Identity {
     }
 }
 
-/// The directory `identity/`. One process at a time has it (the store's lock).
+/// The directory `identity/`. One process at a time has it (the store's lock), but for those that
+/// renew the issuing CA beside a node.
 #[derive(Clone)]
 pub struct IdentityFiles {
     directory: PathBuf,
@@ -96,7 +100,7 @@ impl IdentityFiles {
     }
 
     /// Makes root, issuing CA and document key, and writes them. What an interrupted attempt left
-    /// is written over.
+    /// is written over or cleared away.
     ///
     /// # Errors
     /// `identity.exists` when there is an identity already, `store.io` when the disk refuses,
@@ -106,7 +110,8 @@ impl IdentityFiles {
             let why = format!("{} has an identity already", self.directory.display());
             return Err(Problem::new(codes::IDENTITY_EXISTS, why));
         }
-        self.disk.make_dir(&self.directory).map_err(|e| io(&self.directory, &e))?;
+        let ready = self.disk.make_dir(&self.directory).and_then(|()| self.clear());
+        ready.map_err(|e| io(&self.directory, &e))?;
         let root = Root::create(trust_domain, now)?;
         let issuing = root.issue(now)?;
         let seed = new_seed()?;
@@ -152,13 +157,32 @@ impl IdentityFiles {
         Ok(Identity { root, issuing, signer, others })
     }
 
-    /// Makes the names of the files durable. Who wrote one of them may have been stopped just
-    /// before it did so; what is built on what is read here must not go with the next power cut.
+    /// Makes the names of the files durable, and clears away what a writer left that was stopped.
+    /// One may have been stopped just before it made a name durable; what is built on what is read
+    /// here must not go with the next power cut.
     ///
     /// # Errors
     /// `store.io` when the disk refuses.
     pub fn settle(&self) -> Result<(), Problem> {
-        self.disk.sync_dir(&self.directory).map_err(|e| io(&self.directory, &e))
+        let settled = self.clear().and_then(|()| self.disk.sync_dir(&self.directory));
+        settled.map_err(|e| io(&self.directory, &e))
+    }
+
+    /// Removes drafts, which nobody reads. Who is still at one writes another.
+    fn clear(&self) -> std::io::Result<()> {
+        let names = self.disk.list(&self.directory)?;
+        for name in names.iter().filter(|name| name.ends_with(DRAFT)) {
+            self.remove(&self.path(name))?;
+        }
+        Ok(())
+    }
+
+    /// Removes a file that somebody else may have removed already.
+    fn remove(&self, path: &Path) -> std::io::Result<()> {
+        match self.disk.remove(path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Makes a new document key and writes it before those that are there.
@@ -262,17 +286,39 @@ impl IdentityFiles {
     }
 
     fn write(&self, name: &str, text: &str, mode: u32) -> Result<(), Problem> {
-        let (path, draft) = (self.path(name), self.path(&format!("{name}.new")));
-        let written = || -> std::io::Result<()> {
-            match self.disk.remove(&draft) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-            self.disk.write_new(&draft, text.as_bytes(), mode)?;
-            self.disk.rename(&draft, &path)?;
-            self.disk.sync_dir(&self.directory)
+        let path = self.path(name);
+        let put = || {
+            let draft = self.draft(name);
+            let written = self.disk.write_new(&draft, text.as_bytes(), mode);
+            let put = written.and_then(|()| self.disk.rename(&draft, &path));
+            // What is left, if this fails too, is cleared away by the next start.
+            put.inspect_err(|error| {
+                if error.kind() != ErrorKind::AlreadyExists {
+                    drop(self.remove(&draft));
+                }
+            })
         };
-        written().map_err(|e| io(&path, &e))
+        let put_again = |error: std::io::Error| match error.kind() {
+            // A node that starts here took it for a left-over, or another container, in which
+            // processes have the same numbers, was faster.
+            ErrorKind::NotFound | ErrorKind::AlreadyExists => put(),
+            _ => Err(error),
+        };
+        let written = put().or_else(put_again).and_then(|()| self.disk.sync_dir(&self.directory));
+        written.map_err(|e| io(&path, &e))
+    }
+
+    /// A name that no other writer uses, of this process or another.
+    fn draft(&self, name: &str) -> PathBuf {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let process = std::process::id();
+        loop {
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let draft = self.path(&format!("{name}.{process}-{count}{DRAFT}"));
+            if !self.disk.exists(&draft) {
+                return draft;
+            }
+        }
     }
 
     fn read_text(&self, path: &Path) -> Result<String, Problem> {
@@ -362,9 +408,13 @@ fn io(path: &Path, error: &std::io::Error) -> Problem {
 mod tests {
     use super::{IdentityFiles, MAX_DOCUMENT_KEYS, MAX_FILE_BYTES, pem};
     use crate::ca::{ISSUING_SECONDS, Root};
+    use crate::disk::{Disk, ThisMachine};
     use crate::spiffe::TrustDomain;
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, Mutex};
     use tempfile::TempDir;
     use twinpact_model::time::{Timestamp, WallTime};
 
@@ -533,6 +583,93 @@ mod tests {
         files.create(&domain(), at(0)).unwrap();
         assert!(files.load(&domain()).is_ok());
         assert!(!directory.join("root.crt.new").exists());
+    }
+
+    /// This machine's disk, on which a writer is stopped, or something happens, at one step.
+    struct At {
+        /// A file that is written has only its first half, and from then on nothing is done.
+        dies: bool,
+        dead: AtomicBool,
+        before_rename: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    }
+
+    impl At {
+        fn step<T>(&self, step: impl FnOnce() -> std::io::Result<T>) -> std::io::Result<T> {
+            let dead = || Err(std::io::Error::other("killed"));
+            if self.dead.load(Ordering::SeqCst) { dead() } else { step() }
+        }
+    }
+
+    impl Disk for At {
+        fn make_dir(&self, path: &Path) -> std::io::Result<()> {
+            self.step(|| ThisMachine.make_dir(path))
+        }
+        fn exists(&self, path: &Path) -> bool {
+            ThisMachine.exists(path)
+        }
+        fn mode(&self, path: &Path) -> std::io::Result<u32> {
+            ThisMachine.mode(path)
+        }
+        fn read(&self, path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
+            ThisMachine.read(path, most)
+        }
+        fn write_new(&self, path: &Path, bytes: &[u8], mode: u32) -> std::io::Result<()> {
+            let half = if self.dies { &bytes[..bytes.len() / 2] } else { bytes };
+            self.step(|| ThisMachine.write_new(path, half, mode))?;
+            self.dead.store(self.dies, Ordering::SeqCst);
+            self.step(|| Ok(()))
+        }
+        fn rename(&self, from: &Path, to: &Path) -> std::io::Result<()> {
+            if let Some(happens) = self.before_rename.lock().unwrap().take() {
+                happens();
+            }
+            self.step(|| ThisMachine.rename(from, to))
+        }
+        fn remove(&self, path: &Path) -> std::io::Result<()> {
+            self.step(|| ThisMachine.remove(path))
+        }
+        fn list(&self, path: &Path) -> std::io::Result<Vec<String>> {
+            self.step(|| ThisMachine.list(path))
+        }
+        fn sync_dir(&self, path: &Path) -> std::io::Result<()> {
+            self.step(|| ThisMachine.sync_dir(path))
+        }
+    }
+
+    #[test]
+    fn two_who_renew_at_once_leave_the_file_of_one_of_them_whole() {
+        let (temp, files) = created();
+        let directory = temp.path().join("identity");
+        let on = |dies: bool, happens: Option<Box<dyn FnOnce() + Send>>| {
+            let (dead, before_rename) = (AtomicBool::new(false), Mutex::new(happens));
+            IdentityFiles::on(Arc::new(At { dies, dead, before_rename }), &directory)
+        };
+        let old = files.load(&domain()).unwrap();
+        let root_key = files.root_key_path();
+        // The second is killed in the middle of its file, just before the first renames its own.
+        let (second, key) = (on(true, None), root_key.clone());
+        let first = on(
+            false,
+            Some(Box::new(move || {
+                assert_eq!(second.renew_issuing(&key, at(6)).unwrap_err().code.name, "store.io");
+            })),
+        );
+        let made = first.renew_issuing(&root_key, at(5)).unwrap();
+        let read = files.load(&domain()).unwrap();
+        assert_eq!(read.issuing.key(), made.key());
+        assert_ne!(read.issuing.key(), old.issuing.key());
+        // What it left is cleared away, and nothing else.
+        let left = || ThisMachine.list(&directory).unwrap();
+        assert_eq!(left().len(), 5, "{:?}", left());
+        files.settle().unwrap();
+        let mut names = left();
+        names.sort();
+        assert_eq!(names, ["document.key", "issuing.pem", "root.crt", "root.key"]);
+        // Also when it is cleared away under who is still at it.
+        let (third, key) = (files.clone(), root_key.clone());
+        let under = on(false, Some(Box::new(move || third.settle().unwrap())));
+        let made = under.renew_issuing(&key, at(7)).unwrap();
+        assert_eq!(files.load(&domain()).unwrap().issuing.key(), made.key());
     }
 
     #[test]

@@ -38,6 +38,10 @@ impl Disk for Beside {
         self.0.rename(from, to)
     }
 
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        self.0.list(path)
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.0.remove(path)
     }
