@@ -15,6 +15,18 @@ use twinpact_model::{WallTime, codes};
 pub const PEER_PATIENCE_S: i64 = 86_400;
 /// How long a decision of our own may take, in seconds.
 pub const OWN_PATIENCE_S: i64 = 7 * 86_400;
+/// A deadline of the other side that is further ahead, in seconds, was set by a clock that was also
+/// ahead of the present one. It would hold for as long as that, so the other side is asked at once.
+pub const FAR_S: i64 = 2 * PEER_PATIENCE_S;
+
+/// Why the other side is asked then.
+pub(crate) const CLOCK_SET: &str = "the clock was ahead when the deadline was set";
+
+/// Whether a deadline is further ahead than any that is set now.
+#[must_use]
+pub fn is_far(deadline: WallTime, now: WallTime) -> bool {
+    now.0.plus_seconds(FAR_S) < deadline.0
+}
 /// How often we ask, or are told that our message is not taken, before we give up.
 pub const MAX_DOUBTS: u8 = 3;
 /// How often who is bound to a process is told that there is none, a day apart, before it gives up.

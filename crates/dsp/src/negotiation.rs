@@ -549,6 +549,9 @@ fn deadline(state: &Negotiation, now: WallTime) -> Step {
         Whose::Peers if due => {
             state.doubted(codes::DSP_OVERDUE.name, "there was no message in time", now)
         }
+        Whose::Peers if state.deadline.is_some_and(|set| exchange::is_far(set, now)) => {
+            state.clone().asking(exchange::CLOCK_SET, now)
+        }
         _ => Step::unchanged(state),
     }
 }

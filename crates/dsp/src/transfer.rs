@@ -386,6 +386,10 @@ fn status(state: &Transfer, answer: &Message, now: WallTime) -> Result<Step, Rej
 }
 
 fn deadline(state: &Transfer, now: WallTime) -> Step {
+    let waits_for_us = (state.state, state.turn()) == (State::Requested, Whose::Ours);
+    if !waits_for_us && state.deadline.is_some_and(|set| exchange::is_far(set, now)) {
+        return state.clone().asking(exchange::CLOCK_SET, now);
+    }
     if state.deadline.is_none_or(|deadline| now < deadline) {
         return Step::unchanged(state);
     }

@@ -8,7 +8,7 @@ use crate::partition::NewEntry;
 use crate::tokens::Tokens;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use twinpact_dsp::exchange::opening_key;
+use twinpact_dsp::exchange::{Whose, is_far, opening_key};
 use twinpact_dsp::negotiation::Negotiation;
 use twinpact_dsp::transfer::Transfer;
 use twinpact_dsp::{Effect, Message, Outgoing};
@@ -106,11 +106,22 @@ impl Processes {
         self.due.first().map(|(deadline, _)| *deadline)
     }
 
-    /// The processes whose deadline has come.
+    /// The processes whose deadline has come, and those that wait for the other side with one that
+    /// a clock set which was far ahead.
     #[must_use]
     pub fn overdue(&self, now: WallTime) -> Vec<String> {
         let due = self.due.iter().take_while(|(deadline, _)| *deadline <= now);
-        due.map(|(_, pid)| pid.clone()).collect()
+        let far = self.due.iter().rev().take_while(|(deadline, _)| is_far(*deadline, now));
+        due.chain(far.filter(|(_, pid)| !self.waits_for_us(pid)))
+            .map(|(_, pid)| pid.clone())
+            .collect()
+    }
+
+    /// Whether it is we who have to decide.
+    fn waits_for_us(&self, pid: &str) -> bool {
+        let negotiation = self.negotiations.get(pid).map(Negotiation::turn);
+        let transfer = || self.transfers.get(pid).map(Transfer::turn);
+        negotiation.or_else(transfer) == Some(Whose::Ours)
     }
 
     /// How many negotiations and transfers with this partner are under way.

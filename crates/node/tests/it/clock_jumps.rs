@@ -9,6 +9,7 @@ use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use twinpact_dsp::exchange::FAR_S;
 use twinpact_edge::batch::IngestBatch;
 use twinpact_edge::model_file;
 use twinpact_identity::tls::{Clock, system_clock};
@@ -164,12 +165,16 @@ async fn a_negotiation_outlives_a_clock_that_was_set() {
         let node = &operator.parts.node;
         let pid = requested(&operator).await;
         wrong.by(jump);
-        // What is a year late is asked about, once; nobody gives up by the clock alone.
-        let due = usize::from(jump == YEAR);
+        // What is a year late, or has a deadline in a year, is asked about, once each time that the
+        // clock is set; nobody gives up by the clock alone.
+        let due = usize::from(jump.abs() == YEAR);
         assert_eq!(deadlines::fire(node, node.clocks.wall()).await.unwrap(), due, "{jump}");
         assert_eq!(deadlines::fire(node, node.clocks.wall()).await.unwrap(), 0, "{jump}");
         wrong.by(0);
+        assert_eq!(deadlines::fire(node, node.clocks.wall()).await.unwrap(), due, "{jump}");
         assert_eq!(deadlines::fire(node, node.clocks.wall()).await.unwrap(), 0, "{jump}");
+        let next = node.partition.read(|fold, _| fold.processes.next_deadline()).unwrap().unwrap();
+        assert!(next.0 < node.clocks.wall().0.plus_seconds(FAR_S), "{jump}: {next:?}");
         let members = json!({"providerPid": pid, "consumerPid": "urn:c:1"});
         let kind = "ContractAgreementVerificationMessage";
         let verified = crate::operator::message(kind, members).to_string();
