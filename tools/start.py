@@ -9,7 +9,7 @@ command that ends with & is waited for by what it shows.
 
 The place has the program, a shell, the libraries of both and nothing else: a root of its own in new
 user, mount, process and network namespaces. Where these cannot be had it is an empty directory with
-an empty environment, and the report says so. Typed commands are counted: pipes, lists and
+an empty environment, and the report says so; with CI_STRICT=1 that is a failure. Typed commands are counted: pipes, lists and
 substitutions count as what they hold. Python 3.11, standard library only.
 """
 
@@ -229,6 +229,8 @@ def main():
     why = why_no_namespaces()
     with tempfile.TemporaryDirectory() as scratch:
         if why is not None:
+            if os.environ.get("CI_STRICT") == "1":
+                raise Failed(f"CI_STRICT=1 and no namespaces: {why}")
             print(f"start: no namespaces ({why}): an empty directory and an empty environment instead")
             report(outside(arguments.binary, arguments.page, scratch), "in an empty directory")
             return 0

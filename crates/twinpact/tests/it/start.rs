@@ -7,18 +7,33 @@ use std::process::{Command, Output};
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/start.md");
 const RUNNER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tools/start.py");
 
+fn strict() -> bool {
+    std::env::var("CI_STRICT").is_ok_and(|value| value == "1")
+}
+
+/// Whether the runner says that the page ran in a root of its own.
+fn in_a_root(said: &str) -> bool {
+    let report = said.lines().last().unwrap_or_default();
+    report.starts_with("start: ") && report.contains(", in a root with twinpact, sh and")
+}
+
 /// The page, run; nothing without Python 3.11, which is a failure when `CI_STRICT=1`.
 fn run(page: &Path) -> Option<Output> {
+    run_by(page, &[])
+}
+
+/// The same with these settings of the environment.
+fn run_by(page: &Path, settings: &[(&str, &str)]) -> Option<Output> {
     let mut asked = Command::new("python3");
     asked.args(["-c", "import sys; sys.exit(sys.version_info < (3, 11))"]);
     if !asked.status().is_ok_and(|status| status.success()) {
-        let strict = std::env::var("CI_STRICT").is_ok_and(|value| value == "1");
-        assert!(!strict, "CI_STRICT=1 and no python3 of version 3.11");
+        assert!(!strict(), "CI_STRICT=1 and no python3 of version 3.11");
         return None;
     }
     let mut command = Command::new("python3");
     command.arg(RUNNER).args(["--binary", env!("CARGO_BIN_EXE_twinpact"), "--page"]).arg(page);
-    Some(command.env("PYTHONDONTWRITEBYTECODE", "1").output().unwrap())
+    command.env("PYTHONDONTWRITEBYTECODE", "1").envs(settings.iter().copied());
+    Some(command.output().unwrap())
 }
 
 #[test]
@@ -33,6 +48,11 @@ fn the_first_page_runs_as_it_stands() {
     let said = String::from_utf8_lossy(&done.stdout);
     assert!(done.status.success(), "{said}{}", String::from_utf8_lossy(&done.stderr));
     assert!(said.contains("start: 12 typed commands of at most 12"), "{said}");
+    if !in_a_root(&said) {
+        // Then something of this machine may have helped.
+        assert!(!strict(), "CI_STRICT=1 and the page did not run in a root of its own: {said}");
+        eprintln!("skipped in part: the page ran in an empty directory, not in a root of its own");
+    }
     // A page that shows what is not so, or types too much, is found out.
     for (from, to, why) in [
         ("6 rows: 6 new", "6 rows: 5 new", "and showed"),
@@ -45,6 +65,40 @@ fn the_first_page_runs_as_it_stands() {
         let done = run(&world.path("start.md")).unwrap();
         let said = String::from_utf8_lossy(&done.stderr);
         assert!(!done.status.success() && said.contains(why), "{from}: {said}");
+    }
+}
+
+/// With a PATH on which there is Python and nothing else, so no way to a root of its own.
+#[test]
+fn a_page_that_ran_in_no_root_of_its_own_is_a_failure_when_strict() {
+    let world = World::empty();
+    world.write("page.md", b"```sh\ntwinpact --version\n```\n");
+    let mut asked = Command::new("python3");
+    let Ok(found) = asked.args(["-c", "import sys; print(sys.executable)"]).output() else {
+        assert!(!strict(), "CI_STRICT=1 and no python3");
+        eprintln!("skipped: no python3");
+        return;
+    };
+    let python = String::from_utf8(found.stdout).unwrap();
+    std::fs::create_dir(world.path("bin")).unwrap();
+    std::os::unix::fs::symlink(python.trim(), world.path("bin/python3")).unwrap();
+    let path = world.path("bin");
+    for (level, passes) in [("0", true), ("1", false)] {
+        let settings = [("PATH", path.to_str().unwrap()), ("CI_STRICT", level)];
+        let Some(done) = run_by(&world.path("page.md"), &settings) else {
+            eprintln!("skipped: no python3 of version 3.11");
+            return;
+        };
+        let (said, why) = (String::from_utf8(done.stdout).unwrap(), done.stderr);
+        let why = String::from_utf8(why).unwrap();
+        assert_eq!(done.status.success(), passes, "{said}{why}");
+        assert!(!in_a_root(&said), "{said}");
+        let shown = if passes {
+            said.contains("in an empty directory")
+        } else {
+            why.contains("CI_STRICT=1")
+        };
+        assert!(shown, "{said}{why}");
     }
 }
 
