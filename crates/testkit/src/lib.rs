@@ -22,3 +22,4 @@ pub use mortal::{Doom, Moment, MortalDisk};
 pub use net::{Death, Fate, Next, Weather};
 pub use ports::free_port;
 pub use through::{Between, Through};
+pub use twinpact_store::vfs::RealDisk;

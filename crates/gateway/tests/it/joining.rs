@@ -2,8 +2,11 @@
 
 use crate::pair::{MAKER, OPERATOR, Pair, ROWS, fill, pin, start};
 use serde_json::json;
-use twinpact_model::codes;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use twinpact_identity::tls::system_clock;
 use twinpact_model::problem::Problem;
+use twinpact_model::{WallTime, codes};
 use twinpact_node::api::{Invite, Invited};
 use twinpact_node::door::{Asked, Door};
 use twinpact_node::egress::{Egress, PublicDoc};
@@ -127,7 +130,10 @@ async fn refused(node: &Node, invitation: &str) -> &'static str {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_invitation_joins_nobody() {
-    let pair = Pair::strangers().await;
+    let (ahead, right) = (Arc::new(AtomicI64::new(0)), system_clock());
+    let seconds = ahead.clone();
+    let clock = move || WallTime(right().0.plus_seconds(seconds.load(Ordering::SeqCst)));
+    let pair = Pair::strangers_by(Arc::new(clock)).await;
     let (operator, maker) = (pair.operator(), pair.maker());
     let good = invite(operator).await.invitation;
     let mut typo = good.clone();
@@ -148,14 +154,14 @@ async fn what_is_no_invitation_joins_nobody() {
         bytes.extend_from_slice(b"http://operator.example");
     });
     assert!(refused(maker, &plain).await.starts_with("outgoing."));
-    let second = Invite { name: Some("soon over".to_owned()), valid_seconds: Some(1) };
+    let second = Invite { name: Some("soon over".to_owned()), valid_seconds: Some(60) };
     let short = invitations::invite(operator, &second).await.unwrap();
     let withdrawn = invite(operator).await;
     invitations::withdraw(operator, &withdrawn.id).await.unwrap();
     assert_eq!(refused(maker, &withdrawn.invitation).await, "invitation.withdrawn");
-    while states(operator)[1] != "expired" {
-        tokio::task::yield_now().await;
-    }
+    assert_eq!(states(operator)[1], "open");
+    ahead.store(60, Ordering::SeqCst);
+    assert_eq!(states(operator)[1], "expired");
     assert_eq!(refused(maker, &short.invitation).await, "invitation.expired");
     // The operator's record is another one by now.
     keys::rotate(operator, keys::OVERLAP_SECONDS).await.unwrap();

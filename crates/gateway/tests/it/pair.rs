@@ -10,7 +10,7 @@ use twinpact_edge::batch::IngestBatch;
 use twinpact_edge::model_file;
 use twinpact_gateway::Running;
 use twinpact_gateway::outgoing::HttpsOutbound;
-use twinpact_identity::tls::Clock;
+use twinpact_identity::tls::{Clock, system_clock};
 use twinpact_model::problem::Problem;
 use twinpact_model::{Did, Timestamp};
 use twinpact_node::api::{Negotiate, Pull, Pulled};
@@ -18,7 +18,7 @@ use twinpact_node::ask::ORGANISATION_PATH;
 use twinpact_node::fold::Fold;
 use twinpact_node::outbound::{Call, FirstCall, Outbound, Pending, Reply};
 use twinpact_node::{Node, PolicyClock, consumer, contracts, open, partners, prove, record};
-use twinpact_testkit::free_port;
+use twinpact_testkit::{RealDisk, free_port};
 
 const MODEL: &str = include_str!("../../../../examples/wind/wind-turbine.toml");
 const CONTRACT: &str = include_str!("../../../../examples/wind/turbine-maintenance.odcs.yaml");
@@ -52,8 +52,16 @@ impl Pair {
 
     /// Two that do not know each other yet.
     pub(crate) async fn strangers() -> Pair {
+        Pair::strangers_by(system_clock()).await
+    }
+
+    /// The same, the operator by that clock.
+    pub(crate) async fn strangers_by(clock: Clock) -> Pair {
         let place = made();
-        let operator = start(&place.path().join("operator")).await;
+        let path = place.path().join("operator");
+        let disk = Arc::new(RealDisk);
+        let parts = open::open_by(disk, &path, PolicyClock::System, clock).await.unwrap();
+        let operator = Running::start(parts).await.unwrap();
         let maker = start(&place.path().join("maker")).await;
         Pair { place, operator, maker }
     }
