@@ -400,8 +400,7 @@ fn unusable(path: &Path, why: &str) -> Problem {
 }
 
 fn io(path: &Path, error: &std::io::Error) -> Problem {
-    Problem::new(codes::STORE_IO, format!("{} cannot be written: {error}", path.display()))
-        .hint("check space, permissions and health of the disk")
+    twinpact_model::disk::refused(path, error)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! goes out. Start with [`entry`] (what the log holds) and [`problem`] (how anything is refused).
 
 pub mod codes;
+pub mod disk;
 pub mod entry;
 pub mod iri;
 pub mod leb128;

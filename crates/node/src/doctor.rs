@@ -12,6 +12,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use twinpact_identity::outgoing::Endpoint;
+use twinpact_model::disk as disk_codes;
 use twinpact_model::problem::{Code, Problem};
 use twinpact_model::schedule::Schedule;
 use twinpact_model::{WallTime, codes};
@@ -129,22 +130,15 @@ pub fn writable(disk: &dyn Vfs, path: &Path, free: Option<u64>) -> Finding {
         Ok(()) => return room(path, free),
         Err(error) => error,
     };
-    let at = path.display();
-    Finding::fault(
-        "disk",
-        match refused.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => full(format!("{at}: {refused}")),
-            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
-                Problem::new(codes::STORE_READONLY, format!("{at} cannot be written: {refused}"))
-                    .hint(format!(
-                        "mount the disk for writing, and give the directory to the user that runs \
-                         the node: chown -R USER {at}"
-                    ))
-            }
-            _ => Problem::new(codes::STORE_IO, format!("{at}: {refused}"))
-                .hint("the disk or its driver fails: see the system's log, and replace it"),
-        },
-    )
+    // Here it is known that it was about writing: who may not write has a directory to read.
+    let problem = match refused.kind() {
+        ErrorKind::PermissionDenied => {
+            Problem::new(codes::STORE_READONLY, format!("{}: {refused}", path.display()))
+                .hint(disk_codes::remedy(codes::STORE_READONLY))
+        }
+        _ => disk_codes::refused(path, &refused),
+    };
+    Finding::fault("disk", problem)
 }
 
 /// The file has no name any more when it is written: nothing of it stays, whatever happens.
@@ -172,8 +166,7 @@ fn room(path: &Path, free: Option<u64>) -> Finding {
 }
 
 fn full(why: String) -> Problem {
-    Problem::new(codes::STORE_FULL, why)
-        .hint("make room on this disk, or move the directory to a larger one while no node runs")
+    Problem::new(codes::STORE_FULL, why).hint(disk_codes::remedy(codes::STORE_FULL))
 }
 
 /// Files that hold secrets, for their owner alone.

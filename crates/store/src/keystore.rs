@@ -331,11 +331,10 @@ fn kek_path(dir: &Path) -> PathBuf {
     dir.join("kek")
 }
 
-/// The disk said no: `store.io`.
+/// The disk said no: `store.full`, `store.readonly` or `store.io`.
 #[must_use]
 pub fn refused(path: &Path, error: &io::Error) -> Problem {
-    Problem::new(codes::STORE_IO, format!("{}: {error}", path.display()))
-        .hint("check space, permissions and health of the disk; what was acknowledged is safe")
+    twinpact_model::disk::refused(path, error)
 }
 
 /// Durable bytes are not what was written.

@@ -376,7 +376,7 @@ async fn run(seed: u64) -> Result<[usize; 3], String> {
         match world.work().await {
             // What could not be read when the power went is named by whose it is.
             Err(End::Refused(problem))
-                if ["store.io", "store.stopped"].contains(&problem.code.name)
+                if ["store.io", "store.full", "store.stopped"].contains(&problem.code.name)
                     || problem.message.contains("the power is off") =>
             {
                 assert_eq!(problem.code.fault.to_string(), "us", "{problem}");

@@ -25,7 +25,12 @@ fn check(step: Option<Step>, after: u64, errno: i32, lasting: bool) -> bool {
     let failed = match work(&mut world) {
         Ok(()) => false,
         Err(End::Refused(problem)) => {
-            assert_eq!(problem.code.name, "store.io", "{what}: {problem}");
+            let code = match errno {
+                ENOSPC => "store.full",
+                EROFS => "store.readonly",
+                _ => "store.io",
+            };
+            assert_eq!(problem.code.name, code, "{what}: {problem}");
             assert_eq!(problem.code.fault.to_string(), "us", "{what}: {problem}");
             assert!(problem.hint.is_some(), "{what}: {problem}");
             true
@@ -50,9 +55,9 @@ fn a_disk_that_is_full_refuses_a_start_and_nothing_changes() {
         world.disk.fail(Some(Step::Write), after, ENOSPC, true);
         match world.start() {
             Err(End::Refused(problem)) => {
-                assert_eq!(problem.code.name, "store.io", "{problem}");
+                assert_eq!(problem.code.name, "store.full", "{problem}");
                 assert!(problem.message.contains("No space left"), "{problem}");
-                assert!(problem.hint.is_some_and(|hint| hint.contains("space")));
+                assert!(problem.hint.is_some_and(|hint| hint.contains("make room")));
             }
             Err(end) => panic!("{end}"),
             Ok(_) => panic!("started on a full disk"),

@@ -31,7 +31,9 @@ fn run(
         let told = |end| format!("round {round}: {end}");
         match work(&mut world) {
             Ok(()) => {}
-            Err(End::Refused(problem)) if problem.code.name == "store.io" => {
+            Err(End::Refused(problem))
+                if ["store.io", "store.full"].contains(&problem.code.name) =>
+            {
                 assert_eq!(problem.code.fault.to_string(), "us", "{problem}");
                 assert!(problem.hint.is_some(), "{problem}");
             }

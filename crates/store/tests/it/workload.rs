@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
-use twinpact_model::{Did, Problem, Timestamp, codes};
+use twinpact_model::{Did, Problem, Timestamp};
 use twinpact_proof::digest::Digest;
 use twinpact_store::directory::CONFIG_FILE;
 use twinpact_store::forest::{EVENTS, LOCAL, TreeNo};
@@ -114,7 +114,7 @@ impl World {
         let directory = Directory::create(self.vfs.clone(), &path)?;
         let store = Store::create(directory, &did(), now)?;
         let written = self.vfs.replace(&path.join(CONFIG_FILE), b"a node");
-        written.map_err(|e| Problem::new(codes::STORE_IO, e.to_string()).hint("as node::init"))?;
+        written.map_err(|e| twinpact_model::disk::refused(Path::new("node"), &e))?;
         self.made = true;
         Ok(store)
     }

@@ -9,7 +9,6 @@ use std::path::Path;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use twinpact_gateway::Running;
-use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 use twinpact_node::api::AdminFile;
 use twinpact_node::{PolicyClock, open, ready, trace};
@@ -74,7 +73,7 @@ fn write_admin_file(dir: &Path, file: &AdminFile) -> Result<(), Problem> {
         let mut open = options.write(true).create_new(true).mode(0o600).open(&path)?;
         open.write_all(&serde_json::to_vec_pretty(file)?)
     };
-    write().map_err(|e| Problem::new(codes::STORE_IO, format!("{}: {e}", path.display())))
+    write().map_err(|e| twinpact_model::disk::refused(&path, &e))
 }
 
 async fn wait_for_stop() -> Result<(), Problem> {
