@@ -5,6 +5,8 @@
 //! anew now and then, and after a cut there are the old ones or the new ones, and what was
 //! acknowledged.
 
+mod full;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
