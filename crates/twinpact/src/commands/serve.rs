@@ -32,6 +32,8 @@ pub(crate) async fn serve(arguments: &Serve, out: Output) -> Result<ExitCode, Pr
         token: running.admin.token.clone(),
         pid: std::process::id(),
     };
+    // Before anybody is told that the node is there: who is told may stop it at once.
+    let stop = told_to_stop()?;
     write_admin_file(dir, &file)?;
     let federation = running.federation.map(|address| format!("https://{address}"));
     let node = &running.parts.node;
@@ -53,7 +55,7 @@ pub(crate) async fn serve(arguments: &Serve, out: Output) -> Result<ExitCode, Pr
     if policy == PolicyClock::Driven {
         trace::driven();
     }
-    wait_for_stop().await?;
+    stop.await;
     let _ = std::fs::remove_file(dir.join(ADMIN_FILE));
     running.stop().await;
     trace::stopped();
@@ -76,13 +78,15 @@ fn write_admin_file(dir: &Path, file: &AdminFile) -> Result<(), Problem> {
     write().map_err(|e| twinpact_model::disk::refused(&path, &e))
 }
 
-async fn wait_for_stop() -> Result<(), Problem> {
+/// Listens for signals from now on; what comes back ends with the first one.
+fn told_to_stop() -> Result<impl Future<Output = ()>, Problem> {
     let no_signals = |e| internal(&format!("signals cannot be received: {e}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
