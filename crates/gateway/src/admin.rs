@@ -4,6 +4,7 @@
 
 use crate::doctor;
 use crate::federation::identify;
+use crate::kept;
 use crate::openapi;
 use crate::owned;
 use crate::port::{Bound, bind};
@@ -26,9 +27,8 @@ use twinpact_edge::{cloud_events, model_file};
 use twinpact_model::problem::Problem;
 use twinpact_model::{Code, Timestamp, codes};
 use twinpact_node::api::{
-    AgreementLine, DatasetLine, DecisionLine, InvitationLine, Invite, Invited, Join, Joined,
-    KeyLine, ModelApplied, Negotiate, PartnerLine, Published, Pull, Pulled, ReceiptLine, RotateKey,
-    Version,
+    AgreementLine, DatasetLine, InvitationLine, Invite, Invited, Join, Joined, KeyLine,
+    ModelApplied, Negotiate, PartnerLine, Published, Pull, Pulled, RotateKey, Version,
 };
 use twinpact_node::doctor::Finding;
 use twinpact_node::ready::{self, Ready, Status};
@@ -108,18 +108,18 @@ pub const ROUTES: &[Route] = &[
     guarded(POST, "/links", |verb| on(verb, owned::set_link)),
     guarded(POST, "/links/retract", |verb| on(verb, owned::retract_link)),
     guarded(GET, "/events/{index}/proof", |verb| on(verb, proof)),
-    guarded(GET, "/organisation", |verb| on(verb, organisation)),
-    guarded(GET, "/invitations", |verb| on(verb, invitations)),
+    guarded(GET, "/organisation", |verb| on(verb, kept::organisation)),
+    guarded(GET, "/invitations", |verb| on(verb, kept::invitations)),
     guarded(POST, "/invitations", |verb| on(verb, invite)),
     guarded(POST, "/invitations/{id}/withdraw", |verb| on(verb, withdraw)),
     guarded(POST, "/joins", |verb| on(verb, join)),
-    guarded(GET, "/keys", |verb| on(verb, document_keys)),
+    guarded(GET, "/keys", |verb| on(verb, kept::document_keys)),
     guarded(POST, "/keys", |verb| on(verb, rotate_key)),
     guarded(POST, "/ca/reload", |verb| on(verb, reload_ca)),
     guarded(GET, "/contracts", |verb| on(verb, owned::contracts)),
     guarded(POST, "/contracts", |verb| on(verb, publish)),
     guarded(GET, "/partners", |verb| on(verb, owned::partners)),
-    guarded(GET, "/trust", |verb| on(verb, owned::trust)),
+    guarded(GET, "/trust", |verb| on(verb, kept::trust)),
     guarded(POST, "/partners", |verb| on(verb, add_partner)),
     guarded(POST, "/partners/{did}/remove", |verb| on(verb, remove_partner)),
     guarded(GET, "/catalog", |verb| on(verb, catalog)),
@@ -128,11 +128,11 @@ pub const ROUTES: &[Route] = &[
     guarded(GET, "/agreements", |verb| on(verb, owned::agreements)),
     guarded(GET, "/agreements/{id}", |verb| on(verb, owned::agreement)),
     guarded(POST, "/agreements/{id}/revoke", |verb| on(verb, revoke)),
-    guarded(GET, "/receipts", |verb| on(verb, receipts)),
-    guarded(GET, "/receipts/{id}", |verb| on(verb, receipt)),
+    guarded(GET, "/receipts", |verb| on(verb, kept::receipts)),
+    guarded(GET, "/receipts/{id}", |verb| on(verb, kept::receipt)),
     guarded(GET, "/receipts/{id}/proof", |verb| on(verb, receipt_proof)),
-    guarded(GET, "/decisions", |verb| on(verb, decisions)),
-    guarded(GET, "/decisions/{id}", |verb| on(verb, decision)),
+    guarded(GET, "/decisions", |verb| on(verb, kept::decisions)),
+    guarded(GET, "/decisions/{id}", |verb| on(verb, kept::decision)),
     guarded(GET, "/strangers", |verb| on(verb, turned_away)),
     guarded(GET, "/doctor", |verb| on(verb, doctor_of)),
     guarded(GET, "/clock", |verb| on(verb, clock)),
@@ -264,12 +264,20 @@ async fn guard(expected: [u8; 32], request: Request, next: Next) -> Result<Respo
     Ok(next.run(request).await)
 }
 
-async fn livez() -> Json<Value> {
+/// No query: what is about now, or is the same at any time, takes none, and ignores none.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+async fn livez(_: Query<Nothing>) -> Json<Value> {
     Json(json!({ "live": true }))
 }
 
 /// A node that is an older copy of itself is not ready, and says how it is all the same.
-async fn readyz(State(node): State<Node>) -> Result<(StatusCode, Json<Ready>), Refusal> {
+async fn readyz(
+    State(node): State<Node>,
+    _: Query<Nothing>,
+) -> Result<(StatusCode, Json<Ready>), Refusal> {
     let ready = ready::ready(&node, node.clocks.wall())?;
     let status = match ready.status {
         Status::Behind => StatusCode::SERVICE_UNAVAILABLE,
@@ -279,22 +287,25 @@ async fn readyz(State(node): State<Node>) -> Result<(StatusCode, Json<Ready>), R
     Ok((status, Json(ready)))
 }
 
-async fn turned_away(State(node): State<Node>) -> Json<Turned> {
+async fn turned_away(State(node): State<Node>, _: Query<Nothing>) -> Json<Turned> {
     Json(strangers::show(&node))
 }
 
-async fn version() -> Json<Version> {
+async fn version(_: Query<Nothing>) -> Json<Version> {
     let (name, version) = ("twinpact".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
     Json(Version { name, version })
 }
 
 /// No token: whoever scrapes would have to hold the one that allows everything. The page has
 /// numbers and words of ours only, and the door is on loopback.
-async fn metrics(State(node): State<Node>) -> ([(HeaderName, &'static str); 1], String) {
+async fn metrics(
+    State(node): State<Node>,
+    _: Query<Nothing>,
+) -> ([(HeaderName, &'static str); 1], String) {
     ([(CONTENT_TYPE, METRICS_TEXT)], node::metrics::page(&node))
 }
 
-async fn description() -> ([(HeaderName, &'static str); 1], &'static str) {
+async fn description(_: Query<Nothing>) -> ([(HeaderName, &'static str); 1], &'static str) {
     ([(CONTENT_TYPE, "application/json")], openapi::text())
 }
 
@@ -342,14 +353,6 @@ async fn proof(
     Ok(prove::fact(&node, index, &attributes).await?.to_bytes())
 }
 
-async fn organisation(State(node): State<Node>) -> Result<Vec<u8>, Refusal> {
-    Ok(prove::own_record(&node)?.to_json().canonical().into_bytes())
-}
-
-async fn invitations(State(node): State<Node>) -> Result<Json<Vec<InvitationLine>>, Refusal> {
-    Ok(Json(node::invitations::list(&node)?))
-}
-
 async fn invite(State(node): State<Node>, body: Bytes) -> Result<Json<Invited>, Refusal> {
     let asked: Invite = read_json(&body)?;
     Ok(Json(node::invitations::invite(&node, &asked).await?))
@@ -366,10 +369,6 @@ async fn withdraw(
 async fn join(State(node): State<Node>, body: Bytes) -> Result<Json<Joined>, Refusal> {
     let asked: Join = read_json(&body)?;
     Ok(Json(node::join::join(&node, &asked.invitation).await?))
-}
-
-async fn document_keys(State(node): State<Node>) -> Result<Json<Vec<KeyLine>>, Refusal> {
-    Ok(Json(node::keys::list(&node)?))
 }
 
 async fn rotate_key(State(node): State<Node>, body: Bytes) -> Result<Json<Vec<KeyLine>>, Refusal> {
@@ -441,58 +440,28 @@ async fn revoke(
     Ok(Json(node::agreements::revoke(&node, &id, &reason.reason).await?))
 }
 
-async fn receipts(
-    State(node): State<Node>,
-    Query(most): Query<Most>,
-) -> Result<Json<Vec<ReceiptLine>>, Refusal> {
-    Ok(Json(node::receipts::list(&node, most.limit.unwrap_or(HISTORY_ROWS))?))
-}
-
-async fn receipt(
-    State(node): State<Node>,
-    Path(id): Path<String>,
-) -> Result<Json<ReceiptLine>, Refusal> {
-    Ok(Json(node::receipts::show(&node, &id)?))
-}
-
 async fn receipt_proof(
     State(node): State<Node>,
     Path(id): Path<String>,
+    _: Query<Nothing>,
 ) -> Result<Vec<u8>, Refusal> {
     Ok(node::receipts::export(&node, &id)?.into_bytes())
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Most {
-    limit: Option<usize>,
-}
-
-async fn decisions(
+async fn doctor_of(
     State(node): State<Node>,
-    Query(most): Query<Most>,
-) -> Result<Json<Vec<DecisionLine>>, Refusal> {
-    Ok(Json(node::decisions::list(&node, most.limit.unwrap_or(HISTORY_ROWS))?))
-}
-
-async fn decision(
-    State(node): State<Node>,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Refusal> {
-    let (line, envelope) = node::decisions::show(&node, &id)?;
-    let record = envelope.to_json().canonical();
-    let record: Value = serde_json::from_str(&record).unwrap_or_default();
-    let payload: Value = serde_json::from_slice(&envelope.payload).unwrap_or_default();
-    Ok(Json(json!({ "decision": line, "record": record, "payload": payload })))
-}
-
-async fn doctor_of(State(node): State<Node>) -> Result<Json<Vec<Finding>>, Refusal> {
+    _: Query<Nothing>,
+) -> Result<Json<Vec<Finding>>, Refusal> {
     Ok(Json(doctor::running(&node).await?))
 }
 
-async fn clock(State(node): State<Node>) -> Json<Value> {
+async fn clock(State(node): State<Node>, _: Query<Nothing>) -> Json<Value> {
+    Json(clocks(&node))
+}
+
+fn clocks(node: &Node) -> Value {
     let (policy, wall) = (node.clocks.policy().0, node.clocks.wall().0);
-    Json(json!({ "policy": policy, "wall": wall, "driven": node.clocks.is_driven() }))
+    json!({ "policy": policy, "wall": wall, "driven": node.clocks.is_driven() })
 }
 
 #[derive(Deserialize)]
@@ -504,7 +473,7 @@ struct SetClock {
 async fn set_clock(State(node): State<Node>, body: Bytes) -> Result<Json<Value>, Refusal> {
     let asked: SetClock = read_json(&body)?;
     node.clocks.set_policy(asked.policy)?;
-    Ok(clock(State(node)).await)
+    Ok(Json(clocks(&node)))
 }
 
 pub(crate) fn read_json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {

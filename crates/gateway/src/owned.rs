@@ -16,26 +16,20 @@ use twinpact_node::api::{
 };
 use twinpact_node::read::{self, Span};
 use twinpact_node::{Node, agreements, links};
-use twinpact_proof::Trust;
 
 /// `?as-of=TIME`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AsOf {
     #[serde(rename = "as-of")]
-    as_of: Option<String>,
+    pub(crate) as_of: Option<String>,
 }
 
-fn time(text: Option<String>) -> Result<Option<Timestamp>, Problem> {
+pub(crate) fn time(text: Option<String>) -> Result<Option<Timestamp>, Problem> {
     text.map(|text| Timestamp::parse(&text)).transpose()
 }
 
-/// Whom a proof is verified against: this organisation and its partners.
-pub(crate) async fn trust(State(node): State<Node>) -> Result<Json<Trust>, Refusal> {
-    Ok(Json(twinpact_node::partners::trust(&node)?))
-}
-
-type Listed<T> = Result<Json<Vec<T>>, Refusal>;
+pub(crate) type Listed<T> = Result<Json<Vec<T>>, Refusal>;
 
 pub(crate) async fn models(
     State(node): State<Node>,

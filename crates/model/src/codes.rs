@@ -46,6 +46,7 @@ codes! {
     LINK_PREDICATE = "link.predicate", Caller, Invalid, "there is no such predicate";
     LINK_CYCLE = "link.cycle", Caller, Conflict, "the link would close a cycle";
     ASOF_EARLY = "asof.early", Caller, NotFound, "nothing was recorded by then";
+    ASOF_FORGOTTEN = "asof.forgotten", Caller, NotFound, "what was known then is forgotten";
     // Ingest.
     INGEST_MAP = "ingest.map", Caller, Invalid, "the map does not fit the file";
     INGEST_ROW = "ingest.row", Caller, Invalid, "a row was refused";

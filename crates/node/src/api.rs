@@ -314,8 +314,8 @@ pub struct KeyLine {
     pub until: Option<Timestamp>,
     /// Whether it is the one that signs now.
     pub signs: bool,
-    /// Whether its private half is on the disk.
-    pub held: bool,
+    /// Whether its private half is on the disk; null in a list of another time.
+    pub held: Option<bool>,
 }
 
 /// An agreement in a list.
@@ -373,7 +373,8 @@ pub struct ReceiptLine {
     pub level: String,
     /// Why it is no more than that; null when both have signed.
     pub why: Option<String>,
-    /// Since when it waits, with our signature, for the provider to take it; null when it does not.
+    /// Since when it waits, with our signature, for the provider to take it; null when it does not,
+    /// and as of another time.
     pub waits: Option<Timestamp>,
 }
 

@@ -1,6 +1,7 @@
 //! What a partner delivered: rows, the receipt that proves them, and the pins that make the next
 //! receipt continue this one. Local records, sealed like everything else.
 
+use crate::as_of::known;
 use crate::partition::NewEntry;
 use crate::processes::local;
 use std::collections::BTreeMap;
@@ -93,10 +94,11 @@ impl Copies {
         }
     }
 
-    /// The receipts of the copies that were stored last, at most so many.
+    /// The receipts of the copies that were stored last by that time, at most so many.
     #[must_use]
-    pub fn latest(&self, limit: usize) -> Vec<&str> {
-        let mut all: Vec<_> = self.by_receipt.iter().map(|(r, c)| (c.recorded, r)).collect();
+    pub fn latest(&self, limit: usize, as_of: Option<Timestamp>) -> Vec<&str> {
+        let stored = self.by_receipt.iter().filter(|(_, copy)| known(copy.recorded, as_of));
+        let mut all: Vec<_> = stored.map(|(r, c)| (c.recorded, r)).collect();
         all.sort_by_key(|(recorded, _)| std::cmp::Reverse(*recorded));
         all.into_iter().take(limit).map(|(_, receipt)| receipt.as_str()).collect()
     }

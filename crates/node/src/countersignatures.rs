@@ -17,7 +17,8 @@ pub struct Countersignatures {
     agreements: BTreeMap<String, Envelope>,
     /// When each of them was recorded first.
     agreed: BTreeMap<String, Timestamp>,
-    receipts: BTreeMap<(String, u64), Signature>,
+    /// With when each was recorded first.
+    receipts: BTreeMap<(String, u64), (Timestamp, Signature)>,
     /// The consumer's record that lists the keys which signed, by agreement: it outlives the pin.
     records: BTreeMap<String, Envelope>,
 }
@@ -37,7 +38,12 @@ impl Countersignatures {
     /// The partner's signature on the receipt of the delivery at that index of our ledger.
     #[must_use]
     pub fn receipt(&self, agreement: &str, index: u64) -> Option<&Signature> {
-        self.receipts.get(&(agreement.to_owned(), index))
+        self.receipts.get(&(agreement.to_owned(), index)).map(|(_, signature)| signature)
+    }
+
+    /// Since when there is one.
+    pub(crate) fn received(&self, agreement: &str, index: u64) -> Option<Timestamp> {
+        self.receipts.get(&(agreement.to_owned(), index)).map(|(since, _)| *since)
     }
 
     /// The consumer's record as it was when it signed last under an agreement of ours.
@@ -73,7 +79,9 @@ impl Countersignatures {
         let index = entry.get("index")?.parse().ok()?;
         let bytes = text64::decode_exact(entry.get("sig")?)?;
         let key_id = entry.get("keyid")?.to_owned();
-        self.receipts.insert((agreement, index), Signature { key_id, bytes });
+        let place = (agreement, index);
+        let since = self.receipts.get(&place).map_or(entry.when.recorded, |(since, _)| *since);
+        self.receipts.insert(place, (since, Signature { key_id, bytes }));
         Some(())
     }
 }

@@ -4,6 +4,7 @@
 //! a small `Used` entry for each read.
 
 use crate::api::DecisionLine;
+use crate::as_of::{begun, known};
 use crate::open::Node;
 use crate::partition::NewEntry;
 use std::collections::{BTreeMap, VecDeque};
@@ -42,13 +43,16 @@ pub struct Recorded {
     epoch: u64,
     valid_until: Option<PolicyTime>,
     from: PolicyTime,
-    used: u64,
+    /// When each request met it, in that order.
+    used: Vec<Timestamp>,
 }
 
 /// Decisions by the hex of their identity.
 #[derive(Debug, Clone, Default)]
 pub struct Decisions {
     by_id: BTreeMap<String, Recorded>,
+    /// Their identities, the oldest first.
+    in_order: Vec<Digest>,
     /// The last decision on each question.
     by_input: BTreeMap<String, String>,
     /// Those whose signed record is in memory, the oldest first.
@@ -67,9 +71,16 @@ impl Decisions {
     pub fn apply(&mut self, entry: &Entry, index: u64) -> Result<(), Problem> {
         match entry.who.kind {
             Kind::Decision => {
-                let recorded = read(entry, index).ok_or_else(unreadable)?;
+                let mut recorded = read(entry, index).ok_or_else(unreadable)?;
                 let id = to_hex(&recorded.id);
                 self.by_input.insert(recorded.input.clone(), id.clone());
+                match self.by_id.remove(&id) {
+                    // The same record again is the same decision, known since the first time.
+                    Some(before) => {
+                        (recorded.recorded, recorded.used) = (before.recorded, before.used);
+                    }
+                    None => self.in_order.push(recorded.id),
+                }
                 self.by_id.insert(id.clone(), recorded);
                 self.in_memory.push_back(id);
                 if self.in_memory.len() > MAX_IN_MEMORY
@@ -81,7 +92,8 @@ impl Decisions {
             }
             Kind::Used => {
                 let id = entry.get("decision").ok_or_else(unreadable)?;
-                self.by_id.get_mut(id).ok_or_else(unreadable)?.used += 1;
+                let met = &mut self.by_id.get_mut(id).ok_or_else(unreadable)?.used;
+                met.push(entry.when.recorded);
                 if let Some(digest) = entry.get("assertion").and_then(from_hex) {
                     self.asserted(digest, entry.when.recorded);
                 }
@@ -121,6 +133,16 @@ impl Decisions {
             (Some((_, one)), None, 8..) => Ok(one),
             _ => Err(Problem::new(codes::DECISION_UNKNOWN, format!("there is no decision {id:?}"))),
         }
+    }
+
+    /// Those that were recorded last, as they were known at a time or are now. What is not shown
+    /// is not looked at.
+    fn latest(&self, limit: usize, as_of: Option<Timestamp>) -> Vec<DecisionLine> {
+        let known_by =
+            |id: &Digest| self.by_id.get(&to_hex(id)).filter(|d| known(d.recorded, as_of));
+        let end = self.in_order.partition_point(|id| known_by(id).is_some());
+        let latest = self.in_order.iter().take(end).rev().take(limit);
+        latest.filter_map(known_by).map(|decision| line(decision, as_of)).collect()
     }
 
     /// The recorded decision that answers the same question now, with the same outcome, and its
@@ -222,39 +244,53 @@ pub fn used(reader: &Reader<'_>, records: usize, bytes: u64) -> NewEntry {
     NewEntry::of(DECISIONS, entry(Kind::Used, reader.caller, what))
 }
 
-/// The decisions, latest first, at most `limit`.
+/// The decisions that were known at a time or are now, latest first, at most `limit`.
 ///
 /// # Errors
-/// `store.stopped`.
-pub fn list(node: &Node, limit: usize) -> Result<Vec<DecisionLine>, Problem> {
+/// `asof.early`, `store.stopped`.
+pub fn list(
+    node: &Node,
+    limit: usize,
+    as_of: Option<Timestamp>,
+) -> Result<Vec<DecisionLine>, Problem> {
     node.partition.read(|fold, _| {
-        let mut lines: Vec<DecisionLine> = fold.decisions.by_id.values().map(line).collect();
-        lines.sort_by_key(|line| std::cmp::Reverse(line.recorded));
-        lines.truncate(limit.min(MAX_LIST));
-        lines
-    })
-}
-
-/// One decision with its signed record.
-///
-/// # Errors
-/// `decision.unknown`.
-pub fn show(node: &Node, id: &str) -> Result<(DecisionLine, Envelope), Problem> {
-    node.partition.read(|fold, store| {
-        let known = fold.decisions.get(id)?;
-        Ok((line(known), known.envelope(store)?))
+        begun(fold, as_of)?;
+        Ok(fold.decisions.latest(limit.min(MAX_LIST), as_of))
     })?
 }
 
-fn line(known: &Recorded) -> DecisionLine {
+/// One decision with its signed record, as it was known at a time or is now.
+///
+/// # Errors
+/// `decision.unknown`, also when it was recorded later; `asof.early`, `store.*`.
+pub fn show(
+    node: &Node,
+    id: &str,
+    as_of: Option<Timestamp>,
+) -> Result<(DecisionLine, Envelope), Problem> {
+    node.partition.read(|fold, store| {
+        begun(fold, as_of)?;
+        let decision = fold.decisions.get(id)?;
+        match as_of {
+            Some(time) if !known(decision.recorded, as_of) => {
+                let why = format!("there was no decision {id:?} by {time}");
+                Err(Problem::new(codes::DECISION_UNKNOWN, why)
+                    .hint("list those of then with: twinpact decision list --as-of TIME"))
+            }
+            _ => Ok((line(decision, as_of), decision.envelope(store)?)),
+        }
+    })?
+}
+
+fn line(decision: &Recorded, as_of: Option<Timestamp>) -> DecisionLine {
     DecisionLine {
-        id: to_hex(&known.id),
-        recorded: known.recorded,
-        caller: known.caller.clone(),
-        agreement: known.agreement.clone(),
-        code: known.code.clone(),
-        sentence: known.sentence.clone(),
-        used: known.used,
+        id: to_hex(&decision.id),
+        recorded: decision.recorded,
+        caller: decision.caller.clone(),
+        agreement: decision.agreement.clone(),
+        code: decision.code.clone(),
+        sentence: decision.sentence.clone(),
+        used: decision.used.partition_point(|met| known(*met, as_of)) as u64,
         level: Level::Signed.name().to_owned(),
     }
 }
@@ -284,7 +320,7 @@ fn read(entry: &Entry, index: u64) -> Option<Recorded> {
         epoch: entry.get("epoch")?.parse().ok()?,
         valid_until: time("until")?,
         from: time("from")??,
-        used: 0,
+        used: Vec::new(),
     })
 }
 

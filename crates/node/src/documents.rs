@@ -7,6 +7,7 @@
 //! receipt whose page is verified and stored in the same frame.
 
 use crate::agreements::{self, Agreement};
+use crate::as_of;
 use crate::ask::Answer;
 use crate::countersignatures as signed;
 use crate::egress::Egress;
@@ -19,8 +20,8 @@ use crate::repin::{self, Reason};
 use std::sync::Arc;
 use twinpact_dsp::Role;
 use twinpact_identity::partners::PeerIdentity;
-use twinpact_model::codes;
 use twinpact_model::problem::Problem;
+use twinpact_model::{Timestamp, codes};
 use twinpact_proof::documents::{AGREEMENT_TYPE, Agreement as Document, RECEIPT_TYPE, Receipt};
 use twinpact_proof::dsse::Signature;
 use twinpact_proof::record::RecordKey;
@@ -304,16 +305,22 @@ pub(crate) fn countersigned_bundle(
 
 /// Adds to the bundle of a delivery of ours what its consumer has signed, with the record that
 /// lists its keys: the pinned one, or the one that was kept when it is no partner any more. What is
-/// by a key of neither is left out.
+/// by a key of neither is left out, and so is what came after that time.
 pub(crate) fn add_countersignatures(
     fold: &Fold,
     known: &Agreement,
     index: u64,
     bundle: &mut Bundle,
+    as_of: Option<Timestamp>,
 ) -> Result<(), Problem> {
     let (id, held) = (to_hex(&known.id), &fold.countersignatures);
+    let by = |since: Option<Timestamp>| since.is_some_and(|since| as_of::known(since, as_of));
+    if !by(held.agreed(&id)) {
+        return Ok(());
+    }
     let own = fold.organisation.current()?.0.all_keys();
-    let receipt = bundle.receipt.as_ref().zip(held.receipt(&id, index));
+    let theirs = held.receipt(&id, index).filter(|_| by(held.received(&id, index)));
+    let receipt = bundle.receipt.as_ref().zip(theirs);
     let receipt = receipt.map(|(ours, theirs)| with_signature(ours, theirs));
     let pinned = fold.partners.get(&known.peer).ok().map(|partner| &partner.envelope);
     for record in pinned.into_iter().chain(held.record(&id)) {

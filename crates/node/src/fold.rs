@@ -76,9 +76,9 @@ impl Fold {
         match logged.tree {
             EVENTS => {
                 self.twins.apply(entry, logged.index)?;
-                self.organisation.apply(entry)?;
+                self.organisation.apply(entry, logged.index)?;
                 self.contracts.apply(entry)?;
-                self.partners.apply(entry)?;
+                self.partners.apply(entry, logged.index)?;
                 self.agreements.apply(entry)
             }
             DECISIONS => self.decisions.apply(entry, logged.index),

@@ -8,6 +8,7 @@
 //! since, which is pinned as any newer record of a partner is.
 
 use crate::api::{InvitationLine, Invite, Invited};
+use crate::as_of::begun;
 use crate::egress::{Egress, PublicDoc};
 use crate::fold::Fold;
 use crate::ids;
@@ -57,18 +58,36 @@ struct Known {
     id: String,
     name: String,
     expires: WallTime,
+    made: Timestamp,
     state: State,
+    /// When it was used or withdrawn.
+    over: Option<Timestamp>,
 }
 
 impl Known {
     fn is_open(&self, now: WallTime) -> bool {
         self.state == State::Open && now < self.expires
     }
+
+    /// As it was at a time; `None` when it was made later.
+    fn by(&self, time: Timestamp) -> Option<Known> {
+        let then = self.clone();
+        match self.over {
+            _ if self.made > time => None,
+            Some(over) if over > time => Some(Known { state: State::Open, over: None, ..then }),
+            _ => Some(then),
+        }
+    }
 }
 
-/// Invitations, oldest first.
+/// Invitations.
 #[derive(Debug, Clone, Default)]
-pub struct Invitations(Vec<Known>);
+pub struct Invitations {
+    /// Oldest first.
+    known: Vec<Known>,
+    /// When one was forgotten last.
+    forgotten: Option<Timestamp>,
+}
 
 impl Invitations {
     /// Takes a local record into the state.
@@ -89,9 +108,11 @@ impl Invitations {
         if let Some(expires) = entry.get("expires") {
             let (name, state) = (entry.get("name")?.to_owned(), State::Open);
             let expires = WallTime(Timestamp::parse(expires).ok()?);
-            self.0.push(Known { key, id: key.id(), name, expires, state });
-            if self.0.len() > MAX_KNOWN_INVITATIONS {
-                self.0.remove(0);
+            let (id, made) = (key.id(), entry.when.recorded);
+            self.known.push(Known { key, id, name, expires, made, state, over: None });
+            if self.known.len() > MAX_KNOWN_INVITATIONS {
+                self.known.remove(0);
+                self.forgotten = Some(made);
             }
             return Some(());
         }
@@ -99,16 +120,30 @@ impl Invitations {
             Some(did) => State::Used { did: did.to_owned() },
             None => State::Withdrawn,
         };
-        if let Some(known) = self.0.iter_mut().find(|known| known.key == key) {
-            known.state = state;
+        // Withdrawn again it stays withdrawn since the first time.
+        let mut open = self.known.iter_mut().filter(|known| known.state == State::Open);
+        if let Some(known) = open.find(|known| known.key == key) {
+            (known.state, known.over) = (state, Some(entry.when.recorded));
         }
         Some(())
+    }
+
+    /// Those that had been made by a time, as they were then.
+    fn by(&self, time: Timestamp, now: WallTime) -> Result<Vec<InvitationLine>, Problem> {
+        if let Some(last) = self.forgotten.filter(|last| *last > time) {
+            let why = format!("an invitation that was known at {time} has been forgotten since");
+            let hint = format!("ask for {last} or later");
+            return Err(Problem::new(codes::ASOF_FORGOTTEN, why).hint(hint));
+        }
+        // A time ahead of us shows the present.
+        let then = WallTime(time.min(now.0));
+        Ok(self.known.iter().filter_map(|one| one.by(time)).map(|one| line(&one, then)).collect())
     }
 
     /// The invitations whose keys are said to have signed this. No signature is looked at.
     fn named(&self, envelope: &Envelope) -> impl Iterator<Item = &Known> {
         let said = |id: &str| envelope.signatures.iter().any(|signature| signature.key_id == id);
-        self.0.iter().filter(move |known| said(&known.id))
+        self.known.iter().filter(move |known| said(&known.id))
     }
 
     /// The invitation whose key has signed this.
@@ -129,7 +164,7 @@ pub async fn invite(node: &Node, asked: &Invite) -> Result<Invited, Problem> {
     let secret = ids::random_bytes()?;
     let told = name.clone();
     let turn = node.partition.turn(move |turn| {
-        let invitations = &turn.fold().invitations.0;
+        let invitations = &turn.fold().invitations.known;
         if invitations.iter().filter(|known| known.is_open(now)).count() >= MAX_INVITATIONS {
             let why = format!("{MAX_INVITATIONS} invitations are open");
             return Err(Problem::new(codes::INVITATION_TOO_MANY, why)
@@ -184,7 +219,7 @@ pub(crate) fn base(record: &Record) -> String {
 pub async fn withdraw(node: &Node, id: &str) -> Result<InvitationLine, Problem> {
     let (id, now) = (id.to_owned(), node.clocks.wall());
     let turn = node.partition.turn(move |turn| {
-        let known = turn.fold().invitations.0.iter().find(|known| known.id == id);
+        let known = turn.fold().invitations.known.iter().find(|known| known.id == id);
         let known = known.ok_or_else(unknown)?.clone();
         if matches!(known.state, State::Used { .. }) {
             return Err(used());
@@ -195,13 +230,20 @@ pub async fn withdraw(node: &Node, id: &str) -> Result<InvitationLine, Problem> 
     turn.await
 }
 
-/// All invitations that are known, oldest first.
+/// All invitations that are known, oldest first, as they were at a time or are now.
 ///
 /// # Errors
-/// `store.stopped`.
-pub fn list(node: &Node) -> Result<Vec<InvitationLine>, Problem> {
+/// `asof.early`; `asof.forgotten` when one that was known then is forgotten; `store.stopped`.
+pub fn list(node: &Node, as_of: Option<Timestamp>) -> Result<Vec<InvitationLine>, Problem> {
     let now = node.clocks.wall();
-    node.partition.read(|fold, _| fold.invitations.0.iter().map(|one| line(one, now)).collect())
+    node.partition.read(|fold, _| {
+        begun(fold, as_of)?;
+        let all = &fold.invitations;
+        match as_of {
+            Some(time) => all.by(time, now),
+            None => Ok(all.known.iter().map(|one| line(one, now)).collect()),
+        }
+    })?
 }
 
 fn line(known: &Known, now: WallTime) -> InvitationLine {
@@ -416,4 +458,48 @@ pub(crate) fn following(
              remove the partner to begin anew",
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Invitations, MAX_KNOWN_INVITATIONS, made, over};
+    use twinpact_model::{Timestamp, WallTime};
+    use twinpact_proof::keys::SecretKey;
+
+    /// A list of a time that is not whole any more would look like an answer.
+    #[test]
+    fn what_was_known_before_one_was_forgotten_is_refused() {
+        let key = |number: usize| {
+            let mut seed = [7; 32];
+            seed[..8].copy_from_slice(&(number as u64).to_be_bytes());
+            SecretKey::new(&seed).public()
+        };
+        let second = |number: usize| Timestamp::from_seconds(number as i64);
+        let mut all = Invitations::default();
+        let record = |all: &mut Invitations, mut entry: crate::partition::NewEntry, at| {
+            entry.entry.when.recorded = second(at);
+            all.apply(&entry.entry).unwrap();
+        };
+        let expires = WallTime(second(5_000));
+        for number in 1..=MAX_KNOWN_INVITATIONS {
+            record(&mut all, made(&key(number), "n", expires), number);
+        }
+        record(&mut all, over(&key(2), Vec::new()), 2_000);
+        record(&mut all, over(&key(2), Vec::new()), 3_000);
+        let now = WallTime(second(9_000));
+        let states = |all: &Invitations, at: usize| {
+            let lines = all.by(second(at), now).map_err(|problem| problem.code.name)?;
+            let open = lines.iter().filter(|line| line.state == "open").count();
+            Ok::<_, &str>((lines.len(), open, lines.get(1).map(|line| line.state.clone())))
+        };
+        let whole = MAX_KNOWN_INVITATIONS;
+        let state = |name: &str| Some(name.to_owned());
+        assert_eq!(states(&all, 1), Ok((1, 1, None)));
+        assert_eq!(states(&all, 1_999), Ok((whole, whole, state("open"))));
+        assert_eq!(states(&all, 2_000), Ok((whole, whole - 1, state("withdrawn"))));
+        assert_eq!(states(&all, 5_000), Ok((whole, 0, state("withdrawn"))));
+        record(&mut all, made(&key(0), "n", expires), 4_000);
+        assert_eq!(states(&all, 3_999), Err("asof.forgotten"));
+        assert_eq!(states(&all, 4_000), Ok((whole, whole - 1, state("open"))));
+    }
 }

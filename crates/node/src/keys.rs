@@ -8,6 +8,7 @@
 //! The new key signs checkpoints of older ticks too: what it must not be is ended (docs/format.md).
 
 use crate::api::KeyLine;
+use crate::as_of::begun;
 use crate::behind;
 use crate::fold::Fold;
 use crate::open::Node;
@@ -47,7 +48,7 @@ pub async fn rotate(node: &Node, overlap: i64) -> Result<Vec<KeyLine>, Problem> 
     announce(node, overlap).await?;
     partners_told(node).await;
     use_newest(node)?;
-    list(node)
+    list(node, None)
 }
 
 /// The first step: a key on the disk that the record does not list yet. The old one still signs.
@@ -130,21 +131,46 @@ pub async fn forget_ended(node: &Node) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Every document key that the organisation ever had, oldest first.
+/// Every document key that the organisation ever had, oldest first, as its record had them at a
+/// time or has them now. Of another time the one that signed is the newest of the record that stood
+/// and had not ended; which keys were on the disk then, the log does not say.
 ///
 /// # Errors
-/// `store.stopped`.
-pub fn list(node: &Node) -> Result<Vec<KeyLine>, Problem> {
-    let keys = node.partition.read(listed)??;
-    let (held, signing) = (node.identity.current(), node.signer().public());
-    let line = |key: &RecordKey| KeyLine {
+/// `asof.early`, `store.*`.
+pub fn list(node: &Node, as_of: Option<Timestamp>) -> Result<Vec<KeyLine>, Problem> {
+    match as_of {
+        None => list_now(node),
+        Some(time) => list_by(node, time),
+    }
+}
+
+fn list_by(node: &Node, time: Timestamp) -> Result<Vec<KeyLine>, Problem> {
+    let keys = node.partition.read(|fold, store| {
+        begun(fold, Some(time))?;
+        Ok::<_, Problem>(fold.organisation.by(store, Some(time))?.0.keys)
+    })??;
+    // A time ahead of us shows the present.
+    let time = time.min(node.clocks.wall().0).micros();
+    let standing = keys.iter().filter(|key| !key.ended_by(time));
+    let signing = standing.max_by_key(|key| key.from).map(|key| key.key);
+    Ok(keys.iter().map(|key| line(key, signing == Some(key.key), None)).collect())
+}
+
+fn line(key: &RecordKey, signs: bool, held: Option<bool>) -> KeyLine {
+    KeyLine {
         id: key.key.id(),
         from: Timestamp::from_micros(key.from),
         until: key.until.map(Timestamp::from_micros),
-        signs: key.key == signing,
-        held: held.signers().any(|signer| signer.public() == key.key),
-    };
-    Ok(keys.iter().map(line).collect())
+        signs,
+        held,
+    }
+}
+
+fn list_now(node: &Node) -> Result<Vec<KeyLine>, Problem> {
+    let keys = node.partition.read(listed)??;
+    let (held, signing) = (node.identity.current(), node.signer().public());
+    let held = |key: &RecordKey| held.signers().any(|signer| signer.public() == key.key);
+    Ok(keys.iter().map(|key| line(key, key.key == signing, Some(held(key)))).collect())
 }
 
 fn listed(fold: &Fold, _: &twinpact_store::Store) -> Result<Vec<RecordKey>, Problem> {
@@ -173,8 +199,8 @@ mod tests {
 
     /// Keys: whether it has an end, whether it signs, whether it is on the disk.
     fn keys(node: &Node) -> Vec<(bool, bool, bool)> {
-        let keys = list(node).unwrap();
-        keys.iter().map(|key| (key.until.is_some(), key.signs, key.held)).collect()
+        let keys = list(node, None).unwrap();
+        keys.iter().map(|key| (key.until.is_some(), key.signs, key.held.unwrap())).collect()
     }
 
     /// A proof of an event holds under what was pinned before the rotation and the records since.

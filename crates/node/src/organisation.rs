@@ -1,5 +1,6 @@
 //! Our own organisation record: signed, logged, and issued anew when what it says has changed.
 
+use crate::as_of::{begun, known};
 use crate::behind;
 use crate::fold::Fold;
 use crate::keys::OVERLAP_SECONDS;
@@ -8,17 +9,20 @@ use crate::partition::NewEntry;
 use crate::processes;
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
-use twinpact_model::{Did, codes};
+use twinpact_model::{Did, Timestamp, codes};
 use twinpact_proof::dsse::Envelope;
 use twinpact_proof::json::Json;
 use twinpact_proof::record::{NamedTree, Record, RecordKey};
 use twinpact_proof::to_hex;
+use twinpact_store::Store;
 use twinpact_store::forest::{DECISIONS, EVENTS, Forest, TreeNo};
 
 /// The record as the log has it.
 #[derive(Debug, Clone, Default)]
 pub struct Organisation {
     current: Option<(Record, Envelope)>,
+    /// Every record, with when it was recorded and the index of its event.
+    past: Vec<(Timestamp, u64)>,
 }
 
 impl Organisation {
@@ -36,20 +40,54 @@ impl Organisation {
     ///
     /// # Errors
     /// `internal` when a logged record is not one.
-    pub fn apply(&mut self, entry: &Entry) -> Result<(), Problem> {
+    pub fn apply(&mut self, entry: &Entry, index: u64) -> Result<(), Problem> {
         if entry.who.kind != Kind::OrganisationRecord {
             return Ok(());
         }
         let bad = || Problem::new(codes::INTERNAL, "a logged organisation record is not one");
-        let envelope = entry
-            .get("record")
-            .and_then(|text| Json::parse(text.as_bytes()).ok())
-            .and_then(|json| Envelope::from_json(&json))
-            .ok_or_else(bad)?;
+        let envelope = logged_record(entry).ok_or_else(bad)?;
         let record = Record::from_envelope(&envelope).map_err(|_| bad())?;
         self.current = Some((record, envelope));
+        self.past.push((entry.when.recorded, index));
         Ok(())
     }
+
+    /// The record that stood at a time, read from the log, or that stands now.
+    ///
+    /// # Errors
+    /// `asof.early` when none was issued by then; `store.*`.
+    pub(crate) fn by(
+        &self,
+        store: &Store,
+        as_of: Option<Timestamp>,
+    ) -> Result<(Record, Envelope), Problem> {
+        let Some(time) = as_of else { return self.current().cloned() };
+        let then = self.past.iter().rev().find(|(recorded, _)| known(*recorded, as_of));
+        let (_, index) = then.ok_or_else(|| {
+            let why = format!("we had issued no record of our organisation by {time}");
+            Problem::new(codes::ASOF_EARLY, why)
+        })?;
+        let bad = || Problem::new(codes::INTERNAL, "a logged organisation record is not one");
+        let envelope = logged_record(&store.entry(EVENTS, *index)?.entry).ok_or_else(bad)?;
+        let record = Record::from_envelope(&envelope).map_err(|_| bad())?;
+        Ok((record, envelope))
+    }
+}
+
+/// The signed record in an event, of ours or of a partner's.
+pub(crate) fn logged_record(entry: &Entry) -> Option<Envelope> {
+    Envelope::from_json(&Json::parse(entry.get("record")?.as_bytes()).ok()?)
+}
+
+/// Our own record's envelope, as it stood at a time or stands now.
+///
+/// # Errors
+/// `asof.early`, `store.*`.
+pub fn show(node: &Node, as_of: Option<Timestamp>) -> Result<Envelope, Problem> {
+    node.partition.read(|fold, store| {
+        begun(fold, as_of)?;
+        fold.organisation.by(store, as_of).map(|(_, envelope)| envelope)
+    })?
 }
 
 /// The origin of the log of an organisation: `<host>/twinpact/<log id>`.

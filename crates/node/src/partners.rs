@@ -1,10 +1,12 @@
 //! Partners: organisations whose signed record was pinned.
 
 use crate::api::{GivenUp, PartnerLine};
-use crate::as_of::begun;
+use crate::as_of::{begun, known};
 use crate::fold::Fold;
 use crate::open::Node;
+use crate::organisation::logged_record;
 use crate::partition::NewEntry;
+use crate::prove;
 use std::collections::BTreeMap;
 use twinpact_identity::certificate::RootCertificate;
 use twinpact_identity::partners::{Partner as TlsPartner, PartnerSet};
@@ -15,6 +17,8 @@ use twinpact_model::{Did, Timestamp, WallTime, codes};
 use twinpact_proof::successor::Predecessor;
 use twinpact_proof::trust::{DECIDED, Refused};
 use twinpact_proof::{Envelope, Json, Record, Trust, to_hex};
+use twinpact_store::Store;
+use twinpact_store::forest::EVENTS;
 
 /// A pinned partner.
 #[derive(Debug, Clone)]
@@ -30,8 +34,19 @@ pub struct Partner {
 pub struct PinnedPartners {
     by_did: BTreeMap<String, Partner>,
     trust: Trust,
-    /// Every pin and removal, with when it was recorded.
-    past: Vec<(Timestamp, String, Option<PartnerLine>)>,
+    /// Every pin and removal.
+    past: Vec<Past>,
+}
+
+/// A pin or a removal of a partner.
+#[derive(Debug, Clone)]
+struct Past {
+    recorded: Timestamp,
+    /// The event: it holds the signed record, which is not kept here.
+    index: u64,
+    did: String,
+    /// The partner from then on; `None` for a removal.
+    line: Option<PartnerLine>,
 }
 
 impl PinnedPartners {
@@ -39,28 +54,26 @@ impl PinnedPartners {
     ///
     /// # Errors
     /// `internal` when a logged record cannot be read.
-    pub fn apply(&mut self, entry: &Entry) -> Result<(), Problem> {
+    pub fn apply(&mut self, entry: &Entry, index: u64) -> Result<(), Problem> {
         let bad = || Problem::new(codes::INTERNAL, "a pinned record cannot be read");
         match entry.who.kind {
             Kind::PartnerPinned => {}
             Kind::PartnerRemoved => {
                 let did = entry.get("organisation").ok_or_else(bad)?;
                 self.take_out(did);
-                self.past.push((entry.when.recorded, did.to_owned(), None));
+                let (recorded, did) = (entry.when.recorded, did.to_owned());
+                self.past.push(Past { recorded, index, did, line: None });
                 return Ok(());
             }
             _ => return Ok(()),
         }
-        let envelope = entry
-            .get("record")
-            .and_then(|text| Json::parse(text.as_bytes()).ok())
-            .and_then(|json| Envelope::from_json(&json))
-            .ok_or_else(bad)?;
+        let envelope = logged_record(entry).ok_or_else(bad)?;
         let record = Record::from_envelope(&envelope).map_err(|_| bad())?;
         self.trust.add(&envelope, DECIDED).map_err(|_| bad())?;
         let partner = Partner { record, envelope };
         let did = partner.record.did.clone();
-        self.past.push((entry.when.recorded, did.clone(), Some(line(&partner))));
+        let (recorded, line) = (entry.when.recorded, Some(line(&partner)));
+        self.past.push(Past { recorded, index, did: did.clone(), line });
         self.by_did.insert(did, partner);
         Ok(())
     }
@@ -68,12 +81,36 @@ impl PinnedPartners {
     /// Those that were partners at a time, as they were known then.
     fn by(&self, time: Timestamp) -> Vec<PartnerLine> {
         let mut then: BTreeMap<&str, &Option<PartnerLine>> = BTreeMap::new();
-        for (recorded, did, line) in &self.past {
-            if *recorded <= time {
-                then.insert(did, line);
-            }
+        for past in self.past.iter().filter(|past| past.recorded <= time) {
+            then.insert(&past.did, &past.line);
         }
         then.into_values().flatten().cloned().collect()
+    }
+
+    /// Whom proofs of partners were verified against at a time, or are now. Of another time it is
+    /// made again from the log, pin by pin, as it came about.
+    ///
+    /// # Errors
+    /// `store.*`; `internal` when the log contradicts itself.
+    pub(crate) fn trust_by(
+        &self,
+        store: &Store,
+        as_of: Option<Timestamp>,
+    ) -> Result<Trust, Problem> {
+        if as_of.is_none() {
+            return Ok(self.trust.clone());
+        }
+        let bad = || Problem::new(codes::INTERNAL, "a pinned record cannot be read");
+        let mut trust = Trust::default();
+        for past in self.past.iter().filter(|past| known(past.recorded, as_of)) {
+            if past.line.is_none() {
+                trust.organisations.retain(|pin| pin.did != past.did);
+                continue;
+            }
+            let entry = store.entry(EVENTS, past.index)?.entry;
+            trust.add(&logged_record(&entry).ok_or_else(bad)?, DECIDED).map_err(|_| bad())?;
+        }
+        Ok(trust)
     }
 
     /// Whoever pins it again decides anew whether to believe its record, as for the first time.
@@ -216,17 +253,16 @@ pub fn list(node: &Node, as_of: Option<Timestamp>) -> Result<Vec<PartnerLine>, P
     })?
 }
 
-/// Whom this organisation trusts: itself and its partners, as their records are pinned now.
+/// Whom this organisation trusts: itself and its partners, as their records were pinned at a time
+/// or are now.
 ///
 /// # Errors
-/// `store.stopped`; `internal` when our own record cannot be pinned.
-pub fn trust(node: &Node) -> Result<Trust, Problem> {
-    node.partition.read(|fold, _| {
-        let mut trust = fold.partners.trust().clone();
-        let (_, own) = fold.organisation.current()?;
-        let ours = |_| Problem::new(codes::INTERNAL, "our own record cannot be pinned");
-        trust.add(own, DECIDED).map_err(ours)?;
-        Ok(trust)
+/// `asof.early`, `store.*`; `internal` when our own record cannot be pinned.
+pub fn trust(node: &Node, as_of: Option<Timestamp>) -> Result<Trust, Problem> {
+    node.partition.read(|fold, store| {
+        begun(fold, as_of)?;
+        let (_, own) = fold.organisation.by(store, as_of)?;
+        prove::with_own(fold.partners.trust_by(store, as_of)?, &own)
     })?
 }
 

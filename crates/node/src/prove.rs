@@ -107,8 +107,11 @@ pub fn place(
 /// # Errors
 /// `internal` when our own record cannot be pinned.
 pub fn own_trust(fold: &Fold) -> Result<Trust, Problem> {
-    let mut trust = fold.partners.trust().clone();
-    let own = &fold.organisation.current()?.1;
+    with_own(fold.partners.trust().clone(), &fold.organisation.current()?.1)
+}
+
+/// The trust in these partners and in ourselves.
+pub(crate) fn with_own(mut trust: Trust, own: &Envelope) -> Result<Trust, Problem> {
     let bad = |_| Problem::new(codes::INTERNAL, "our own record cannot be pinned");
     trust.add(own, trust::DECIDED).map(|_| trust).map_err(bad)
 }

@@ -4,6 +4,7 @@
 
 use crate::agreements::Agreement;
 use crate::api::ReceiptLine;
+use crate::as_of::{begun, known};
 use crate::decisions::MAX_LIST;
 use crate::documents;
 use crate::fold::Fold;
@@ -68,7 +69,7 @@ pub fn export(node: &Node, name: &str) -> Result<String, Problem> {
         Ok(copy) => Ok(copy.proof.clone()),
         Err(_) => {
             let (agreement, index) = find(fold, store, name)?;
-            given(node, fold, store, agreement, index)
+            given(node, fold, store, agreement, index, None)
         }
     })?
 }
@@ -78,32 +79,67 @@ pub fn export(node: &Node, name: &str) -> Result<String, Problem> {
 /// # Errors
 /// `agreement.unknown`; `anchor.behind`; `store.*`.
 pub(crate) fn again(node: &Node, agreement: &str, index: u64) -> Result<String, Problem> {
-    node.partition
-        .read(|fold, store| given(node, fold, store, fold.agreements.get(agreement)?, index))?
+    node.partition.read(|fold, store| {
+        given(node, fold, store, fold.agreements.get(agreement)?, index, None)
+    })?
 }
 
-/// One receipt, verified against our partners and ourselves.
+/// One receipt, as it was known at a time or is now, verified against our partners of then and
+/// ourselves.
 ///
 /// # Errors
-/// `receipt.unknown`; `store.*`.
-pub fn show(node: &Node, name: &str) -> Result<ReceiptLine, Problem> {
+/// `receipt.unknown`, also when it is of later; `asof.early`; `store.*`.
+pub fn show(node: &Node, name: &str, as_of: Option<Timestamp>) -> Result<ReceiptLine, Problem> {
     let (made, trust) = node.partition.read(|fold, store| {
+        begun(fold, as_of)?;
         let made = match fold.copies.get(name) {
-            Ok(copy) => Made::Proof(copy.proof.clone()),
+            Ok(copy) => {
+                since(copy.recorded, name, as_of)?;
+                Made::Proof(copy.proof.clone())
+            }
             Err(_) => {
                 let (agreement, index) = find(fold, store, name)?;
-                proven_if_possible(node, fold, store, agreement, index)?
+                since(recorded(store, agreement, index)?, name, as_of)?;
+                proven_if_possible(node, fold, store, agreement, index, as_of)?
             }
         };
-        Ok::<_, Problem>((made, prove::own_trust(fold)?))
+        Ok::<_, Problem>((made, trust_by(fold, store, as_of)?))
     })??;
     let mut line = made.line(node, &trust)?;
-    wait(node, std::slice::from_mut(&mut line))?;
+    wait(node, std::slice::from_mut(&mut line), as_of)?;
     Ok(line)
 }
 
-/// Says in these lines what waits to be sent.
-fn wait(node: &Node, lines: &mut [ReceiptLine]) -> Result<(), Problem> {
+/// Refuses what was recorded after the time that is asked for.
+fn since(recorded: Timestamp, name: &str, as_of: Option<Timestamp>) -> Result<(), Problem> {
+    match as_of {
+        Some(time) if !known(recorded, as_of) => {
+            let why = format!("there was no receipt {name:?} by {time}");
+            Err(Problem::new(codes::RECEIPT_UNKNOWN, why)
+                .hint("list those of then with: twinpact receipt list --as-of TIME"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// When the delivery at that index of an agreement's ledger was recorded.
+fn recorded(store: &Store, agreement: &Agreement, index: u64) -> Result<Timestamp, Problem> {
+    let ledger = agreement.ledger.ok_or_else(contradiction)?;
+    Ok(store.entry(ledger, index)?.entry.when.recorded)
+}
+
+/// Whom receipts are verified against: the partners of then, and ourselves by the record of now,
+/// which has all our keys. A proof of ours is made anew, whatever time it is asked for.
+fn trust_by(fold: &Fold, store: &Store, as_of: Option<Timestamp>) -> Result<Trust, Problem> {
+    let partners = fold.partners.trust_by(store, as_of)?;
+    prove::with_own(partners, &fold.organisation.current()?.1)
+}
+
+/// Says in these lines what waits to be sent now; what waited at another time is not kept.
+fn wait(node: &Node, lines: &mut [ReceiptLine], as_of: Option<Timestamp>) -> Result<(), Problem> {
+    if as_of.is_some() {
+        return Ok(());
+    }
     node.partition.read(|fold, _| {
         let waiting = fold.processes.waiting_receipts();
         for line in lines {
@@ -136,9 +172,10 @@ fn proven_if_possible(
     store: &Store,
     agreement: &Agreement,
     index: u64,
+    as_of: Option<Timestamp>,
 ) -> Result<Made, Problem> {
     let Err(behind) = fold.behind.check(store.forest()) else {
-        return given(node, fold, store, agreement, index).map(Made::Proof);
+        return given(node, fold, store, agreement, index, as_of).map(Made::Proof);
     };
     let (delivery, tick) = delivered(fold, store, agreement, index)?.ok_or_else(contradiction)?;
     let proof = store.forest().prove(delivery.ledger, index, tick).ok_or_else(contradiction)?;
@@ -147,23 +184,29 @@ fn proven_if_possible(
     Ok(Made::Line(Box::new(described(node, delivery.receipt, time, said))))
 }
 
-/// The receipts of what we delivered and of what was delivered to us, latest first, at most
-/// `limit`. Each is verified.
+/// The receipts of what we delivered and of what was delivered to us, as they were known at a time
+/// or are now, latest first, at most `limit`. Each is verified.
 ///
 /// # Errors
-/// `store.*`.
-pub fn list(node: &Node, limit: usize) -> Result<Vec<ReceiptLine>, Problem> {
+/// `asof.early`; `store.*`.
+pub fn list(
+    node: &Node,
+    limit: usize,
+    as_of: Option<Timestamp>,
+) -> Result<Vec<ReceiptLine>, Problem> {
     let limit = limit.min(MAX_LIST);
     let (given, received, trust) = node.partition.read(|fold, store| {
-        let received: Vec<String> =
-            fold.copies.latest(limit).into_iter().map(str::to_owned).collect();
-        Ok::<_, Problem>((latest_given(fold, store, limit), received, prove::own_trust(fold)?))
+        begun(fold, as_of)?;
+        let latest = fold.copies.latest(limit, as_of);
+        let received: Vec<String> = latest.into_iter().map(str::to_owned).collect();
+        let given = latest_given(fold, store, limit, as_of)?;
+        Ok::<_, Problem>((given, received, trust_by(fold, store, as_of)?))
     })??;
     let mut lines = Vec::with_capacity(given.len() + received.len());
     for (agreement, index) in given {
         // One at a time: nobody has to wait for the whole list.
         let made = node.partition.read(|fold, store| {
-            proven_if_possible(node, fold, store, fold.agreements.get(&agreement)?, index)
+            proven_if_possible(node, fold, store, fold.agreements.get(&agreement)?, index, as_of)
         })??;
         lines.push(made.line(node, &trust)?);
     }
@@ -172,36 +215,60 @@ pub fn list(node: &Node, limit: usize) -> Result<Vec<ReceiptLine>, Problem> {
     }
     lines.sort_by_key(|line| std::cmp::Reverse(line.delivered));
     lines.truncate(limit);
-    wait(node, &mut lines)?;
+    wait(node, &mut lines, as_of)?;
     Ok(lines)
 }
 
-/// Agreement and index of the deliveries that we made last.
-fn latest_given(fold: &Fold, store: &Store, limit: usize) -> Vec<(String, u64)> {
+/// Agreement and index of the deliveries that we had made last by a time, or have now.
+fn latest_given(
+    fold: &Fold,
+    store: &Store,
+    limit: usize,
+    as_of: Option<Timestamp>,
+) -> Result<Vec<(String, u64)>, Problem> {
     let forest = store.forest();
     let mut all = Vec::new();
     for agreement in fold.agreements.iter() {
         let Some(ledger) = agreement.ledger else { continue };
-        let size = forest.size(ledger);
+        let size = size_by(store, ledger, as_of)?;
         for index in size.saturating_sub(limit as u64)..size {
             all.push((forest.tick_of(ledger, index), to_hex(&agreement.id), index));
         }
     }
     all.sort_by(|a, b| b.cmp(a));
-    all.into_iter().take(limit).map(|(_, agreement, index)| (agreement, index)).collect()
+    Ok(all.into_iter().take(limit).map(|(_, agreement, index)| (agreement, index)).collect())
 }
 
-/// The bundle of a delivery of ours at that index of the ledger, made again from the log.
+/// How many entries a ledger had at a time, or has now.
+fn size_by(store: &Store, ledger: TreeNo, as_of: Option<Timestamp>) -> Result<u64, Problem> {
+    let (mut size, mut end) = (0, store.forest().size(ledger));
+    if as_of.is_none() {
+        return Ok(end);
+    }
+    // They stand in the order in which they were recorded.
+    while size < end {
+        let middle = size + (end - size) / 2;
+        match known(store.entry(ledger, middle)?.entry.when.recorded, as_of) {
+            true => size = middle + 1,
+            false => end = middle,
+        }
+    }
+    Ok(size)
+}
+
+/// The bundle of a delivery of ours at that index of the ledger, made again from the log, with what
+/// was countersigned by that time or is now.
 fn given(
     node: &Node,
     fold: &Fold,
     store: &Store,
     agreement: &Agreement,
     index: u64,
+    as_of: Option<Timestamp>,
 ) -> Result<String, Problem> {
     let (delivery, tick) = delivered(fold, store, agreement, index)?.ok_or_else(contradiction)?;
     let mut bundle = bundle(node, fold, store, delivery, tick)?;
-    documents::add_countersignatures(fold, agreement, index, &mut bundle)?;
+    documents::add_countersignatures(fold, agreement, index, &mut bundle, as_of)?;
     String::from_utf8(bundle.to_bytes()).map_err(|_| contradiction())
 }
 

@@ -191,6 +191,8 @@ pub(crate) enum Key {
     List {
         #[command(flatten)]
         dir: Dir,
+        #[command(flatten)]
+        as_of: AsOf,
     },
     /// Make a new key and sign with it from now on; a running node goes on.
     Rotate {
@@ -427,6 +429,8 @@ pub(crate) enum Trust {
     Export {
         #[command(flatten)]
         dir: Dir,
+        #[command(flatten)]
+        as_of: AsOf,
     },
     /// Pin the organisation of a record, or of the record inside a proof.
     Add {
@@ -605,6 +609,8 @@ pub(crate) enum Invitation {
     List {
         #[command(flatten)]
         dir: Dir,
+        #[command(flatten)]
+        as_of: AsOf,
     },
     /// Withdraw one that nobody has used.
     Withdraw {
@@ -680,6 +686,8 @@ pub(crate) enum Receipt {
         /// At most so many.
         #[arg(long, default_value_t = 20)]
         limit: usize,
+        #[command(flatten)]
+        as_of: AsOf,
     },
     /// Show a receipt and who has signed it.
     Show {
@@ -687,6 +695,8 @@ pub(crate) enum Receipt {
         dir: Dir,
         /// The receipt or the front of its name.
         receipt: String,
+        #[command(flatten)]
+        as_of: AsOf,
     },
     /// Write the proof of a delivery, with the signatures of both sides as far as they are there.
     Export {
@@ -709,6 +719,8 @@ pub(crate) enum Decision {
         /// At most so many.
         #[arg(long, default_value_t = 20)]
         limit: usize,
+        #[command(flatten)]
+        as_of: AsOf,
     },
     /// Show a decision with its checks and its signed record.
     Show {
@@ -716,6 +728,8 @@ pub(crate) enum Decision {
         dir: Dir,
         /// Its identity or the front of it.
         decision: String,
+        #[command(flatten)]
+        as_of: AsOf,
     },
 }
 

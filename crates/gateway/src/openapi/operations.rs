@@ -58,7 +58,7 @@ impl Operation {
 }
 
 const AS_OF: &[(&str, Kind, bool)] = &[("as-of", Time, false)];
-const LIMIT: &[(&str, Kind, bool)] = &[("limit", Count, false)];
+const NEWEST: &[(&str, Kind, bool)] = &[("limit", Count, false), ("as-of", Time, false)];
 
 /// Those of the admin door, in the order of its routes.
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -132,7 +132,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/organisation",
         id: "showOrganisation",
         summary: "Our signed record.",
-        query: &[],
+        query: AS_OF,
         body: Body::None,
         answer: Body::Bytes,
     },
@@ -141,7 +141,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "listInvitations",
         "The invitations that we have made.",
         Many(&Named("InvitationLine")),
-    ),
+    )
+    .with(AS_OF),
     post(
         "/invitations",
         "invite",
@@ -158,14 +159,14 @@ pub(super) const OPERATIONS: &[Operation] = &[
         answer: Body::Json(Named("InvitationLine")),
     },
     post("/joins", "join", "Uses a partner's invitation.", (Named("Join"), Named("Joined"))),
-    get("/trust", "showTrust", "Whom we trust, in the form of a trust file.", Any),
+    get("/trust", "showTrust", "Whom we trust, in the form of a trust file.", Any).with(AS_OF),
     get(
         "/doctor",
         "doctor",
         "What keeps the node from working, each with its remedy.",
         Many(&Named("Finding")),
     ),
-    get("/keys", "listKeys", "Our document keys.", Many(&Named("KeyLine"))),
+    get("/keys", "listKeys", "Our document keys.", Many(&Named("KeyLine"))).with(AS_OF),
     post(
         "/keys",
         "rotateKey",
@@ -230,8 +231,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
         (Named("Reason"), Named("AgreementLine")),
     ),
     get("/receipts", "listReceipts", "The newest receipts.", Many(&Named("ReceiptLine")))
-        .with(LIMIT),
-    get("/receipts/{id}", "showReceipt", "A receipt.", Named("ReceiptLine")),
+        .with(NEWEST),
+    get("/receipts/{id}", "showReceipt", "A receipt.", Named("ReceiptLine")).with(AS_OF),
     Operation {
         method: "GET",
         path: "/receipts/{id}/proof",
@@ -242,13 +243,14 @@ pub(super) const OPERATIONS: &[Operation] = &[
         answer: Body::Bytes,
     },
     get("/decisions", "listDecisions", "The newest decisions.", Many(&Named("DecisionLine")))
-        .with(LIMIT),
+        .with(NEWEST),
     get(
         "/decisions/{id}",
         "showDecision",
         "A decision with its signed record.",
         Named("DecisionShown"),
-    ),
+    )
+    .with(AS_OF),
     get(
         "/strangers",
         "listStrangers",

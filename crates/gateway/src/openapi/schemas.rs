@@ -335,7 +335,7 @@ const OBJECTS: &[Object] = &[
             must("from", Time),
             must("until", Null(&Time)),
             must("signs", Bool),
-            must("held", Bool),
+            must("held", Null(&Bool)),
         ],
     },
     Object {

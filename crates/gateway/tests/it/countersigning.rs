@@ -42,7 +42,7 @@ fn agreement_level(node: &Node, agreement: &str) -> String {
 
 /// The one receipt that a node knows.
 fn only(node: &Node) -> ReceiptLine {
-    let mut all = receipts::list(node, 10).unwrap();
+    let mut all = receipts::list(node, 10, None).unwrap();
     assert_eq!(all.len(), 1, "{all:?}");
     all.remove(0)
 }
@@ -79,7 +79,7 @@ async fn both_sides_export_what_both_have_signed() {
     until(provider, |node| only(node).level == "countersigned").await;
     until(consumer, |node| only(node).waits.is_none()).await;
     let (given, got) = (only(provider), only(consumer));
-    assert_eq!(receipts::show(consumer, name).unwrap(), got);
+    assert_eq!(receipts::show(consumer, name, None).unwrap(), got);
     assert_eq!((given.role.as_str(), given.partner.as_str()), ("provider", CONSUMER));
     assert_eq!((got.role.as_str(), got.partner.as_str()), ("consumer", PROVIDER));
     assert_eq!((got.rows, got.bytes, &got.why), (3, pulled.bytes, &None));
@@ -94,7 +94,7 @@ async fn both_sides_export_what_both_have_signed() {
     // The agreement goes back once, each receipt once.
     world.pull(&world.wanted()).await.unwrap();
     until(provider, |node| {
-        receipts::list(node, 10).unwrap().iter().all(|line| line.level == "countersigned")
+        receipts::list(node, 10, None).unwrap().iter().all(|line| line.level == "countersigned")
     })
     .await;
     until(consumer, |node| {
@@ -112,7 +112,7 @@ async fn both_sides_export_what_both_have_signed() {
     // What it has signed stays so when it is no partner any more, for who still names it.
     removal::remove(provider, CONSUMER, "over").await.unwrap();
     assert_eq!(proof, receipts::export(provider, name).unwrap());
-    let line = receipts::show(provider, name).unwrap();
+    let line = receipts::show(provider, name, None).unwrap();
     assert_eq!((line.level.as_str(), line.why), ("signed", Some(why)));
     world.stop().await;
 }
@@ -137,7 +137,7 @@ async fn what_was_stored_before_a_kill_is_sent_after_it() {
     assert_eq!(waiting(consumer), 2);
     // What waits is said where the receipt is.
     let since = only(consumer).waits.expect("the receipt waits");
-    assert_eq!(receipts::show(consumer, &pulled.receipts[0]).unwrap().waits, Some(since));
+    assert_eq!(receipts::show(consumer, &pulled.receipts[0], None).unwrap().waits, Some(since));
     assert_eq!(only(provider).waits, None);
     let world = world.kill_consumer().await;
     let (provider, consumer) = (&world.provider.parts.node, &world.consumer.parts.node);

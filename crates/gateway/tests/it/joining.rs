@@ -19,7 +19,7 @@ async fn invite(node: &Node) -> Invited {
 }
 
 fn states(node: &Node) -> Vec<String> {
-    invitations::list(node).unwrap().into_iter().map(|one| one.state).collect()
+    invitations::list(node, None).unwrap().into_iter().map(|one| one.state).collect()
 }
 
 fn partners_of(node: &Node) -> usize {
@@ -330,7 +330,7 @@ async fn the_number_of_invitations_is_bounded() {
     }
     let full = invitations::invite(operator, &Invite::default()).await.err().unwrap();
     assert_eq!(full.code, codes::INVITATION_TOO_MANY, "{full}");
-    let first = invitations::list(operator).unwrap().remove(0);
+    let first = invitations::list(operator, None).unwrap().remove(0);
     invitations::withdraw(operator, &first.id).await.unwrap();
     invite(operator).await;
     let unknown = invitations::withdraw(operator, "ed25519:0").await.unwrap_err();
@@ -341,7 +341,7 @@ async fn the_number_of_invitations_is_bounded() {
         (1, 0, false),
         (1, invitations::MAX_VALID_SECONDS + 1, false),
     ] {
-        let first = invitations::list(operator).unwrap();
+        let first = invitations::list(operator, None).unwrap();
         let open = first.iter().find(|one| one.state == "open").unwrap();
         invitations::withdraw(operator, &open.id).await.unwrap();
         let asked = Invite { name: Some("x".repeat(name)), valid_seconds: Some(valid) };

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails panics")]
 
 mod admin;
+mod as_of;
 mod countersigning;
 mod federation;
 mod forged;

@@ -249,7 +249,7 @@ async fn every_row_comes_once_and_in_order() {
         ["a", "b", "c"].map(|t| history(&format!("urn:turbine:{t}"))).iter().sum();
     assert_eq!((recorded, pulled.rows), (rows().len(), rows().len() - 100));
     // Two deliveries under one decision.
-    let decisions = decisions::list(&world.provider.parts.node, 100).unwrap();
+    let decisions = decisions::list(&world.provider.parts.node, 100, None).unwrap();
     let uses: Vec<u64> = decisions.iter().map(|d| d.used).collect();
     assert_eq!(uses, [2], "{decisions:?}");
     // What narrows the view does so on every page.

@@ -292,10 +292,10 @@ async fn an_older_copy_stops_and_its_successor_goes_on() {
     assert_eq!(world.refused().await.code, codes::PARTNER_BEHIND);
     assert_eq!(world.readiness().await, (503, "behind".to_owned()));
     // What it has delivered is shown, and proven nowhere.
-    let lines = receipts::list(world.provider(), 9).unwrap();
+    let lines = receipts::list(world.provider(), 9, None).unwrap();
     let shown: Vec<_> = lines.iter().map(|one| (&one.id, one.level.as_str())).collect();
     assert_eq!(shown, [(&first, "unproven")]);
-    assert_eq!(receipts::show(world.provider(), &first).unwrap(), lines[0]);
+    assert_eq!(receipts::show(world.provider(), &first, None).unwrap(), lines[0]);
     let unproven = receipts::export(world.provider(), &first).unwrap_err();
     assert_eq!(unproven.code, codes::ANCHOR_BEHIND);
     world.stop_provider().await;
@@ -310,7 +310,7 @@ async fn an_older_copy_stops_and_its_successor_goes_on() {
     assert_eq!(status(world.provider()).0, Status::Ready);
     assert_eq!(world.readiness().await, (200, "ready".to_owned()));
     // A receipt that is made again is another one than was countersigned.
-    let again = receipts::show(world.provider(), &first).unwrap();
+    let again = receipts::show(world.provider(), &first, None).unwrap();
     assert_eq!((again.level.as_str(), again.why.is_some()), ("signed", true));
     // The consumer learns of the successor by itself.
     row(world.provider(), 1).await.unwrap();

@@ -95,7 +95,7 @@ async fn no_request_fails_while_certificates_ca_and_keys_are_renewed() {
     }
     assert!(answered >= 5 * 2 * 25, "{answered} requests");
     for node in &nodes {
-        let keys = keys::list(node).unwrap();
+        let keys = keys::list(node, None).unwrap();
         assert_eq!((keys.len(), keys.last().unwrap().signs), (4, true));
     }
     pair.stop().await;

@@ -67,9 +67,10 @@ fn from_stdin() -> Result<String, Problem> {
 
 pub(crate) async fn invitation(command: Invitation, out: Output) -> Result<ExitCode, Problem> {
     match command {
-        Invitation::List { dir } => {
+        Invitation::List { dir, as_of } => {
+            let path = as_of.of("/invitations")?;
             let session = Session::open(&dir.dir).await?;
-            let all = session.client.get("/invitations").await;
+            let all = session.client.get(&path).await;
             session.close().await;
             let all: Vec<InvitationLine> = all?;
             out.result(&all, |all| text(all));

@@ -11,9 +11,10 @@ use twinpact_node::api::{KeyLine, RotateKey};
 
 pub(crate) async fn run(command: Key, out: Output) -> Result<ExitCode, Problem> {
     match command {
-        Key::List { dir } => {
+        Key::List { dir, as_of } => {
+            let path = as_of.of("/keys")?;
             let session = Session::open(&dir.dir).await?;
-            let keys = session.client.get("/keys").await;
+            let keys = session.client.get(&path).await;
             session.close().await;
             let keys: Vec<KeyLine> = keys?;
             out.result(&keys, |keys| text(keys));
@@ -38,8 +39,10 @@ fn text(keys: &[KeyLine]) -> String {
     let row = |key: &KeyLine| {
         let state = match (key.signs, key.held) {
             (true, _) => "signs",
-            (false, true) => "signs records until its end",
-            (false, false) => "over",
+            (false, Some(true)) => "signs records until its end",
+            (false, Some(false)) => "over",
+            // Of another time it is not known whether it still signed records.
+            (false, None) => "another key signs",
         };
         let until = key.until.map_or_else(|| "open".to_owned(), |until| until.to_string());
         vec![key.id.clone(), key.from.to_string(), until, state.to_owned()]

@@ -37,13 +37,14 @@ pub(crate) async fn agreement(command: Agreement, out: Output) -> Result<ExitCod
 
 pub(crate) async fn decision(command: Decision, out: Output) -> Result<ExitCode, Problem> {
     match command {
-        Decision::List { dir, limit } => {
-            let lines: Vec<DecisionLine> = get(&dir, &format!("/decisions?limit={limit}")).await?;
+        Decision::List { dir, limit, as_of } => {
+            let path = as_of.and(&format!("/decisions?limit={limit}"), '&')?;
+            let lines: Vec<DecisionLine> = get(&dir, &path).await?;
             out.result(&lines, |lines| list(lines));
             out.next("twinpact decision show DECISION");
         }
-        Decision::Show { dir, decision } => {
-            let path = format!("/decisions/{}", segment(&decision));
+        Decision::Show { dir, decision, as_of } => {
+            let path = as_of.of(&format!("/decisions/{}", segment(&decision)))?;
             let shown: Value = get(&dir, &path).await?;
             out.result(&shown, show);
         }

@@ -12,17 +12,19 @@ use twinpact_node::api::ReceiptLine;
 
 pub(crate) async fn receipt(command: Receipt, out: Output) -> Result<ExitCode, Problem> {
     match command {
-        Receipt::List { dir, limit } => {
+        Receipt::List { dir, limit, as_of } => {
+            let path = as_of.and(&format!("/receipts?limit={limit}"), '&')?;
             let session = Session::open(&dir.dir).await?;
-            let got = session.client.get(&format!("/receipts?limit={limit}")).await;
+            let got = session.client.get(&path).await;
             session.close().await;
             let receipts: Vec<ReceiptLine> = got?;
             out.result(&receipts, |receipts| list(receipts));
             out.next("twinpact receipt show RECEIPT");
         }
-        Receipt::Show { dir, receipt } => {
+        Receipt::Show { dir, receipt, as_of } => {
+            let path = as_of.of(&format!("/receipts/{}", segment(&receipt)))?;
             let session = Session::open(&dir.dir).await?;
-            let got = session.client.get(&format!("/receipts/{}", segment(&receipt))).await;
+            let got = session.client.get(&path).await;
             session.close().await;
             let shown: ReceiptLine = got?;
             out.result(&shown, show);

@@ -16,9 +16,10 @@ use twinpact_proof::{Bundle, Envelope, Json, Record, Trust, to_hex};
 
 pub(crate) async fn run(command: Verb, out: Output) -> Result<ExitCode, Problem> {
     match command {
-        Verb::Export { dir } => {
+        Verb::Export { dir, as_of } => {
+            let path = as_of.of("/organisation")?;
             let session = Session::open(&dir.dir).await?;
-            let record = session.client.get_bytes("/organisation").await;
+            let record = session.client.get_bytes(&path).await;
             session.close().await;
             out.data(&record?);
             out.data(b"\n");
