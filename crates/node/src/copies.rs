@@ -82,16 +82,22 @@ impl Copies {
     /// The copy with that receipt.
     ///
     /// # Errors
-    /// `receipt.unknown`.
+    /// `receipt.unknown`, also when the name is the front of more than one.
     pub fn get(&self, receipt: &str) -> Result<&Copy, Problem> {
-        let mut found = self.by_receipt.range(receipt.to_owned()..);
-        match found.next().filter(|(name, _)| name.starts_with(receipt) && receipt.len() >= 8) {
-            Some((_, copy)) => Ok(copy),
-            None => Err(Problem::new(
+        let mut found = self.fitting(receipt);
+        match (found.next(), found.next()) {
+            (Some(copy), None) => Ok(copy),
+            _ => Err(Problem::new(
                 codes::RECEIPT_UNKNOWN,
                 format!("there is no receipt {receipt:?}"),
             )),
         }
+    }
+
+    /// The copies whose receipts have a name with that front, of at least eight digits.
+    pub(crate) fn fitting(&self, front: &str) -> impl Iterator<Item = &Copy> {
+        let from = self.by_receipt.range(front.to_owned()..).take_while(|_| front.len() >= 8);
+        from.take_while(move |(name, _)| name.starts_with(front)).map(|(_, copy)| copy)
     }
 
     /// The receipts of the copies that were stored last by that time, at most so many.
@@ -255,11 +261,34 @@ fn unreadable() -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use super::{BYTES_A_RECORD, Copy, ROWS_A_RECORD, copy, parts};
+    use super::{BYTES_A_RECORD, Copies, Copy, ROWS_A_RECORD, copy, parts};
     use crate::consumer::MAX_DELIVERY_BYTES;
     use serde_json::{Value, json};
     use twinpact_store::frame::MAX_TURN_BYTES;
     use twinpact_store::payload;
+
+    #[test]
+    fn a_front_that_fits_two_receipts_names_none() {
+        let mut copies = Copies::default();
+        for name in ["12345678aa", "12345678ab", "99999999aa"] {
+            copies.by_receipt.insert(name.to_owned(), Copy::default());
+        }
+        for (name, expect) in [
+            ("12345678aa", true),
+            ("12345678a", false),
+            ("12345678", false),
+            ("99999999", true),
+            ("9999999", false),
+            ("77777777", false),
+        ] {
+            let got = copies.get(name).map_err(|problem| problem.code.name);
+            assert_eq!(
+                got.map(|_| ()),
+                if expect { Ok(()) } else { Err("receipt.unknown") },
+                "{name}"
+            );
+        }
+    }
 
     #[test]
     fn rows_are_parted_by_number_and_by_bytes() {

@@ -5,6 +5,7 @@
 use crate::agreements::Agreement;
 use crate::api::ReceiptLine;
 use crate::as_of::{begun, known};
+use crate::copies::Copy;
 use crate::decisions::MAX_LIST;
 use crate::documents;
 use crate::fold::Fold;
@@ -65,12 +66,9 @@ pub(crate) fn bundle(
 /// # Errors
 /// `receipt.unknown`; `store.*`.
 pub fn export(node: &Node, name: &str) -> Result<String, Problem> {
-    node.partition.read(|fold, store| match fold.copies.get(name) {
-        Ok(copy) => Ok(copy.proof.clone()),
-        Err(_) => {
-            let (agreement, index) = find(fold, store, name)?;
-            given(node, fold, store, agreement, index, None)
-        }
+    node.partition.read(|fold, store| match find(fold, store, name)? {
+        Found::Copy(copy) => Ok(copy.proof.clone()),
+        Found::Given(agreement, index) => given(node, fold, store, agreement, index, None),
     })?
 }
 
@@ -92,13 +90,12 @@ pub(crate) fn again(node: &Node, agreement: &str, index: u64) -> Result<String, 
 pub fn show(node: &Node, name: &str, as_of: Option<Timestamp>) -> Result<ReceiptLine, Problem> {
     let (made, trust) = node.partition.read(|fold, store| {
         begun(fold, as_of)?;
-        let made = match fold.copies.get(name) {
-            Ok(copy) => {
+        let made = match find(fold, store, name)? {
+            Found::Copy(copy) => {
                 since(copy.recorded, name, as_of)?;
                 Made::Proof(copy.proof.clone())
             }
-            Err(_) => {
-                let (agreement, index) = find(fold, store, name)?;
+            Found::Given(agreement, index) => {
                 since(recorded(store, agreement, index)?, name, as_of)?;
                 proven_if_possible(node, fold, store, agreement, index, as_of)?
             }
@@ -343,21 +340,68 @@ fn described(
     }
 }
 
-/// Agreement and index of a delivery of ours, by the front of its ledger entry's leaf.
-fn find<'f>(fold: &'f Fold, store: &Store, name: &str) -> Result<(&'f Agreement, u64), Problem> {
+/// A receipt by its name.
+enum Found<'f> {
+    /// Of what was delivered to us.
+    Copy(&'f Copy),
+    /// Of a delivery of ours: its agreement and the index in its ledger.
+    Given(&'f Agreement, u64),
+}
+
+/// The one receipt whose name, the leaf of its ledger entry, begins so. A front that fits two of
+/// them names none, whichever way they were delivered.
+fn find<'f>(fold: &'f Fold, store: &Store, name: &str) -> Result<Found<'f>, Problem> {
     let forest = store.forest();
-    let named = |ledger: TreeNo, index: u64| {
-        forest.leaf(ledger, index).is_some_and(|leaf| to_hex(&leaf).starts_with(name))
-    };
-    let found = fold.agreements.iter().filter(|_| name.len() >= 8).find_map(|agreement| {
-        let ledger = agreement.ledger?;
-        let index = (0..forest.size(ledger)).find(|index| named(ledger, *index))?;
-        Some((agreement, index))
+    let front = Front::read(name);
+    let given = fold.agreements.iter().flat_map(|agreement| {
+        let ledgers = agreement.ledger.into_iter().zip(std::iter::repeat(agreement));
+        ledgers.flat_map(|(ledger, agreement)| {
+            (0..forest.size(ledger)).map(move |index| (ledger, agreement, index))
+        })
     });
-    found.ok_or_else(|| {
-        Problem::new(codes::RECEIPT_UNKNOWN, format!("there is no receipt {name:?}"))
-            .hint("list them with: twinpact receipt list")
-    })
+    let fits = |ledger: TreeNo, index: u64| {
+        let leaf = forest.leaf(ledger, index);
+        front.as_ref().zip(leaf).is_some_and(|(front, leaf)| front.fits(&leaf))
+    };
+    let given = given.filter(|(ledger, _, index)| front.is_some() && fits(*ledger, *index));
+    let given = given.map(|(_, agreement, index)| Found::Given(agreement, index));
+    let copies: Vec<_> = fold.copies.fitting(name).take(2).map(Found::Copy).collect();
+    let mut found = copies.into_iter().chain(given);
+    match (found.next(), found.next()) {
+        (Some(one), None) => Ok(one),
+        _ => Err(Problem::new(codes::RECEIPT_UNKNOWN, format!("there is no receipt {name:?}"))
+            .hint("list them with: twinpact receipt list")),
+    }
+}
+
+/// The front of a name in hex, as bytes: a name is compared without writing out every leaf.
+struct Front {
+    bytes: Vec<u8>,
+    /// The upper half of one more byte.
+    half: Option<u8>,
+}
+
+impl Front {
+    /// Of eight to 64 digits in lower case; `None` for anything else, which fits no leaf.
+    fn read(name: &str) -> Option<Front> {
+        let digit =
+            |b: &u8| matches!(b, b'0'..=b'9' | b'a'..=b'f').then(|| char::from(*b))?.to_digit(16);
+        let digits = name.bytes().map(|b| digit(&b).and_then(|d| u8::try_from(d).ok()));
+        let digits: Vec<u8> = digits.collect::<Option<_>>()?;
+        if !(8..=64).contains(&digits.len()) {
+            return None;
+        }
+        let (pairs, rest) = digits.as_chunks::<2>();
+        let bytes = pairs.iter().map(|[high, low]| high << 4 | low).collect();
+        Some(Front { bytes, half: rest.first().copied() })
+    }
+
+    fn fits(&self, leaf: &[u8]) -> bool {
+        let rest = leaf.strip_prefix(self.bytes.as_slice());
+        rest.is_some_and(|rest| {
+            self.half.is_none_or(|half| rest.first().is_some_and(|b| b >> 4 == half))
+        })
+    }
 }
 
 /// The delivery at that index of an agreement's ledger, and its tick; `None` when there is none.
@@ -421,4 +465,31 @@ fn clock_of(decision: &Envelope) -> Clock {
 
 fn contradiction() -> Problem {
     Problem::new(codes::INTERNAL, "a delivery contradicts the log")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Front;
+
+    #[test]
+    fn a_front_is_compared_digit_by_digit() {
+        let leaf = [0x12, 0x34, 0xab, 0xcd, 0xe5, 0, 0, 0];
+        for (name, expect) in [
+            ("1234abcd", true),
+            ("1234abcde", true),
+            ("1234abcde5", true),
+            ("1234abcdf", false),
+            ("1234abcde6", false),
+            ("1234abce", false),
+            ("1234abc", false),
+            ("1234ABCD", false),
+            ("1234abcx", false),
+            ("", false),
+        ] {
+            assert_eq!(Front::read(name).is_some_and(|front| front.fits(&leaf)), expect, "{name}");
+        }
+        let whole = "1".repeat(64);
+        assert!(Front::read(&whole).is_some_and(|front| front.fits(&[0x11; 32])));
+        assert!(Front::read(&format!("{whole}1")).is_none());
+    }
 }
