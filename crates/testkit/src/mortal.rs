@@ -1,7 +1,7 @@
 //! A process that ends itself at a chosen moment: the disk of this machine under it, and a plan.
 //!
-//! It ends by `abort`, which is to a process what SIGKILL is: all threads stop where they are, and
-//! no handler, destructor or buffer has a word. What the kernel has taken stays, as with any kill.
+//! It ends by SIGKILL, as by `kill -9`: all threads stop where they are, and no handler, destructor
+//! or buffer has a word. What the kernel has taken stays.
 
 use crate::through::{Between, Through};
 use std::io;
@@ -62,13 +62,21 @@ impl Doom {
     /// Comes past such a moment, or ends the process there.
     pub fn pass(&self, moment: Moment) {
         if self.has_come(moment) {
-            std::process::abort();
+            kill();
         }
     }
 
     fn state(&self) -> MutexGuard<'_, Plan> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// `kill -9` of this process. It does not come back from it.
+fn kill() {
+    let this = rustix::process::getpid();
+    // Where even that is refused, it is over all the same.
+    let _ = rustix::process::kill_process(this, rustix::process::Signal::KILL);
+    std::process::abort();
 }
 
 /// A disk whose program ends as its doom says.
@@ -79,7 +87,7 @@ impl Between for Doom {
         if self.has_come(Moment::Write) {
             // Whether it can be written or not, this is the end.
             let _ = file.append(bytes.get(..bytes.len() / 2).unwrap_or_default());
-            std::process::abort();
+            kill();
         }
         file.append(bytes)
     }

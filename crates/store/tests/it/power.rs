@@ -1,4 +1,4 @@
-//! Power cuts at any step, over and over: `TWINPACT_CUTS` says how many (1,000 when it does not),
+//! Power cuts at any step, over and over, and bits that rot: `TWINPACT_CUTS` says how many (1,000 when it does not),
 //! `TWINPACT_SEED` runs one seed alone, again.
 
 use crate::workload::{End, World};
@@ -10,6 +10,9 @@ use twinpact_testkit::{Careless, Ignores, Step};
 /// How often a run is interrupted.
 const ROUNDS: usize = 8;
 
+/// How many bits rot after it.
+const ROTS: usize = 4;
+
 /// What runs came to.
 #[derive(Debug, Default)]
 struct Tally {
@@ -17,6 +20,7 @@ struct Tally {
     entries: usize,
     torn: usize,
     nonces: usize,
+    rotten: usize,
 }
 
 /// One run of a seed: a node that is made, works, and is interrupted again and again.
@@ -47,6 +51,9 @@ fn run(
         world.disk.power_cycle();
         tally.cuts += 1;
         world.recover().map_err(told)?;
+    }
+    for _ in 0..ROTS {
+        tally.rotten += usize::from(world.rots().map_err(|end| format!("rot: {end}"))?);
     }
     let (entries, torn) = world.tally();
     tally.entries += entries;
@@ -99,8 +106,9 @@ fn power_may_go_at_any_step() {
         seed += 1;
     }
     // Work was done between the cuts, and some of them came in the middle of a write.
-    let Tally { cuts, entries, torn, nonces } = tally;
+    let Tally { cuts, entries, torn, nonces, rotten } = tally;
     assert!(entries > cuts && nonces > entries && torn > cuts / 50, "{tally:?}");
+    assert!(rotten > cuts / ROUNDS, "of four bits of a run more than one is seen: {tally:?}");
 }
 
 /// Whoever forgets one kind of sync is found out.

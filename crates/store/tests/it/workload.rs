@@ -16,6 +16,9 @@ use twinpact_testkit::{Dice, SimDisk, nonces};
 /// So small that a few frames fill a segment.
 const SEGMENT_BYTES: u64 = 6_000;
 
+/// What a file with a rotten bit is refused as.
+const ROTTEN: [&str; 2] = ["store.damaged", "store.version"];
+
 /// A node's store over a run, with all that it has ever said.
 pub(crate) struct World {
     pub(crate) disk: SimDisk,
@@ -35,6 +38,11 @@ pub(crate) struct World {
     signed: BTreeMap<u64, Digest>,
     clock: i64,
     torn: usize,
+}
+
+/// How many bytes of a segment are in front of its newest frame.
+fn before_newest(segment: &[u8]) -> usize {
+    segment.windows(4).rposition(|four| four == b"TwFr").unwrap_or(0)
 }
 
 /// Why a run is over.
@@ -241,6 +249,43 @@ impl World {
         match self.open()?.forest().state() == state {
             true => Ok(()),
             false => broken("the trees of two starts differ"),
+        }
+    }
+
+    /// A bit of the log or of the keys rots between two starts, in front of the newest frame: there
+    /// it is a torn tail, which is cut and reported. All that was said is there still, or the damage
+    /// is named and nothing has changed: with the bit put right, all is there. Says whether it was
+    /// named.
+    pub(crate) fn rots(&mut self) -> Result<bool, End> {
+        let (log, keys) = (self.path().join("log"), self.path().join("keys"));
+        let ours = |path: &PathBuf| path.starts_with(&log) || path.starts_with(&keys);
+        let files = self.disk.files();
+        let segment = |path: &&PathBuf| path.extension().is_some_and(|end| end == "seg");
+        let newest = files.keys().filter(|path| ours(path)).rfind(segment);
+        let length = |path, bytes: &[u8]| match Some(path) == newest {
+            true => before_newest(bytes),
+            false => bytes.len(),
+        };
+        let files = files.iter().map(|(path, bytes)| (path, length(path, bytes)));
+        let files: Vec<_> = files.filter(|(path, length)| ours(path) && *length > 0).collect();
+        let Some((path, length)) = files.get(self.dice.below(files.len())) else {
+            return Ok(false);
+        };
+        let (path, offset) = (path.to_path_buf(), self.dice.below(*length));
+        let bit = 1 << self.dice.below(8);
+        self.disk.rot(&path, offset, bit);
+        let before = self.disk.files();
+        match self.recover() {
+            Ok(()) => Ok(false),
+            Err(End::Refused(problem)) if ROTTEN.contains(&problem.code.name) => {
+                if self.disk.files() != before || problem.hint.is_none() {
+                    return broken(format!("{problem} has changed the disk, or has no hint"));
+                }
+                self.disk.rot(&path, offset, bit);
+                self.recover().map(|()| true)
+            }
+            Err(End::Refused(problem)) => broken(format!("{}: {problem}", path.display())),
+            Err(end) => Err(end),
         }
     }
 
