@@ -56,7 +56,8 @@ fn prepare(node: &Node) -> Result<(), Problem> {
     let keys = node.partition.read(listed)??;
     if keys.len() >= MAX_KEYS {
         let why = format!("the record has {MAX_KEYS} keys, past ones included");
-        return Err(Problem::new(codes::INPUT_TOO_LARGE, why));
+        let hint = "no key can be changed any more: docs/partners.md, Keys and certificates";
+        return Err(Problem::new(codes::INPUT_TOO_LARGE, why).hint(hint));
     }
     let is_listed = |key: &PublicKey| keys.iter().any(|known| known.key == *key);
     let domain = node.identity.current().root.trust_domain().clone();

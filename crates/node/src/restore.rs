@@ -1,7 +1,7 @@
 //! Opening a successor log over a directory that is an older copy of itself: offline, and one
-//! frame. What is torn at the end of the log is cut once that is decided, and is on record. The
-//! trees stay as they are; the anchor begins again under another origin, so that nothing is ever
-//! signed twice (docs/format.md, "Successor").
+//! frame. What is torn at the end of the log is cut once that is decided, and is on record in a
+//! second one. The trees stay as they are; the anchor begins again under another origin, so that
+//! nothing is ever signed twice (docs/format.md, "Successor").
 
 use crate::behind::own_note;
 use crate::clock::{Clocks, PolicyClock};
@@ -95,10 +95,22 @@ fn all_keys(organisation: &Did, fold: &Fold, records: &[Envelope]) -> Vec<Public
 ///
 /// # Errors
 /// `anchor.current` when nothing shows that the directory is behind, `input.malformed` when the
-/// checkpoint is none of ours, `input.too_large` after too many successors; `store.*`. Nothing has
-/// changed then.
+/// checkpoint is none of ours, `input.too_large` after too many successors: nothing has changed
+/// then. `store.*`, after which a torn end may have been cut.
 pub fn successor(path: &Path, given: Option<&Given>) -> Result<Restored, Problem> {
-    let disk: Arc<dyn Vfs> = Arc::new(RealDisk);
+    successor_on(Arc::new(RealDisk), path, given)
+}
+
+/// The same on that disk. What a failing disk refuses may be tried again: the log has its successor
+/// then (`anchor.current`), or gets it.
+///
+/// # Errors
+/// As [`successor`].
+pub fn successor_on(
+    disk: Arc<dyn Vfs>,
+    path: &Path,
+    given: Option<&Given>,
+) -> Result<Restored, Problem> {
     let directory = Directory::open(disk.clone(), path)?;
     let organisation = read_config(disk.as_ref(), path)?.organisation;
     let (mut store, fold, cut) = replay(directory, &organisation)?;

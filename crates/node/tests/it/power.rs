@@ -6,6 +6,7 @@
 //! acknowledged.
 
 mod full;
+mod succession;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Power cuts at any step, over and over, and bits that rot: `TWINPACT_CUTS` says how many (1,000 when it does not),
-//! `TWINPACT_SEED` runs one seed alone, again.
+//! Power cuts at any step, over and over, and bits that rot: `TWINPACT_CUTS` says how many (1,000
+//! when it does not), `TWINPACT_SEED` runs one seed alone, again.
 
 use crate::workload::{End, World};
 use std::sync::Arc;

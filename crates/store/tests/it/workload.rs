@@ -253,7 +253,7 @@ impl World {
     }
 
     /// A bit of the log or of the keys rots between two starts, in front of the newest frame: there
-    /// it is a torn tail, which is cut and reported. All that was said is there still, or the damage
+    /// it is a torn tail, which is cut and reported. All that was said is still there, or the rot
     /// is named and nothing has changed: with the bit put right, all is there. Says whether it was
     /// named.
     pub(crate) fn rots(&mut self) -> Result<bool, End> {

@@ -45,10 +45,11 @@ pub(crate) async fn run(command: Partner, out: Output) -> Result<ExitCode, Probl
             let partners: Vec<PartnerLine> = partners?;
             out.result(&partners, |partners| {
                 let row = |p: &PartnerLine| {
-                    vec![p.organisation.clone(), p.name.clone(), p.endpoint.clone()]
+                    let PartnerLine { organisation, name, endpoint, fingerprint, .. } = p.clone();
+                    vec![organisation, name, endpoint, fingerprint]
                 };
                 let rows: Vec<_> = partners.iter().map(row).collect();
-                table(&["organisation", "name", "endpoint"], &rows)
+                table(&["organisation", "name", "endpoint", "fingerprint"], &rows)
             });
             for partner in &partners {
                 partner.given_up.iter().for_each(|log| out.say(&line(&replaced(partner, log))));

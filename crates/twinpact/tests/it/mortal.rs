@@ -25,7 +25,7 @@ const DIRECTORY: &str = "TWINPACT_MORTAL";
 const MARK: &str = "> ";
 /// A test fails when a node has nothing to say for so long.
 const PATIENCE: Duration = Duration::from_secs(60);
-const SIGABRT: i32 = 6;
+const SIGKILL: i32 = 9;
 
 /// The node in the directory that the environment names; nothing when it names none, as in a run of
 /// all tests.
@@ -297,7 +297,7 @@ impl Both {
 
     fn start_again(&mut self, node: usize) {
         let status = self.nodes[node].child.wait().unwrap();
-        assert_eq!(status.signal(), Some(SIGABRT), "it has ended otherwise: {status}");
+        assert_eq!(status.signal(), Some(SIGKILL), "it has ended otherwise: {status}");
         self.nodes[node] = Mortal::start(&self.world, node, self.sender.clone());
     }
 
