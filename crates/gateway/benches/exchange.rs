@@ -71,7 +71,8 @@ async fn exchanges(place: &Path) {
     let (mut times, cpu) = (Vec::new(), process_cpu());
     for done in 1..=EXCHANGES {
         let start = Instant::now();
-        let asked = Negotiate { partner: PROVIDER.to_owned(), ..Negotiate::default() };
+        let partner = PROVIDER.to_owned();
+        let asked = Negotiate { partner, another: true, ..Negotiate::default() };
         let agreed = consumer::negotiate(consumes, &asked).await.unwrap();
         finalized(provides, done).await;
         times.push(start.elapsed());
