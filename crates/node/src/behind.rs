@@ -248,7 +248,7 @@ pub(crate) async fn heed(
 mod tests {
     use super::{heed, text64};
     use crate::clock::PolicyClock;
-    use crate::open::{Node, init, open};
+    use crate::open::{Node, NodeParts, init, open};
     use crate::ready::{Status, ready};
     use crate::{keys, organisation};
     use twinpact_identity::signer::Signer;
@@ -284,12 +284,17 @@ mod tests {
         (code, ready(node, node.clocks.wall()).unwrap().status)
     }
 
-    #[tokio::test]
-    async fn a_checkpoint_by_our_key_stops_the_node() {
+    async fn made() -> (tempfile::TempDir, NodeParts) {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("node");
         init(&path, &Did::new("did:web:operator.example").unwrap(), "test").unwrap();
         let parts = open(&path, PolicyClock::System).await.unwrap();
+        (place, parts)
+    }
+
+    #[tokio::test]
+    async fn a_checkpoint_by_our_key_stops_the_node() {
+        let (_place, parts) = made().await;
         let key = parts.node.signer();
         let stopped = ("anchor.behind", Status::Behind);
         assert_eq!(shown(&parts.node, key.key(), None).await, stopped);
@@ -298,10 +303,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_key_that_had_ended_by_the_last_tick_stops_nothing() {
-        let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("node");
-        init(&path, &Did::new("did:web:operator.example").unwrap(), "test").unwrap();
-        let parts = open(&path, PolicyClock::System).await.unwrap();
+        let (_place, parts) = made().await;
         let (node, old) = (&parts.node, parts.node.signer());
         node.files.add_document_key().unwrap();
         let held = node.files.load(node.identity.current().root.trust_domain()).unwrap();

@@ -1,6 +1,6 @@
 //! Opening a successor log over a directory that is an older copy of itself: offline, and one
-//! frame. What is torn at the end of the log is cut once that is decided, and is on record in a
-//! second one. The trees stay as they are; the anchor begins again under another origin, so that
+//! frame. What is torn at the end of the log is cut once that is decided, and is on record in that
+//! frame. The trees stay as they are; the anchor begins again under another origin, so that
 //! nothing is ever signed twice (docs/format.md, "Successor").
 
 use crate::behind::own_note;
@@ -130,12 +130,9 @@ pub fn successor_on(
     // Up to here nothing has changed.
     store.mend()?;
     let now = Clocks::new(PolicyClock::System).wall().0;
-    store.succeed(predecessors.clone(), now)?;
-    if let Some(cut) = cut {
-        let recorded = Timestamp::from_micros(now.micros().max(fold.last_recorded() + 1));
-        store.stage(vec![draft(cut_entry(&organisation, cut), recorded, now.day())])?;
-        store.commit(None, now)?;
-    }
+    let recorded = Timestamp::from_micros(now.micros().max(fold.last_recorded() + 1));
+    let cuts = cut.map(|cut| draft(cut_entry(&organisation, cut), recorded, now.day()));
+    store.succeed(predecessors.clone(), cuts.into_iter().collect(), now)?;
     Ok(Restored { origin: origin(&organisation, store.forest())?, predecessors, cut })
 }
 

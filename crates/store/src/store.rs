@@ -266,14 +266,16 @@ impl Store {
         Ok(opens)
     }
 
-    /// Opens a successor of the log after these ones, the newest last, in a frame of its own that
-    /// is durable when this returns.
+    /// Opens a successor of the log after these ones, the newest last, with these entries, in one
+    /// frame, which is durable when this returns.
     ///
     /// # Errors
-    /// `internal` when something is staged or no log is named; `store.io`, `store.stopped`.
+    /// `internal` when something is staged or no log is named; as [`stage`](Self::stage) and
+    /// [`commit`](Self::commit).
     pub fn succeed(
         &mut self,
         predecessors: Vec<Predecessor>,
+        drafts: Vec<Draft>,
         now: Timestamp,
     ) -> Result<(), Problem> {
         self.log.check()?;
@@ -284,6 +286,7 @@ impl Store {
         let successor = Successor { log: random_array()?, predecessors };
         self.forest.succeed(successor.clone())?;
         self.staged.successor = Some(successor);
+        self.stage(drafts)?;
         self.commit(None, now).map(|_| ())
     }
 

@@ -147,7 +147,7 @@ mod tests {
             (0..20).for_each(|n| append(&mut store, n % 3 == 0));
             let first = last(&store);
             assert_eq!((store.forest().log_id(), store.forest().predecessors()), (None, &[][..]));
-            store.succeed(vec![first.clone()], now()).unwrap();
+            store.succeed(vec![first.clone()], Vec::new(), now()).unwrap();
             let id = store.forest().log_id().unwrap();
             assert!(store.forest().changed() && store.forest().ticks() == 1);
             let leaf = store.forest().checkpoint("x", 0).unwrap().root;
@@ -165,7 +165,7 @@ mod tests {
             check_proofs(&store);
             // Once more: another id, and the list is what is given.
             let second = Predecessor { origin: "x".into(), ..last(&store) };
-            store.succeed(vec![first, second], now()).unwrap();
+            store.succeed(vec![first, second], Vec::new(), now()).unwrap();
             assert_ne!(store.forest().log_id(), Some(id));
             append(&mut store, true);
             drop(store);
@@ -181,7 +181,7 @@ mod tests {
         let mut store = create(dir.path());
         (0..3).for_each(|_| append(&mut store, true));
         let before = store.forest().prove(EVENTS, 0, 1).unwrap();
-        store.succeed(vec![last(&store)], now()).unwrap();
+        store.succeed(vec![last(&store)], Vec::new(), now()).unwrap();
         append(&mut store, true);
         let after = store.forest().prove(EVENTS, 0, 1).unwrap();
         assert_ne!(after.blind, before.blind);
@@ -197,7 +197,7 @@ mod tests {
         let before = store.forest().state();
         let path = dir.path().join("log/0000000001.seg");
         let start = std::fs::read(&path).unwrap().len();
-        store.succeed(vec![last(&store)], now()).unwrap();
+        store.succeed(vec![last(&store)], Vec::new(), now()).unwrap();
         let after = store.forest().state();
         drop(store);
         let good = std::fs::read(&path).unwrap();
@@ -217,7 +217,7 @@ mod tests {
         append(&mut store, true);
         let one = last(&store);
         let code = |store: &mut Store, all: Vec<Predecessor>| {
-            store.succeed(all, now()).err().map(|problem| problem.code.name)
+            store.succeed(all, Vec::new(), now()).err().map(|problem| problem.code.name)
         };
         assert_eq!(code(&mut store, Vec::new()), Some("internal"));
         let opens = store.new_tree().unwrap();

@@ -57,6 +57,15 @@ async fn opened(path: &Path, wrong: &Wrong) -> NodeParts {
     open::open_by(disk, path, PolicyClock::System, wrong.clock()).await.unwrap()
 }
 
+/// A new node that runs by that clock, in the directory `node` of the place.
+async fn made(wrong: &Wrong) -> (tempfile::TempDir, NodeParts) {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("node");
+    open::init(&path, &Did::new("did:web:operator.example").unwrap(), "test").unwrap();
+    let parts = opened(&path, wrong).await;
+    (place, parts)
+}
+
 async fn ingest(parts: &NodeParts, id: usize) {
     let observation = json!({
         "id": id.to_string(), "twin": "urn:pump:1", "time": "2026-01-05T10:00:00Z",
@@ -70,10 +79,9 @@ async fn ingest(parts: &NodeParts, id: usize) {
 #[tokio::test]
 async fn what_is_recorded_stays_in_order_wherever_the_clock_is_set() {
     for jump in JUMPS {
-        let (place, wrong) = (tempfile::tempdir().unwrap(), Wrong::default());
+        let wrong = Wrong::default();
+        let (place, parts) = made(&wrong).await;
         let path = place.path().join("node");
-        open::init(&path, &Did::new("did:web:operator.example").unwrap(), "test").unwrap();
-        let parts = opened(&path, &wrong).await;
         record::apply_model(&parts.node, model_file::parse(MODEL).unwrap(), "x").await.unwrap();
         ingest(&parts, 0).await;
         // While it runs, before a tick, over a restart, and right again.
@@ -191,10 +199,8 @@ async fn a_negotiation_outlives_a_clock_that_was_set() {
 async fn a_certificate_follows_the_clock_there_and_back() {
     // A year ahead the issuing authority has run out: then there is nothing to present.
     for (jump, presents) in [(HOUR, true), (-HOUR, true), (YEAR + HOUR, false), (-YEAR, true)] {
-        let (place, wrong) = (tempfile::tempdir().unwrap(), Wrong::default());
-        let path = place.path().join("node");
-        open::init(&path, &Did::new("did:web:operator.example").unwrap(), "test").unwrap();
-        let parts = opened(&path, &wrong).await;
+        let wrong = Wrong::default();
+        let (_place, parts) = made(&wrong).await;
         let node = &parts.node;
         assert!(!open::renew_after_jump(node).await.unwrap(), "{jump}: not before it is set");
         for (seconds, presents) in [(jump, presents), (0, true)] {
@@ -231,10 +237,8 @@ async fn a_key_that_was_changed_a_year_ahead_signs_once_the_clock_is_right() {
 
 #[tokio::test]
 async fn what_was_proven_a_year_ahead_holds_after_the_key_was_changed() {
-    let (place, wrong) = (tempfile::tempdir().unwrap(), Wrong::default());
-    let path = place.path().join("node");
-    open::init(&path, &Did::new("did:web:operator.example").unwrap(), "test").unwrap();
-    let parts = opened(&path, &wrong).await;
+    let wrong = Wrong::default();
+    let (_place, parts) = made(&wrong).await;
     let mut trust = Trust::default();
     trust.add(&prove::own_record(&parts.node).unwrap(), DECIDED).unwrap();
     wrong.by(YEAR);
@@ -256,10 +260,8 @@ async fn the_doctor_names_a_clock_that_was_set_back() {
         (-HOUR, Some("clock.behind")),
         (-YEAR, Some("clock.behind")),
     ] {
-        let (place, wrong) = (tempfile::tempdir().unwrap(), Wrong::default());
-        let path = place.path().join("node");
-        open::init(&path, &Did::new("did:web:operator.example").unwrap(), "test").unwrap();
-        let parts = opened(&path, &wrong).await;
+        let wrong = Wrong::default();
+        let (_place, parts) = made(&wrong).await;
         wrong.by(jump);
         let found = doctor::state(&parts.node, parts.node.clocks.wall()).unwrap();
         let alarm = found.iter().find_map(|finding| finding.code.as_deref());

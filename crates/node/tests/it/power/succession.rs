@@ -8,6 +8,7 @@ use twinpact_node::restore::{Given, successor_on};
 use twinpact_node::{Node, NodeParts, PolicyClock, behind, open, organisation};
 use twinpact_proof::note::Checkpoint;
 use twinpact_store::forest::EVENTS;
+use twinpact_store::vfs::Vfs;
 use twinpact_testkit::SimDisk;
 use twinpact_testkit::disk::{EIO, ENOSPC, EROFS};
 
@@ -31,6 +32,12 @@ fn events(node: &Node) -> u64 {
     node.partition.read(|_, store| store.forest().size(EVENTS)).unwrap()
 }
 
+/// Leaves the beginning of a frame at the end of the log.
+fn tear(disk: &SimDisk, path: &Path) {
+    let mut segment = disk.open(&path.join("log/0000000001.seg")).unwrap();
+    segment.append(b"TwFr").and_then(|()| segment.sync()).unwrap();
+}
+
 /// Whether the fault came before it was done.
 async fn met(fault: Fault, step: u64) -> bool {
     let root = Path::new("/disk");
@@ -49,11 +56,13 @@ async fn met(fault: Fault, step: u64) -> bool {
     let given = Given::read(ahead.sign(node.signer().key()).as_bytes()).unwrap();
     parts.stop();
     disk.power_cycle();
+    tear(&disk, &path);
     match fault {
         Fault::Cut => disk.cut_after(step),
         Fault::Error(errno, stays) => disk.fail(None, step, errno, stays),
     }
     let first = successor_on(Arc::new(disk.clone()), &path, Some(&given));
+    assert!(first.as_ref().ok().is_none_or(|done| done.cut.is_some()), "{fault:?} {step}");
     disk.mend();
     disk.power_cycle();
     let again = successor_on(Arc::new(disk.clone()), &path, Some(&given));
