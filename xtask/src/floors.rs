@@ -25,6 +25,7 @@ const HOUSE: &[Room] = &[
     room("model", 0, &[]),
     room("proof", 0, &[]),
     room("twin", 1, &[]),
+    room("detect", 1, &["proof"]),
     room("semantics", 1, &[]),
     room("privacy", 1, &[]),
     room("contract", 2, &["twin"]),

@@ -53,6 +53,9 @@ codes! {
     INGEST_GUESS = "ingest.guess", Caller, Invalid, "no map could be guessed from the file";
     INGEST_EVENT = "ingest.event", Caller, Invalid, "a CloudEvent was refused";
     INGEST_FILE = "ingest.file", Caller, Invalid, "the file cannot be read";
+    // Rules that look for losses.
+    RULE_INVALID = "rule.invalid", Caller, Invalid, "the rule cannot be run";
+    RULE_LEARNED = "rule.learned", Caller, Invalid, "what was learned cannot be gone on with";
     // Store.
     STORE_LOCKED = "store.locked", Caller, Conflict, "another process has this directory";
     STORE_DAMAGED = "store.damaged", Us, Damaged, "durable data is damaged";

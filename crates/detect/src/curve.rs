@@ -1,0 +1,92 @@
+//! How much one twin gives at each level of what drives it, learned from its own rows (the method
+//! of bins, IEC 61400-12-1 §9.2, with medians: a standstill must not drag its bin down).
+
+use crate::milli::{Milli, median};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+
+/// The most bins of one curve; what drives a twin beyond them teaches nothing.
+pub const MAX_BINS: usize = 256;
+/// How many values a bin remembers; the oldest goes first, so that a curve follows its twin.
+pub const MAX_BIN_VALUES: usize = 64;
+
+/// The values that were seen, by bin.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Curve {
+    bins: BTreeMap<i64, VecDeque<Milli>>,
+}
+
+impl Curve {
+    /// Takes in what the twin gave at that level.
+    pub(crate) fn learn(&mut self, bin: i64, output: Milli) {
+        if self.bins.len() >= MAX_BINS && !self.bins.contains_key(&bin) {
+            return;
+        }
+        let values = self.bins.entry(bin).or_default();
+        if values.len() >= MAX_BIN_VALUES {
+            values.pop_front();
+        }
+        values.push_back(output);
+    }
+
+    /// The median of the bin and its two neighbours, when they hold at least so many values.
+    #[must_use]
+    pub fn at(&self, bin: i64, least: usize) -> Option<Milli> {
+        let near = self.bins.range(bin.saturating_sub(1)..=bin.saturating_add(1));
+        let values: Vec<Milli> = near.flat_map(|(_, values)| values).copied().collect();
+        (values.len() >= least.max(1)).then(|| median(values)).flatten()
+    }
+
+    /// Each bin with the median of its own values, in order.
+    pub fn medians(&self) -> impl Iterator<Item = (i64, Milli)> {
+        let one = |(bin, values): (&i64, &VecDeque<Milli>)| {
+            median(values.iter().copied().collect()).map(|median| (*bin, median))
+        };
+        self.bins.iter().filter_map(one)
+    }
+
+    /// Whether it is within its bounds; one that was read from a file may not be.
+    pub(crate) fn is_bounded(&self) -> bool {
+        let full = |values: &VecDeque<Milli>| values.is_empty() || values.len() > MAX_BIN_VALUES;
+        self.bins.len() <= MAX_BINS && !self.bins.values().any(full)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Curve, MAX_BIN_VALUES, MAX_BINS, Milli};
+
+    #[test]
+    fn a_bin_and_its_neighbours_say_what_is_to_be_expected() {
+        let mut curve = Curve::default();
+        for (bin, output) in [(10, 100), (11, 300), (11, 200), (13, 900)] {
+            curve.learn(bin, Milli(output));
+        }
+        for (bin, least, expect) in [
+            (10, 3, Some(200)),
+            (10, 4, None),
+            (11, 0, Some(200)),
+            (12, 3, Some(300)),
+            (14, 1, Some(900)),
+            (15, 0, None),
+            (i64::MIN, 0, None),
+            (i64::MAX, 0, None),
+        ] {
+            assert_eq!(curve.at(bin, least), expect.map(Milli), "{bin} {least}");
+        }
+        let medians: Vec<_> = curve.medians().map(|(bin, median)| (bin, median.0)).collect();
+        assert_eq!(medians, [(10, 100), (11, 250), (13, 900)]);
+    }
+
+    #[test]
+    fn a_curve_has_a_bound() {
+        let mut curve = Curve::default();
+        (0..=MAX_BINS as i64).for_each(|bin| curve.learn(bin, Milli(bin)));
+        assert_eq!(curve.medians().count(), MAX_BINS);
+        (0..=MAX_BIN_VALUES as i64).for_each(|n| curve.learn(0, Milli(1_000 + n)));
+        assert!(curve.is_bounded());
+        let oldest = curve.bins.get(&0).and_then(|values| values.front().copied());
+        assert_eq!(oldest, Some(Milli(1_001)));
+    }
+}

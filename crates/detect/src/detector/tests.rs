@@ -1,0 +1,181 @@
+//! What is found and what is not, row by row.
+
+use super::{Detector, Finding, MAX_TWINS, Sample};
+use crate::milli::Milli;
+use crate::rule::tests::file;
+use crate::rule::{Rule, RuleFile};
+use proptest::prelude::*;
+use twinpact_model::Timestamp;
+
+/// Ten minutes.
+const STEP: i64 = 600;
+
+fn sample(twin: &str, step: i64, drive: i64, output: i64) -> Sample {
+    Sample {
+        twin: twin.to_owned(),
+        at: Timestamp::from_seconds(step * STEP),
+        drive: Milli(drive * 1_000),
+        output: Milli(output * 1_000),
+    }
+}
+
+/// Three turbines in one wind; `given` is what the first one gives at each step after four of
+/// learning.
+fn fleet(given: &[(i64, i64)]) -> Vec<Sample> {
+    let mut all = Vec::new();
+    for (step, (wind, power)) in (0..).zip([(8, 600); 4].iter().chain(given)) {
+        all.push(sample("a", step, *wind, *power));
+        all.extend(["b", "c"].map(|twin| sample(twin, step, 8, 600)));
+    }
+    all
+}
+
+fn found(rule: &RuleFile, samples: Vec<Sample>) -> Vec<Finding> {
+    let mut detector = Detector::new(Rule::new(rule).unwrap());
+    let mut findings = detector.take(samples).unwrap();
+    findings.extend(detector.close());
+    findings
+}
+
+#[test]
+fn a_loss_is_a_row_far_below_siblings_and_curve() {
+    // At which steps, counted from the end of learning, a finding is made.
+    let check = |given: &[(i64, i64)], expect: &[i64]| {
+        let findings = found(&file(), fleet(given));
+        let steps: Vec<i64> = findings.iter().map(|f| f.at().seconds() / STEP - 4).collect();
+        assert_eq!(steps, expect, "{given:?}");
+        assert!(findings.iter().all(|f| f.twin == "a" && f.dips.len() == 3));
+    };
+    check(&[(8, 0); 2], &[]);
+    check(&[(8, 0); 3], &[2]);
+    check(&[(8, 300); 3], &[2]);
+    check(&[(8, 301); 3], &[]);
+    // It stands in too little wind for a judgement.
+    check(&[(5, 0); 9], &[]);
+    // In a wind of which it has learned nothing.
+    check(&[(12, 0); 9], &[]);
+    // Now and then: three within two hours, or not.
+    let (bad, good) = ((8, 0), (8, 600));
+    check(&[bad, good, good, bad, good, good, bad], &[6]);
+    let seldom: Vec<_> =
+        [bad].into_iter().chain([good; 6]).cycle().take(30).collect::<Vec<(i64, i64)>>();
+    check(&seldom, &[]);
+    // One that goes on is one; after six hours without loss it is another.
+    check(&[bad; 100], &[2]);
+    let pause = |n: usize| [vec![bad; 3], vec![good; n], vec![bad; 3]].concat();
+    check(&pause(30), &[2]);
+    check(&pause(36), &[2, 41]);
+}
+
+#[test]
+fn siblings_must_give_what_they_should() {
+    // All stand still: that is the wind, or the grid.
+    let mut all = fleet(&[]);
+    for step in 4..9 {
+        all.extend(["a", "b", "c"].map(|twin| sample(twin, step, 8, 0)));
+    }
+    assert_eq!(found(&file(), all), []);
+    // With one sibling there is nobody to compare with.
+    let two: Vec<Sample> = fleet(&[(8, 0); 9]).into_iter().filter(|s| s.twin != "c").collect();
+    assert_eq!(found(&file(), two), []);
+}
+
+#[test]
+fn a_fault_does_not_teach() {
+    // Before the curve says anything: three rows of standstill are not what is expected.
+    let mut all = Vec::new();
+    for step in 0..40 {
+        let stands = (0..9).contains(&step) || step >= 30;
+        all.push(sample("a", step, 8, if stands { 0 } else { 600 }));
+        all.extend(["b", "c"].map(|twin| sample(twin, step, 8, 600)));
+    }
+    let findings = found(&file(), all);
+    assert_eq!(findings.len(), 1);
+    assert_eq!(findings.first().map(|f| f.at().seconds() / STEP), Some(32));
+    let expected = findings.iter().flat_map(|f| &f.dips).map(|dip| dip.expected.0);
+    assert!(expected.into_iter().all(|expected| expected == 600_000));
+}
+
+#[test]
+fn a_late_row_changes_nothing() {
+    let mut detector = Detector::new(Rule::new(&file()).unwrap());
+    detector.take(fleet(&[(8, 0); 2])).unwrap();
+    let before = detector.learned().clone();
+    detector.take([sample("a", 0, 8, 0)]).unwrap();
+    assert_eq!((detector.late(), detector.learned()), (1, &before));
+}
+
+#[test]
+fn a_fleet_has_a_bound() {
+    let mut detector = Detector::new(Rule::new(&file()).unwrap());
+    let twins = |n: usize| (0..n).map(|twin| sample(&twin.to_string(), 0, 8, 600));
+    assert!(detector.take(twins(MAX_TWINS)).is_ok());
+    let problem = detector.take(twins(MAX_TWINS + 1)).unwrap_err();
+    assert_eq!(problem.code.name, "input.too_large");
+    let mut learned = detector.learned().clone();
+    let rule = Rule::new(&file()).unwrap();
+    assert!(Detector::resume(rule.clone(), learned.clone()).is_ok());
+    learned.curves.insert("one more".to_owned(), crate::Curve::default());
+    let problem = Detector::resume(rule, learned).unwrap_err();
+    assert_eq!(problem.code.name, "rule.learned");
+}
+
+/// Winds and powers of three turbines over some hours.
+fn hours() -> impl Strategy<Value = Vec<Sample>> {
+    prop::collection::vec((0i64..3, 0i64..48, 4i64..9, 0i64..700), 1..300).prop_map(|rows| {
+        let row = |(twin, step, wind, power)| {
+            sample(["a", "b", "c"].get(twin as usize).copied().unwrap_or("a"), step, wind, power)
+        };
+        rows.into_iter().map(row).collect()
+    })
+}
+
+proptest! {
+    /// Whatever comes, each row of a finding is a loss beside its curve and its siblings.
+    #[test]
+    fn every_finding_is_what_the_rule_says(samples in hours()) {
+        for finding in found(&file(), samples.clone()) {
+            prop_assert_eq!(finding.dips.len(), 3);
+            let first = finding.dips.first().map(|dip| dip.at.seconds()).unwrap_or_default();
+            prop_assert!(finding.at().seconds() - first <= 7_200);
+            for dip in finding.dips {
+                let of = |s: &&Sample| s.at == dip.at;
+                let row = (&finding.twin, dip.drive, dip.output);
+                let rows: Vec<_> = samples.iter().filter(of).collect();
+                let given = rows.iter().any(|s| (&s.twin, s.drive, s.output) == row);
+                prop_assert!(given);
+                prop_assert!(dip.drive.0 >= 5_500);
+                prop_assert!(dip.expected.0 >= 150_000 && dip.siblings.0 >= 150_000);
+                prop_assert!(2 * dip.output.0 <= dip.expected.0.min(dip.siblings.0));
+            }
+        }
+    }
+
+    /// The order in which rows of one instant come, and where they are cut into batches, changes
+    /// nothing; nor does a pause in which what was learned is put away.
+    #[test]
+    fn order_batches_and_pauses_change_nothing(
+        mut samples in hours(),
+        cut in 0usize..300,
+        seed in any::<u64>(),
+    ) {
+        let whole = found(&file(), samples.clone());
+        samples.sort_by_key(|s| {
+            let shuffled = (s.drive.0 as u64 ^ s.output.0 as u64).wrapping_mul(seed | 1);
+            (s.at, shuffled)
+        });
+        let cut = cut.min(samples.len());
+        let (first, rest) = samples.split_at(cut);
+        let rule = Rule::new(&file()).unwrap();
+        let mut detector = Detector::new(rule.clone());
+        let mut findings = detector.take(first.to_vec()).unwrap();
+        let judged = detector.learned().judged;
+        let mut detector = Detector::resume(rule, detector.learned().clone()).unwrap();
+        // What was not judged is given again.
+        let again = first.iter().filter(|s| judged.is_none_or(|judged| s.at > judged));
+        findings.extend(detector.take(again.chain(rest).cloned()).unwrap());
+        findings.extend(detector.close());
+        prop_assert_eq!(findings, whole);
+        prop_assert_eq!(detector.late(), 0);
+    }
+}

@@ -1,0 +1,17 @@
+//! Floor 1: losses in a fleet of like twins, found in the rows that a view shows and in nothing
+//! else.
+//!
+//! A [`Rule`] says which column drives which, and what a loss is. The [`Detector`] learns how much
+//! each twin gives ([`curve`]) and names the twin that gives far less than it should while its
+//! siblings give what they should. It sees the rows that it is given: no twin of ours, no policy,
+//! no clock. Whoever holds a permitted copy can run it, and nobody else can.
+
+pub mod curve;
+mod detector;
+mod milli;
+mod rule;
+
+pub use curve::Curve;
+pub use detector::{Detector, Dip, Finding, Learned, MAX_TWINS, Sample};
+pub use milli::Milli;
+pub use rule::{MAX_RULE_ROWS, Rule, RuleFile};

@@ -1,0 +1,6 @@
+//! The detector on real recordings.
+
+#[cfg(test)]
+mod recording;
+#[cfg(test)]
+mod wind;
