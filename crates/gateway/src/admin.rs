@@ -4,6 +4,7 @@
 
 use crate::doctor;
 use crate::federation::identify;
+use crate::incidents;
 use crate::kept;
 use crate::openapi;
 use crate::owned;
@@ -128,6 +129,12 @@ pub const ROUTES: &[Route] = &[
     guarded(GET, "/agreements", |verb| on(verb, owned::agreements)),
     guarded(GET, "/agreements/{id}", |verb| on(verb, owned::agreement)),
     guarded(POST, "/agreements/{id}/revoke", |verb| on(verb, revoke)),
+    guarded(GET, "/incidents", |verb| on(verb, incidents::list)),
+    guarded(POST, "/incidents", |verb| on(verb, incidents::open)),
+    guarded(GET, "/incidents/{id}", |verb| on(verb, incidents::show)),
+    guarded(POST, "/containments/{id}/confirm", |verb| on(verb, incidents::confirm)),
+    guarded(POST, "/containments/{id}/refuse", |verb| on(verb, incidents::refuse)),
+    guarded(POST, "/containments/{id}/release", |verb| on(verb, incidents::release)),
     guarded(GET, "/receipts", |verb| on(verb, kept::receipts)),
     guarded(GET, "/receipts/{id}", |verb| on(verb, kept::receipt)),
     guarded(GET, "/receipts/{id}/proof", |verb| on(verb, receipt_proof)),

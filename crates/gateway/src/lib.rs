@@ -11,6 +11,7 @@ pub mod admin;
 pub mod client;
 pub mod doctor;
 pub mod federation;
+mod incidents;
 mod kept;
 pub mod openapi;
 pub mod outgoing;

@@ -56,6 +56,9 @@ codes! {
     // Rules that look for losses.
     RULE_INVALID = "rule.invalid", Caller, Invalid, "the rule cannot be run";
     RULE_LEARNED = "rule.learned", Caller, Invalid, "what was learned cannot be gone on with";
+    // Incidents.
+    INCIDENT_UNKNOWN = "incident.unknown", Caller, NotFound, "there is no such incident or containment";
+    INCIDENT_INVALID = "incident.invalid", Caller, Conflict, "an incident or an answer is not taken";
     // Store.
     STORE_LOCKED = "store.locked", Caller, Conflict, "another process has this directory";
     STORE_DAMAGED = "store.damaged", Us, Damaged, "durable data is damaged";

@@ -89,6 +89,12 @@ kinds! {
     AgreementConcluded = "AgreementConcluded";
     /// An agreement was revoked or terminated.
     AgreementEnded = "AgreementEnded";
+    /// Something was found that others have to contain.
+    IncidentOpened = "IncidentOpened";
+    /// One organisation asked another to contain some of its twins.
+    ContainmentAsked = "ContainmentAsked";
+    /// That other answered.
+    ContainmentAnswered = "ContainmentAnswered";
     /// A request was decided.
     Decision = "Decision";
     /// A decision was used by a read.

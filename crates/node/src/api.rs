@@ -1,5 +1,7 @@
 //! The JSON of the admin API: what the gateway answers and the command line reads.
 
+mod incidents;
+
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,6 +9,10 @@ use twinpact_model::link::Predicate;
 use twinpact_model::type_model::ModelRef;
 use twinpact_model::view::Cursor;
 use twinpact_model::{Iri, Timestamp};
+
+pub use incidents::{
+    AnswerLine, Contain, ContainmentLine, IncidentLine, IncidentShown, OpenIncident, Respond,
+};
 
 /// The answer to `POST /models`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -27,6 +27,7 @@ pub fn state(fold: &Fold, forest: &Forest) -> Digest {
         copies,
         countersignatures,
         invitations,
+        incidents,
         behind,
         first_recorded,
         last_recorded,
@@ -44,6 +45,7 @@ pub fn state(fold: &Fold, forest: &Forest) -> Digest {
     chain.part("copies", copies);
     chain.part("countersignatures", countersignatures);
     chain.part("invitations", invitations);
+    chain.part("incidents", incidents);
     chain.part("behind", behind);
     chain.part("recorded", &(first_recorded, last_recorded));
     chain.done()

@@ -12,6 +12,7 @@ use crate::ask::Answer;
 use crate::countersignatures as signed;
 use crate::egress::Egress;
 use crate::fold::Fold;
+use crate::incidents;
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
 use crate::processes::{self, Paper};
@@ -21,7 +22,8 @@ use std::sync::Arc;
 use twinpact_dsp::Role;
 use twinpact_identity::partners::PeerIdentity;
 use twinpact_model::problem::Problem;
-use twinpact_model::{Timestamp, codes};
+use twinpact_model::{Timestamp, WallTime, codes};
+use twinpact_proof::containment::{CONTAINMENT_ANSWER_TYPE, CONTAINMENT_TYPE};
 use twinpact_proof::documents::{AGREEMENT_TYPE, Agreement as Document, RECEIPT_TYPE, Receipt};
 use twinpact_proof::dsse::Signature;
 use twinpact_proof::record::RecordKey;
@@ -56,7 +58,7 @@ pub(crate) async fn receive(node: &Node, peer: &PeerIdentity, body: &[u8]) -> An
 /// Whether it changed anything; a repeat does not.
 async fn take(node: &Node, did: &str, envelope: &Arc<Envelope>) -> Result<bool, Problem> {
     let made = match envelope.payload_type.as_str() {
-        AGREEMENT_TYPE => None,
+        AGREEMENT_TYPE | CONTAINMENT_TYPE | CONTAINMENT_ANSWER_TYPE => None,
         RECEIPT_TYPE => {
             // Made beside the writer, and only for whom it is worth it.
             let made = node
@@ -67,13 +69,17 @@ async fn take(node: &Node, did: &str, envelope: &Arc<Envelope>) -> Result<bool, 
                 None => return Ok(false),
             }
         }
-        _ => return Err(refused("it is neither an agreement nor a receipt")),
+        _ => return Err(refused("it is of no type that we know")),
     };
     let (ours, did, envelope) = (node.clone(), did.to_owned(), Arc::clone(envelope));
     let turn = node.partition.turn(move |turn| {
-        let entries = match &made {
-            None => agreement(&ours, &turn, &did, &envelope)?,
-            Some(made) => receipt(turn.fold(), &did, made, &envelope)?,
+        let entries = match (&made, envelope.payload_type.as_str()) {
+            (Some(made), _) => receipt(turn.fold(), &did, made, &envelope)?,
+            (None, CONTAINMENT_TYPE) => incidents::asked_by_partner(&ours, &turn, &did, &envelope)?,
+            (None, CONTAINMENT_ANSWER_TYPE) => {
+                incidents::answered_by_partner(&ours, &turn, &did, &envelope)?
+            }
+            (None, _) => agreement(&ours, &turn, &did, &envelope)?,
         };
         let changes = !entries.is_empty();
         if changes {
@@ -179,7 +185,7 @@ fn changed_record<'f>(
 }
 
 /// The agreement of that identity with that partner; of others' it learns nothing.
-fn with<'f>(fold: &'f Fold, did: &str, id: &str) -> Result<&'f Agreement, Problem> {
+pub(crate) fn with<'f>(fold: &'f Fold, did: &str, id: &str) -> Result<&'f Agreement, Problem> {
     let known = fold.agreements.get(id).ok();
     known.filter(|known| known.peer == did && to_hex(&known.id) == id).ok_or_else(unknown)
 }
@@ -214,6 +220,21 @@ fn signature_by(fold: &Fold, sent: &Envelope, keys: &[PublicKey]) -> Result<Sign
     found
         .map(|(signature, _)| signature.clone())
         .ok_or_else(|| refused("it has no signature of yours"))
+}
+
+/// That all signatures of a document hold and are by keys of the sender's pinned record which had
+/// not ended by then.
+pub(crate) fn signed_by(
+    fold: &Fold,
+    did: &str,
+    sent: &Envelope,
+    now: WallTime,
+) -> Result<(), Problem> {
+    let keys = fold.partners.get(did)?.record.unended_keys(now.0.micros());
+    match sent.signed_only_by(&keys) {
+        true => Ok(()),
+        false => Err(refused("it is not signed by a key of your record, and by no other")),
+    }
 }
 
 fn with_signature(envelope: &Envelope, signature: &Signature) -> Envelope {
@@ -357,14 +378,18 @@ pub(crate) fn body(fold: &Fold, paper: &Paper) -> Result<Vec<u8>, Problem> {
             let bundle = Bundle::parse(copy.proof.as_bytes()).map_err(|_| gone())?;
             bundle.receipt.ok_or_else(gone)?
         }
+        Paper::Containment(id) => fold.incidents.containment(id).cloned().ok_or_else(gone)?,
+        Paper::ContainmentAnswer(id, answer) => {
+            fold.incidents.answered(id, answer).cloned().ok_or_else(gone)?
+        }
     };
     Ok(envelope.to_json().canonical().into_bytes())
 }
 
-fn refused(why: &str) -> Problem {
+pub(crate) fn refused(why: &str) -> Problem {
     Problem::new(codes::DOCUMENT_REFUSED, format!("the document is not taken: {why}"))
 }
 
-fn unknown() -> Problem {
+pub(crate) fn unknown() -> Problem {
     Problem::new(codes::AGREEMENT_UNKNOWN, "there is no such agreement")
 }

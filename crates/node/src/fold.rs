@@ -6,6 +6,7 @@ use crate::contracts::Contracts;
 use crate::copies::Copies;
 use crate::countersignatures::Countersignatures;
 use crate::decisions::Decisions;
+use crate::incidents::Incidents;
 use crate::invitations::Invitations;
 use crate::organisation::Organisation;
 use crate::partners::PinnedPartners;
@@ -37,6 +38,8 @@ pub struct Fold {
     pub countersignatures: Countersignatures,
     /// Invitations of ours.
     pub invitations: Invitations,
+    /// Incidents and containments.
+    pub incidents: Incidents,
     /// Checkpoints of ours that our log does not contain.
     pub behind: Behind,
     pub(crate) first_recorded: Option<i64>,
@@ -58,6 +61,7 @@ impl Fold {
             copies: Copies::default(),
             countersignatures: Countersignatures::default(),
             invitations: Invitations::default(),
+            incidents: Incidents::default(),
             behind: Behind::default(),
             first_recorded: None,
             last_recorded: 0,
@@ -79,7 +83,8 @@ impl Fold {
                 self.organisation.apply(entry, logged.index)?;
                 self.contracts.apply(entry)?;
                 self.partners.apply(entry, logged.index)?;
-                self.agreements.apply(entry)
+                self.agreements.apply(entry)?;
+                self.incidents.apply(entry, logged.index)
             }
             DECISIONS => self.decisions.apply(entry, logged.index),
             LOCAL => {

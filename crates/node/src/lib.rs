@@ -32,6 +32,7 @@ pub mod fold;
 pub mod heard;
 mod identity_disk;
 pub mod ids;
+pub mod incidents;
 mod invitation;
 pub mod invitations;
 pub mod join;

@@ -49,6 +49,10 @@ pub enum Paper {
     Agreement(String),
     /// The receipt of the copy with this name.
     Receipt(String),
+    /// The containment with this fingerprint, as hex.
+    Containment(String),
+    /// The answer of that kind to it.
+    ContainmentAnswer(String, String),
 }
 
 /// A row of the outbox.
@@ -89,6 +93,8 @@ pub struct Processes {
     /// Which process an opening message opened, and the other way round.
     openings: BTreeMap<String, String>,
     keys: BTreeMap<String, String>,
+    /// Why a containment was not taken by whom it asks, by its fingerprint.
+    not_taken: BTreeMap<String, String>,
     /// The processes of each partner that are over, in the order in which they ended.
     ended: BTreeMap<String, VecDeque<String>>,
 }
@@ -154,6 +160,12 @@ impl Processes {
                 _ => None,
             })
             .collect()
+    }
+
+    /// Why the containment of that fingerprint was not taken by whom it asks.
+    #[must_use]
+    pub fn not_taken(&self, containment: &str) -> Option<&str> {
+        self.not_taken.get(containment).map(String::as_str)
     }
 
     /// Takes a local record into the state.
@@ -239,6 +251,11 @@ impl Processes {
             let done: u64 = done.parse().map_err(|_| unreadable())?;
             let row = self.outbox.remove(&done);
             let parked = entry.get("parked").is_some();
+            if let (Some(Waiting::Paper(Paper::Containment(id))), Some(why)) =
+                (row.as_ref().map(|row| &row.what), entry.get("why"))
+            {
+                self.not_taken.insert(id.clone(), why.to_owned());
+            }
             self.parked.extend(row.filter(|_| parked).map(|row| (row.pid.clone(), row)));
             return Ok(());
         }
@@ -363,17 +380,27 @@ fn outbox(pid: &str, peer: &str, out: &Outgoing) -> Result<NewEntry, Problem> {
 #[must_use]
 pub fn paper_row(peer: &str, lane: &str, paper: &Paper) -> NewEntry {
     let (name, of) = match paper {
-        Paper::Agreement(id) => ("agreement", id),
-        Paper::Receipt(name) => ("receipt", name),
+        Paper::Agreement(id) => ("agreement", id.clone()),
+        Paper::Receipt(name) => ("receipt", name.clone()),
+        Paper::Containment(id) => ("containment", id.clone()),
+        Paper::ContainmentAnswer(id, answer) => ("answer", format!("{id} {answer}")),
     };
-    let texts = [("pid", lane), ("peer", peer), (name, of)];
+    let texts = [("pid", lane), ("peer", peer), (name, of.as_str())];
     let what = texts.map(|(name, text)| Attribute::new(name, "text", text)).to_vec();
     local(Kind::Outbox, peer, what)
 }
 
 fn paper(entry: &Entry) -> Option<Paper> {
     let text = |name: &str| entry.get(name).map(str::to_owned);
-    text("agreement").map(Paper::Agreement).or_else(|| text("receipt").map(Paper::Receipt))
+    let answer = || {
+        let (id, answer) = entry.get("answer")?.split_once(' ')?;
+        Some(Paper::ContainmentAnswer(id.to_owned(), answer.to_owned()))
+    };
+    text("agreement")
+        .map(Paper::Agreement)
+        .or_else(|| text("receipt").map(Paper::Receipt))
+        .or_else(|| text("containment").map(Paper::Containment))
+        .or_else(answer)
 }
 
 /// That an outbox row was delivered or given up, and why; one that was not taken is kept aside as

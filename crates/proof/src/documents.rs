@@ -177,7 +177,7 @@ pub enum Clock {
 }
 
 impl Clock {
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Clock::System => "system",
             Clock::Driven => "driven",
@@ -281,11 +281,6 @@ impl Receipt {
         members.constant("type", "twinpact-receipt/1")?;
         let ledger = Members::of("ledger", members.json("ledger")?, &["index", "slot", "tree"])?;
         let anchor = Members::of("anchor", members.json("anchor")?, &["origin", "tick"])?;
-        let clock = match members.json("clock")?.as_text() {
-            Some("system") => Clock::System,
-            Some("driven") => Clock::Driven,
-            _ => return Err(members.wrong("clock", "\"system\" or \"driven\"")),
-        };
         Ok(Receipt {
             issuer: members.did("issuer")?,
             audience: members.did("audience")?,
@@ -300,7 +295,7 @@ impl Receipt {
             count: members.uint("count")?,
             bytes: members.uint("bytes")?,
             at: members.time("at")?,
-            clock,
+            clock: members.clock("clock")?,
             delete_by: members.time_or_null("deleteBy")?,
             origin: anchor.text("origin", MAX_TEXT_BYTES)?.to_owned(),
             tick: anchor.uint("tick")?,
@@ -322,12 +317,26 @@ impl Receipt {
     }
 }
 
-fn payload(envelope: &Envelope, payload_type: &str) -> Result<Json, Malformed> {
+impl Members<'_> {
+    /// Which policy clock a document was written under.
+    pub(crate) fn clock(&self, name: &str) -> Result<Clock, Malformed> {
+        match self.json(name)?.as_text() {
+            Some("system") => Ok(Clock::System),
+            Some("driven") => Ok(Clock::Driven),
+            _ => Err(self.wrong(name, "\"system\" or \"driven\"")),
+        }
+    }
+}
+
+pub(crate) fn payload(envelope: &Envelope, payload_type: &str) -> Result<Json, Malformed> {
     if envelope.payload_type != payload_type {
         return Err(Malformed(format!("the payload type is not {payload_type}")));
     }
     envelope.document().ok_or_else(|| Malformed("the payload is not canonical JSON".to_owned()))
 }
+
+#[cfg(test)]
+pub(crate) use tests::check;
 
 #[cfg(test)]
 mod tests {
@@ -387,7 +396,7 @@ mod tests {
     }
 
     /// The document reads as written, and with none of these changes.
-    fn check<T: PartialEq + std::fmt::Debug>(
+    pub(crate) fn check<T: PartialEq + std::fmt::Debug>(
         value: &T,
         json: &Json,
         read: fn(&Json) -> Result<T, Malformed>,

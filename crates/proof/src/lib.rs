@@ -11,6 +11,7 @@ pub mod bundle;
 pub mod cbor;
 mod chain;
 pub mod commit;
+pub mod containment;
 pub mod digest;
 pub mod documents;
 pub mod dsse;

@@ -1,8 +1,12 @@
 //! The command line's grammar: `twinpact <noun> <verb>`, everyday verbs on top.
 
+mod incident;
+
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+pub(crate) use incident::{Answer as IncidentAnswer, Incident};
 
 /// One binary that lets an organisation take part in a federation of digital twins.
 #[derive(Debug, Parser)]
@@ -95,6 +99,9 @@ pub(crate) enum Command {
     /// Decisions: who was let in or refused, and why.
     #[command(subcommand)]
     Decision(Decision),
+    /// Incidents: what was found, who was asked to contain what, and the answers.
+    #[command(subcommand)]
+    Incident(Incident),
     /// The policy clock of a node that was started with a driven one.
     #[command(subcommand)]
     Clock(Clock),

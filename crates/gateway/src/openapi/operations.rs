@@ -230,6 +230,38 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "Ends an agreement.",
         (Named("Reason"), Named("AgreementLine")),
     ),
+    get("/incidents", "listIncidents", "The incidents.", Many(&Named("IncidentLine"))).with(AS_OF),
+    post(
+        "/incidents",
+        "openIncident",
+        "Opens an incident and asks the owners of twins to contain them.",
+        (Named("OpenIncident"), Named("IncidentLine")),
+    ),
+    get(
+        "/incidents/{id}",
+        "showIncident",
+        "An incident with its containments and their answers.",
+        Named("IncidentShown"),
+    )
+    .with(AS_OF),
+    post(
+        "/containments/{id}/confirm",
+        "confirmContainment",
+        "Says that the twins of a containment are contained.",
+        (Named("Respond"), Named("IncidentLine")),
+    ),
+    post(
+        "/containments/{id}/refuse",
+        "refuseContainment",
+        "Says that they will not be.",
+        (Named("Respond"), Named("IncidentLine")),
+    ),
+    post(
+        "/containments/{id}/release",
+        "releaseContainment",
+        "Says that they are contained no more.",
+        (Named("Respond"), Named("IncidentLine")),
+    ),
     get("/receipts", "listReceipts", "The newest receipts.", Many(&Named("ReceiptLine")))
         .with(NEWEST),
     get("/receipts/{id}", "showReceipt", "A receipt.", Named("ReceiptLine")).with(AS_OF),

@@ -243,7 +243,7 @@ async fn a_provider_takes_no_other_signature_for_its_consumers() {
     changed.concluded += 1;
     check(provider, CONSUMER, &by(changed.sign(ours), theirs), REFUSED, "another document").await;
     let decision = Envelope::sign("application/x", &Json::Null, theirs);
-    check(provider, CONSUMER, &decision, REFUSED, "neither an agreement nor a receipt").await;
+    check(provider, CONSUMER, &decision, REFUSED, "of no type that we know").await;
     let malformed = Envelope::sign(&receipt.payload_type, &Json::Null, theirs);
     check(provider, CONSUMER, &malformed, REFUSED, "").await;
     for body in [&b""[..], b"{}", b"[", &[0xff; 9]] {

@@ -5,6 +5,7 @@
 
 mod admin;
 mod as_of;
+mod containment;
 mod countersigning;
 mod federation;
 mod forged;

@@ -3,7 +3,7 @@
 
 use crate::admin::{Answer, Office, send};
 use crate::forged::{Assertion, channels};
-use crate::pair::{MAKER, OPERATOR, Pair, ROWS, wanted};
+use crate::pair::{MAKER, OPERATOR, Pair, ROWS, until, wanted};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -14,6 +14,7 @@ use twinpact_gateway::admin::ROUTES;
 use twinpact_gateway::federation::ASSERTION_HEADER;
 use twinpact_gateway::{AdminListener, openapi};
 use twinpact_node::PolicyClock;
+use twinpact_node::fold::Fold;
 use twinpact_node::outbox::call;
 
 #[test]
@@ -242,6 +243,7 @@ fn reads<'a>(agreement: &'a str, receipt: &'a str, decision: &'a str) -> Vec<(&'
         "/organisation",
         "/doctor",
         "/trust",
+        "/incidents",
     ];
     let plain = open.into_iter().chain(lists).chain(more).map(|path| (path, ""));
     plain
@@ -282,6 +284,34 @@ async fn partners(judge: &mut Judge, pair: &Pair, agreement: &str) {
     ask(judge, operator, ("POST", path), &at(path, MAKER), &reason).await;
 }
 
+/// Incidents, and each answer to what they ask for.
+async fn contain(judge: &mut Judge, pair: &Pair, agreement: &str, receipt: &str) {
+    let (operator, maker) = (&pair.operator.admin, &pair.maker.admin);
+    let contain = json!({
+        "agreement": agreement,
+        "twins": ["urn:turbine:a"],
+        "measure": "inspect",
+        "reason": "it may fail",
+        "receipts": [receipt],
+    });
+    let open = json!({ "name": "loss", "story": {}, "containments": [contain] }).to_string();
+    let by = json!({ "by": "me" }).to_string();
+    for answers in [["confirm", "release"].as_slice(), &["refuse"]] {
+        let opened = ask(judge, maker, ("POST", "/incidents"), "/incidents", &open).await;
+        let path = "/incidents/{id}";
+        let filled = at(path, opened["id"].as_str().unwrap());
+        let known = |fold: &Fold| fold.incidents.knows(opened["id"].as_str().unwrap());
+        until(pair.operator(), known).await;
+        for answer in answers {
+            let shown = ask(judge, operator, ("GET", path), &filled, "").await;
+            let id = shown["containments"][0]["id"].as_str().unwrap();
+            let path = format!("/containments/{{id}}/{answer}");
+            ask(judge, operator, ("POST", &path), &at(&path, id), &by).await;
+        }
+        ask(judge, operator, ("GET", path), &filled, "").await;
+    }
+}
+
 /// Two nodes go through everything that the admin door can do, and each answer is judged.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_answered_is_what_is_described() {
@@ -300,6 +330,7 @@ async fn what_is_answered_is_what_is_described() {
     for (path, id) in reads(&agreement, &receipt, &decision) {
         ask(&mut judge, operator, ("GET", path), &at(path, id), "").await;
     }
+    contain(&mut judge, &pair, &agreement, &receipt).await;
     partners(&mut judge, &pair, &agreement).await;
     // Every answer of the admin door was judged at least once; that of a driven clock is below.
     for route in ROUTES {

@@ -9,6 +9,7 @@ mod contract_new;
 mod doctor;
 mod exchange;
 mod explain;
+mod incident;
 mod ingest;
 mod ingest_events;
 mod init;
@@ -64,6 +65,7 @@ pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Prob
         Command::Agreement(command) => oversight::agreement(command, *out).await,
         Command::Receipt(command) => receipt::receipt(command, *out).await,
         Command::Decision(command) => oversight::decision(command, *out).await,
+        Command::Incident(command) => incident::run(command, *out).await,
         Command::Clock(command) => oversight::clock(command, *out).await,
         Command::Proof(command) => proof::run(command, *out).await,
         Command::Trust(command) => trust::run(command, *out).await,

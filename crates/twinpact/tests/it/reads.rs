@@ -5,7 +5,7 @@ use crate::canaries::TWIN;
 use crate::federation::Pair;
 use crate::tree;
 use crate::world::World;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What a command does.
 pub(crate) enum Kind {
@@ -24,7 +24,12 @@ fn read(arguments: impl Into<String>) -> Kind {
 }
 
 /// All commands. A new one needs a row here.
-fn table(agreement: &str, receipt: &str, decision: &str) -> Vec<(&'static str, Kind)> {
+fn table(
+    agreement: &str,
+    receipt: &str,
+    decision: &str,
+    incident: &str,
+) -> Vec<(&'static str, Kind)> {
     vec![
         ("init", Change),
         ("serve", Change),
@@ -62,6 +67,12 @@ fn table(agreement: &str, receipt: &str, decision: &str) -> Vec<(&'static str, K
         ("receipt export", Change),
         ("decision list", read("--dir operator")),
         ("decision show", read(format!("{decision} --dir operator"))),
+        ("incident list", read("--dir maker")),
+        ("incident show", read(format!("{incident} --dir maker"))),
+        ("incident open", Change),
+        ("incident confirm", Change),
+        ("incident refuse", Change),
+        ("incident release", Change),
         ("clock show", read("--dir operator")),
         ("clock set", Change),
         ("proof export", Change),
@@ -92,7 +103,21 @@ pub(crate) fn commands(pair: &Pair) -> Vec<(&'static str, Kind)> {
     world.json("trust add operator.json --trust trust.toml");
     world.json(&format!("receipt export {receipt} --out r.twinproof --dir maker"));
     assert_eq!(world.run("init --dir still --local still").code, 0);
-    table(&pair.agreement, receipt, decision)
+    let open = json!({
+        "name": "loss",
+        "story": {},
+        "containments": [{
+            "agreement": pair.agreement,
+            "twins": [format!("urn:turbine:{TWIN}")],
+            "measure": "inspect",
+            "reason": "it may fail",
+            "receipts": [receipt],
+        }],
+    });
+    world.write("incident.json", open.to_string().as_bytes());
+    let opened = world.json("incident open incident.json --dir maker");
+    let incident = opened["id"].as_str().unwrap();
+    table(&pair.agreement, receipt, decision, incident)
 }
 
 #[test]

@@ -1,0 +1,133 @@
+//! Incidents and containments in the admin API.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use twinpact_model::{Iri, Timestamp};
+
+/// The body of `POST /incidents`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenIncident {
+    /// What it is called: the name of the rule that found it.
+    pub name: String,
+    /// How it was found, for our own people; no value of a partner belongs in it, because it
+    /// outlives every copy.
+    pub story: Map<String, Value>,
+    /// Whom to ask for what.
+    pub containments: Vec<Contain>,
+}
+
+/// Whom to ask for what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contain {
+    /// The agreement under which the owner of the twins has shown us what it rests on.
+    pub agreement: String,
+    /// The twins.
+    pub twins: Vec<Iri>,
+    /// What is to be done with them.
+    pub measure: String,
+    /// Why.
+    pub reason: String,
+    /// The receipts of the deliveries that it rests on.
+    #[serde(default)]
+    pub receipts: Vec<String>,
+}
+
+/// The body of `POST /containments/{id}/confirm`, `…/refuse` and `…/release`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Respond {
+    /// The person who answers.
+    pub by: String,
+    /// What is said with it.
+    #[serde(default)]
+    pub note: String,
+    /// Whether nobody looked: a program answers.
+    #[serde(default)]
+    pub automatic: bool,
+}
+
+/// An incident in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IncidentLine {
+    /// Its name, the same at all who have to do with it.
+    pub id: String,
+    /// What it is called; null when a partner has opened it.
+    pub name: Option<String>,
+    /// When we recorded it.
+    pub recorded: Timestamp,
+    /// The event that opened it; null when a partner has opened it.
+    pub event: Option<u64>,
+    /// How many containments of it we know.
+    pub containments: usize,
+    /// The state of each.
+    pub states: Vec<String>,
+}
+
+/// An incident with all that we know of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IncidentShown {
+    /// The incident.
+    pub incident: IncidentLine,
+    /// How it was found; null when a partner has opened it.
+    pub story: Value,
+    /// Who was asked for what, and the answers.
+    pub containments: Vec<ContainmentLine>,
+}
+
+/// A containment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainmentLine {
+    /// Its fingerprint.
+    pub id: String,
+    /// Who asked.
+    pub asked_by: String,
+    /// Who was asked.
+    pub asked_of: String,
+    /// Whether it was we who asked.
+    pub ours: bool,
+    /// The agreement that it was learned under.
+    pub agreement: String,
+    /// The twins.
+    pub twins: Vec<String>,
+    /// What is to be done with them.
+    pub measure: String,
+    /// Why.
+    pub reason: String,
+    /// The receipts of the deliveries that it rests on.
+    pub evidence: Vec<String>,
+    /// When it was asked for, by the policy clock of who asked.
+    pub opened: Timestamp,
+    /// Whether that clock was driven: then it is no evidence of times.
+    pub driven: bool,
+    /// When we recorded it.
+    pub recorded: Timestamp,
+    /// The event: `twinpact proof export EVENT` proves it.
+    pub event: u64,
+    /// `open`, `confirmed`, `refused` or `released`.
+    pub state: String,
+    /// Why whom it asks did not take it; null when it did or may yet, and as of another time.
+    pub not_taken: Option<String>,
+    /// What was answered, the oldest first.
+    pub answers: Vec<AnswerLine>,
+}
+
+/// An answer to a containment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerLine {
+    /// `confirmed`, `refused` or `released`.
+    pub answer: String,
+    /// The person who gave it.
+    pub by: String,
+    /// Whether nobody looked: a program gave it.
+    pub automatic: bool,
+    /// What was said with it.
+    pub note: String,
+    /// When, by the policy clock of who answered.
+    pub at: Timestamp,
+    /// When we recorded it.
+    pub recorded: Timestamp,
+    /// The event: `twinpact proof export EVENT` proves it.
+    pub event: u64,
+}

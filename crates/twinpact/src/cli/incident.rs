@@ -1,0 +1,55 @@
+//! The grammar of `twinpact incident`.
+
+use super::{AsOf, Dir};
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Incident {
+    /// List incidents: those that you have opened, and those that partners ask you to contain.
+    List {
+        #[command(flatten)]
+        dir: Dir,
+        #[command(flatten)]
+        as_of: AsOf,
+    },
+    /// Show an incident: who was asked to contain what, on what evidence, and the answers.
+    Show {
+        #[command(flatten)]
+        dir: Dir,
+        /// Its name.
+        incident: String,
+        #[command(flatten)]
+        as_of: AsOf,
+    },
+    /// Open an incident and ask the owners of twins to contain them.
+    Open {
+        #[command(flatten)]
+        dir: Dir,
+        /// A JSON file in the form of the body of `POST /incidents`.
+        file: PathBuf,
+    },
+    /// Say that the twins of a containment are contained.
+    Confirm(Answer),
+    /// Say that they are not, and will not be.
+    Refuse(Answer),
+    /// Say that they are contained no more.
+    Release(Answer),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Answer {
+    #[command(flatten)]
+    pub(crate) dir: Dir,
+    /// The containment: its fingerprint or the front of it.
+    pub(crate) containment: String,
+    /// Who answers; a name that your partner may read.
+    #[arg(long)]
+    pub(crate) by: String,
+    /// What is to be said with it.
+    #[arg(long, default_value = "")]
+    pub(crate) note: String,
+    /// A program answers and nobody has looked; the answer says so.
+    #[arg(long)]
+    pub(crate) automatic: bool,
+}

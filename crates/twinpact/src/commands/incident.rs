@@ -1,0 +1,116 @@
+//! `incident list|show|open|confirm|refuse|release`: what was found, who was asked to contain what,
+//! and what they answered.
+
+use super::exchange::body;
+use crate::cli::{Incident, IncidentAnswer};
+use crate::output::{Output, line, table};
+use crate::session::{Session, read_file};
+use serde_json::json;
+use std::process::ExitCode;
+use twinpact_gateway::client::segment;
+use twinpact_model::problem::Problem;
+use twinpact_node::api::{ContainmentLine, IncidentLine, IncidentShown};
+
+pub(crate) async fn run(command: Incident, out: Output) -> Result<ExitCode, Problem> {
+    match command {
+        Incident::List { dir, as_of } => {
+            let path = as_of.of("/incidents")?;
+            let session = Session::open(&dir.dir).await?;
+            let got = session.client.get(&path).await;
+            session.close().await;
+            let incidents: Vec<IncidentLine> = got?;
+            out.result(&incidents, |incidents| list(incidents));
+            out.next("twinpact incident show INCIDENT");
+        }
+        Incident::Show { dir, incident, as_of } => {
+            let path = as_of.of(&format!("/incidents/{}", segment(&incident)))?;
+            let session = Session::open(&dir.dir).await?;
+            let got = session.client.get(&path).await;
+            session.close().await;
+            let shown: IncidentShown = got?;
+            out.result(&shown, show);
+            next(&shown, out);
+        }
+        Incident::Open { dir, file } => {
+            let asked = read_file(&file)?;
+            let session = Session::open(&dir.dir).await?;
+            let got = session.client.post("/incidents", "application/json", asked).await;
+            session.close().await;
+            let opened: IncidentLine = got?;
+            out.result(&opened, |opened| format!("{} is open", opened.id));
+            out.next(&format!("twinpact incident show {}", opened.id));
+        }
+        Incident::Confirm(answer) => respond(answer, "confirm", out).await?,
+        Incident::Refuse(answer) => respond(answer, "refuse", out).await?,
+        Incident::Release(answer) => respond(answer, "release", out).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn respond(asked: IncidentAnswer, verb: &str, out: Output) -> Result<(), Problem> {
+    let path = format!("/containments/{}/{verb}", segment(&asked.containment));
+    let said = json!({ "by": asked.by, "note": asked.note, "automatic": asked.automatic });
+    let said = body(&said)?;
+    let session = Session::open(&asked.dir.dir).await?;
+    let got = session.client.post(&path, "application/json", said).await;
+    session.close().await;
+    let incident: IncidentLine = got?;
+    out.result(&incident, |incident| format!("{}: {}", incident.id, incident.states.join(", ")));
+    out.next(&format!("twinpact incident show {}", incident.id));
+    Ok(())
+}
+
+/// What the operator can do about the first containment that waits for it.
+fn next(shown: &IncidentShown, out: Output) {
+    let waits = |one: &&ContainmentLine| !one.ours && one.state == "open";
+    if let Some(one) = shown.containments.iter().find(waits) {
+        out.next(&format!("twinpact incident confirm {} --by NAME", front(&one.id)));
+    }
+}
+
+fn front(id: &str) -> String {
+    id.chars().take(12).collect()
+}
+
+fn list(incidents: &[IncidentLine]) -> String {
+    let row = |incident: &IncidentLine| {
+        vec![
+            incident.id.clone(),
+            incident.recorded.to_string(),
+            line(incident.name.as_deref().unwrap_or("a partner's")),
+            incident.states.join(", "),
+        ]
+    };
+    let rows: Vec<_> = incidents.iter().map(row).collect();
+    table(&["incident", "recorded", "what", "containments"], &rows)
+}
+
+fn show(shown: &IncidentShown) -> String {
+    let incident = &shown.incident;
+    let name = incident.name.as_deref().unwrap_or("opened by a partner");
+    let mut lines = vec![format!("incident {}: {name}", incident.id)];
+    shown.containments.iter().for_each(|one| containment(one, &mut lines));
+    lines.iter().map(|text| line(text)).collect::<Vec<_>>().join("\n")
+}
+
+fn containment(one: &ContainmentLine, lines: &mut Vec<String>) {
+    let driven = if one.driven { " (driven clock: not evidence)" } else { "" };
+    lines.push(format!("containment {}: {}", front(&one.id), one.state));
+    lines.push(format!("  {} asks {} to {}", one.asked_by, one.asked_of, one.measure));
+    lines.push(format!("  because {}", one.reason));
+    one.twins.iter().for_each(|twin| lines.push(format!("  twin {twin}")));
+    lines.push(format!("  opened {}{driven}, event {}", one.opened, one.event));
+    let agreement = front(&one.agreement);
+    let count = one.evidence.len();
+    lines.push(format!("  rests on {count} deliveries under agreement {agreement}"));
+    if let Some(why) = &one.not_taken {
+        lines.push(format!("  not taken: {why}"));
+    }
+    for answer in &one.answers {
+        let by = if answer.automatic { "by a program, for " } else { "by " };
+        let note =
+            if answer.note.is_empty() { String::new() } else { format!(": {}", answer.note) };
+        let (said, who, at) = (&answer.answer, &answer.by, answer.at);
+        lines.push(format!("  {said} {by}{who} at {at}, event {}{note}", answer.event));
+    }
+}
