@@ -79,6 +79,8 @@ kinds! {
     LinkSet = "LinkSet";
     /// A link does not stand any more.
     LinkRetracted = "LinkRetracted";
+    /// A twin was erased: its key is destroyed, and with it all that was recorded about it.
+    TwinErased = "TwinErased";
     /// A contract version was published.
     ContractPublished = "ContractPublished";
     /// A partner's record was pinned.

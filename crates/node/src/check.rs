@@ -24,7 +24,7 @@ use twinpact_proof::documents::{self, Decision, Receipt};
 use twinpact_proof::tree::root_from_inclusion;
 use twinpact_proof::{Bundle, Envelope, Json, Level, Trust, to_hex, verify};
 use twinpact_store::forest::{DECISIONS, EVENTS, LOCAL, Proof, TreeNo};
-use twinpact_store::{Committed, Cut, Store};
+use twinpact_store::{Committed, Cut, Replayed, Store};
 
 /// The most findings that are listed; all are counted.
 pub const MAX_FINDINGS: usize = 100;
@@ -68,6 +68,8 @@ pub struct Counts {
     pub local: u64,
     /// Trees.
     pub trees: u64,
+    /// Those of all trees and of none that were destroyed with their key.
+    pub destroyed: u64,
     /// Twins.
     pub twins: u64,
     /// Facts about them.
@@ -178,15 +180,27 @@ impl Walk {
     }
 
     /// An entry, and the state before it.
-    fn entry(&mut self, fold: Option<&Fold>, entry: &Committed) {
+    fn entry(&mut self, fold: Option<&Fold>, entry: &Replayed) {
+        let (tree, entry) = match entry {
+            Replayed::Open(entry) => (entry.tree, Some(entry)),
+            Replayed::Gone(gone) => (gone.tree, None),
+        };
         let counts = &mut self.counts;
         counts.entries += 1;
-        *match entry.tree {
+        counts.destroyed += u64::from(entry.is_none());
+        *match tree {
             LOCAL => &mut counts.local,
             EVENTS => &mut counts.events,
             DECISIONS => &mut counts.decisions,
             _ => &mut counts.deliveries,
         } += 1;
+        if let Some(entry) = entry {
+            self.readable(fold, entry);
+        }
+    }
+
+    /// What an entry says, and the state before it.
+    fn readable(&mut self, fold: Option<&Fold>, entry: &Committed) {
         let recorded = entry.entry.when.recorded.micros();
         if self.recorded.replace(recorded).is_some_and(|before| before >= recorded) {
             self.wrong(format!("{} was not recorded after the one before it", name(entry)));
@@ -217,7 +231,10 @@ impl Walk {
             let Some(index) = covered.checked_sub(1) else { continue };
             let leaf = forest.leaf(tree, index).unwrap_or_default();
             let proven = forest.prove(tree, index, tick).is_some_and(|p| holds(&p, &leaf));
-            let read = store.entry(tree, index).is_ok_and(|entry| entry.leaf == leaf);
+            let read = match store.entry(tree, index) {
+                Ok(entry) => entry.leaf == leaf,
+                Err(problem) => problem.code == codes::TWIN_ERASED,
+            };
             if !proven || !read {
                 self.wrong(format!("entry {index} of tree {tree} is not under the anchor"));
             }

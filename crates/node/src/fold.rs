@@ -13,7 +13,7 @@ use crate::partners::PinnedPartners;
 use crate::processes::Processes;
 use twinpact_model::problem::Problem;
 use twinpact_store::Committed;
-use twinpact_store::forest::{DECISIONS, EVENTS, LOCAL};
+use twinpact_store::forest::{DECISIONS, EVENTS, LOCAL, TreeNo};
 use twinpact_twin::Twins;
 
 /// What the log says, taken together.
@@ -95,6 +95,13 @@ impl Fold {
                 self.behind.apply(entry)
             }
             _ => Ok(()),
+        }
+    }
+
+    /// An entry cannot be read, since its key was destroyed: what destroyed it is still to come.
+    pub(crate) fn gone(&mut self, tree: TreeNo) {
+        if tree == EVENTS {
+            self.twins.gone();
         }
     }
 

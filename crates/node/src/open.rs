@@ -35,7 +35,7 @@ use twinpact_store::directory::Directory;
 use twinpact_store::forest::LOCAL;
 use twinpact_store::keystore::refused;
 use twinpact_store::vfs::{RealDisk, Vfs};
-use twinpact_store::{Committed, Cut, Store};
+use twinpact_store::{Cut, Replayed, Store};
 
 /// How much of its hour a certificate has at least when nobody has set the clock: it is renewed
 /// every 20 minutes.
@@ -250,7 +250,7 @@ async fn open_with(
 /// As [`open`].
 pub(crate) fn inspect(
     path: &Path,
-    mut seen: impl FnMut(Option<&Fold>, &Committed),
+    mut seen: impl FnMut(Option<&Fold>, &Replayed),
 ) -> Result<(Node, Option<Cut>), Problem> {
     let disks = Disks::of_this_machine();
     let (directory, config, identity) = take(&disks, path)?;
@@ -433,8 +433,15 @@ pub(crate) fn replay(
 }
 
 /// Takes an entry into the state, which begins with the first: the idempotency key comes with it.
-fn apply(fold: &mut Option<Fold>, key: &[u8; 32], entry: &Committed) -> Result<(), Problem> {
-    fold.get_or_insert_with(|| Fold::new(*key)).apply(entry)
+fn apply(fold: &mut Option<Fold>, key: &[u8; 32], entry: &Replayed) -> Result<(), Problem> {
+    let fold = fold.get_or_insert_with(|| Fold::new(*key));
+    match entry {
+        Replayed::Open(entry) => fold.apply(entry),
+        Replayed::Gone(gone) => {
+            fold.gone(gone.tree);
+            Ok(())
+        }
+    }
 }
 
 fn folded(fold: Option<Fold>, store: &Store) -> Result<Fold, Problem> {

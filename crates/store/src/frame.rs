@@ -11,8 +11,11 @@ use twinpact_proof::digest::Digest;
 
 /// The length of a segment's head in bytes.
 pub const SEGMENT_HEAD: usize = 4096;
-/// The format version that this release writes, and the newest that it reads.
-pub const VERSION: u16 = 1;
+/// The newest version of a frame that this release reads: in one of version 2 payloads were taken
+/// out when their keys were destroyed.
+pub const VERSION: u16 = 2;
+/// The version of a frame as it is first written, and of the head of a segment.
+const WHOLE: u16 = 1;
 /// The largest frame in bytes.
 pub const MAX_FRAME: usize = 32 << 20;
 /// A frame that has grown to this many bytes of entries takes no other turn.
@@ -84,7 +87,7 @@ impl SegmentHead {
     pub fn encode(&self) -> Vec<u8> {
         let mut put = Put::default();
         put.raw(SEGMENT_MAGIC);
-        put.u16(VERSION);
+        put.u16(WHOLE);
         put.raw(&self.organisation);
         put.u32(self.partition);
         put.u64(self.segment);
@@ -110,8 +113,8 @@ impl SegmentHead {
             return Err(BadHead::Damaged);
         }
         match take.u16() {
-            Some(VERSION) => {}
-            Some(version) if version > VERSION => return Err(BadHead::Newer(version)),
+            Some(WHOLE) => {}
+            Some(version) if version > WHOLE => return Err(BadHead::Newer(version)),
             _ => return Err(BadHead::Damaged),
         }
         let mut read = || {
@@ -138,8 +141,21 @@ pub struct SealedEntry {
     pub bucket: u32,
     /// The payload commitment.
     pub pc: Digest,
-    /// The sealed payload.
+    /// The sealed payload; as many zeros when it was taken out.
     pub sealed: Vec<u8>,
+}
+
+impl SealedEntry {
+    /// Whether the payload was taken out.
+    #[must_use]
+    pub fn is_taken_out(&self) -> bool {
+        !self.sealed.is_empty() && self.sealed.iter().all(|byte| *byte == 0)
+    }
+
+    /// Takes the payload out. The frame keeps its length, so that all others stay where they are.
+    pub fn take_out(&mut self) {
+        self.sealed.fill(0);
+    }
 }
 
 /// An anchor leaf that a frame makes.
@@ -200,7 +216,8 @@ impl Frame {
         put.raw(&FRAME_MAGIC);
         put.u32(0);
         put.u32(0);
-        put.u16(VERSION);
+        let whole = !self.entries.iter().any(SealedEntry::is_taken_out);
+        put.u16(if whole { WHOLE } else { VERSION });
         put.u16(self.flags());
         put.u64(self.first_seq);
         put.u32(u32::try_from(self.entries.len()).unwrap_or(u32::MAX));
@@ -308,7 +325,7 @@ fn encode_state(put: &mut Put, state: &[TreeState]) {
 
 fn decode_body(body: &[u8]) -> Option<Frame> {
     let mut take = Take(body);
-    if take.u16()? != VERSION {
+    if !(WHOLE..=VERSION).contains(&take.u16()?) {
         return None;
     }
     let flags = take.u16()?;
@@ -473,6 +490,16 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_without_a_payload_keeps_its_length_and_says_its_version() {
+        let (whole, mut without) = (frame(), frame());
+        without.entries[0].take_out();
+        assert!(without.entries[0].is_taken_out() && !whole.entries[0].is_taken_out());
+        let (before, after) = (whole.encode(), without.encode());
+        assert_eq!((before.len(), before[12], after[12]), (after.len(), 1, 2));
+        assert_eq!(Frame::decode(&after), Some((without, after.len())));
+    }
+
+    #[test]
     fn a_later_frame_is_found_behind_damage() {
         let mut bytes = vec![0; 100];
         bytes.extend(frame().encode());
@@ -491,7 +518,7 @@ mod tests {
     #[test]
     fn what_a_newer_release_wrote_is_not_taken_for_torn() {
         for (bytes, expect) in [
-            (changed(12, 2), BadFrame::Newer),
+            (changed(12, 3), BadFrame::Newer),
             (changed(13, 1), BadFrame::Newer),
             (changed(12, 0), BadFrame::Malformed),
             (changed(14, 7), BadFrame::Malformed),

@@ -2,25 +2,28 @@
 //!
 //! Keys that a frame needs are appended and synced once, before it. What a key is for stands sealed
 //! beside it, so that opening reads no clock and expiry knows what it destroys. The key-encryption
-//! key lives alone in a small file that is overwritten in place when keys are destroyed.
+//! key lives alone in a small file. Keys are destroyed by a new file without them under a fresh
+//! key-encryption key, and by overwriting the old one: docs/format.md, "Destruction".
 
 use crate::bytes::{Put, Take};
 use crate::seal::{KeyBytes, random};
 use crate::vfs::{Vfs, VfsFile, read_all};
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, Nonce, UnboundKey};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
-use twinpact_proof::digest::{Digest, sha256_parts};
+use twinpact_proof::digest::{Digest, sha256, sha256_parts};
 
 const KEYS_MAGIC: &[u8; 8] = b"TWINKEY\n";
 const KEK_MAGIC: &[u8; 8] = b"TWINKEK\n";
 const VERSION: u16 = 1;
 /// The bytes before the first record.
 pub const HEAD: usize = 8 + 2 + 4 + 32 + 4;
+/// The bytes of the file of the key-encryption key.
+const KEK_BYTES: usize = 8 + 2 + 4 + 32 + 4;
 /// The most bytes of one key record.
 const MAX_RECORD: usize = 8192;
 
@@ -41,12 +44,44 @@ pub enum Meaning {
     },
     /// A key of the node itself: blinding of heads, idempotency.
     Node(String),
+    /// What a partner has delivered about one of its twins.
+    Copied {
+        /// The partner.
+        from: String,
+        /// Its twin.
+        twin: String,
+    },
+}
+
+impl Meaning {
+    /// Whether the key may be destroyed: without one of the node's own the log cannot be read.
+    #[must_use]
+    pub fn is_mortal(&self) -> bool {
+        match self {
+            Meaning::Subject(twin) => !twin.is_empty(),
+            Meaning::Bucket { .. } | Meaning::Copied { .. } => true,
+            Meaning::Node(_) => false,
+        }
+    }
+}
+
+/// What is left to be done about the file `kek.next`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NextKek {
+    /// There is none.
+    Absent,
+    /// It is of a destruction that was cut short before it took effect.
+    Needless,
+    /// The keystore is sealed under it already, and it is to take the place of `kek`.
+    InUse,
 }
 
 /// The keys of a directory, open.
 pub struct Keystore {
     file: Box<dyn VfsFile>,
-    kek: LessSafeKey,
+    kek: Kek,
+    organisation: Digest,
+    next_kek: NextKek,
     keys: HashMap<u64, (KeyBytes, Meaning)>,
     by_meaning: HashMap<Meaning, u64>,
     next: u64,
@@ -84,14 +119,15 @@ impl Keystore {
                 return Err(missing(name));
             }
         }
-        let (kek_epoch, kek) = decode_kek(&vfs.read(&kek_path(dir)).map_err(io)?)?;
         let file = vfs.open(&keys_path(dir)).map_err(io)?;
         let bytes = read_all(file.as_ref()).map_err(io)?;
-        check_head(&bytes, kek_epoch, organisation)?;
-        let kek = aead_key(&kek)?;
+        let (kek, next_kek) = read_kek(vfs, dir, &bytes)?;
+        check_head(&bytes, kek.epoch, organisation)?;
         let mut store = Keystore {
             file,
             kek,
+            organisation: *organisation,
+            next_kek,
             keys: HashMap::new(),
             by_meaning: HashMap::new(),
             next: 1,
@@ -119,7 +155,72 @@ impl Keystore {
         vfs.replace(&keys_path(dir), &whole).map_err(io)?;
         self.file = vfs.open(&keys_path(dir)).map_err(io)?;
         self.torn = false;
+        self.settle(vfs, dir)
+    }
+
+    /// Destroys these keys: there is a new file without them under a fresh key-encryption key when
+    /// this returns, and the old one is overwritten. Whenever it is cut short, all keys are there
+    /// or exactly these are gone. Everything must be flushed.
+    ///
+    /// # Errors
+    /// `store.io`, `internal`; the caller must stop then.
+    pub fn destroy(
+        &mut self,
+        vfs: &dyn Vfs,
+        dir: &Path,
+        numbers: &BTreeSet<u64>,
+    ) -> Result<(), Problem> {
+        let io = |e| refused(dir, &e);
+        let kek = Kek::fresh(self.kek.epoch + 1)?;
+        vfs.replace(&next_path(dir), &encode_kek(kek.epoch, &kek.bytes)).map_err(io)?;
+        let mut kept: Vec<_> =
+            self.keys.iter().filter(|(number, _)| !numbers.contains(number)).collect();
+        kept.sort_unstable_by_key(|(number, _)| **number);
+        let mut whole = encode_head(kek.epoch, &self.organisation);
+        for (number, (key, meaning)) in kept {
+            whole.extend(kek.encode_record(*number, key, meaning)?);
+        }
+        // From here on it is done: what is left only has to be finished.
+        vfs.replace(&keys_path(dir), &whole).map_err(io)?;
+        self.file = vfs.open(&keys_path(dir)).map_err(io)?;
+        self.length = whole.len() as u64;
+        self.kek = kek;
+        self.next_kek = NextKek::InUse;
+        self.keys.retain(|number, _| !numbers.contains(number));
+        self.by_meaning.retain(|_, number| !numbers.contains(number));
+        self.settle(vfs, dir)
+    }
+
+    /// Leaves one key-encryption key, that of the keystore, where it belongs.
+    fn settle(&mut self, vfs: &dyn Vfs, dir: &Path) -> Result<(), Problem> {
+        let io = |e| refused(dir, &e);
+        match self.next_kek {
+            NextKek::Absent => return Ok(()),
+            NextKek::Needless => vfs.remove(&next_path(dir)).map_err(io)?,
+            NextKek::InUse => {
+                let mut old = vfs.open(&kek_path(dir)).map_err(io)?;
+                let nothing = vec![0; KEK_BYTES];
+                old.write_at(0, &nothing).and_then(|()| old.sync()).map_err(io)?;
+                vfs.rename(&next_path(dir), &kek_path(dir)).map_err(io)?;
+            }
+        }
+        vfs.sync_dir(dir).map_err(io)?;
+        self.next_kek = NextKek::Absent;
         Ok(())
+    }
+
+    /// No key to come has that number or a smaller one, also when it is not there any more.
+    pub fn reserve(&mut self, number: u64) {
+        self.next = self.next.max(number.saturating_add(1));
+    }
+
+    /// The numbers of the keys of these meanings, rising.
+    #[must_use]
+    pub fn all(&self, wanted: impl Fn(&Meaning) -> bool) -> Vec<u64> {
+        let fits = self.keys.iter().filter(|(_, (_, meaning))| wanted(meaning));
+        let mut numbers: Vec<u64> = fits.map(|(number, _)| *number).collect();
+        numbers.sort_unstable();
+        numbers
     }
 
     /// A key that the log needs and that is missing behind a bad record was damaged, not torn.
@@ -157,7 +258,7 @@ impl Keystore {
             return Err(Problem::new(codes::INTERNAL, "the operating system gives no randomness"));
         }
         let number = self.next;
-        let record = self.encode_record(number, &key, meaning)?;
+        let record = self.kek.encode_record(number, &key, meaning)?;
         self.pending.extend(record);
         self.insert(number, key, meaning.clone());
         Ok(number)
@@ -185,39 +286,12 @@ impl Keystore {
         self.keys.insert(number, (key, meaning));
     }
 
-    fn encode_record(
-        &self,
-        number: u64,
-        key: &KeyBytes,
-        meaning: &Meaning,
-    ) -> Result<Vec<u8>, Problem> {
-        let bug = |_| Problem::new(codes::INTERNAL, "a key could not be sealed");
-        let meaning = serde_json::to_vec(meaning)
-            .map_err(|_| Problem::new(codes::INTERNAL, "a key's meaning could not be written"))?;
-        let mut plain = key.to_vec();
-        plain.extend_from_slice(&meaning);
-        let digest = sha256_parts(&[&number.to_le_bytes(), &plain]);
-        let nonce = digest.first_chunk::<12>().copied().unwrap_or_default();
-        let aad = Aad::from(number.to_le_bytes());
-        let unique = Nonce::assume_unique_for_key(nonce);
-        self.kek.seal_in_place_append_tag(unique, aad, &mut plain).map_err(bug)?;
-        let mut body = Put::default();
-        body.u64(number);
-        body.raw(&nonce);
-        body.raw(&plain);
-        let mut record = Put::default();
-        record.u32(u32::try_from(body.0.len()).unwrap_or(u32::MAX));
-        record.u32(crc32c::crc32c(&body.0));
-        record.raw(&body.0);
-        Ok(record.0)
-    }
-
     fn read_records(&mut self, bytes: &[u8]) -> Result<(), Problem> {
         let mut rest = bytes.get(HEAD..).unwrap_or_default();
         while !rest.is_empty() {
             // One write may bring several records, and of a torn one the later may have arrived.
             let Some((body, length)) = record_body(rest) else { break };
-            let (number, key, meaning) = self.decode_record(body).ok_or_else(|| {
+            let (number, key, meaning) = self.kek.decode_record(body).ok_or_else(|| {
                 Problem::new(
                     codes::STORE_FOREIGN,
                     format!(
@@ -233,6 +307,56 @@ impl Keystore {
         }
         Ok(())
     }
+}
+
+/// A key-encryption key.
+struct Kek {
+    epoch: u32,
+    bytes: KeyBytes,
+    key: LessSafeKey,
+}
+
+impl Kek {
+    fn new(epoch: u32, bytes: KeyBytes) -> Result<Kek, Problem> {
+        Ok(Kek { epoch, key: aead_key(&bytes)?, bytes })
+    }
+
+    fn fresh(epoch: u32) -> Result<Kek, Problem> {
+        let mut bytes = [0u8; 32];
+        match random(&mut bytes) {
+            true => Kek::new(epoch, bytes),
+            false => Err(Problem::new(codes::INTERNAL, "the system gives no randomness")),
+        }
+    }
+
+    fn encode_record(
+        &self,
+        number: u64,
+        key: &KeyBytes,
+        meaning: &Meaning,
+    ) -> Result<Vec<u8>, Problem> {
+        let bug = |_| Problem::new(codes::INTERNAL, "a key could not be sealed");
+        let meaning = serde_json::to_vec(meaning)
+            .map_err(|_| Problem::new(codes::INTERNAL, "a key's meaning could not be written"))?;
+        let mut plain = key.to_vec();
+        plain.extend_from_slice(&meaning);
+        // The same key is sealed again under a fresh one: with another nonce.
+        let under = if self.epoch == 0 { Vec::new() } else { sha256(&self.bytes).to_vec() };
+        let digest = sha256_parts(&[&under, &number.to_le_bytes(), &plain]);
+        let nonce = digest.first_chunk::<12>().copied().unwrap_or_default();
+        let aad = Aad::from(number.to_le_bytes());
+        let unique = Nonce::assume_unique_for_key(nonce);
+        self.key.seal_in_place_append_tag(unique, aad, &mut plain).map_err(bug)?;
+        let mut body = Put::default();
+        body.u64(number);
+        body.raw(&nonce);
+        body.raw(&plain);
+        let mut record = Put::default();
+        record.u32(u32::try_from(body.0.len()).unwrap_or(u32::MAX));
+        record.u32(crc32c::crc32c(&body.0));
+        record.raw(&body.0);
+        Ok(record.0)
+    }
 
     fn decode_record(&self, body: &[u8]) -> Option<(u64, KeyBytes, Meaning)> {
         let mut take = Take(body);
@@ -240,10 +364,34 @@ impl Keystore {
         let mut plain = take.0.to_vec();
         let aad = Aad::from(number.to_le_bytes());
         let opened =
-            self.kek.open_in_place(Nonce::assume_unique_for_key(nonce), aad, &mut plain).ok()?;
+            self.key.open_in_place(Nonce::assume_unique_for_key(nonce), aad, &mut plain).ok()?;
         let (key, meaning) = opened.split_first_chunk::<32>()?;
         Some((number, *key, serde_json::from_slice(meaning).ok()?))
     }
+}
+
+/// The key-encryption key of a keystore with these bytes. While keys are destroyed there are two,
+/// and the head of the keystore says by its epoch which one it is sealed under.
+fn read_kek(vfs: &dyn Vfs, dir: &Path, keystore: &[u8]) -> Result<(Kek, NextKek), Problem> {
+    let io = |e| refused(dir, &e);
+    let mut next_kek = NextKek::Absent;
+    if vfs.exists(&next_path(dir)) {
+        next_kek = NextKek::Needless;
+        let next = decode_kek(&vfs.read(&next_path(dir)).map_err(io)?).ok();
+        if let Some((epoch, kek)) = next.filter(|(epoch, _)| Some(*epoch) == head_epoch(keystore)) {
+            return Ok((Kek::new(epoch, kek)?, NextKek::InUse));
+        }
+    }
+    let (epoch, kek) = decode_kek(&vfs.read(&kek_path(dir)).map_err(io)?)?;
+    Ok((Kek::new(epoch, kek)?, next_kek))
+}
+
+/// The epoch in the head of a keystore, when that is whole.
+fn head_epoch(keystore: &[u8]) -> Option<u32> {
+    let head = keystore.get(..HEAD).filter(|head| sum_holds(head))?;
+    let mut take = Take(head);
+    take.raw(8 + 2)?;
+    take.u32()
 }
 
 /// The body of the record at the front, when it is whole, with the record's length.
@@ -329,6 +477,10 @@ fn keys_path(dir: &Path) -> PathBuf {
 
 fn kek_path(dir: &Path) -> PathBuf {
     dir.join("kek")
+}
+
+fn next_path(dir: &Path) -> PathBuf {
+    dir.join("kek.next")
 }
 
 /// The disk said no: `store.full`, `store.readonly` or `store.io`.

@@ -6,6 +6,7 @@
 //! goes through [`vfs::Vfs`]. Bytes: docs/format.md, "Log and keys".
 
 pub mod bytes;
+pub mod destroy;
 pub mod directory;
 pub mod forest;
 pub mod frame;
@@ -22,5 +23,5 @@ pub mod vfs;
 pub use directory::Directory;
 pub use forest::{Forest, Proof, TreeNo};
 pub use frame::Opens;
-pub use store::{Committed, Cut, Draft, ItemPoint, Opened, Store, Subject};
+pub use store::{Committed, Cut, Draft, Gone, ItemPoint, Opened, Replayed, Store, Subject};
 pub use successor::Successor;

@@ -12,8 +12,8 @@
 
 use crate::directory::Directory;
 use crate::frame::{
-    BadFrame, BadHead, FRAME_HEAD, Frame, MAX_FRAME, SEGMENT_HEAD, SegmentHead, bad_frame,
-    frame_length, later_frame,
+    BadFrame, BadHead, FRAME_HEAD, Frame, MAX_FRAME, SEGMENT_HEAD, SealedEntry, SegmentHead,
+    bad_frame, frame_length, later_frame,
 };
 use crate::keystore::{damaged, missing, newer, refused};
 use crate::spare;
@@ -268,6 +268,52 @@ impl Log {
         Frame::decode(&bytes).map(|(frame, _)| frame).ok_or_else(bad)
     }
 
+    /// Takes the payloads of these entries out of a segment: a copy without them, in which every
+    /// frame lies where it lay, is durable in its place when this returns. Says whether there were
+    /// any.
+    ///
+    /// # Errors
+    /// `store.io`, and the segment is as it was or as it is to be; `store.damaged`.
+    pub fn take_out(
+        &mut self,
+        segment: u64,
+        gone: impl Fn(&SealedEntry) -> bool,
+    ) -> Result<bool, Problem> {
+        let (path, name) = (self.segment_path(segment), segment_name(segment));
+        let io = |e| refused(&path, &e);
+        let file = self.files.get(&segment).ok_or_else(|| damaged(&name, 0))?;
+        let mut bytes = read_all(file.as_ref()).map_err(io)?;
+        let (mut at, mut changed) = (SEGMENT_HEAD, false);
+        while at < bytes.len() {
+            let (frame, length) =
+                bytes.get(at..).and_then(Frame::decode).ok_or_else(|| damaged(&name, at as u64))?;
+            if let Some(without) = without(frame, &gone) {
+                bytes.splice(at..at + length, without);
+                changed = true;
+            }
+            at += length;
+        }
+        if changed {
+            self.vfs.replace(&path, &bytes).map_err(io)?;
+            self.files.insert(segment, self.vfs.open(&path).map_err(io)?);
+        }
+        Ok(changed)
+    }
+
+    /// Removes what an interrupted replacement has left, and makes durable what is gone.
+    ///
+    /// # Errors
+    /// `store.io`.
+    pub fn sweep(&self) -> Result<(), Problem> {
+        let io = |e| refused(&self.dir, &e);
+        for name in self.vfs.list(&self.dir).map_err(io)? {
+            if name.ends_with(".new") {
+                self.vfs.remove(&self.dir.join(name)).map_err(io)?;
+            }
+        }
+        self.vfs.sync_dir(&self.dir).map_err(io)
+    }
+
     fn open_segment(&mut self, number: u64) -> Result<(), Problem> {
         let path = self.segment_path(number);
         let io = |e| refused(&path, &e);
@@ -361,6 +407,13 @@ impl Log {
     fn segment_path(&self, number: u64) -> PathBuf {
         self.dir.join(format!("{number:010}.seg"))
     }
+}
+
+/// The bytes of a frame without the payloads of these entries; `None` when it has none of them.
+fn without(mut frame: Frame, gone: impl Fn(&SealedEntry) -> bool) -> Option<Vec<u8>> {
+    let taken = frame.entries.iter_mut().filter(|entry| !entry.is_taken_out() && gone(entry));
+    let count = taken.map(SealedEntry::take_out).count();
+    (count > 0).then(|| frame.encode())
 }
 
 fn segment_name(number: u64) -> String {

@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(code(&[&whole[..], b"x"].concat(), &mut torn.clone()), Some("store.damaged"));
         let newer = |at: usize, sum: std::ops::Range<usize>, to: usize| {
             let mut bytes = whole.clone();
-            bytes[at] = 2;
+            bytes[at] = 3;
             let sum = crc32c::crc32c(&bytes[sum]).to_le_bytes();
             bytes[to..to + 4].copy_from_slice(&sum);
             bytes

@@ -1,5 +1,6 @@
 //! Log, keys, sealing and trees as one: drafts go in, one durable frame comes out.
 
+use crate::destroy::{self, Destruction, destroyed_by};
 use crate::directory::Directory;
 use crate::forest::{DECISIONS, EVENTS, Forest, LOCAL, TreeNo, inconsistent};
 use crate::frame::{
@@ -30,6 +31,25 @@ pub enum Subject {
     Twin(SmolStr),
     /// The node's key, for what is about no twin.
     Node,
+    /// A key for what a partner has delivered about one of its twins.
+    Copied {
+        /// The partner.
+        from: SmolStr,
+        /// Its twin.
+        twin: SmolStr,
+    },
+}
+
+impl Subject {
+    fn meaning(&self) -> Meaning {
+        match self {
+            Subject::Twin(twin) => Meaning::Subject(twin.to_string()),
+            Subject::Node => Meaning::Subject(String::new()),
+            Subject::Copied { from, twin } => {
+                Meaning::Copied { from: from.to_string(), twin: twin.to_string() }
+            }
+        }
+    }
 }
 
 /// One point of the `items` attribute of a delivery.
@@ -80,6 +100,29 @@ pub struct Committed {
 /// An entry read back, with its commitment checked.
 pub type Opened = Committed;
 
+/// An entry of which only the place is left: its key was destroyed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gone {
+    /// The tree.
+    pub tree: TreeNo,
+    /// Its index there; the sequence number for a local record.
+    pub index: u64,
+    /// Its leaf hash; the commitment for a local record.
+    pub leaf: Digest,
+    /// Its payload commitment.
+    pub pc: Digest,
+}
+
+/// An entry as the log has it.
+#[expect(clippy::large_enum_variant, reason = "nearly all are readable, and one is held at a time")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Replayed {
+    /// It can be read.
+    Open(Opened),
+    /// Its key was destroyed.
+    Gone(Gone),
+}
+
 /// The store of one partition. One owner appends; anybody reads.
 pub struct Store {
     directory: Directory,
@@ -87,6 +130,7 @@ pub struct Store {
     keys: Keystore,
     sealer: Mutex<Sealer>,
     forest: Forest,
+    destruction: Destruction,
     staged: Frame,
     staged_bytes: usize,
 }
@@ -109,7 +153,7 @@ impl Store {
         keys.flush()?;
         let log = Log::create(&directory, organisation, random_array()?)?;
         let forest = Forest::new(key_bytes(&keys, anchor)?);
-        let mut store = Store::assemble(directory, log, keys, forest);
+        let mut store = Store::assemble(directory, log, keys, forest, Destruction::default());
         for tree in [EVENTS, DECISIONS] {
             let opens = store.new_tree()?;
             debug_assert_eq!(opens.tree, tree);
@@ -119,23 +163,26 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens a directory and hands every entry, in order, to `replay`, each with the key under
-    /// which idempotency keys are made.
+    /// Opens a directory and hands every entry that can be read, in order, to `replay`, each with
+    /// the key under which idempotency keys are made.
     ///
     /// # Errors
     /// `store.damaged`, `store.version`, `store.foreign`, `store.io`; what `replay` refuses.
     pub fn open(
         directory: Directory,
         org: &Did,
-        replay: impl FnMut(&[u8; 32], Opened) -> Result<(), Problem>,
+        mut replay: impl FnMut(&[u8; 32], Opened) -> Result<(), Problem>,
     ) -> Result<(Store, Option<Cut>), Problem> {
-        let (mut store, cut) = Store::inspect(directory, org, replay)?;
+        let (mut store, cut) = Store::inspect(directory, org, |key, entry| match entry {
+            Replayed::Open(entry) => replay(key, entry),
+            Replayed::Gone(_) => Ok(()),
+        })?;
         store.mend()?;
         Ok((store, cut))
     }
 
-    /// Cuts what was torn and makes durable what is left, keys before the frames that need them:
-    /// from now on the store takes what is new.
+    /// Cuts what was torn, makes durable what is left, keys before the frames that need them, and
+    /// finishes what was to be destroyed: from now on the store takes what is new.
     ///
     /// # Errors
     /// `store.io`, and it takes nothing.
@@ -144,56 +191,107 @@ impl Store {
         let path = self.directory.path();
         self.directory.vfs().sync_dir(path).map_err(|e| refused(path, &e))?;
         self.keys.mend(self.directory.vfs().as_ref(), &self.directory.keys())?;
-        self.log.mend()
+        self.log.mend()?;
+        self.finish_destruction()
     }
 
-    /// The same, and changes nothing on the disk: what was torn is left there, and the store takes
-    /// nothing new before [`mend`](Self::mend).
+    /// Destroys the keys that durable entries destroy, and what they sealed.
+    fn finish_destruction(&mut self) -> Result<(), Problem> {
+        if self.destruction.is_done() {
+            return Ok(());
+        }
+        self.sealer.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner).forget();
+        let dir = self.directory.keys();
+        let vfs = self.directory.vfs().as_ref();
+        self.destruction.finish(vfs, &dir, &mut self.keys, &mut self.log)
+    }
+
+    /// The number of a subject's key, if it has one.
+    #[must_use]
+    pub fn subject_key(&self, subject: &Subject) -> Option<u64> {
+        self.keys.find(&subject.meaning())
+    }
+
+    /// The numbers of the keys of that retention class.
+    #[must_use]
+    pub fn class_keys(&self, wanted: &str) -> Vec<u64> {
+        self.keys.all(|one| matches!(one, Meaning::Bucket { class, .. } if class == wanted))
+    }
+
+    /// The same with all entries, and changes nothing on the disk: what was torn is left there, and
+    /// the store takes nothing new before [`mend`](Self::mend).
     ///
     /// # Errors
     /// As [`open`](Self::open).
     pub fn inspect(
         directory: Directory,
         org: &Did,
-        mut replay: impl FnMut(&[u8; 32], Opened) -> Result<(), Problem>,
+        mut replay: impl FnMut(&[u8; 32], Replayed) -> Result<(), Problem>,
     ) -> Result<(Store, Option<Cut>), Problem> {
         let organisation = sha256(org.as_str().as_bytes());
-        let keys = Keystore::open(directory.vfs().as_ref(), &directory.keys(), &organisation)?;
+        let mut keys = Keystore::open(directory.vfs().as_ref(), &directory.keys(), &organisation)?;
         let anchor = keys
             .find(&Meaning::Node(ANCHOR_KEY.to_owned()))
             .ok_or_else(|| keys.blame_torn(foreign("the keystore has no anchor key")))?;
         let idempotency = idempotency_key(&keys).map_err(|problem| keys.blame_torn(problem))?;
         let mut forest = Forest::new(key_bytes(&keys, anchor)?);
-        let mut sealer = Sealer::default();
+        let (mut sealer, mut destruction) = (Sealer::default(), Destruction::default());
         let open = |frame: &Frame| {
             let entries = frame.entries.iter();
             entries
-                .map(|entry| open_entry(&keys, &mut sealer, entry))
+                .map(|entry| open_or_gone(&keys, &mut sealer, entry))
                 .collect::<Result<Vec<_>, _>>()
         };
         let opened =
             read_ahead(&directory, organisation, random_array()?, open, |frame, place, plain| {
                 let placed = grow(&mut forest, frame, place)?;
-                for ((seed, entry), (sealed, (index, leaf))) in
-                    plain.into_iter().zip(frame.entries.iter().zip(placed))
-                {
+                destroy::note(&mut destruction, frame, place.segment);
+                let all = plain.into_iter().zip(frame.entries.iter().zip(placed));
+                for (plain, (sealed, (index, leaf))) in all {
                     let (tree, pc) = (sealed.tree, sealed.pc);
-                    replay(&idempotency, Opened { tree, index, leaf, pc, seed, entry })?;
+                    replay(
+                        &idempotency,
+                        match plain {
+                            Some((seed, entry)) => {
+                                destruction.order(&destroys(&entry)?);
+                                Replayed::Open(Opened { tree, index, leaf, pc, seed, entry })
+                            }
+                            None => {
+                                destruction.gone(&keys, sealed, place.segment);
+                                Replayed::Gone(Gone { tree, index, leaf, pc })
+                            }
+                        },
+                    )?;
                 }
                 Ok(())
             });
-        let (log, cut) = opened.map_err(|problem| keys.blame_torn(problem))?;
+        // What does not fit together without a key is no fault of the log.
+        let blamed = |problem: Problem| match destruction.explains_all() {
+            false if problem.code == codes::INTERNAL => foreign(NEEDS_A_KEY),
+            _ => problem,
+        };
+        let (log, cut) = opened.map_err(|problem| keys.blame_torn(blamed(problem)))?;
+        if !destruction.explains_all() {
+            return Err(keys.blame_torn(foreign(NEEDS_A_KEY)));
+        }
+        keys.reserve(destruction.last_key());
         if forest.next_tree() <= DECISIONS {
             // The frame that opens them was durable before there was a node, so it was not torn.
             return Err(damaged("log/0000000001.seg", SEGMENT_HEAD as u64));
         }
-        Ok((Store::assemble(directory, log, keys, forest), cut))
+        Ok((Store::assemble(directory, log, keys, forest, destruction), cut))
     }
 
-    fn assemble(directory: Directory, log: Log, keys: Keystore, forest: Forest) -> Store {
+    fn assemble(
+        directory: Directory,
+        log: Log,
+        keys: Keystore,
+        forest: Forest,
+        destruction: Destruction,
+    ) -> Store {
         let (staged, staged_bytes) = (Frame::default(), 0);
         let sealer = Mutex::default();
-        Store { directory, log, keys, sealer, forest, staged, staged_bytes }
+        Store { directory, log, keys, sealer, forest, destruction, staged, staged_bytes }
     }
 
     /// Puts the drafts of one turn into the frame that the next [`commit`](Self::commit) makes
@@ -247,6 +345,8 @@ impl Store {
         for (at, ((Draft { entry, .. }, seed), sealed)) in (first..).zip(drafts) {
             let (index, leaf) = grow_entry(&mut self.forest, &sealed, seq, place, at)?;
             let (tree, pc) = (sealed.tree, sealed.pc);
+            self.destruction.uses(&sealed, place.segment);
+            self.destruction.order(&destroys(&entry)?);
             committed.push(Committed { tree, index, leaf, pc, seed, entry });
             self.staged.entries.push(sealed);
         }
@@ -318,8 +418,8 @@ impl Store {
     }
 
     /// Makes what was staged durable as one frame, with an anchor leaf when a time for it is given,
-    /// and gives the number of that tick. When it fails, memory is ahead of the disk: the log has
-    /// stopped and nothing may be shown any more.
+    /// and gives the number of that tick. Keys that its entries destroy are destroyed then. When it
+    /// fails, memory is ahead of the disk: the log has stopped and nothing may be shown any more.
     ///
     /// # Errors
     /// `store.io` and from then on `store.stopped`.
@@ -339,6 +439,7 @@ impl Store {
         frame.tick.map_or(Ok(()), |tick| self.forest.tick(tick))?;
         self.keys.flush().inspect_err(|_| self.log.stop())?;
         self.log.append(&frame)?;
+        self.finish_destruction().inspect_err(|_| self.log.stop())?;
         Ok(frame.tick.map(|tick| tick.number))
     }
 
@@ -354,7 +455,8 @@ impl Store {
     /// Reads an entry of a tree back from the log.
     ///
     /// # Errors
-    /// `store.damaged` when it is not there or not what was committed to; `store.io`.
+    /// `twin.erased` when its key was destroyed; `store.damaged` when it is not there or not what
+    /// was committed to; `store.io`.
     pub fn entry(&self, tree: TreeNo, index: u64) -> Result<Opened, Problem> {
         let (place, at) = self
             .forest
@@ -366,7 +468,8 @@ impl Store {
             .and_then(|at| frame.entries.get(at))
             .ok_or_else(|| inconsistent("an entry is not where it was written"))?;
         let mut sealer = self.sealer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let (seed, entry) = open_entry(&self.keys, &mut sealer, sealed)?;
+        let (seed, entry) =
+            open_or_gone(&self.keys, &mut sealer, sealed)?.ok_or_else(|| erased(index))?;
         let leaf = self.forest.leaf(tree, index).unwrap_or_default();
         Ok(Opened { tree, index, leaf, pc: sealed.pc, seed, entry })
     }
@@ -410,6 +513,7 @@ impl Store {
         recent: &mut Option<Recent>,
     ) -> Result<SealedEntry, Problem> {
         let (subject, bucket) = self.key_numbers(draft, recent)?;
+        destroy::check(&self.keys, &destroys(&draft.entry)?, (subject, bucket))?;
         if let Some(items) = &draft.items {
             let points = items.iter().map(|item| Point {
                 time: &item.time,
@@ -447,10 +551,7 @@ impl Store {
         if let Some(one) = recent.as_ref().filter(|one| same(one)) {
             return Ok(one.numbers);
         }
-        let subject = match &draft.subject {
-            Subject::Twin(twin) => Meaning::Subject(twin.to_string()),
-            Subject::Node => Meaning::Subject(String::new()),
-        };
+        let subject = draft.subject.meaning();
         let (class, day) = (draft.class.clone(), draft.day);
         let bucket = Meaning::Bucket { class: class.to_string(), day, epoch: 0 };
         let (number, bucket) = (self.keys.ensure(&subject)?, self.keys.ensure(&bucket)?);
@@ -519,6 +620,31 @@ fn grow_entry(
     forest.append(entry.tree, &entry.pc, (place, u32::try_from(at).unwrap_or(u32::MAX)))
 }
 
+const NEEDS_A_KEY: &str = "the log needs a key that the keystore does not have";
+
+/// The keys that an entry destroys.
+fn destroys(entry: &Entry) -> Result<Vec<u64>, Problem> {
+    destroyed_by(entry).ok_or_else(|| inconsistent("an entry destroys what is no key"))
+}
+
+/// The entry was destroyed with its key.
+fn erased(index: u64) -> Problem {
+    Problem::new(codes::TWIN_ERASED, format!("entry {index} was destroyed with its key"))
+}
+
+/// The entry; `None` when one of its keys is not there. Whether it may be missing is known when the
+/// whole log was read.
+fn open_or_gone(
+    keys: &Keystore,
+    sealer: &mut Sealer,
+    sealed: &SealedEntry,
+) -> Result<Option<(Seed, Entry)>, Problem> {
+    if !destroy::opens(keys, sealed) {
+        return Ok(None);
+    }
+    open_entry(keys, sealer, sealed).map(Some)
+}
+
 fn open_entry(
     keys: &Keystore,
     sealer: &mut Sealer,
@@ -526,7 +652,7 @@ fn open_entry(
 ) -> Result<(Seed, Entry), Problem> {
     let bucket = keys.get(u64::from(sealed.bucket));
     let (Some((subject, _)), Some((bucket, meaning))) = (keys.get(sealed.subject), bucket) else {
-        return Err(foreign("the log needs a key that the keystore does not have"));
+        return Err(foreign(NEEDS_A_KEY));
     };
     let Meaning::Bucket { class, epoch, .. } = meaning else {
         return Err(inconsistent("an entry's bucket key is no bucket key"));

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use twinpact_store::bytes::Take;
-use twinpact_store::frame::Frame;
+use twinpact_store::frame::{Frame, SEGMENT_HEAD};
 use twinpact_store::{keystore, spare};
 
 type Seen = BTreeMap<[u8; 12], Vec<u8>>;
@@ -35,6 +35,8 @@ fn sealed_in(path: &Path, bytes: &[u8]) -> Vec<([u8; 12], Vec<u8>)> {
     let behind = |head: usize| bytes.get(head..).unwrap_or_default();
     match path.file_name().and_then(|name| name.to_str()).unwrap_or_default() {
         name if name.ends_with(".seg") => sealed_in_frame(bytes),
+        // A segment as a whole, from which payloads were taken out.
+        name if name.ends_with(".seg.new") => sealed_in_frames(behind(SEGMENT_HEAD)),
         "newest.new" => sealed_in_frame(behind(spare::HEAD)),
         "keystore" => key_records(bytes),
         // A keystore as a whole.
@@ -45,8 +47,24 @@ fn sealed_in(path: &Path, bytes: &[u8]) -> Vec<([u8; 12], Vec<u8>)> {
 
 fn sealed_in_frame(bytes: &[u8]) -> Vec<([u8; 12], Vec<u8>)> {
     let frame = Frame::decode(bytes).map(|(frame, _)| frame).unwrap_or_default();
+    sealed_in_one(frame)
+}
+
+fn sealed_in_frames(bytes: &[u8]) -> Vec<([u8; 12], Vec<u8>)> {
+    let mut rest = bytes;
+    let frames = std::iter::from_fn(|| {
+        let (frame, length) = Frame::decode(rest)?;
+        rest = rest.get(length..).unwrap_or_default();
+        Some(frame)
+    });
+    frames.flat_map(sealed_in_one).collect()
+}
+
+/// What was taken out is no sealed text any more.
+fn sealed_in_one(frame: Frame) -> Vec<([u8; 12], Vec<u8>)> {
     let front = |pc: &[u8; 32]| pc.first_chunk::<12>().copied().unwrap_or_default();
-    frame.entries.into_iter().map(|e| (front(&e.pc), e.sealed)).collect()
+    let sealed = frame.entries.into_iter().filter(|entry| !entry.is_taken_out());
+    sealed.map(|e| (front(&e.pc), e.sealed)).collect()
 }
 
 fn key_records(bytes: &[u8]) -> Vec<([u8; 12], Vec<u8>)> {
@@ -101,6 +119,9 @@ mod tests {
             // In a copy of its own.
             (vec![frame(1, 1), copy("newest.new", 30, frame(1, 1)), key(3, 3)], Some(2)),
             (vec![frame(1, 1), copy("newest.new", 30, frame(1, 2))], None),
+            // In a segment that was replaced: taken out, or sealed as another text.
+            (vec![frame(1, 1), copy("1.seg.new", 4_096, frame(1, 0))], Some(1)),
+            (vec![frame(1, 1), copy("1.seg.new", 4_096, frame(1, 2))], None),
             (vec![key(1, 1), copy("keystore.new", 50, key(1, 2))], None),
         ] {
             assert_eq!(check(&appended).ok(), expect, "{appended:?}");

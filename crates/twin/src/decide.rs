@@ -266,7 +266,10 @@ impl Batch<'_> {
                 ));
             }
             Some(_) => {}
-            None => Iri::check(&row.twin)?,
+            None => {
+                Iri::check(&row.twin)?;
+                self.twins.not_erased(&row.twin)?;
+            }
         }
         if row.values.is_empty() {
             return Err(Problem::new(codes::TWIN_VALUE, "the row has no value"));

@@ -3,6 +3,7 @@
 //! Each attribute has two heads. `recorded` is the value we learned last, `phenomenon` the one that
 //! was true last; they differ exactly when data arrives late.
 
+use crate::erase::Erased;
 use crate::gaps::Gaps;
 use crate::links::Links;
 use crate::seen::{IdempotencyKey, Seen, Spot};
@@ -13,6 +14,7 @@ use twinpact_model::entry::{Entry, Kind};
 use twinpact_model::problem::Problem;
 use twinpact_model::time::Timestamp;
 use twinpact_model::type_model::{ModelRef, TypeModel};
+use twinpact_proof::digest::Digest;
 use twinpact_proof::mac::MacKey;
 
 /// The values of one twin that were true together, as they were recorded.
@@ -44,7 +46,8 @@ pub struct Heads {
 /// One twin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// How many twins were made before it.
+    /// The index of the event that made it: no other twin has that number, also when some were
+    /// erased.
     pub(crate) number: u32,
     /// The model that it was made with.
     pub model: ModelRef,
@@ -67,12 +70,16 @@ pub struct Node {
 /// All models and twins of an organisation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Twins {
-    idempotency_key: MacKey,
+    pub(crate) idempotency_key: MacKey,
     pub(crate) models: BTreeMap<ModelRef, ModelEntry>,
     pub(crate) nodes: BTreeMap<String, Node>,
     /// Per source and id: the facts under it that stand.
     pub(crate) seen: Seen,
     pub(crate) links: Links,
+    /// The twins that were erased, by what stands for them.
+    pub(crate) erased: BTreeMap<Digest, Erased>,
+    /// How many entries could not be read. No part of the state: it is none before a restart.
+    pub(crate) gone: u64,
 }
 
 /// A model with the event that put it.
@@ -95,13 +102,15 @@ impl Twins {
             nodes: BTreeMap::new(),
             seen: Seen::default(),
             links: Links::default(),
+            erased: BTreeMap::new(),
+            gone: 0,
         }
     }
 
     /// All of it, in an order that follows from the events alone: for a digest over it.
     pub fn ordered(&self) -> impl std::fmt::Debug + '_ {
         let seen: BTreeMap<_, _> = self.seen.all().collect();
-        (&self.models, &self.nodes, seen, &self.links)
+        (&self.models, &self.nodes, seen, &self.links, &self.erased)
     }
 
     /// The model of that version.
@@ -133,14 +142,16 @@ impl Twins {
     /// The twin of that id.
     ///
     /// # Errors
-    /// `twin.unknown`, with the nearest known id.
+    /// `twin.erased`; `twin.unknown`, with the nearest known id.
     pub fn node(&self, id: &str) -> Result<&Node, Problem> {
-        self.nodes.get(id).ok_or_else(|| {
-            let problem = Problem::new(codes::TWIN_UNKNOWN, format!("there is no twin {id:?}"));
-            match twinpact_model::suggest::nearest(id, self.nodes.keys().map(String::as_str)) {
-                Some(near) => problem.hint(format!("did you mean {near}?")),
-                None => problem.hint("list them with: twinpact twin list"),
-            }
+        if let Some(node) = self.nodes.get(id) {
+            return Ok(node);
+        }
+        self.not_erased(id)?;
+        let problem = Problem::new(codes::TWIN_UNKNOWN, format!("there is no twin {id:?}"));
+        Err(match twinpact_model::suggest::nearest(id, self.nodes.keys().map(String::as_str)) {
+            Some(near) => problem.hint(format!("did you mean {near}?")),
+            None => problem.hint("list them with: twinpact twin list"),
         })
     }
 
@@ -155,6 +166,7 @@ impl Twins {
             Kind::NodeCreated => self.apply_node(entry, index),
             Kind::FactsSet | Kind::Correction => self.apply_fact(entry, index),
             Kind::LinkSet | Kind::LinkRetracted => self.apply_link(entry, index),
+            Kind::TwinErased => self.apply_erased(entry, index),
             _ => Ok(()),
         }
     }
@@ -170,7 +182,7 @@ impl Twins {
     }
 
     fn apply_node(&mut self, entry: &Entry, index: u64) -> Result<(), Problem> {
-        let number = number_of(self.nodes.len())?;
+        let number = number_of(index)?;
         let node = Node {
             number,
             model: ModelRef::try_from(entry.why.model.to_string())?,
@@ -192,7 +204,7 @@ impl Twins {
         let node = self.count(entry)?;
         let corrects = corrected_index(&entry.why.cause);
         let twin = node.number;
-        let spot = |fact: usize| Ok(Spot { twin, fact: number_of(fact)? });
+        let spot = |fact: usize| Ok(Spot { twin, fact: number_of(fact as u64)? });
         let new = spot(node.facts.len())?;
         let old = node.push(
             Fact {
@@ -336,8 +348,8 @@ fn corrected_index(cause: &str) -> Option<u64> {
 }
 
 /// A number in 32 bits: there is no room in memory for more.
-fn number_of(n: usize) -> Result<u32, Problem> {
-    u32::try_from(n).map_err(|_| Problem::new(codes::INTERNAL, "more than 2^32 twins or facts"))
+fn number_of(n: u64) -> Result<u32, Problem> {
+    u32::try_from(n).map_err(|_| Problem::new(codes::INTERNAL, "more than 2^32 events or facts"))
 }
 
 pub(crate) fn contradiction(why: &str) -> Problem {

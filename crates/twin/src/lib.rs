@@ -9,6 +9,7 @@
 mod as_of;
 mod collide;
 mod decide;
+mod erase;
 mod fold;
 mod gaps;
 mod links;
@@ -19,6 +20,7 @@ mod values;
 pub use as_of::{AsOf, TwinAsOf};
 pub use collide::{Collision, Meetings};
 pub use decide::{Observation, Outcome, Report, RowOutcome, Source};
+pub use erase::{Erased, MAX_BASIS_BYTES};
 pub use fold::{Fact, Heads, Node, Twins};
 pub use links::{Link, LinkChange, LinkOutcome, LinkSet, MAX_LINKS, MAX_PASSED_LINKS, MAX_WHOLES};
 pub use read::{HistoryRow, Page};

@@ -106,6 +106,17 @@ impl Links {
         })
     }
 
+    /// Every twin that a link leads to.
+    pub(crate) fn ends(&self) -> impl Iterator<Item = &str> {
+        self.by_to.iter().map(|(to, ..)| to.as_str())
+    }
+
+    /// Forgets all links from and to a twin, as if none had been.
+    pub(crate) fn forget(&mut self, twin: &str) {
+        self.by_from.retain(|link, _| link.from != twin && link.to != twin);
+        self.by_to.retain(|(to, _, from)| from != twin && to != twin);
+    }
+
     fn set(&mut self, link: Link, index: u64, recorded: Timestamp) -> Result<(), Problem> {
         if self.standing(&link, now()).is_some() {
             return Err(contradiction("a link was set twice"));
@@ -167,7 +178,8 @@ impl Twins {
             return Err(contradiction("a link cannot be read"));
         };
         let link = Link { from: entry.who.twin.to_string(), predicate, to: to.to_owned() };
-        if !self.nodes.contains_key(to) {
+        // The event that made the other may be gone, and then an erasure is to come.
+        if !self.nodes.contains_key(to) && self.gone == 0 {
             return Err(contradiction("a link without a twin"));
         }
         self.count(entry)?;

@@ -2,8 +2,8 @@
 //!
 //! Nearly every id stands for one fact. The others, rows of one id, have a table of their own. What
 //! is corrected is not in it: nothing is compared with it again, and a source that gives all its
-//! events one id costs no more than another. A twin is meant by its number, in the order in which
-//! twins were made.
+//! events one id costs no more than another. A twin is meant by the number of the event that made
+//! it.
 
 use std::collections::BTreeSet;
 use std::collections::HashMap;
@@ -82,6 +82,27 @@ impl Seen {
         if !all.is_empty() {
             self.more.insert(key, all);
         }
+    }
+
+    /// Forgets a twin: what is left is as if its facts had never come.
+    pub(crate) fn forget(&mut self, twin: u32) {
+        let of_twin = |spot: &Spot| spot.twin == twin;
+        self.more.retain(|_, all| {
+            all.retain(|spot| !of_twin(spot));
+            !all.is_empty()
+        });
+        let more = &mut self.more;
+        self.first.retain(|key, first| {
+            if !of_twin(first) {
+                return true;
+            }
+            let Entry::Occupied(mut rest) = more.entry(*key) else { return false };
+            let next = rest.get_mut().pop_first();
+            if rest.get().is_empty() {
+                rest.remove();
+            }
+            next.map(|spot| *first = spot).is_some()
+        });
     }
 
     /// Every key with its facts, in no order of the keys.

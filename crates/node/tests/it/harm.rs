@@ -250,7 +250,7 @@ async fn a_flipped_bit_of_the_log_is_torn_or_damage_and_never_a_value() {
 pub(crate) fn newer(bytes: &[u8], at: usize, sum: std::ops::Range<usize>, to: usize) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     assert_eq!(bytes[at..at + 2], [1, 0]);
-    bytes[at] = 2;
+    bytes[at] = 3;
     let sum = crc32c::crc32c(&bytes[sum]).to_le_bytes();
     bytes[to..to + 4].copy_from_slice(&sum);
     bytes

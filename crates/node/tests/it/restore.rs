@@ -8,16 +8,17 @@ use twinpact_node::restore::{Given, successor};
 use twinpact_node::{PolicyClock, open, prove};
 use twinpact_proof::Record;
 use twinpact_proof::note::Checkpoint;
-use twinpact_store::Store;
 use twinpact_store::directory::Directory;
 use twinpact_store::vfs::RealDisk;
+use twinpact_store::{Opened, Replayed, Store};
 
 /// How many cuts of a torn tail are on record there; nothing is torn any more.
 fn cuts(path: &Path, organisation: &Did) -> usize {
     let directory = Directory::open(Arc::new(RealDisk), path).unwrap();
     let mut cuts = 0;
     let (_, torn) = Store::inspect(directory, organisation, |_, entry| {
-        cuts += usize::from(entry.entry.who.kind == Kind::TailCut);
+        let cut = |entry: &Opened| entry.entry.who.kind == Kind::TailCut;
+        cuts += usize::from(matches!(&entry, Replayed::Open(entry) if cut(entry)));
         Ok(())
     })
     .unwrap();

@@ -239,3 +239,98 @@ fn another_nodes_log_or_keys_are_refused() {
     }
     assert_eq!(reopen(a.path()).err().map(|p| p.code.name), Some("store.foreign"));
 }
+
+/// Everything that can still be read in a directory, as one text.
+fn readable(path: &Path) -> String {
+    reopen(path).unwrap().1.iter().map(|entry| format!("{:?}\n", entry.entry)).collect()
+}
+
+fn of(twin: &str, note: &str) -> Draft {
+    let mut one = draft(EVENTS, 1);
+    one.subject = Subject::Twin(twin.into());
+    one.entry.what = vec![Attribute::new("note", "string", note)];
+    one
+}
+
+/// What destroys the key of that twin.
+fn destroying(store: &Store, twin: &str) -> Draft {
+    let key = store.subject_key(&Subject::Twin(twin.into())).unwrap();
+    let mut one = draft(EVENTS, 1);
+    (one.subject, one.class) = (Subject::Node, "control".into());
+    one.entry.what = vec![crate::destroy::attribute(&[key])];
+    one
+}
+
+#[test]
+fn what_a_key_sealed_goes_with_it_and_everything_else_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = create(dir.path());
+    store.close_segments_at(6_000);
+    for n in 0..40 {
+        let notes = [format!("mine {n}"), format!("theirs {n}")];
+        append(&mut store, vec![of("urn:a", &notes[0]), of("urn:b", &notes[1])]).unwrap();
+    }
+    let bytes = |name: &str| std::fs::read(dir.path().join(name)).unwrap();
+    let (old_kek, lengths) = (bytes("keys/kek"), segments(dir.path()));
+    let order = destroying(&store, "urn:a");
+    let last = append(&mut store, vec![order]).unwrap();
+    let (state, number) = (store.forest().state(), store.keys.all(|_| true));
+    assert_ne!(bytes("keys/kek"), old_kek);
+    let without = segments(dir.path());
+    assert!(lengths.iter().all(|(name, length)| without[name] >= *length) && lengths.len() > 2);
+    assert_eq!(store.entry(EVENTS, 0).map_err(|p| p.code.name), Err("twin.erased"));
+    assert_eq!(store.entry(EVENTS, 1).unwrap().entry.get("note"), Some("theirs 0"));
+    assert_eq!(store.entry(EVENTS, 80).unwrap(), last[0]);
+    drop(store);
+    let text = readable(dir.path());
+    assert!(!text.contains("mine") && text.matches("theirs").count() == 40);
+    let (mut store, ..) = reopen(dir.path()).unwrap();
+    assert_eq!((store.forest().state(), store.keys.all(|_| true)), (state, number.clone()));
+    // A key to come has a number of its own: the old payloads would else be tried under it.
+    append(&mut store, vec![of("urn:a", "again")]).unwrap();
+    let new = store.subject_key(&Subject::Twin("urn:a".into())).unwrap();
+    assert!(new > *number.last().unwrap());
+    drop(store);
+    assert_eq!(readable(dir.path()).matches("again").count(), 1);
+}
+
+/// The length of every segment.
+fn segments(path: &Path) -> std::collections::BTreeMap<String, u64> {
+    let files = std::fs::read_dir(path.join("log")).unwrap().map(Result::unwrap);
+    files
+        .map(|f| (f.file_name().to_string_lossy().into_owned(), f.metadata().unwrap().len()))
+        .collect()
+}
+
+#[test]
+fn a_key_that_is_missing_and_was_not_destroyed_is_no_erasure() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = create(dir.path());
+    append(&mut store, vec![of("urn:a", "x"), of("urn:b", "y")]).unwrap();
+    let [a, b] =
+        ["urn:a", "urn:b"].map(|twin| store.subject_key(&Subject::Twin(twin.into())).unwrap());
+    let order = destroying(&store, "urn:a");
+    append(&mut store, vec![order]).unwrap();
+    assert!(store.keys.get(a).is_none());
+    let keys = dir.path().join("keys");
+    store.keys.destroy(&RealDisk, &keys, &[b].into()).unwrap();
+    drop(store);
+    assert_eq!(reopen(dir.path()).err().map(|p| p.code.name), Some("store.foreign"));
+}
+
+#[test]
+fn what_the_log_is_read_with_is_never_destroyed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = create(dir.path());
+    append(&mut store, vec![of("urn:a", "x")]).unwrap();
+    let mut one = destroying(&store, "urn:a");
+    for key in store.keys.all(|meaning| !meaning.is_mortal()).into_iter().chain([99]) {
+        one.entry.what = vec![crate::destroy::attribute(&[key])];
+        assert_eq!(append(&mut store, vec![one.clone()]).map_err(|p| p.code.name), Err("internal"));
+    }
+    // Nor does an entry destroy itself.
+    let mut own = destroying(&store, "urn:a");
+    own.subject = Subject::Twin("urn:a".into());
+    assert_eq!(append(&mut store, vec![own]).map_err(|p| p.code.name), Err("internal"));
+    assert!(!store.has_staged());
+}

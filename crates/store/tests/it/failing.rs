@@ -20,6 +20,7 @@ fn work(world: &mut World) -> Result<(), End> {
 /// power goes and after.
 fn check(step: Option<Step>, after: u64, errno: i32, lasting: bool) -> bool {
     let mut world = World::new(7, |disk| disk);
+    world.always_erases = true;
     world.disk.fail(step, after, errno, lasting);
     let what = format!("{step:?} {after} with {errno}, lasting {lasting}");
     let failed = match work(&mut world) {

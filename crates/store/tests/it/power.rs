@@ -18,6 +18,7 @@ const ROTS: usize = 4;
 struct Tally {
     cuts: usize,
     entries: usize,
+    gone: usize,
     torn: usize,
     nonces: usize,
     rotten: usize,
@@ -55,8 +56,9 @@ fn run(
     for _ in 0..ROTS {
         tally.rotten += usize::from(world.rots().map_err(|end| format!("rot: {end}"))?);
     }
-    let (entries, torn) = world.tally();
+    let (entries, gone, torn) = world.tally();
     tally.entries += entries;
+    tally.gone += gone;
     tally.torn += torn;
     tally.nonces += world.nonces_are_used_once().map_err(|end| end.to_string())?;
     Ok(())
@@ -106,9 +108,27 @@ fn power_may_go_at_any_step() {
         seed += 1;
     }
     // Work was done between the cuts, and some of them came in the middle of a write.
-    let Tally { cuts, entries, torn, nonces, rotten } = tally;
-    assert!(entries > cuts && nonces > entries && torn > cuts / 50, "{tally:?}");
+    let Tally { cuts, entries, gone, torn, nonces, rotten } = tally;
+    assert!(entries > cuts && gone > cuts / 4 && nonces > entries && torn > cuts / 50, "{tally:?}");
     assert!(rotten > cuts / ROUNDS, "of four bits of a run more than one is seen: {tally:?}");
+}
+
+/// A cut at each step of a run in which every frame destroys a key, over three disks.
+#[test]
+fn what_is_destroyed_is_gone_or_there_at_any_step() {
+    for seed in 0..3 {
+        let cuts = (0..).take_while(|steps| {
+            let mut world = World::new(seed, |disk| disk);
+            world.always_erases = true;
+            world.disk.cut_after(*steps);
+            let done = work(&mut world).is_ok();
+            world.disk.power_cycle();
+            world.recover().unwrap_or_else(|end| panic!("seed {seed}, cut {steps}: {end}"));
+            world.nonces_are_used_once().unwrap_or_else(|end| panic!("cut {steps}: {end}"));
+            !done
+        });
+        assert!(cuts.count() > 100);
+    }
 }
 
 /// Whoever forgets one kind of sync is found out.

@@ -1,7 +1,7 @@
 //! A store at work on a disk that may fail at any step, and what has to be so whenever it is opened
 //! again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
@@ -9,8 +9,9 @@ use twinpact_model::{Did, Problem, Timestamp};
 use twinpact_proof::digest::Digest;
 use twinpact_store::directory::CONFIG_FILE;
 use twinpact_store::forest::{EVENTS, LOCAL, TreeNo};
+use twinpact_store::frame::{Frame, SEGMENT_HEAD};
 use twinpact_store::vfs::Vfs;
-use twinpact_store::{Directory, Draft, ItemPoint, Opened, Store, Subject};
+use twinpact_store::{Directory, Draft, ItemPoint, Opened, Replayed, Store, Subject, destroy};
 use twinpact_testkit::{Dice, SimDisk, nonces};
 
 /// So small that a few frames fill a segment.
@@ -34,10 +35,17 @@ pub(crate) struct World {
     ticks: u64,
     /// What was to be in the frame that failed.
     in_flight: Vec<Opened>,
+    /// The twin under whose key an entry is sealed, by its commitment.
+    sealed_for: BTreeMap<Digest, String>,
+    /// The entries that were destroyed, and those that the frame that failed was to destroy.
+    gone: BTreeSet<Digest>,
+    going: BTreeSet<Digest>,
     /// The root of every checkpoint that was signed, by its size.
     signed: BTreeMap<u64, Digest>,
     clock: i64,
     torn: usize,
+    /// Whether every frame destroys a key, and not one of six.
+    pub(crate) always_erases: bool,
 }
 
 /// How many bytes of a segment are in front of its newest frame.
@@ -88,15 +96,19 @@ impl World {
             known: Vec::new(),
             ticks: 0,
             in_flight: Vec::new(),
+            sealed_for: BTreeMap::new(),
+            gone: BTreeSet::new(),
+            going: BTreeSet::new(),
             signed: BTreeMap::new(),
             clock: 1_000_000,
             torn: 0,
+            always_erases: false,
         }
     }
 
-    /// How many entries it has, and how many torn tails it has met.
-    pub(crate) fn tally(&self) -> (usize, usize) {
-        (self.known.len(), self.torn)
+    /// How many entries it has, how many of them are destroyed, and how many torn tails it has met.
+    pub(crate) fn tally(&self) -> (usize, usize, usize) {
+        (self.known.len(), self.gone.len(), self.torn)
     }
 
     fn path(&self) -> PathBuf {
@@ -131,26 +143,64 @@ impl World {
     fn open(&mut self) -> Result<Store, End> {
         let directory = Directory::open(self.vfs.clone(), &self.path())?;
         let mut entries = Vec::new();
-        let (store, cut) = Store::open(directory, &did(), |_, entry| {
+        let (mut store, cut) = Store::inspect(directory, &did(), |_, entry| {
             entries.push(entry);
             Ok(())
         })?;
         self.torn += usize::from(cut.is_some());
-        let Some(rest) = entries.strip_prefix(&self.known[..]) else {
+        let Some((before, rest)) = entries.split_at_checked(self.known.len()) else {
             return broken(format!("{} entries were acknowledged and are lost", self.known.len()));
         };
-        if !rest.is_empty() && rest != self.in_flight {
+        let going = if rest.is_empty() { BTreeSet::new() } else { std::mem::take(&mut self.going) };
+        // What the frame under way was to destroy may be there or gone; the rest has to be as said.
+        let as_said = |(one, known): (&Replayed, &Opened)| match one {
+            Replayed::Open(entry) => entry == known && !self.gone.contains(&known.pc),
+            Replayed::Gone(one) => {
+                let place = (one.tree, one.index, one.leaf, one.pc);
+                place == (known.tree, known.index, known.leaf, known.pc)
+                    && (self.gone.contains(&known.pc) || going.contains(&known.pc))
+            }
+        };
+        if !before.iter().zip(&self.known).all(as_said) {
+            return broken(
+                "what was acknowledged is another, or is there although it was destroyed",
+            );
+        }
+        let whole = rest.is_empty() || rest.len() == self.in_flight.len();
+        if !whole || !rest.iter().zip(&self.in_flight).all(as_said) {
             return broken("a frame that was not acknowledged is there in part");
         }
         if store.forest().ticks() < self.ticks {
             return broken("a tick was acknowledged and is lost");
         }
-        self.known = entries;
+        if !rest.is_empty() {
+            self.known.append(&mut self.in_flight);
+        }
+        store.mend()?;
+        self.gone.extend(going);
         self.in_flight.clear();
+        self.going.clear();
         self.rises()?;
         self.sign(&store)?;
+        self.is_taken_out()?;
         self.reads_back(&store)?;
         Ok(store)
+    }
+
+    /// No payload of what was destroyed is in a segment, also when its key were known.
+    fn is_taken_out(&self) -> Result<(), End> {
+        let log = self.path().join("log");
+        for (path, bytes) in self.disk.files().iter().filter(|(path, _)| path.starts_with(&log)) {
+            let mut rest = bytes.get(SEGMENT_HEAD..).unwrap_or_default();
+            while let Some((frame, length)) = Frame::decode(rest) {
+                let gone = frame.entries.iter().filter(|entry| self.gone.contains(&entry.pc));
+                if !gone.into_iter().all(|entry| entry.is_taken_out()) {
+                    return broken(format!("{} has what was destroyed", path.display()));
+                }
+                rest = &rest[length..];
+            }
+        }
+        Ok(())
     }
 
     /// `recorded` rises strictly in every tree.
@@ -181,6 +231,13 @@ impl World {
     fn reads_back(&mut self, store: &Store) -> Result<(), End> {
         let at = self.dice.below(self.known.len());
         match self.known.get(at).filter(|entry| entry.tree != LOCAL) {
+            Some(entry) if self.gone.contains(&entry.pc) => {
+                let read = store.entry(entry.tree, entry.index);
+                match read.map_err(|problem| problem.code.name) {
+                    Err("twin.erased") => Ok(()),
+                    other => broken(format!("a destroyed entry reads as {other:?}")),
+                }
+            }
             Some(entry) if store.entry(entry.tree, entry.index)? != *entry => {
                 broken("an entry reads as another")
             }
@@ -194,14 +251,26 @@ impl World {
         for _ in 0..=self.dice.below(3) {
             let opens = if self.dice.one_in(6) { Some(store.new_tree()?) } else { None };
             let trees = store.forest().next_tree() + u32::from(opens.is_some());
-            let drafts = (0..self.dice.below(4)).map(|_| self.draft(trees)).collect();
-            staged.extend(store.stage_opening(opens, drafts)?);
+            let drafts: Vec<_> = (0..self.dice.below(4)).map(|_| self.draft(trees)).collect();
+            let twins: Vec<_> = drafts.iter().map(|draft| draft.subject.clone()).collect();
+            let committed = store.stage_opening(opens, drafts)?;
+            for (entry, subject) in committed.iter().zip(twins) {
+                if let Subject::Twin(twin) = subject {
+                    self.sealed_for.insert(entry.pc, twin.to_string());
+                }
+            }
+            staged.extend(committed);
+        }
+        if self.always_erases || self.dice.one_in(6) {
+            staged.extend(self.erase(store)?);
         }
         let now = self.now();
         let tick = self.dice.one_in(2).then_some(now);
         match store.commit(tick, now) {
             Ok(_) => {
                 self.known.extend(staged);
+                self.gone.append(&mut self.going);
+                self.is_taken_out()?;
                 self.sign(store)
             }
             Err(problem) => {
@@ -213,6 +282,20 @@ impl World {
                 Err(problem.into())
             }
         }
+    }
+
+    /// The entry that destroys the key of a twin, and so all that was sealed under it.
+    fn erase(&mut self, store: &mut Store) -> Result<Vec<Opened>, End> {
+        let twin = format!("urn:pump:{}", self.dice.below(5));
+        let Some(key) = store.subject_key(&Subject::Twin(twin.as_str().into())) else {
+            return Ok(Vec::new());
+        };
+        let mut draft = self.draft(EVENTS + 1);
+        (draft.tree, draft.subject, draft.class) = (EVENTS, Subject::Node, "control".into());
+        draft.entry.what = vec![destroy::attribute(&[key])];
+        let of_twin = self.sealed_for.iter().filter(|(_, of)| **of == twin);
+        self.going = of_twin.map(|(pc, _)| *pc).collect();
+        Ok(store.stage(vec![draft])?)
     }
 
     /// An entry of one of the trees below that number.

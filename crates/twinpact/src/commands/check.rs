@@ -54,9 +54,13 @@ fn started(what: &str, total: Option<u64>) -> ProgressBar {
 
 fn text(report: &Report) -> String {
     let Counts { entries, events, decisions, deliveries, local, trees, .. } = report.counts;
-    let Counts { twins, facts, agreements, receipts, copies, .. } = report.counts;
+    let Counts { twins, facts, agreements, receipts, copies, destroyed, .. } = report.counts;
     let [entries, events, decisions, deliveries, local] =
         [entries, events, decisions, deliveries, local].map(count);
+    let destroyed = match destroyed {
+        0 => String::new(),
+        some => format!(", {} of them destroyed with their key", count(some)),
+    };
     let found = match report.wrong {
         0 if report.behind.is_some() => "an older copy of itself, in which all holds".to_owned(),
         0 => "everything holds".to_owned(),
@@ -66,7 +70,7 @@ fn text(report: &Report) -> String {
     format!(
         "{}: {found}\n\
          entries     {entries}: {events} events, {decisions} decisions, {deliveries} deliveries, \
-         {local} local\n\
+         {local} local{destroyed}\n\
          trees       {}\n\
          twins       {} with {} facts\n\
          agreements  {}, {} receipts made again, {} copies\n\
