@@ -128,6 +128,7 @@ pub const ROUTES: &[Route] = &[
     guarded(POST, "/pulls", |verb| on(verb, pull)),
     guarded(GET, "/agreements", |verb| on(verb, owned::agreements)),
     guarded(GET, "/agreements/{id}", |verb| on(verb, owned::agreement)),
+    guarded(GET, "/agreements/{id}/proof", |verb| on(verb, agreement_proof)),
     guarded(POST, "/agreements/{id}/revoke", |verb| on(verb, revoke)),
     guarded(GET, "/incidents", |verb| on(verb, incidents::list)),
     guarded(POST, "/incidents", |verb| on(verb, incidents::open)),
@@ -140,6 +141,7 @@ pub const ROUTES: &[Route] = &[
     guarded(GET, "/receipts/{id}/proof", |verb| on(verb, receipt_proof)),
     guarded(GET, "/decisions", |verb| on(verb, kept::decisions)),
     guarded(GET, "/decisions/{id}", |verb| on(verb, kept::decision)),
+    guarded(GET, "/decisions/{id}/proof", |verb| on(verb, decision_proof)),
     guarded(GET, "/strangers", |verb| on(verb, turned_away)),
     guarded(GET, "/doctor", |verb| on(verb, doctor_of)),
     guarded(GET, "/clock", |verb| on(verb, clock)),
@@ -453,6 +455,22 @@ async fn receipt_proof(
     _: Query<Nothing>,
 ) -> Result<Vec<u8>, Refusal> {
     Ok(node::receipts::export(&node, &id)?.into_bytes())
+}
+
+async fn agreement_proof(
+    State(node): State<Node>,
+    Path(id): Path<String>,
+    _: Query<Nothing>,
+) -> Result<Vec<u8>, Refusal> {
+    Ok(node::agreements::export(&node, &id).await?.to_bytes())
+}
+
+async fn decision_proof(
+    State(node): State<Node>,
+    Path(id): Path<String>,
+    _: Query<Nothing>,
+) -> Result<Vec<u8>, Refusal> {
+    Ok(node::decisions::export(&node, &id).await?.to_bytes())
 }
 
 async fn doctor_of(

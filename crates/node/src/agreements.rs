@@ -6,6 +6,7 @@ use crate::bargain;
 use crate::fold::Fold;
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
+use crate::prove;
 use std::collections::BTreeMap;
 use twinpact_contract::{odrl, text};
 use twinpact_dsp::Role;
@@ -17,7 +18,7 @@ use twinpact_model::problem::Problem;
 use twinpact_model::{Did, Timestamp, WallTime, codes};
 use twinpact_policy::{AgreementFacts, State};
 use twinpact_proof::documents::Agreement as Document;
-use twinpact_proof::{Digest, Envelope, Json, Level, to_hex};
+use twinpact_proof::{Bundle, Digest, Envelope, Json, Level, to_hex};
 use twinpact_store::forest::TreeNo;
 
 /// The most agreements that we grant to one partner; each has a ledger of its own for ever.
@@ -38,6 +39,8 @@ pub struct Agreement {
     pub document: Option<Envelope>,
     /// The ledger of its deliveries, as provider.
     pub ledger: Option<TreeNo>,
+    /// The event that concluded it.
+    pub event: u64,
     /// When we recorded it.
     pub concluded: Timestamp,
     /// Whether it holds.
@@ -59,10 +62,10 @@ impl Agreements {
     ///
     /// # Errors
     /// `internal` when a logged agreement cannot be read.
-    pub fn apply(&mut self, entry: &Entry) -> Result<(), Problem> {
+    pub fn apply(&mut self, entry: &Entry, event: u64) -> Result<(), Problem> {
         match entry.who.kind {
             Kind::AgreementConcluded => {
-                let agreement = read(entry).ok_or_else(unreadable)?;
+                let agreement = read(entry, event).ok_or_else(unreadable)?;
                 // Never twice: an ended agreement does not come back by being concluded again.
                 self.by_id.entry(to_hex(&agreement.id)).or_insert(agreement);
             }
@@ -292,6 +295,17 @@ pub fn show(node: &Node, name: &str, as_of: Option<Timestamp>) -> Result<Agreeme
     })?
 }
 
+/// The bundle of the event that concluded an agreement. A provider's holds its signed document;
+/// with the consumer's signature that stands in the proof of each delivery.
+///
+/// # Errors
+/// `agreement.unknown`; `anchor.behind`; `store.*`.
+pub async fn export(node: &Node, name: &str) -> Result<Bundle, Problem> {
+    let event =
+        node.partition.read(|fold, _| fold.agreements.get(name).map(|known| known.event))??;
+    prove::fact(node, event, &[]).await
+}
+
 /// All agreements, as they were known at a time or are known now.
 ///
 /// # Errors
@@ -369,7 +383,7 @@ fn event(kind: Kind, actor: &str, what: Vec<Attribute>) -> Entry {
     Entry { who, when: When::default(), why: Why::default(), what }
 }
 
-fn read(entry: &Entry) -> Option<Agreement> {
+fn read(entry: &Entry, event: u64) -> Option<Agreement> {
     let wire: Wire = serde_json::from_str(entry.get("wire")?).ok()?;
     let document = entry
         .get("document")
@@ -385,6 +399,7 @@ fn read(entry: &Entry) -> Option<Agreement> {
         peer: entry.get("peer")?.to_owned(),
         document,
         ledger: entry.get("ledger").and_then(|n| n.parse().ok()),
+        event,
         concluded: entry.when.recorded,
         state: State::Active,
         ended_by_partner: false,

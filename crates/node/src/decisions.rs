@@ -7,6 +7,7 @@ use crate::api::DecisionLine;
 use crate::as_of::{begun, known};
 use crate::open::Node;
 use crate::partition::NewEntry;
+use crate::prove;
 use std::collections::{BTreeMap, VecDeque};
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
@@ -14,7 +15,7 @@ use twinpact_model::{PolicyTime, Timestamp, WallTime, codes};
 use twinpact_policy::{AgreementFacts, Decision, MAX_ASSERTION_S, MAX_SKEW_S};
 use twinpact_proof::digest::from_hex;
 use twinpact_proof::documents::Decision as Document;
-use twinpact_proof::{Digest, Envelope, Json, Level, to_hex};
+use twinpact_proof::{Bundle, Digest, Envelope, Json, Level, to_hex};
 use twinpact_store::Store;
 use twinpact_store::forest::{DECISIONS, Forest};
 
@@ -216,6 +217,7 @@ pub fn record(
         Attribute::new("from", "text", now.0.to_string()),
         Attribute::new("until", "text", time(decision.valid_until.map(|t| t.0))),
         Attribute::new("wall", "text", wall.0.to_string()),
+        Attribute::new("clock", "text", clock),
         Attribute::new("record", "json", envelope.to_json().canonical()),
     ];
     Ok((id, envelope, NewEntry::of(DECISIONS, entry(Kind::Decision, caller, what))))
@@ -280,6 +282,16 @@ pub fn show(
             _ => Ok((line(decision, as_of), decision.envelope(store)?)),
         }
     })?
+}
+
+/// The bundle of a decision: who asked, when it was recorded, and its signed record.
+///
+/// # Errors
+/// `decision.unknown`; `anchor.behind`; `store.*`.
+pub async fn export(node: &Node, id: &str) -> Result<Bundle, Problem> {
+    let index =
+        node.partition.read(|fold, _| fold.decisions.get(id).map(|known| known.index))??;
+    prove::fact_of(node, DECISIONS, index, &[]).await
 }
 
 fn line(decision: &Recorded, as_of: Option<Timestamp>) -> DecisionLine {

@@ -83,7 +83,7 @@ impl Fold {
                 self.organisation.apply(entry, logged.index)?;
                 self.contracts.apply(entry)?;
                 self.partners.apply(entry, logged.index)?;
-                self.agreements.apply(entry)?;
+                self.agreements.apply(entry, logged.index)?;
                 self.incidents.apply(entry, logged.index)
             }
             DECISIONS => self.decisions.apply(entry, logged.index),

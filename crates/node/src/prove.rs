@@ -20,11 +20,24 @@ use twinpact_store::{Committed, payload};
 /// `twin.event` when there is no such event; `twin.attribute` when it has no such attribute;
 /// `store.*`.
 pub async fn fact(node: &Node, index: u64, attributes: &[String]) -> Result<Bundle, Problem> {
-    let tick = covering_tick(node, EVENTS, index).await?;
+    fact_of(node, EVENTS, index, attributes).await
+}
+
+/// The same of an entry of another tree that our record names.
+///
+/// # Errors
+/// As [`fact`].
+pub(crate) async fn fact_of(
+    node: &Node,
+    tree: TreeNo,
+    index: u64,
+    attributes: &[String],
+) -> Result<Bundle, Problem> {
+    let tick = covering_tick(node, tree, index).await?;
     let (entry, place, record) = node.partition.read(|fold, store| {
         fold.behind.check(store.forest())?;
-        let entry = store.entry(EVENTS, index)?;
-        let place = place(store.forest(), node, EVENTS, &entry, tick)?;
+        let entry = store.entry(tree, index)?;
+        let place = place(store.forest(), node, tree, &entry, tick)?;
         Ok::<_, Problem>((entry, place, fold.organisation.current()?.1.clone()))
     })??;
     let paths = disclosed(&entry, attributes)?;

@@ -1,12 +1,14 @@
 //! The command line's grammar: `twinpact <noun> <verb>`, everyday verbs on top.
 
 mod incident;
+mod oversight;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub(crate) use incident::{Answer as IncidentAnswer, Incident};
+pub(crate) use oversight::{Agreement, Clock, Decision, Receipt};
 
 /// One binary that lets an organisation take part in a federation of digital twins.
 #[derive(Debug, Parser)]
@@ -652,106 +654,4 @@ pub(crate) struct Pull {
     /// Write the proof of the delivery too; of a further page to NAME.2.EXTENSION and so on.
     #[arg(long, value_name = "FILE")]
     pub(crate) proof: Option<PathBuf>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Agreement {
-    /// List all agreements.
-    List {
-        #[command(flatten)]
-        dir: Dir,
-        #[command(flatten)]
-        as_of: AsOf,
-    },
-    /// Show an agreement.
-    Show {
-        #[command(flatten)]
-        dir: Dir,
-        /// Its identity, the front of it, or its @id.
-        agreement: String,
-        #[command(flatten)]
-        as_of: AsOf,
-    },
-    /// End an agreement: from the next request on it grants nothing.
-    Revoke {
-        #[command(flatten)]
-        dir: Dir,
-        /// Its identity, the front of it, or its @id.
-        agreement: String,
-        /// Why; it stays on record.
-        #[arg(long)]
-        reason: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Receipt {
-    /// List the latest receipts: of what we delivered and of what was delivered to us.
-    List {
-        #[command(flatten)]
-        dir: Dir,
-        /// At most so many.
-        #[arg(long, default_value_t = 20)]
-        limit: usize,
-        #[command(flatten)]
-        as_of: AsOf,
-    },
-    /// Show a receipt and who has signed it.
-    Show {
-        #[command(flatten)]
-        dir: Dir,
-        /// The receipt or the front of its name.
-        receipt: String,
-        #[command(flatten)]
-        as_of: AsOf,
-    },
-    /// Write the proof of a delivery, with the signatures of both sides as far as they are there.
-    Export {
-        #[command(flatten)]
-        dir: Dir,
-        /// The receipt, as the pull or the list printed it, or the front of its name.
-        receipt: String,
-        /// Where to write it.
-        #[arg(long, short)]
-        out: PathBuf,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Decision {
-    /// List the latest decisions.
-    List {
-        #[command(flatten)]
-        dir: Dir,
-        /// At most so many.
-        #[arg(long, default_value_t = 20)]
-        limit: usize,
-        #[command(flatten)]
-        as_of: AsOf,
-    },
-    /// Show a decision with its checks and its signed record.
-    Show {
-        #[command(flatten)]
-        dir: Dir,
-        /// Its identity or the front of it.
-        decision: String,
-        #[command(flatten)]
-        as_of: AsOf,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Clock {
-    /// Show both clocks.
-    Show {
-        #[command(flatten)]
-        dir: Dir,
-    },
-    /// Set the policy clock.
-    Set {
-        #[command(flatten)]
-        dir: Dir,
-        /// RFC 3339 with offset.
-        time: String,
-    },
 }

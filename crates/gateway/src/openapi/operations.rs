@@ -224,6 +224,15 @@ pub(super) const OPERATIONS: &[Operation] = &[
     get("/agreements", "listAgreements", "The agreements.", Many(&Named("AgreementLine")))
         .with(AS_OF),
     get("/agreements/{id}", "showAgreement", "An agreement.", Named("AgreementLine")).with(AS_OF),
+    Operation {
+        method: "GET",
+        path: "/agreements/{id}/proof",
+        id: "proveAgreement",
+        summary: "The bundle that proves when an agreement was concluded.",
+        query: &[],
+        body: Body::None,
+        answer: Body::Bytes,
+    },
     post(
         "/agreements/{id}/revoke",
         "revokeAgreement",
@@ -283,6 +292,15 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Named("DecisionShown"),
     )
     .with(AS_OF),
+    Operation {
+        method: "GET",
+        path: "/decisions/{id}/proof",
+        id: "proveDecision",
+        summary: "The bundle that proves a decision.",
+        query: &[],
+        body: Body::None,
+        answer: Body::Bytes,
+    },
     get(
         "/strangers",
         "listStrangers",

@@ -24,6 +24,8 @@ const WITHOUT: &[(&str, &str)] = &[
         "/events/{index}/proof",
         "an event does not change, and its proof is made when it is asked for",
     ),
+    ("/agreements/{id}/proof", "as above"),
+    ("/decisions/{id}/proof", "as above"),
     ("/receipts/{id}/proof", "as above, with all that was signed since"),
 ];
 

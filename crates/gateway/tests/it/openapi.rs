@@ -252,6 +252,8 @@ fn reads<'a>(agreement: &'a str, receipt: &'a str, decision: &'a str) -> Vec<(&'
             ("/twins/{id}/history", "urn:turbine:a"),
             ("/events/{index}/proof", "2"),
             ("/agreements/{id}", agreement),
+            ("/agreements/{id}/proof", agreement),
+            ("/decisions/{id}/proof", decision),
             ("/receipts/{id}", receipt),
             ("/receipts/{id}/proof", receipt),
             ("/decisions/{id}", decision),

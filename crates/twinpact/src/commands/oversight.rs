@@ -1,7 +1,8 @@
-//! `agreement list|show|revoke`, `decision list|show`, `clock show|set`: what holds, what was
-//! decided, and by which clock.
+//! `agreement list|show|export|revoke`, `decision list|show|export`, `clock show|set`: what
+//! holds, what was decided, and by which clock.
 
 use super::exchange::{agreement_text, body};
+use super::proof;
 use crate::cli::{Agreement, Clock, Decision, Dir};
 use crate::output::{Output, line, table};
 use crate::session::Session;
@@ -26,6 +27,10 @@ pub(crate) async fn agreement(command: Agreement, out: Output) -> Result<ExitCod
             let agreement: AgreementLine = get(&dir, &path).await?;
             out.result(&agreement, agreement_text);
         }
+        Agreement::Export { dir, agreement, out: file } => {
+            let path = format!("/agreements/{}/proof", segment(&agreement));
+            proof::export(&dir.dir, &path, ("agreement", json!(agreement)), &file, out).await?;
+        }
         Agreement::Revoke { dir, agreement, reason } => {
             let path = format!("/agreements/{}/revoke", segment(&agreement));
             let ended: AgreementLine = post(&dir, &path, &json!({ "reason": reason })).await?;
@@ -47,6 +52,11 @@ pub(crate) async fn decision(command: Decision, out: Output) -> Result<ExitCode,
             let path = as_of.of(&format!("/decisions/{}", segment(&decision)))?;
             let shown: Value = get(&dir, &path).await?;
             out.result(&shown, show);
+            out.next(&format!("twinpact decision export {decision} --out decision.twinproof"));
+        }
+        Decision::Export { dir, decision, out: file } => {
+            let path = format!("/decisions/{}/proof", segment(&decision));
+            proof::export(&dir.dir, &path, ("decision", json!(decision)), &file, out).await?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -3,7 +3,8 @@
 use crate::cli::Proof;
 use crate::output::{Output, internal};
 use crate::session::{Session, write_file};
-use serde_json::json;
+use serde_json::{Value, json};
+use std::path::Path;
 use std::process::ExitCode;
 use twinpact_gateway::client::segment;
 use twinpact_model::problem::Problem;
@@ -14,18 +15,31 @@ pub(crate) async fn run(command: Proof, out: Output) -> Result<ExitCode, Problem
     let Proof::Export { dir, event, only, out: file } = command;
     let attributes: Vec<String> = only.iter().map(|name| segment(name)).collect();
     let path = format!("/events/{event}/proof?attributes={}", attributes.join(","));
-    let session = Session::open(&dir.dir).await?;
-    let got = fetch(&session, &path).await;
+    export(&dir.dir, &path, ("event", json!(event)), &file, out).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the bundle that stands at that path, of what is called so, to a file.
+pub(crate) async fn export(
+    dir: &Path,
+    path: &str,
+    (what, name): (&str, Value),
+    file: &Path,
+    out: Output,
+) -> Result<(), Problem> {
+    let session = Session::open(dir).await?;
+    let got = fetch(&session, path).await;
     session.close().await;
     let (bytes, level) = got?;
-    write_file(&file, &bytes)?;
-    let made = json!({ "file": file, "event": event, "bytes": bytes.len(), "level": level.name() });
+    write_file(file, &bytes)?;
+    let made = json!({ "file": file, what: name, "bytes": bytes.len(), "level": level.name() });
     out.result(&made, |_| {
         let (file, bytes) = (file.display(), bytes.len());
-        format!("the proof of event {event} is in {file} ({bytes} bytes)\nlevel: {level}")
+        let name = name.as_str().map_or_else(|| name.to_string(), str::to_owned);
+        format!("the proof of {what} {name} is in {file} ({bytes} bytes)\nlevel: {level}")
     });
     out.next(&format!("twinpact verify {} --trust trust.toml", file.display()));
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// The proof, and its level for who trusts this organisation.

@@ -427,6 +427,12 @@ fn nothing_delivered_is_readable_in_any_file_of_either_side() {
     }
 }
 
+/// A pull for a purpose that the agreement does not permit.
+pub(crate) fn refused_for_benchmarking(pair: &Pair) {
+    let done = pair.refused(BENCHMARKING, "FR");
+    assert_eq!(done.error(), "policy.purpose");
+}
+
 #[test]
 fn metrics_count_an_exchange_and_name_nobody() {
     let pair = Pair::concluded();

@@ -1,0 +1,69 @@
+//! What a stranger can check of a dealing between two others, with the trust file and exported
+//! bundles alone: by `twinpact verify` and by the verifier that shares no code with it.
+
+use crate::federation::{Pair, refused_for_benchmarking};
+use crate::world::World;
+use serde_json::Value;
+use std::path::Path;
+use std::process::Command;
+
+/// What both verifiers say of a bundle: exit code and level, and what is proven, as text.
+#[allow(clippy::print_stderr, reason = "says what was skipped")]
+pub(crate) fn opinions(world: &World, file: &str) -> (i32, String, String) {
+    let done = world.run(&format!("--json verify {file} --trust trust.toml"));
+    let said: Value = serde_json::from_str(&done.stdout).unwrap_or_default();
+    let level = said["level"].as_str().unwrap_or_default().to_owned();
+    let other = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/verify.py");
+    let other = Command::new("python3")
+        .arg(other)
+        .args([file, "--trust", "trust.toml"])
+        .current_dir(world.path(""))
+        .output();
+    match other {
+        Ok(other) => {
+            let theirs = String::from_utf8_lossy(&other.stdout).into_owned();
+            assert_eq!(other.status.code(), Some(done.code), "{file}: {theirs}");
+            let end = if done.code == 22 { "broken link: " } else { "level: " };
+            assert!(theirs.contains(&format!("{end}{level}")), "{file}: {theirs}");
+        }
+        Err(why) => {
+            assert!(std::env::var_os("CI_STRICT").is_none(), "no Python: {why}");
+            eprintln!("skipped: the second verifier, {why}");
+        }
+    }
+    (done.code, level, said["statement"].to_string())
+}
+
+#[test]
+fn an_agreement_a_permit_and_a_refusal_are_checked_by_a_stranger() {
+    let pair = Pair::concluded();
+    let world = &pair.world;
+    pair.pull();
+    refused_for_benchmarking(&pair);
+    world.json("trust add operator.json --trust trust.toml");
+    let agreement = &pair.agreement;
+    world.json(&format!("agreement export {agreement} --out a.twinproof --dir operator"));
+    let (code, level, said) = opinions(world, "a.twinproof");
+    assert_eq!((code, level.as_str()), (0, "signed"), "{said}");
+    assert!(said.contains("AgreementConcluded") && said.contains(agreement), "{said}");
+    for (outcome, words) in [("policy.permit", "permitted: "), ("policy.purpose", "benchmarking")] {
+        let decisions = world.json("decision list --dir operator");
+        let decisions = decisions.as_array().unwrap();
+        let one = decisions.iter().find(|one| one["code"] == outcome).unwrap();
+        let id = one["id"].as_str().unwrap();
+        world.json(&format!("decision export {id} --out d.twinproof --dir operator"));
+        let (code, level, said) = opinions(world, "d.twinproof");
+        assert_eq!((code, level.as_str()), (0, "signed"), "{said}");
+        assert!(said.contains(words) && said.contains(outcome), "{said}");
+        assert!(said.contains("clock = driven"), "{said}");
+        // What is said to be signed is signed.
+        let bytes = String::from_utf8(std::fs::read(world.path("d.twinproof")).unwrap()).unwrap();
+        world.write("d.twinproof", bytes.replacen(outcome, "policy.forged", 1).as_bytes());
+        assert_eq!(opinions(world, "d.twinproof").0, 22);
+    }
+    // The consumer proves its own side of it.
+    world.json("trust add maker.json --trust trust.toml");
+    world.json(&format!("agreement export {agreement} --out m.twinproof --dir maker"));
+    let (code, level, said) = opinions(world, "m.twinproof");
+    assert_eq!((code, level.as_str()), (0, "signed"), "{said}");
+}
