@@ -15,6 +15,7 @@ pub mod containment;
 pub mod digest;
 pub mod documents;
 pub mod dsse;
+pub mod evidence;
 pub mod fields;
 pub mod fork;
 pub mod json;
@@ -28,6 +29,9 @@ pub mod tree;
 pub mod trust;
 pub mod verdict;
 pub mod verify;
+pub mod vkey;
+pub mod witness;
+pub mod witness_record;
 
 pub use broken::{Broken, Link};
 pub use bundle::Bundle;

@@ -7,8 +7,8 @@ use crate::digest::{Digest, sha256_parts};
 use crate::keys::{PublicKey, SecretKey};
 use crate::text64;
 
-const LOG_SIGNATURE: u8 = 0x01;
-const COSIGNATURE: u8 = 0x04;
+pub(crate) const LOG_SIGNATURE: u8 = 0x01;
+pub(crate) const COSIGNATURE: u8 = 0x04;
 /// Time and signature. A witness may have keys of other algorithms under the same name; their lines
 /// are longer.
 const COSIGNATURE_BYTES: usize = 8 + 64;
@@ -186,13 +186,13 @@ fn parse_line(line: &str) -> Option<NoteSignature> {
     })
 }
 
-fn key_hash(name: &str, kind: u8, key: &PublicKey) -> [u8; 4] {
+pub(crate) fn key_hash(name: &str, kind: u8, key: &PublicKey) -> [u8; 4] {
     let digest = sha256_parts(&[name.as_bytes(), b"\n", &[kind], key.bytes()]);
     digest.first_chunk::<4>().copied().unwrap_or_default()
 }
 
 /// A key name has no space and no plus, and something in it.
-fn is_key_name(name: &str) -> bool {
+pub(crate) fn is_key_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '+')
 }
 

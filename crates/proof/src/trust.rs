@@ -11,6 +11,7 @@ use crate::keys::PublicKey;
 use crate::record::{NamedTree, Record, RecordKey};
 use crate::successor::{MAX_PREDECESSORS, check_succession};
 use crate::text64;
+use crate::witness_record::WitnessRecord;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -259,6 +260,60 @@ impl Trust {
                 conflict(format!("the trust file already pins {MAX_PINS} organisations"))
             }
             None => Ok(Some(PinnedOrganisation::new(envelope, &record))),
+        }
+    }
+
+    /// Pins an organisation as a witness, by its own signed statement: the organisation must be
+    /// pinned, and a pinned key that has not ended by `now` must have signed it. It is a party
+    /// where the organisation is one.
+    ///
+    /// # Errors
+    /// [`Refused::Record`] when it is no such statement, the others when nobody who is pinned
+    /// vouches for it, or another key is pinned under its name.
+    pub fn add_witness(&mut self, envelope: &Envelope, now: i64) -> Result<Pinned, Refused> {
+        let said = WitnessRecord::from_envelope(envelope).map_err(Refused::Record)?;
+        let did = &said.did;
+        let Some(pin) = self.organisation(did) else {
+            return Err(Refused::Unsigned(format!("{did} is not pinned: add its record first")));
+        };
+        let keys = pin.keys.iter().map(PinnedKey::of_record);
+        let mut signers = keys
+            .filter(|pinned| pinned.valid_at(said.issued) && envelope.signed_by(&pinned.key))
+            .peekable();
+        if signers.peek().is_none() {
+            return Err(Refused::Unsigned(format!("no pinned key of {did} has signed this")));
+        }
+        if signers.all(|pinned| pinned.ended_by(now)) {
+            return Err(Refused::Ended(format!("the pinned key of {did} that signed has ended")));
+        }
+        self.pin_witness(PinnedWitness {
+            name: said.name,
+            key: KeyText(said.key),
+            party: Some(said.did),
+        })
+    }
+
+    /// Pins a witness that the reader has decided to believe.
+    ///
+    /// # Errors
+    /// [`Refused::Conflict`] when another key is pinned under its name, or another name or party
+    /// with its key, or there are too many.
+    pub fn pin_witness(&mut self, witness: PinnedWitness) -> Result<Pinned, Refused> {
+        let shown = shown(&witness.name);
+        let same = |pin: &&PinnedWitness| pin.name == witness.name || pin.key == witness.key;
+        match self.witnesses.iter().find(same) {
+            Some(pin) if *pin == witness => Ok(Pinned::AlreadyThere),
+            Some(_) => {
+                let why = format!("the witness {shown} is pinned with another key, name or party");
+                Err(Refused::Conflict(why))
+            }
+            None if self.witnesses.len() >= MAX_PINS => {
+                Err(Refused::Conflict(format!("the trust file already pins {MAX_PINS} witnesses")))
+            }
+            None => {
+                self.witnesses.push(witness);
+                Ok(Pinned::Added)
+            }
         }
     }
 

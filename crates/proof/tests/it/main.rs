@@ -14,6 +14,7 @@
 mod countersignature;
 mod flips;
 mod forgeries;
+mod forks;
 mod independent;
 mod levels;
 mod matrix;

@@ -2,7 +2,7 @@
 //! by a node: what a node says of itself is no reason to believe it.
 
 use crate::cli::Trust as Verb;
-use crate::output::{Output, internal, table};
+use crate::output::{Output, internal, line, table};
 use crate::session::{Session, read_file, read_text, write_file};
 use serde_json::json;
 use std::path::Path;
@@ -12,6 +12,7 @@ use twinpact_model::problem::Problem;
 use twinpact_node::PolicyClock;
 use twinpact_node::clock::Clocks;
 use twinpact_proof::trust::{Pinned, Refused};
+use twinpact_proof::witness_record::WitnessRecord;
 use twinpact_proof::{Bundle, Envelope, Json, Record, Trust, to_hex};
 
 pub(crate) async fn run(command: Verb, out: Output) -> Result<ExitCode, Problem> {
@@ -48,7 +49,42 @@ fn add(file: &Path, path: &Path, out: Output) -> Result<(), Problem> {
     let envelope = record_in(&read_file(file)?)?;
     let mut trust = if path.exists() { read_trust(path)? } else { Trust::default() };
     let now = Clocks::new(PolicyClock::System).wall().0.micros();
-    let pinned = trust.add(&envelope, now).map_err(|refused| match refused {
+    if let Ok(said) = WitnessRecord::from_envelope(&envelope) {
+        let pinned = trust.add_witness(&envelope, now).map_err(refused)?;
+        write_trust(&trust, path)?;
+        let made = json!({ "organisation": said.did, "witness": said.name, "trust": path });
+        let what = format!("{} is pinned as a witness", said.did);
+        out.result(&made, |_| outcome(pinned, &what, path));
+        out.say(&format!("its cosignatures bear the name {}", line(&said.name)));
+        out.next(&format!("twinpact verify PROOF --trust {} --require witnessed", path.display()));
+        return Ok(());
+    }
+    let pinned = trust.add(&envelope, now).map_err(refused)?;
+    write_trust(&trust, path)?;
+    let did = Record::from_envelope(&envelope).map_or(String::new(), |record| record.did);
+    let fingerprint = to_hex(&envelope.fingerprint());
+    let made = json!({ "organisation": did, "fingerprint": fingerprint, "trust": path });
+    out.result(&made, |_| outcome(pinned, &format!("{did} is pinned"), path));
+    out.say(&format!("its record's fingerprint is {fingerprint}"));
+    out.say("compare it with what the organisation tells you by another way than this file came");
+    out.next(&format!("twinpact verify PROOF --trust {}", path.display()));
+    Ok(())
+}
+
+fn outcome(pinned: Pinned, what: &str, path: &Path) -> String {
+    match pinned {
+        Pinned::Added => format!("{what} in {}", path.display()),
+        Pinned::AlreadyThere => format!("{what} in {}, and was before", path.display()),
+    }
+}
+
+fn write_trust(trust: &Trust, path: &Path) -> Result<(), Problem> {
+    let text = toml::to_string(trust).map_err(|e| internal(&format!("the trust file: {e}")))?;
+    write_file(path, text.as_bytes())
+}
+
+fn refused(refused: Refused) -> Problem {
+    match refused {
         Refused::Record(why) => Problem::new(codes::TRUST_RECORD, why.to_string()),
         Refused::Unsigned(why) => Problem::new(codes::TRUST_CONFLICT_KEYS, why)
             .hint("if the organisation really lost its keys, start a new trust file"),
@@ -58,20 +94,7 @@ fn add(file: &Path, path: &Path, out: Output) -> Result<(), Problem> {
             .hint("ask the organisation for its present record"),
         Refused::Conflict(why) => Problem::new(codes::TRUST_CONFLICT, why)
             .hint("if the organisation really lost its keys, start a new trust file"),
-    })?;
-    let text = toml::to_string(&trust).map_err(|e| internal(&format!("the trust file: {e}")))?;
-    write_file(path, text.as_bytes())?;
-    let did = Record::from_envelope(&envelope).map_or(String::new(), |record| record.did);
-    let fingerprint = to_hex(&envelope.fingerprint());
-    let made = json!({ "organisation": did, "fingerprint": fingerprint, "trust": path });
-    out.result(&made, |_| match pinned {
-        Pinned::Added => format!("{did} is pinned in {}", path.display()),
-        Pinned::AlreadyThere => format!("{did} was pinned in {} before", path.display()),
-    });
-    out.say(&format!("its record's fingerprint is {fingerprint}"));
-    out.say("compare it with what the organisation tells you by another way than this file came");
-    out.next(&format!("twinpact verify PROOF --trust {}", path.display()));
-    Ok(())
+    }
 }
 
 /// The record that a file holds: by itself, or as the issuer's inside a proof.

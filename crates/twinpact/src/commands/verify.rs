@@ -11,6 +11,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
+use twinpact_proof::evidence::Fork;
 use twinpact_proof::{Broken, Level, Trust, Verdict, to_hex, verify as check};
 
 /// The proof holds, but for somebody else than was named, or less than was asked for.
@@ -22,6 +23,9 @@ pub(crate) async fn verify(arguments: &Verify, out: Output) -> Result<ExitCode, 
         Some(dir) => Some(pinned_by(dir).await?),
         None => arguments.trust.as_deref().map(read_trust).transpose()?,
     };
+    if Fork::is_meant(&bytes) {
+        return Ok(evidence(arguments, &bytes, trust.as_ref(), out));
+    }
     let required = arguments.require.as_deref().and_then(Level::parse);
     match check(&bytes, trust.as_ref()) {
         Err(broken) => Ok(report_broken(&broken, out)),
@@ -79,6 +83,35 @@ fn report(arguments: &Verify, verdict: &Verdict, required: Option<Level>, out: O
         }
     };
     let _ = out.fail(&problem);
+    ExitCode::from(NOT_ENOUGH)
+}
+
+/// Evidence that a log keeps two histories. It holds, exit code 0, when it convicts somebody whom
+/// the reader named.
+fn evidence(arguments: &Verify, bytes: &[u8], trust: Option<&Trust>, out: Output) -> ExitCode {
+    let found = match Fork::parse(bytes).and_then(|fork| fork.verify(trust)) {
+        Err(broken) => return report_broken(&broken, out),
+        Ok(found) => found,
+    };
+    let document = json!({
+        "holds": true,
+        "evidence": "fork",
+        "level": found.level.name(),
+        "organisation": found.organisation,
+        "origin": found.origin,
+        "size": found.size,
+        "roots": found.roots.iter().map(|root| to_hex(root)).collect::<Vec<_>>(),
+        "notes": found.notes,
+    });
+    out.result(&document, |_| format!("{}\nlevel: {}", found.sentence, found.level.name()));
+    found.notes.iter().for_each(|note| out.say(&format!("note: {}", line(note))));
+    if found.level >= Level::Signed {
+        return ExitCode::SUCCESS;
+    }
+    let trust = arguments.trust.as_deref().map_or("trust.toml".into(), |t| t.to_string_lossy());
+    let message = format!("the log {} is of nobody whom you named", line(&found.origin));
+    let hint = format!("pin its organisation: twinpact trust add RECORD --trust {trust}");
+    let _ = out.fail(&Problem::new(codes::PROOF_UNANCHORED, message).hint(hint));
     ExitCode::from(NOT_ENOUGH)
 }
 
