@@ -498,6 +498,8 @@ struct SetClock {
 async fn set_clock(State(node): State<Node>, body: Bytes) -> Result<Json<Value>, Refusal> {
     let asked: SetClock = read_json(&body)?;
     node.clocks.set_policy(asked.policy)?;
+    // What was due by then is done when this is answered.
+    node::retention::advance(&node).await?;
     Ok(Json(clocks(&node)))
 }
 

@@ -15,7 +15,7 @@ use twinpact_identity::tls::Clock;
 use twinpact_model::problem::Problem;
 use twinpact_node::outbound::Outbound;
 use twinpact_node::{
-    Node, NodeParts, deadlines, keys, open, organisation, outbox, strangers, trace,
+    Node, NodeParts, deadlines, keys, open, organisation, outbox, retention, strangers, trace,
 };
 
 /// How often the node certificate is renewed; it is good for an hour.
@@ -65,6 +65,7 @@ impl Running {
                 let jobs = vec![
                     tokio::spawn(outbox::run(node.clone(), stopped.clone())),
                     tokio::spawn(deadlines::run(node.clone(), stopped.clone())),
+                    tokio::spawn(retention::run(node.clone(), stopped.clone())),
                     tokio::spawn(renewal(node.clone(), stopped.clone())),
                     tokio::spawn(count_strangers(node, counting, stopped)),
                 ];

@@ -118,6 +118,7 @@ codes! {
     EXCHANGE_PURPOSE = "exchange.purpose", Caller, Invalid, "no purpose or place to assert";
     RECEIPT_UNKNOWN = "receipt.unknown", Caller, NotFound, "there is no such receipt";
     DECISION_UNKNOWN = "decision.unknown", Caller, NotFound, "there is no such decision";
+    DOCUMENT_EARLY = "document.early", Caller, Unavailable, "a signed document is of a time to come";
     DOCUMENT_REFUSED = "document.refused", Caller, Invalid, "a signed document is not what it must be";
     // Clocks.
     CLOCK_NOT_DRIVEN = "clock.not_driven", Caller, Conflict, "the policy clock is the system's";

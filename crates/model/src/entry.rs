@@ -97,6 +97,10 @@ kinds! {
     ContainmentAsked = "ContainmentAsked";
     /// That other answered.
     ContainmentAnswered = "ContainmentAnswered";
+    /// An agreement is suspended until what its partner owes has come.
+    AgreementSuspended = "AgreementSuspended";
+    /// A suspended agreement holds again.
+    AgreementResumed = "AgreementResumed";
     /// A request was decided.
     Decision = "Decision";
     /// A decision was used by a read.
@@ -115,6 +119,10 @@ kinds! {
     Pin = "Pin";
     /// A copy received from a partner (local).
     Copy = "Copy";
+    /// Copies are deleted: their keys are destroyed, and with them the rows (local).
+    CopyDeleted = "CopyDeleted";
+    /// A deletion receipt, sent or taken (local).
+    DeletionReceipt = "DeletionReceipt";
     /// Both parties have signed an agreement or a receipt (local).
     Countersignature = "Countersignature";
     /// An invitation was made, used or withdrawn (local).

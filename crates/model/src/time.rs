@@ -59,6 +59,13 @@ impl Timestamp {
         Timestamp::from_micros(self.0.saturating_add(seconds.saturating_mul(1_000_000)))
     }
 
+    /// The last time before it, or it, that is a multiple of so many seconds since 1970.
+    #[must_use]
+    pub fn floor(self, seconds: i64) -> Self {
+        let unit = seconds.max(1).saturating_mul(1_000_000);
+        Timestamp::from_micros(self.0.div_euclid(unit).saturating_mul(unit))
+    }
+
     /// RFC 3339 with its offset (§5.6).
     ///
     /// # Errors

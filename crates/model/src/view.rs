@@ -16,6 +16,8 @@ use std::fmt;
 
 /// The most rows of one page.
 pub const MAX_PAGE_ROWS: usize = 20_000;
+/// The most twins of one page: its reader has a key for each.
+pub const MAX_PAGE_TWINS: usize = 4_096;
 /// The most bytes of the rows of one page, as [`Row::bytes`] counts them. A row that is larger on
 /// its own makes a page of its own, so that a view always goes on; no row is larger than the batch
 /// of 8 MiB that it came in.
@@ -134,18 +136,22 @@ impl From<Cursor> for String {
 pub struct PageBounds {
     /// The most rows.
     pub rows: usize,
+    /// The most twins.
+    pub twins: usize,
     /// The most bytes of rows, unless a row is larger on its own.
     pub bytes: usize,
 }
 
 impl PageBounds {
-    /// Those of a delivery: [`MAX_PAGE_ROWS`] and [`MAX_PAGE_BYTES`].
-    pub const DELIVERY: PageBounds = PageBounds { rows: MAX_PAGE_ROWS, bytes: MAX_PAGE_BYTES };
+    /// Those of a delivery: [`MAX_PAGE_ROWS`], [`MAX_PAGE_TWINS`] and [`MAX_PAGE_BYTES`].
+    pub const DELIVERY: PageBounds =
+        PageBounds { rows: MAX_PAGE_ROWS, twins: MAX_PAGE_TWINS, bytes: MAX_PAGE_BYTES };
 
-    /// Whether rows of that number and of so many bytes in all make one page. One row always does.
+    /// Whether rows of that number, of so many twins and of so many bytes in all, make one page.
+    /// One row always does.
     #[must_use]
-    pub fn hold(self, rows: usize, bytes: usize) -> bool {
-        rows <= 1 || (rows <= self.rows && bytes <= self.bytes)
+    pub fn hold(self, rows: usize, twins: usize, bytes: usize) -> bool {
+        rows <= 1 || (rows <= self.rows && twins <= self.twins && bytes <= self.bytes)
     }
 }
 
@@ -317,13 +323,14 @@ mod tests {
 
     #[test]
     fn one_row_is_always_a_page() {
-        let bounds = PageBounds { rows: 2, bytes: 10 };
+        let bounds = PageBounds { rows: 2, twins: 1, bytes: 10 };
         for ((rows, bytes), expect) in
             [((0, 0), true), ((1, 99), true), ((2, 10), true), ((2, 11), false), ((3, 10), false)]
         {
-            assert_eq!(bounds.hold(rows, bytes), expect, "{rows} {bytes}");
+            assert_eq!(bounds.hold(rows, 1, bytes), expect, "{rows} {bytes}");
         }
-        assert!(PageBounds { rows: 0, bytes: 0 }.hold(1, 1));
+        assert!(!bounds.hold(2, 2, 1));
+        assert!(PageBounds { rows: 0, twins: 0, bytes: 0 }.hold(1, 1, 1));
     }
 
     fn json(row: &Row) -> String {

@@ -49,6 +49,27 @@ pub struct Agreement {
     pub ended_by_partner: bool,
     /// Counted up whenever it stops holding.
     pub epoch: u64,
+    /// From when until when it was suspended.
+    pub suspensions: Vec<(Timestamp, Option<Timestamp>)>,
+}
+
+impl Agreement {
+    /// Whether it was suspended at that time.
+    fn was_suspended(&self, time: Timestamp) -> bool {
+        let mut all = self.suspensions.iter();
+        all.any(|(from, until)| *from <= time && until.is_none_or(|until| until > time))
+    }
+
+    fn suspend(&mut self, at: Timestamp) {
+        self.state = State::Suspended;
+        self.suspensions.push((at, None));
+        self.epoch += 1;
+    }
+
+    fn end_suspension(&mut self, at: Timestamp) {
+        let last = self.suspensions.last_mut().filter(|(_, until)| until.is_none());
+        last.into_iter().for_each(|(_, until)| *until = Some(at));
+    }
 }
 
 /// Agreements by the hex of their identity.
@@ -72,9 +93,23 @@ impl Agreements {
             Kind::AgreementEnded => {
                 let id = entry.get("agreement").ok_or_else(unreadable)?;
                 let known = self.by_id.get_mut(id).ok_or_else(unreadable)?;
+                known.end_suspension(entry.when.recorded);
                 known.state = State::Revoked { at: entry.when.recorded };
                 known.ended_by_partner = entry.get("by") == Some("partner");
                 known.epoch += 1;
+            }
+            Kind::AgreementSuspended | Kind::AgreementResumed => {
+                let id = entry.get("agreement").ok_or_else(unreadable)?;
+                let (known, at) =
+                    (self.by_id.get_mut(id).ok_or_else(unreadable)?, entry.when.recorded);
+                match (entry.who.kind, known.state) {
+                    (Kind::AgreementSuspended, State::Active) => known.suspend(at),
+                    (Kind::AgreementResumed, State::Suspended) => {
+                        known.end_suspension(at);
+                        known.state = State::Active;
+                    }
+                    _ => {}
+                }
             }
             _ => {}
         }
@@ -122,9 +157,14 @@ impl Agreements {
     /// Those that were concluded by a time, as they stood then.
     fn by(&self, time: Timestamp) -> impl Iterator<Item = Agreement> {
         let concluded = self.by_id.values().filter(move |a| a.concluded <= time);
-        concluded.cloned().map(move |agreement| match agreement.state {
-            State::Revoked { at } if at > time => Agreement { state: State::Active, ..agreement },
-            _ => agreement,
+        concluded.cloned().map(move |agreement| {
+            let state = match agreement.state {
+                State::Revoked { at } if at <= time => agreement.state,
+                State::Terminated => agreement.state,
+                _ if agreement.was_suspended(time) => State::Suspended,
+                _ => State::Active,
+            };
+            Agreement { state, ..agreement }
         })
     }
 
@@ -260,6 +300,25 @@ fn ended(peer: &str, agreement: &str, reason: &str, by: Whose) -> NewEntry {
         Attribute::new("by", "text", by),
     ];
     NewEntry::event(event(Kind::AgreementEnded, peer, what))
+}
+
+/// That an agreement of ours is suspended: its tokens and grants are void from now on.
+pub(crate) fn suspended(known: &Agreement, reason: &str) -> NewEntry {
+    changed(Kind::AgreementSuspended, known, reason)
+}
+
+/// That it holds again, if it is suspended.
+pub(crate) fn resumed(known: &Agreement, reason: &str) -> Option<NewEntry> {
+    let is_suspended = known.state == State::Suspended;
+    is_suspended.then(|| changed(Kind::AgreementResumed, known, reason))
+}
+
+fn changed(kind: Kind, known: &Agreement, reason: &str) -> NewEntry {
+    let what = vec![
+        Attribute::new("agreement", "text", to_hex(&known.id)),
+        Attribute::new("reason", "text", reason),
+    ];
+    NewEntry::event(event(kind, &known.peer, what))
 }
 
 /// That the partner has revoked an agreement with us, unless that is known.
@@ -404,6 +463,7 @@ fn read(entry: &Entry, event: u64) -> Option<Agreement> {
         state: State::Active,
         ended_by_partner: false,
         epoch: 0,
+        suspensions: Vec::new(),
     })
 }
 

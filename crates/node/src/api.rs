@@ -374,6 +374,8 @@ pub struct ReceiptLine {
     pub delivered: Timestamp,
     /// By when the copy is to be deleted.
     pub delete_by: Option<Timestamp>,
+    /// When the copy was deleted, by the consumer's policy clock, as its deletion receipt says.
+    pub deleted: Option<Timestamp>,
     /// The level at which it holds against our partners and ourselves, or `broken`; `unproven`
     /// while the node is behind its own anchor and signs nothing.
     pub level: String,

@@ -331,13 +331,18 @@ pub(crate) fn transfer_requested(
     let second = transfer::step(&first.next, transfer::Input::Decide(decision), now)?;
     first.next = second.next;
     first.effects.extend(second.effects);
-    for effect in &first.effects {
+    keep_messages(node, &first.effects, now);
+    entries.extend(transfer_entries(&first, key)?);
+    Ok(Some(answer))
+}
+
+/// Keeps what is sent and may hold a token in memory: the log has only its name.
+pub(crate) fn keep_messages(node: &Node, effects: &[Effect], now: WallTime) {
+    for effect in effects {
         if let Effect::Send(out) = effect {
             node.secrets.keep_message(&out.message, now);
         }
     }
-    entries.extend(transfer_entries(&first, key)?);
-    Ok(Some(answer))
 }
 
 /// A callback is called back only when it lies inside the partner's pinned record.

@@ -5,7 +5,7 @@
 //! every decision says so.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use twinpact_identity::tls::{Clock, system_clock};
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
@@ -26,7 +26,14 @@ pub enum PolicyClock {
 pub struct Clocks {
     wall: Clock,
     /// Microseconds of the driven policy clock; `None` when it is the system's.
-    driven: Option<Arc<AtomicI64>>,
+    driven: Option<Arc<Driven>>,
+}
+
+/// A clock that somebody drives.
+struct Driven {
+    micros: AtomicI64,
+    /// Whether anybody has, since the start.
+    set: AtomicBool,
 }
 
 impl Clocks {
@@ -41,7 +48,10 @@ impl Clocks {
     pub fn over(wall: Clock, policy: PolicyClock) -> Clocks {
         let driven = match policy {
             PolicyClock::System => None,
-            PolicyClock::Driven => Some(Arc::new(AtomicI64::new(wall().0.micros()))),
+            PolicyClock::Driven => Some(Arc::new(Driven {
+                micros: AtomicI64::new(wall().0.micros()),
+                set: AtomicBool::new(false),
+            })),
         };
         Clocks { wall, driven }
     }
@@ -56,7 +66,7 @@ impl Clocks {
     #[must_use]
     pub fn policy(&self) -> PolicyTime {
         PolicyTime(match &self.driven {
-            Some(micros) => Timestamp::from_micros(micros.load(Ordering::SeqCst)),
+            Some(driven) => Timestamp::from_micros(driven.micros.load(Ordering::SeqCst)),
             None => self.wall().0,
         })
     }
@@ -67,14 +77,22 @@ impl Clocks {
         self.driven.is_some()
     }
 
+    /// Whether the policy clock says by itself that a time has come: a driven one only after it was
+    /// set, since nobody knows before what time it is in what is told.
+    #[must_use]
+    pub fn tells(&self) -> bool {
+        self.driven.as_ref().is_none_or(|driven| driven.set.load(Ordering::SeqCst))
+    }
+
     /// Sets a driven policy clock.
     ///
     /// # Errors
     /// `clock.not_driven` when it is the system's.
     pub fn set_policy(&self, time: Timestamp) -> Result<(), Problem> {
         match &self.driven {
-            Some(micros) => {
-                micros.store(time.micros(), Ordering::SeqCst);
+            Some(driven) => {
+                driven.micros.store(time.micros(), Ordering::SeqCst);
+                driven.set.store(true, Ordering::SeqCst);
                 Ok(())
             }
             None => Err(Problem::new(codes::CLOCK_NOT_DRIVEN, "the policy clock is the system's")
@@ -92,7 +110,9 @@ mod tests {
     fn only_a_driven_clock_is_set() {
         let noon = Timestamp::from_seconds(1_437_904_800);
         let driven = Clocks::new(PolicyClock::Driven);
+        assert!(!driven.tells());
         driven.set_policy(noon).unwrap();
+        assert!(driven.tells());
         assert_eq!(driven.policy().0, noon);
         assert_ne!(driven.wall().0, noon);
         let system = Clocks::new(PolicyClock::System);

@@ -27,6 +27,9 @@ pub struct Config {
     /// What our own requests say when the command does not.
     #[serde(default)]
     pub assertions: Assertions,
+    /// What we expect of partners that have copies.
+    #[serde(default)]
+    pub retention: Retention,
 }
 
 /// The admin listener: loopback only, guarded by a token in `admin.json`.
@@ -53,6 +56,23 @@ pub struct Federation {
     /// are; those in a pinned record are private no less.
     #[serde(default)]
     pub allow_private: Vec<String>,
+}
+
+/// The most hours that a deletion receipt may be late: a year.
+pub const MAX_GRACE_HOURS: u64 = 366 * 24;
+
+/// What we expect of partners that have copies of our data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retention {
+    /// How many hours after its time a deletion receipt may come, by the policy clock, before the
+    /// agreement is suspended.
+    pub grace_hours: u64,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Retention { grace_hours: 24 }
+    }
 }
 
 /// Purpose and place that our requests assert.
@@ -96,12 +116,14 @@ impl Reach {
 }
 
 /// The keys outside of tables, and the names of the tables.
-pub(crate) const ROOT: &[&str] = &["organisation", "name", "admin", "federation", "assertions"];
+pub(crate) const ROOT: &[&str] =
+    &["organisation", "name", "admin", "federation", "assertions", "retention"];
 /// The keys of each table.
 pub(crate) const TABLES: &[(&str, &[&str])] = &[
     ("admin", &["listen"]),
     ("federation", &["listen", "endpoint", "allow_private"]),
     ("assertions", &["purpose", "place"]),
+    ("retention", &["grace_hours"]),
 ];
 
 impl Config {
@@ -191,6 +213,10 @@ fn read(text: &str) -> Result<Config, Problem> {
         )
         .hint("the admin listener has no TLS; reach it over SSH or a local proxy"));
     }
+    if config.retention.grace_hours > MAX_GRACE_HOURS {
+        let why = format!("retention.grace_hours is more than {MAX_GRACE_HOURS}, a year");
+        return Err(Problem::new(codes::CONFIG_INVALID, why));
+    }
     Ok(config)
 }
 
@@ -255,6 +281,8 @@ mod tests {
             ("[admin]\nlisten = \"0.0.0.0:80\"", Some("SSH")),
             ("[admin]\nlisten = \"here\"", None),
             ("name = \"b\"", None),
+            ("[retention]\ngrace_hours = 8785", None),
+            ("[retention]\ngrace_hours = -1", None),
         ] {
             let problem = Config::parse(&format!("{good}{more}")).unwrap_err();
             assert_eq!(problem.code.name, "config.invalid", "{more}");

@@ -321,6 +321,7 @@ async fn store(
         agreement: agreement.to_owned(),
         proof,
         delete_by: delete_by.map(|t| t.to_string()).unwrap_or_default(),
+        due: delete_by.map(|time| copies::due(Timestamp::from_micros(signed.at), time)),
         ..Copy::default()
     };
     let count = rows.len();
@@ -332,7 +333,7 @@ async fn store(
                 return Err(broken("this very delivery is stored already"));
             }
             let pin = continues(turn.fold(), &delivery, &bundle, &verdict, &under)?;
-            let mut entries = copies::copy(&peer, &name, &copy, &rows);
+            let mut entries = copies::copy(&peer, &name, &copy, &rows).map_err(broken)?;
             entries.push(copies::pin(&peer, &bundle.checkpoint, pin.0, &under, &pin.1));
             if turn.fold().countersignatures.agreement(&under).is_none() {
                 entries.extend(documents::countersigning(&peer, &under, &document));

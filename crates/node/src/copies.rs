@@ -1,20 +1,26 @@
 //! What a partner delivered: rows, the receipt that proves them, and the pins that make the next
 //! receipt continue this one. Local records, sealed like everything else.
+//!
+//! Rows are sealed apart from the receipt, by agreement, time of death and twin, so that they can
+//! die alone ([`crate::retention`]); the receipt and all proofs stay.
 
 use crate::as_of::known;
 use crate::partition::NewEntry;
 use crate::processes::local;
-use std::collections::BTreeMap;
-use twinpact_model::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
 use twinpact_model::codes;
 use twinpact_model::entry::{Attribute, Entry, Kind};
 use twinpact_model::problem::Problem;
+use twinpact_model::{Iri, Timestamp};
+use twinpact_proof::deletion::Erasure;
 use twinpact_proof::digest::{Digest, from_hex};
 use twinpact_proof::trust::{Hex, SeenAnchor};
 use twinpact_proof::{Record, to_hex};
 
 /// The most rows of one record.
 const ROWS_A_RECORD: usize = 4_000;
+/// The most twins of one delivery, each of which has a key of its own.
+pub const MAX_COPIED_TWINS: usize = 4_096;
 /// The most bytes of rows of one record, well below the bound of a lexical form; a row that is
 /// larger has a record of its own.
 const BYTES_A_RECORD: usize = 512 << 10;
@@ -41,9 +47,20 @@ pub struct LedgerPin {
     pub seen: Seen,
 }
 
+/// Rows of one twin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The twin; empty in what an older release has stored.
+    pub twin: String,
+    /// The rows: a JSON array.
+    pub rows: String,
+}
+
 /// A copy of rows with the receipt of their delivery.
 #[derive(Debug, Clone, Default)]
 pub struct Copy {
+    /// Who delivered it.
+    pub from: String,
     /// The agreement.
     pub agreement: String,
     /// The bundle, with our signatures on agreement and receipt.
@@ -52,14 +69,26 @@ pub struct Copy {
     pub recorded: Timestamp,
     /// By when it is to be deleted; empty when by no time.
     pub delete_by: String,
-    /// The rows, in parts: JSON arrays.
-    pub parts: Vec<String>,
+    /// When it is deleted: a little before that, and never after it.
+    pub due: Option<Timestamp>,
+    /// The retention class that its rows are sealed under.
+    pub class: String,
+    /// The rows, in the order in which they were delivered.
+    pub parts: Vec<Part>,
+    /// When its rows were deleted, by the policy clock.
+    pub deleted: Option<Timestamp>,
+    /// Whether the rows of a twin were deleted because its owner has erased it.
+    pub erased: bool,
 }
 
 /// Copies by the name of their receipt; pins by origin and by agreement.
 #[derive(Debug, Clone, Default)]
 pub struct Copies {
     by_receipt: BTreeMap<String, Copy>,
+    /// The receipts of the copies of a retention class that are there.
+    by_class: BTreeMap<String, BTreeSet<String>>,
+    /// The classes in the order in which they are to be deleted.
+    due: BTreeSet<(Timestamp, String)>,
     anchors: BTreeMap<String, Seen>,
     /// The signed checkpoint of what was seen last, by origin.
     notes: BTreeMap<String, String>,
@@ -74,6 +103,7 @@ impl Copies {
     pub fn apply(&mut self, entry: &Entry) -> Result<(), Problem> {
         match entry.who.kind {
             Kind::Copy => self.apply_copy(entry).ok_or_else(unreadable),
+            Kind::CopyDeleted => self.apply_deleted(entry).ok_or_else(unreadable),
             Kind::Pin => self.apply_pin(entry).ok_or_else(unreadable),
             _ => Ok(()),
         }
@@ -159,16 +189,71 @@ impl Copies {
         self.ledgers.get(agreement)
     }
 
+    /// The class that is to be deleted next, when its time has come.
+    #[must_use]
+    pub fn due(&self, now: Timestamp) -> Option<&str> {
+        self.due.first().filter(|(due, _)| *due <= now).map(|(_, class)| class.as_str())
+    }
+
+    /// When a class is to be deleted next.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.due.first().map(|(due, _)| *due)
+    }
+
+    /// The copies of a class that are there, by the name of their receipt.
+    pub fn of_class(&self, class: &str) -> impl Iterator<Item = (&str, &Copy)> {
+        let names = self.by_class.get(class).into_iter().flatten();
+        names.filter_map(|name| Some((name.as_str(), self.by_receipt.get(name)?)))
+    }
+
     fn apply_copy(&mut self, entry: &Entry) -> Option<()> {
-        let copy = self.by_receipt.entry(entry.get("receipt")?.to_owned()).or_default();
+        let name = entry.get("receipt")?.to_owned();
+        let copy = self.by_receipt.entry(name.clone()).or_default();
         if let Some(rows) = entry.get("rows") {
-            copy.parts.push(rows.to_owned());
+            copy.parts.push(Part { twin: entry.who.twin.to_string(), rows: rows.to_owned() });
             return Some(());
         }
+        copy.from = entry.who.actor.to_string();
         copy.agreement = entry.get("agreement")?.to_owned();
         copy.proof = entry.get("proof")?.to_owned();
         copy.recorded = entry.when.recorded;
         copy.delete_by = entry.get("deleteBy")?.to_owned();
+        let delete_by = Timestamp::parse(&copy.delete_by).ok();
+        copy.due = match entry.get("due") {
+            Some(due) => Timestamp::parse(due).ok(),
+            // Of an older release: those of an agreement share their keys, and the first decides.
+            None => delete_by.map(|time| time.floor(HOUR_S)),
+        };
+        copy.class = class(&copy.agreement, entry.get("due"));
+        let of_class = self.by_class.entry(copy.class.clone()).or_default();
+        of_class.insert(name);
+        self.due.extend(copy.due.map(|due| (due, copy.class.clone())));
+        Some(())
+    }
+
+    /// All copies of a class are deleted, or the rows of one twin in some of them.
+    fn apply_deleted(&mut self, entry: &Entry) -> Option<()> {
+        let at = entry.when.phen_start?;
+        let Some(class) = entry.get("class") else { return self.apply_erased(entry) };
+        self.due.retain(|(_, one)| one != class);
+        for name in self.by_class.remove(class).unwrap_or_default() {
+            let copy = self.by_receipt.get_mut(&name)?;
+            copy.parts.clear();
+            copy.deleted = Some(at);
+        }
+        Some(())
+    }
+
+    fn apply_erased(&mut self, entry: &Entry) -> Option<()> {
+        let (salt, twin) = (from_hex(entry.get("salt")?)?, from_hex(entry.get("twin")?)?);
+        let names: Vec<String> = serde_json::from_str(entry.get("receipts")?).ok()?;
+        for name in names {
+            let copy = self.by_receipt.get_mut(&name)?;
+            // After a restart they are not there any more.
+            copy.parts.retain(|part| Erasure::digest_of(&salt, &part.twin) != twin);
+            copy.erased = true;
+        }
         Some(())
     }
 
@@ -192,25 +277,71 @@ impl Copies {
     }
 }
 
-/// The records of a copy: its receipt first, then its rows in parts.
+/// So many seconds are one hour, and one minute.
+const HOUR_S: i64 = 3_600;
+const MINUTE_S: i64 = 60;
+
+/// When a copy that was delivered at that time is deleted: never late, and early by at most an
+/// hour, or a minute when it lives for less than a day, or not at all when for less than an hour.
+/// So that one key is enough for many deliveries.
 #[must_use]
-pub fn copy(peer: &str, receipt: &str, copy: &Copy, rows: &[serde_json::Value]) -> Vec<NewEntry> {
+pub fn due(at: Timestamp, delete_by: Timestamp) -> Timestamp {
+    let lives = (delete_by.micros() - at.micros()) / 1_000_000;
+    match lives {
+        ..HOUR_S => delete_by,
+        HOUR_S..86_400 => delete_by.floor(MINUTE_S),
+        _ => delete_by.floor(HOUR_S),
+    }
+}
+
+/// The retention class of the rows of an agreement that die at that time.
+fn class(agreement: &str, due: Option<&str>) -> String {
+    match due {
+        Some(due) => format!("copy.{agreement}.{due}"),
+        None => format!("copy.{agreement}"),
+    }
+}
+
+/// The records of a copy: its receipt first, then its rows in parts.
+///
+/// # Errors
+/// Why the rows cannot be stored: they are of too many twins, or of one that has no name.
+pub fn copy(
+    peer: &str,
+    receipt: &str,
+    copy: &Copy,
+    rows: &[serde_json::Value],
+) -> Result<Vec<NewEntry>, &'static str> {
+    let due = copy.due.map(|due| due.to_string()).unwrap_or_default();
     let head = vec![
         Attribute::new("receipt", "text", receipt),
         Attribute::new("agreement", "text", &copy.agreement),
         Attribute::new("deleteBy", "text", &copy.delete_by),
+        Attribute::new("due", "text", &due),
         Attribute::new("proof", "text", &copy.proof),
     ];
     let mut all = vec![local(Kind::Copy, peer, head)];
-    for rows in parts(rows) {
-        let what =
-            vec![Attribute::new("receipt", "text", receipt), Attribute::new("rows", "json", rows)];
-        // Sealed by agreement and day, so that a copy can die on its day without anything else.
-        let mut part = local(Kind::Copy, peer, what);
-        part.entry.why.class = format!("copy.{}", copy.agreement).into();
-        all.push(part);
+    let class = class(&copy.agreement, Some(&due));
+    let mut twins = 0;
+    for rows in rows.chunk_by(|a, b| a.get(0) == b.get(0)) {
+        let twin = rows.first().and_then(|row| row.get(0)?.as_str()).unwrap_or_default();
+        Iri::check(twin).map_err(|_| "a twin has no identifier")?;
+        twins += 1;
+        if twins > MAX_COPIED_TWINS {
+            return Err("it has rows of too many twins");
+        }
+        for rows in parts(rows) {
+            let what = vec![
+                Attribute::new("receipt", "text", receipt),
+                Attribute::new("rows", "json", rows),
+            ];
+            let mut part = local(Kind::Copy, peer, what);
+            part.entry.who.twin = twin.into();
+            part.entry.why.class = class.as_str().into();
+            all.push(part);
+        }
     }
-    all
+    Ok(all)
 }
 
 /// The rows as JSON arrays of a size that suits a record.
@@ -261,9 +392,10 @@ fn unreadable() -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use super::{BYTES_A_RECORD, Copies, Copy, ROWS_A_RECORD, copy, parts};
+    use super::{BYTES_A_RECORD, Copies, Copy, MAX_COPIED_TWINS, ROWS_A_RECORD, copy, due, parts};
     use crate::consumer::MAX_DELIVERY_BYTES;
     use serde_json::{Value, json};
+    use twinpact_model::Timestamp;
     use twinpact_store::frame::MAX_TURN_BYTES;
     use twinpact_store::payload;
 
@@ -314,11 +446,12 @@ mod tests {
     /// However a delivery of the largest size is shaped, one turn can log it.
     #[test]
     fn what_is_read_can_be_logged() {
+        let twin = |n: usize| format!("urn:t:{n}");
         let check = |rows: Vec<Value>, proof: usize| {
             let body: usize = rows.iter().map(|row| row.to_string().len() + 1).sum();
             assert!(body + proof <= MAX_DELIVERY_BYTES && body + proof > MAX_DELIVERY_BYTES - 99);
             let one = Copy { proof: "p".repeat(proof), ..Copy::default() };
-            let entries = copy("did:web:a.example", &"r".repeat(64), &one, &rows);
+            let entries = copy("did:web:a.example", &"r".repeat(64), &one, &rows).unwrap();
             let sealed = |e: &crate::partition::NewEntry| {
                 // With what seals it and what stands beside it in a frame.
                 let groups = e.entry.groups();
@@ -328,10 +461,51 @@ mod tests {
             let bytes: usize = entries.iter().map(sealed).sum();
             assert!(bytes < MAX_TURN_BYTES - (1 << 20), "{bytes}");
         };
-        check(vec![json!([]); MAX_DELIVERY_BYTES / 3], 0);
-        check(vec![json!("x".repeat(97)); MAX_DELIVERY_BYTES / 100], 0);
-        check(vec![json!("x".repeat((BYTES_A_RECORD) - 2)); 23], (512 << 10) - 100);
-        check(vec![json!("x".repeat(MAX_DELIVERY_BYTES - 3))], 0);
+        // `["urn:t:0","…"]` and a comma.
+        let row = |bytes: usize| json!([twin(0), "x".repeat(bytes - 15)]);
+        check(vec![row(16); MAX_DELIVERY_BYTES / 16], 0);
+        check(vec![row(100); MAX_DELIVERY_BYTES / 100], 0);
+        check(vec![row(BYTES_A_RECORD); 23], (512 << 10) - 90);
+        check(vec![row(MAX_DELIVERY_BYTES - 1)], 0);
         check(vec![], MAX_DELIVERY_BYTES);
+        // As many twins as there may be, in a delivery of the largest size.
+        let (each, room) = (MAX_COPIED_TWINS, MAX_DELIVERY_BYTES / MAX_COPIED_TWINS - 20);
+        let of = |n: usize| json!([format!("urn:t:{n:04}"), "x".repeat(room)]);
+        let rows: Vec<Value> = (0..each).map(of).collect();
+        let body: usize = rows.iter().map(|row| row.to_string().len() + 1).sum();
+        check(rows, MAX_DELIVERY_BYTES - body);
+    }
+
+    #[test]
+    fn rows_are_parted_by_twin_and_twins_have_names_and_a_bound() {
+        let row = |twin: &str, n: usize| json!([twin, n]);
+        let stored = |rows: &[Value]| {
+            let entries = copy("did:web:a.example", "r", &Copy::default(), rows)?;
+            let part = |e: &crate::partition::NewEntry| {
+                let rows: Vec<Value> = serde_json::from_str(e.entry.get("rows")?).unwrap();
+                Some((e.entry.who.twin.to_string(), rows))
+            };
+            Ok::<_, &str>(entries.iter().filter_map(part).collect::<Vec<_>>())
+        };
+        let rows = [row("urn:a", 1), row("urn:a", 2), row("urn:b", 3)];
+        let expect = [("urn:a".to_owned(), rows[..2].to_vec()), ("urn:b".into(), rows[2..].into())];
+        assert_eq!(stored(&rows).unwrap(), expect);
+        assert_eq!(stored(&[row("no name", 1)]), Err("a twin has no identifier"));
+        let twins = |n: usize| (0..n).map(|n| row(&format!("urn:{n:06}"), n)).collect::<Vec<_>>();
+        assert_eq!(stored(&twins(MAX_COPIED_TWINS)).map(|all| all.len()), Ok(MAX_COPIED_TWINS));
+        assert_eq!(stored(&twins(MAX_COPIED_TWINS + 1)), Err("it has rows of too many twins"));
+    }
+
+    #[test]
+    fn a_copy_dies_early_by_at_most_its_unit_and_never_late() {
+        for (lives, unit) in [(1, 0), (3_599, 0), (3_600, 60), (86_399, 60), (86_400, 3_600)] {
+            for start in [0, 1, 59, 1_437_454_801] {
+                let at = Timestamp::from_seconds(start);
+                let by = at.plus_seconds(lives);
+                let early = by.micros() - due(at, by).micros();
+                assert!((0..=unit * 1_000_000).contains(&early), "{lives} {start} {early}");
+                assert!(due(at, by) > at || lives == 0, "{lives} {start}");
+            }
+        }
     }
 }

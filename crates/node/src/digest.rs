@@ -26,6 +26,7 @@ pub fn state(fold: &Fold, forest: &Forest) -> Digest {
         decisions,
         copies,
         countersignatures,
+        deletions,
         invitations,
         incidents,
         behind,
@@ -44,6 +45,7 @@ pub fn state(fold: &Fold, forest: &Forest) -> Digest {
     chain.part("decisions", decisions);
     chain.part("copies", copies);
     chain.part("countersignatures", countersignatures);
+    chain.part("deletions", deletions);
     chain.part("invitations", invitations);
     chain.part("incidents", incidents);
     chain.part("behind", behind);

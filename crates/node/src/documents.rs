@@ -10,6 +10,7 @@ use crate::agreements::{self, Agreement};
 use crate::as_of;
 use crate::ask::Answer;
 use crate::countersignatures as signed;
+use crate::deletions;
 use crate::egress::Egress;
 use crate::fold::Fold;
 use crate::incidents;
@@ -18,12 +19,14 @@ use crate::partition::{NewEntry, Turn};
 use crate::processes::{self, Paper};
 use crate::receipts;
 use crate::repin::{self, Reason};
+use crate::retention;
 use std::sync::Arc;
 use twinpact_dsp::Role;
 use twinpact_identity::partners::PeerIdentity;
 use twinpact_model::problem::Problem;
 use twinpact_model::{Timestamp, WallTime, codes};
 use twinpact_proof::containment::{CONTAINMENT_ANSWER_TYPE, CONTAINMENT_TYPE};
+use twinpact_proof::deletion::DELETION_TYPE;
 use twinpact_proof::documents::{AGREEMENT_TYPE, Agreement as Document, RECEIPT_TYPE, Receipt};
 use twinpact_proof::dsse::Signature;
 use twinpact_proof::record::RecordKey;
@@ -58,7 +61,7 @@ pub(crate) async fn receive(node: &Node, peer: &PeerIdentity, body: &[u8]) -> An
 /// Whether it changed anything; a repeat does not.
 async fn take(node: &Node, did: &str, envelope: &Arc<Envelope>) -> Result<bool, Problem> {
     let made = match envelope.payload_type.as_str() {
-        AGREEMENT_TYPE | CONTAINMENT_TYPE | CONTAINMENT_ANSWER_TYPE => None,
+        AGREEMENT_TYPE | CONTAINMENT_TYPE | CONTAINMENT_ANSWER_TYPE | DELETION_TYPE => None,
         RECEIPT_TYPE => {
             // Made beside the writer, and only for whom it is worth it.
             let made = node
@@ -72,6 +75,7 @@ async fn take(node: &Node, did: &str, envelope: &Arc<Envelope>) -> Result<bool, 
         _ => return Err(refused("it is of no type that we know")),
     };
     let (ours, did, envelope) = (node.clone(), did.to_owned(), Arc::clone(envelope));
+    let deletes = envelope.payload_type == DELETION_TYPE;
     let turn = node.partition.turn(move |turn| {
         let entries = match (&made, envelope.payload_type.as_str()) {
             (Some(made), _) => receipt(turn.fold(), &did, made, &envelope)?,
@@ -79,6 +83,7 @@ async fn take(node: &Node, did: &str, envelope: &Arc<Envelope>) -> Result<bool, 
             (None, CONTAINMENT_ANSWER_TYPE) => {
                 incidents::answered_by_partner(&ours, &turn, &did, &envelope)?
             }
+            (None, DELETION_TYPE) => deletions::taken(&ours, &turn, &did, &envelope)?,
             (None, _) => agreement(&ours, &turn, &did, &envelope)?,
         };
         let changes = !entries.is_empty();
@@ -87,7 +92,13 @@ async fn take(node: &Node, did: &str, envelope: &Arc<Envelope>) -> Result<bool, 
         }
         Ok(changes)
     });
-    turn.await
+    let changed = turn.await?;
+    if changed && deletes {
+        // It may have been what a suspended agreement waited for. What cannot be told now is told
+        // by the timer.
+        let _ = retention::align(node).await;
+    }
+    Ok(changed)
 }
 
 /// An agreement document: the provider's own, which we countersign, or ours, countersigned.
@@ -378,6 +389,7 @@ pub(crate) fn body(fold: &Fold, paper: &Paper) -> Result<Vec<u8>, Problem> {
             let bundle = Bundle::parse(copy.proof.as_bytes()).map_err(|_| gone())?;
             bundle.receipt.ok_or_else(gone)?
         }
+        Paper::Deletion(id) => deletions::envelope(fold, id).cloned().ok_or_else(gone)?,
         Paper::Containment(id) => fold.incidents.containment(id).cloned().ok_or_else(gone)?,
         Paper::ContainmentAnswer(id, answer) => {
             fold.incidents.answered(id, answer).cloned().ok_or_else(gone)?

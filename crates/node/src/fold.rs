@@ -6,11 +6,13 @@ use crate::contracts::Contracts;
 use crate::copies::Copies;
 use crate::countersignatures::Countersignatures;
 use crate::decisions::Decisions;
+use crate::deletions::Deletions;
 use crate::incidents::Incidents;
 use crate::invitations::Invitations;
 use crate::organisation::Organisation;
 use crate::partners::PinnedPartners;
 use crate::processes::Processes;
+use twinpact_model::entry::{Entry, Kind};
 use twinpact_model::problem::Problem;
 use twinpact_store::Committed;
 use twinpact_store::forest::{DECISIONS, EVENTS, LOCAL, TreeNo};
@@ -36,6 +38,8 @@ pub struct Fold {
     pub copies: Copies,
     /// What both parties have signed.
     pub countersignatures: Countersignatures,
+    /// Deletion receipts, and what is owed to us.
+    pub deletions: Deletions,
     /// Invitations of ours.
     pub invitations: Invitations,
     /// Incidents and containments.
@@ -60,6 +64,7 @@ impl Fold {
             decisions: Decisions::default(),
             copies: Copies::default(),
             countersignatures: Countersignatures::default(),
+            deletions: Deletions::default(),
             invitations: Invitations::default(),
             incidents: Incidents::default(),
             behind: Behind::default(),
@@ -92,9 +97,24 @@ impl Fold {
                 self.copies.apply(entry)?;
                 self.invitations.apply(entry)?;
                 self.countersignatures.apply(entry)?;
+                self.deletions.apply(entry)?;
+                self.countersigned(entry);
                 self.behind.apply(entry)
             }
-            _ => Ok(()),
+            ledger => {
+                self.deletions.delivered((ledger, logged.index), logged.leaf, entry);
+                Ok(())
+            }
+        }
+    }
+
+    /// A receipt of ours was countersigned by its consumer: the delivery is to be deleted in time.
+    fn countersigned(&mut self, entry: &Entry) {
+        let index = entry.get("index").filter(|_| entry.who.kind == Kind::Countersignature);
+        let known = entry.get("agreement").and_then(|id| self.agreements.get(id).ok());
+        let ledger = known.and_then(|known| known.ledger);
+        if let (Some(ledger), Some(Ok(index))) = (ledger, index.map(str::parse)) {
+            self.deletions.countersigned((ledger, index));
         }
     }
 

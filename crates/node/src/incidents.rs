@@ -372,7 +372,12 @@ pub(crate) fn answered_by_partner(
     }
 }
 
-fn between(node: &Node, did: &str, (issuer, audience): (&str, &str)) -> Result<(), Problem> {
+/// That a partner's document is from it to us.
+pub(crate) fn between(
+    node: &Node,
+    did: &str,
+    (issuer, audience): (&str, &str),
+) -> Result<(), Problem> {
     match (issuer, audience) == (did, node.config.organisation.as_str()) {
         true => Ok(()),
         false => Err(refused("it is between others")),

@@ -14,6 +14,7 @@ use crate::outbound::Outbound;
 use crate::partition::{NewEntry, Partition};
 use crate::rates::Rates;
 use crate::repin::Looks;
+use crate::retention;
 use crate::secrets::Secrets;
 use crate::strangers::Strangers;
 use std::path::Path;
@@ -334,6 +335,8 @@ async fn started(node: &Node, cut: Option<Cut>) -> Result<(), Problem> {
     if behind::check(node).is_ok() {
         report_cut(node, cut).await?;
         organisation::issue_at_start(node).await?;
+        // What is overdue is gone before anything is served.
+        retention::advance(node).await?;
     }
     keys::use_newest(node)?;
     keys::forget_ended(node).await

@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{oneshot, watch};
-use twinpact_model::entry::Entry;
+use twinpact_model::entry::{Entry, Kind};
 use twinpact_model::problem::Problem;
 use twinpact_model::{Timestamp, codes};
 use twinpact_proof::anchor::TreeId;
@@ -143,6 +143,10 @@ pub(crate) fn draft(new: NewEntry, recorded: Timestamp, day: i64) -> Draft {
     entry.when.recorded = recorded;
     let subject = match entry.who.twin.as_str() {
         "" => Subject::Node,
+        // A partner's twin, which may bear the name of one of ours.
+        twin if entry.who.kind == Kind::Copy => {
+            Subject::Copied { from: entry.who.actor.clone(), twin: twin.into() }
+        }
         twin => Subject::Twin(twin.into()),
     };
     let class = match entry.why.class.as_str() {

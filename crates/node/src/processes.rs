@@ -53,6 +53,8 @@ pub enum Paper {
     Containment(String),
     /// The answer of that kind to it.
     ContainmentAnswer(String, String),
+    /// The deletion receipt with this fingerprint, as hex.
+    Deletion(String),
 }
 
 /// A row of the outbox.
@@ -384,6 +386,7 @@ pub fn paper_row(peer: &str, lane: &str, paper: &Paper) -> NewEntry {
         Paper::Receipt(name) => ("receipt", name.clone()),
         Paper::Containment(id) => ("containment", id.clone()),
         Paper::ContainmentAnswer(id, answer) => ("answer", format!("{id} {answer}")),
+        Paper::Deletion(id) => ("deletion", id.clone()),
     };
     let texts = [("pid", lane), ("peer", peer), (name, of.as_str())];
     let what = texts.map(|(name, text)| Attribute::new(name, "text", text)).to_vec();
@@ -400,6 +403,7 @@ fn paper(entry: &Entry) -> Option<Paper> {
         .map(Paper::Agreement)
         .or_else(|| text("receipt").map(Paper::Receipt))
         .or_else(|| text("containment").map(Paper::Containment))
+        .or_else(|| text("deletion").map(Paper::Deletion))
         .or_else(answer)
 }
 

@@ -132,15 +132,18 @@ fn trust_by(fold: &Fold, store: &Store, as_of: Option<Timestamp>) -> Result<Trus
     prove::with_own(partners, &fold.organisation.current()?.1)
 }
 
-/// Says in these lines what waits to be sent now; what waited at another time is not kept.
+/// Says in these lines which copies were deleted, and what waits to be sent now; what waited at
+/// another time is not kept.
 fn wait(node: &Node, lines: &mut [ReceiptLine], as_of: Option<Timestamp>) -> Result<(), Problem> {
-    if as_of.is_some() {
-        return Ok(());
-    }
     node.partition.read(|fold, _| {
         let waiting = fold.processes.waiting_receipts();
         for line in lines {
-            line.waits = waiting.get(line.id.as_str()).copied();
+            let deletion = from_hex(&line.id).and_then(|leaf| Some(fold.deletions.of(&leaf)?.1));
+            let deletion = deletion.filter(|deletion| known(deletion.recorded, as_of));
+            line.deleted = deletion.map(|kept| Timestamp::from_micros(kept.document.deleted));
+            if as_of.is_none() {
+                line.waits = waiting.get(line.id.as_str()).copied();
+            }
         }
     })
 }
@@ -334,6 +337,7 @@ fn described(
         driven: receipt.clock == Clock::Driven,
         delivered: Timestamp::from_micros(time),
         delete_by: receipt.delete_by.map(Timestamp::from_micros),
+        deleted: None,
         level: level.to_owned(),
         why,
         waits: None,

@@ -155,7 +155,8 @@ impl Grant {
     fn other_page(&self, view: &View) -> Option<&'static str> {
         let after = self.selection.after.as_ref();
         let bytes = view.rows.iter().map(Row::bytes).sum();
-        if !PageBounds::DELIVERY.hold(view.rows.len(), bytes) {
+        let twins = view.rows.chunk_by(|a, b| a.twin == b.twin).count();
+        if !PageBounds::DELIVERY.hold(view.rows.len(), twins, bytes) {
             return Some("the page is beyond its bounds");
         }
         let places = || view.rows.iter().map(Row::place);

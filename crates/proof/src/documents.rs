@@ -177,7 +177,9 @@ pub enum Clock {
 }
 
 impl Clock {
-    pub(crate) const fn name(self) -> &'static str {
+    /// Its name in documents.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Clock::System => "system",
             Clock::Driven => "driven",

@@ -12,6 +12,7 @@ pub mod cbor;
 mod chain;
 pub mod commit;
 pub mod containment;
+pub mod deletion;
 pub mod digest;
 pub mod documents;
 pub mod dsse;

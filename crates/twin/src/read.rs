@@ -115,10 +115,11 @@ fn page(
     rows: impl Iterator<Item = Row>,
     bounds: PageBounds,
 ) -> (Vec<Row>, Option<Cursor>) {
-    let (mut page, mut bytes) = (Vec::<Row>::new(), 0);
+    let (mut page, mut twins, mut bytes) = (Vec::<Row>::new(), 0, 0);
     for row in rows {
         bytes += row.bytes();
-        if !bounds.hold(page.len() + 1, bytes) {
+        twins += usize::from(page.last().is_none_or(|last| last.twin != row.twin));
+        if !bounds.hold(page.len() + 1, twins, bytes) {
             // Back to the end of the instant before; the first one of a page has to be split.
             let whole = page.iter().rposition(|r| r.place() != row.place());
             page.truncate(whole.map_or(page.len(), |last| last + 1));

@@ -468,6 +468,7 @@ const OBJECTS: &[Object] = &[
             must("driven", Bool),
             must("delivered", Time),
             must("delete_by", Null(&Time)),
+            must("deleted", Null(&Time)),
             must("level", Text),
             must("why", Null(&Text)),
             must("waits", Null(&Time)),

@@ -162,7 +162,7 @@ fn peer(did: &str, node: &Node) -> PeerIdentity {
 }
 
 /// Sends that body as this partner; the code and the sentence of the refusal.
-async fn send(node: &Node, from: &str, body: &[u8]) -> (String, String) {
+pub(crate) async fn send(node: &Node, from: &str, body: &[u8]) -> (String, String) {
     let asked = Asked {
         peer: Some(peer(from, node)),
         method: "POST".to_owned(),

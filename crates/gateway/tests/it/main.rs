@@ -22,6 +22,7 @@ mod parties;
 mod printed;
 mod removal;
 mod restored;
+mod retention;
 mod rotation;
 mod routes;
 mod running;

@@ -215,7 +215,7 @@ impl World {
                 let copy = fold.copies.get(receipt).unwrap();
                 copy.parts
                     .iter()
-                    .flat_map(|p| serde_json::from_str::<Vec<Value>>(p).unwrap())
+                    .flat_map(|p| serde_json::from_str::<Vec<Value>>(&p.rows).unwrap())
                     .collect()
             };
             node.partition.read(|fold, _| parts(fold)).unwrap()

@@ -66,6 +66,17 @@ impl Pair {
         Pair { place, operator, maker }
     }
 
+    /// Two whose policy clocks are driven, and the agreement between them.
+    pub(crate) async fn driven() -> (Pair, String) {
+        let place = made();
+        let open = async |name: &str| {
+            let parts = open::open(&place.path().join(name), PolicyClock::Driven).await.unwrap();
+            Running::start(parts).await.unwrap()
+        };
+        let (operator, maker) = (open("operator").await, open("maker").await);
+        Pair { place, operator, maker }.introduced().await
+    }
+
     /// Two that have pinned each other, and the agreement between them.
     pub(crate) async fn concluded() -> (Pair, String) {
         Pair::strangers().await.introduced().await

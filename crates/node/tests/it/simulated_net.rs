@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::task::JoinHandle;
 use twinpact_model::problem::Problem;
 use twinpact_node::api::{Negotiate, Pull};
+use twinpact_node::copies::Part;
 use twinpact_node::fold::Fold;
 use twinpact_node::outbound::Reply;
 use twinpact_node::{Node, consumer};
@@ -277,7 +278,7 @@ fn seen(node: &Node) -> Seen {
             let bundle = Bundle::parse(copy.proof.as_bytes()).unwrap();
             seen.receipts.insert(bundle.entry.index);
             seen.ledger = seen.ledger.max(bundle.tree.size);
-            let rows = |part: &String| serde_json::from_str::<Vec<Value>>(part).unwrap().len();
+            let rows = |part: &Part| serde_json::from_str::<Vec<Value>>(&part.rows).unwrap().len();
             seen.rows += copy.parts.iter().map(rows).sum::<usize>();
         }
         seen

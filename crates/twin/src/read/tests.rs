@@ -7,7 +7,7 @@ use twinpact_model::type_model::{AttributeModel, Datatype, Merge, ModelRef, Type
 use twinpact_model::view::{Column, Cursor, PageBounds, Row, Selection, in_order};
 use twinpact_model::{Schedule, Timestamp};
 
-const ALL: PageBounds = PageBounds { rows: usize::MAX, bytes: usize::MAX };
+const ALL: PageBounds = PageBounds { rows: usize::MAX, twins: usize::MAX, bytes: usize::MAX };
 /// Friday 24 July 2015, 18:59:50 in Paris: ten seconds before the hours of [`HOURS`] end.
 const EVENING: i64 = 1_437_757_190;
 const HOURS: &str = "Mo-Fr 07:00-19:00 [Europe/Paris]";
@@ -103,7 +103,7 @@ fn values(rows: &[Row]) -> Vec<&str> {
 
 /// The values of each page of so many rows.
 fn paged(world: &World, rows: usize) -> Vec<Vec<String>> {
-    let pages = world.pages(&selection(), PageBounds { rows, bytes: usize::MAX });
+    let pages = world.pages(&selection(), PageBounds { rows, ..ALL });
     pages.iter().map(|(rows, _)| values(rows).into_iter().map(str::to_owned).collect()).collect()
 }
 
@@ -148,7 +148,7 @@ fn bytes_bound_a_page_and_a_large_row_is_one() {
     let (rows, _) = world.twins.view(&selection(), ALL);
     let two = rows[0].bytes() + rows[1].bytes();
     let lengths = |bytes: usize| -> Vec<usize> {
-        let pages = world.pages(&selection(), PageBounds { rows: 100, bytes });
+        let pages = world.pages(&selection(), PageBounds { rows: 100, bytes, ..ALL });
         pages.iter().map(|(rows, _)| rows.len()).collect()
     };
     assert_eq!(lengths(two), [2, 1, 1]);
@@ -168,7 +168,7 @@ fn a_correction_between_two_pages_shifts_no_other_row() {
         power(4, 1, 7, "d"),
     ]);
     let mut selection = selection();
-    let bounds = PageBounds { rows: 3, bytes: usize::MAX };
+    let bounds = PageBounds { rows: 3, ..ALL };
     let (first, next) = world.twins.view(&selection, bounds);
     assert_eq!(values(&first), ["a", "b", "c"]);
     // One of the last instant goes to another time, one before it is corrected where it stood.
@@ -244,19 +244,21 @@ proptest! {
         more in any_rows(),
         selection in any_selection(),
         rows in 0usize..8,
+        twins in 0usize..4,
         bytes in 0usize..400,
     ) {
         let mut world = World::new();
         world.ingest(&first);
         world.ingest(&more);
-        let bounds = PageBounds { rows, bytes };
+        let bounds = PageBounds { rows, twins, bytes };
         let mut all = Vec::new();
         let mut after: Option<Cursor> = None;
         let pages = world.pages(&selection, bounds);
         let count = pages.len();
         for (number, (page, next)) in pages.into_iter().enumerate() {
             let size = page.iter().map(Row::bytes).sum();
-            prop_assert!(bounds.hold(page.len(), size));
+            let twins = page.chunk_by(|a, b| a.twin == b.twin).count();
+            prop_assert!(bounds.hold(page.len(), twins, size));
             prop_assert!(in_order(after.as_ref(), page.iter().map(Row::place)));
             prop_assert!(count == 1 || !page.is_empty());
             prop_assert_eq!(next.is_none(), number + 1 == count);

@@ -73,7 +73,12 @@ fn list(receipts: &[ReceiptLine]) -> String {
             receipt.delivered.to_string(),
             format!("{way} {}", line(&receipt.partner)),
             count(receipt.rows),
-            format!("{}{}", receipt.level, if receipt.waits.is_some() { ", waits" } else { "" }),
+            format!(
+                "{}{}{}",
+                receipt.level,
+                if receipt.waits.is_some() { ", waits" } else { "" },
+                if receipt.deleted.is_some() { ", copy deleted" } else { "" },
+            ),
         ]
     };
     let rows: Vec<_> = receipts.iter().map(row).collect();
@@ -96,5 +101,8 @@ fn show(receipt: &ReceiptLine) -> String {
     let waits = receipt.waits.map(|since| {
         format!("  waits since {since} for {} to take it with our signature", receipt.partner)
     });
-    lines.iter().chain(&waits).map(|text| line(text)).collect::<Vec<_>>().join("\n")
+    let deleted = receipt.deleted.map(|at| {
+        format!("  the copy was deleted at {at}: its keys and what they sealed are destroyed")
+    });
+    lines.iter().chain(&waits).chain(&deleted).map(|text| line(text)).collect::<Vec<_>>().join("\n")
 }
