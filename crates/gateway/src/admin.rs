@@ -3,6 +3,7 @@
 //! only ways in which the organisation's own data enters.
 
 use crate::doctor;
+use crate::erasures;
 use crate::federation::identify;
 use crate::incidents;
 use crate::kept;
@@ -105,6 +106,9 @@ pub const ROUTES: &[Route] = &[
     guarded(GET, "/twins", |verb| on(verb, owned::twins)),
     guarded(GET, "/twins/{id}", |verb| on(verb, owned::twin)),
     guarded(GET, "/twins/{id}/history", |verb| on(verb, owned::history)),
+    guarded(GET, "/erasures", |verb| on(verb, erasures::list)),
+    guarded(POST, "/erasures", |verb| on(verb, erasures::erase)),
+    guarded(GET, "/erasures/{twin}", |verb| on(verb, erasures::show)),
     guarded(GET, "/links", |verb| on(verb, owned::links)),
     guarded(POST, "/links", |verb| on(verb, owned::set_link)),
     guarded(POST, "/links/retract", |verb| on(verb, owned::retract_link)),
@@ -139,6 +143,7 @@ pub const ROUTES: &[Route] = &[
     guarded(GET, "/receipts", |verb| on(verb, kept::receipts)),
     guarded(GET, "/receipts/{id}", |verb| on(verb, kept::receipt)),
     guarded(GET, "/receipts/{id}/proof", |verb| on(verb, receipt_proof)),
+    guarded(GET, "/receipts/{id}/deletion", |verb| on(verb, deletion_proof)),
     guarded(GET, "/decisions", |verb| on(verb, kept::decisions)),
     guarded(GET, "/decisions/{id}", |verb| on(verb, kept::decision)),
     guarded(GET, "/decisions/{id}/proof", |verb| on(verb, decision_proof)),
@@ -276,7 +281,7 @@ async fn guard(expected: [u8; 32], request: Request, next: Next) -> Result<Respo
 /// No query: what is about now, or is the same at any time, takes none, and ignores none.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Nothing {}
+pub(crate) struct Nothing {}
 
 async fn livez(_: Query<Nothing>) -> Json<Value> {
     Json(json!({ "live": true }))
@@ -471,6 +476,14 @@ async fn decision_proof(
     _: Query<Nothing>,
 ) -> Result<Vec<u8>, Refusal> {
     Ok(node::decisions::export(&node, &id).await?.to_bytes())
+}
+
+async fn deletion_proof(
+    State(node): State<Node>,
+    Path(id): Path<String>,
+    _: Query<Nothing>,
+) -> Result<Vec<u8>, Refusal> {
+    Ok(node::receipts::deletion(&node, &id).await?.to_bytes())
 }
 
 async fn doctor_of(

@@ -10,6 +10,7 @@
 pub mod admin;
 pub mod client;
 pub mod doctor;
+mod erasures;
 pub mod federation;
 mod incidents;
 mod kept;

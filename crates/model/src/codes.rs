@@ -42,6 +42,7 @@ codes! {
     TWIN_ATTRIBUTE = "twin.attribute", Caller, Invalid, "the type model has no such attribute";
     TWIN_EVENT = "twin.event", Caller, NotFound, "there is no such event";
     TWIN_ERASED = "twin.erased", Caller, NotFound, "the twin was erased";
+    ERASURE_UNCONFIRMED = "erasure.unconfirmed", Caller, Invalid, "an erasure was not confirmed";
     TWIN_VALUE = "twin.value", Caller, Invalid, "a value does not fit its attribute";
     // Links between twins, and what was known at a moment.
     LINK_PREDICATE = "link.predicate", Caller, Invalid, "there is no such predicate";

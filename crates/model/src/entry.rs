@@ -81,6 +81,10 @@ kinds! {
     LinkRetracted = "LinkRetracted";
     /// A twin was erased: its key is destroyed, and with it all that was recorded about it.
     TwinErased = "TwinErased";
+    /// A holder of copies is to erase a twin: sent or taken.
+    ErasureDuty = "ErasureDuty";
+    /// A deletion receipt, sent or taken.
+    DeletionReceipt = "DeletionReceipt";
     /// A contract version was published.
     ContractPublished = "ContractPublished";
     /// A partner's record was pinned.
@@ -121,8 +125,8 @@ kinds! {
     Copy = "Copy";
     /// Copies are deleted: their keys are destroyed, and with them the rows (local).
     CopyDeleted = "CopyDeleted";
-    /// A deletion receipt, sent or taken (local).
-    DeletionReceipt = "DeletionReceipt";
+    /// Of which twins a delivery of ours has rows, by what stands for them (local).
+    DeliveredTwins = "DeliveredTwins";
     /// Both parties have signed an agreement or a receipt (local).
     Countersignature = "Countersignature";
     /// An invitation was made, used or withdrawn (local).

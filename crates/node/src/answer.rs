@@ -9,6 +9,7 @@ use crate::ask::Answer;
 use crate::assertion;
 use crate::decisions::{self, Reader};
 use crate::egress::{Consistency, Delivered, Egress, item};
+use crate::erasures;
 use crate::fold::Fold;
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
@@ -313,6 +314,8 @@ fn deliver(
     entries.push(decisions::used(&reader, count, bytes));
     node.rates.delivered(caller, bytes);
     let times = (now, view.delete_by());
+    let place = (ledger, turn.store().forest().size(ledger));
+    entries.push(erasures::delivered(fold, caller, place, &view.get().rows));
     entries.push(ledger_entry(ledger, caller, delivery, items, times));
     drop(obliging);
     let tree = turn.store().forest().id(ledger).ok_or_else(missing)?;

@@ -386,6 +386,56 @@ pub struct ReceiptLine {
     pub waits: Option<Timestamp>,
 }
 
+/// `POST /erasures`: erase a twin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EraseAsked {
+    /// The twin's IRI.
+    pub twin: String,
+    /// On what ground; it stays on record for ever, so it names nobody.
+    pub basis: String,
+    /// Whether it is only said what would be erased and whom it touches.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Whether it is meant: what is erased does not come back.
+    #[serde(default)]
+    pub confirmed: bool,
+}
+
+/// An erasure, or what one would be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErasureLine {
+    /// What stands for the twin; nobody else can tell whose it is.
+    pub subject: String,
+    /// On what ground.
+    pub basis: String,
+    /// How many entries about the twin are destroyed.
+    pub entries: u64,
+    /// When it was erased; null of a dry run.
+    pub erased: Option<Timestamp>,
+    /// The number of the event that says so.
+    pub event: Option<u64>,
+    /// Who has, or had, rows of it.
+    pub holders: Vec<HolderLine>,
+}
+
+/// A partner that has, or had, rows of an erased twin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HolderLine {
+    /// The partner.
+    pub partner: String,
+    /// The agreement under which they were delivered.
+    pub agreement: String,
+    /// How many deliveries have rows of it.
+    pub deliveries: u64,
+    /// The fingerprint of the duty that it was sent; null of a dry run.
+    pub duty: Option<String>,
+    /// When it has deleted them, by its policy clock, as its deletion receipt says.
+    pub deleted: Option<Timestamp>,
+    /// Whether its deletion receipt has not come yet.
+    pub waits: bool,
+}
+
 /// A dataset of a partner's catalogue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatasetLine {

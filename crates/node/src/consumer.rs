@@ -332,6 +332,14 @@ async fn store(
             if turn.fold().copies.has(&name) {
                 return Err(broken("this very delivery is stored already"));
             }
+            let erased = |row: &Value| {
+                let twin = row.get(0).and_then(Value::as_str).unwrap_or_default();
+                turn.fold().erasures.forbids(&peer, twin)
+            };
+            let mut twins = rows.chunk_by(|a, b| a.get(0) == b.get(0)).filter_map(<[_]>::first);
+            if twins.any(erased) {
+                return Err(broken("it has rows of a twin that its owner has erased"));
+            }
             let pin = continues(turn.fold(), &delivery, &bundle, &verdict, &under)?;
             let mut entries = copies::copy(&peer, &name, &copy, &rows).map_err(broken)?;
             entries.push(copies::pin(&peer, &bundle.checkpoint, pin.0, &under, &pin.1));

@@ -9,10 +9,9 @@ use crate::fold::Fold;
 use crate::incidents::between;
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
-use crate::processes::local;
 use std::collections::{BTreeMap, BTreeSet};
 use twinpact_dsp::Role;
-use twinpact_model::entry::{Attribute, Entry, Kind};
+use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
 use twinpact_model::{Timestamp, codes};
 use twinpact_policy::MAX_SKEW_S;
@@ -29,6 +28,8 @@ pub struct Kept {
     pub envelope: Envelope,
     /// When it was recorded.
     pub recorded: Timestamp,
+    /// Its index in the tree of events.
+    pub event: u64,
 }
 
 /// A delivery of ours.
@@ -89,18 +90,18 @@ impl Deletions {
         of_ledger.all(|(_, place)| self.given.get(place).is_some_and(|g| leaves.contains(&g.leaf)))
     }
 
-    /// Takes a local record into the state.
+    /// Takes an event into the state.
     ///
     /// # Errors
     /// `internal` when it cannot be read.
-    pub fn apply(&mut self, entry: &Entry) -> Result<(), Problem> {
+    pub fn apply(&mut self, entry: &Entry, event: u64) -> Result<(), Problem> {
         match entry.who.kind {
-            Kind::DeletionReceipt => self.take(entry).ok_or_else(unreadable),
+            Kind::DeletionReceipt => self.take(entry, event).ok_or_else(unreadable),
             _ => Ok(()),
         }
     }
 
-    fn take(&mut self, entry: &Entry) -> Option<()> {
+    fn take(&mut self, entry: &Entry, event: u64) -> Option<()> {
         let json = Json::parse(entry.get("document")?.as_bytes()).ok()?;
         let envelope = Envelope::from_json(&json)?;
         let document = Deletion::from_envelope(&envelope).ok()?;
@@ -114,7 +115,8 @@ impl Deletions {
                 given.map(|owed| self.owed.remove(&owed));
             }
         }
-        self.kept.insert(name, Kept { document, envelope, recorded: entry.when.recorded });
+        let recorded = entry.when.recorded;
+        self.kept.insert(name, Kept { document, envelope, recorded, event });
         Some(())
     }
 
@@ -134,10 +136,11 @@ impl Deletions {
     }
 }
 
-/// The record of a deletion receipt.
+/// The event of a deletion receipt.
 pub(crate) fn record(peer: &str, envelope: &Envelope) -> NewEntry {
     let what = vec![Attribute::new("document", "json", envelope.to_json().canonical())];
-    local(Kind::DeletionReceipt, peer, what)
+    let who = Who::no_twin(Kind::DeletionReceipt, peer);
+    NewEntry::event(Entry { who, when: When::default(), why: Why::default(), what })
 }
 
 /// What a partner's deletion receipt leaves in the log; nothing when it is known.
@@ -160,6 +163,9 @@ pub(crate) fn taken(
     let known = with(fold, did, &to_hex(&document.agreement))?;
     let ledger = known.ledger.filter(|_| known.role == Role::Provider).ok_or_else(unknown)?;
     let now = node.clocks.policy().0;
+    if let Reason::Duty(duty) = &document.reason {
+        fold.erasures.is_answered(&document, duty)?;
+    }
     is_of_ours(&fold.deletions, &document, ledger)?;
     if Timestamp::from_micros(document.deleted) > now.plus_seconds(MAX_SKEW_S) {
         let why = "the deletion receipt is of a time that has not come here";
@@ -176,9 +182,6 @@ pub(crate) fn taken(
 /// That it is about deliveries of this ledger, was not said before, and does not say that anything
 /// was deleted before it was delivered.
 fn is_of_ours(held: &Deletions, document: &Deletion, ledger: TreeNo) -> Result<(), Problem> {
-    if let Reason::Duty(_) = document.reason {
-        return Err(refused("it answers no duty of ours"));
-    }
     for leaf in &document.receipts {
         let place = held.places.get(leaf).filter(|place| place.0 == ledger);
         let given = place.and_then(|place| held.given.get(place));

@@ -27,6 +27,7 @@ pub fn state(fold: &Fold, forest: &Forest) -> Digest {
         copies,
         countersignatures,
         deletions,
+        erasures,
         invitations,
         incidents,
         behind,
@@ -46,6 +47,7 @@ pub fn state(fold: &Fold, forest: &Forest) -> Digest {
     chain.part("copies", copies);
     chain.part("countersignatures", countersignatures);
     chain.part("deletions", deletions);
+    chain.part("erasures", erasures);
     chain.part("invitations", invitations);
     chain.part("incidents", incidents);
     chain.part("behind", behind);

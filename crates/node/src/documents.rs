@@ -12,6 +12,7 @@ use crate::ask::Answer;
 use crate::countersignatures as signed;
 use crate::deletions;
 use crate::egress::Egress;
+use crate::erasures;
 use crate::fold::Fold;
 use crate::incidents;
 use crate::open::Node;
@@ -26,7 +27,7 @@ use twinpact_identity::partners::PeerIdentity;
 use twinpact_model::problem::Problem;
 use twinpact_model::{Timestamp, WallTime, codes};
 use twinpact_proof::containment::{CONTAINMENT_ANSWER_TYPE, CONTAINMENT_TYPE};
-use twinpact_proof::deletion::DELETION_TYPE;
+use twinpact_proof::deletion::{DELETION_TYPE, ERASURE_TYPE};
 use twinpact_proof::documents::{AGREEMENT_TYPE, Agreement as Document, RECEIPT_TYPE, Receipt};
 use twinpact_proof::dsse::Signature;
 use twinpact_proof::record::RecordKey;
@@ -61,7 +62,8 @@ pub(crate) async fn receive(node: &Node, peer: &PeerIdentity, body: &[u8]) -> An
 /// Whether it changed anything; a repeat does not.
 async fn take(node: &Node, did: &str, envelope: &Arc<Envelope>) -> Result<bool, Problem> {
     let made = match envelope.payload_type.as_str() {
-        AGREEMENT_TYPE | CONTAINMENT_TYPE | CONTAINMENT_ANSWER_TYPE | DELETION_TYPE => None,
+        AGREEMENT_TYPE | CONTAINMENT_TYPE | CONTAINMENT_ANSWER_TYPE => None,
+        DELETION_TYPE | ERASURE_TYPE => None,
         RECEIPT_TYPE => {
             // Made beside the writer, and only for whom it is worth it.
             let made = node
@@ -84,6 +86,7 @@ async fn take(node: &Node, did: &str, envelope: &Arc<Envelope>) -> Result<bool, 
                 incidents::answered_by_partner(&ours, &turn, &did, &envelope)?
             }
             (None, DELETION_TYPE) => deletions::taken(&ours, &turn, &did, &envelope)?,
+            (None, ERASURE_TYPE) => erasures::asked(&ours, &turn, &did, &envelope)?,
             (None, _) => agreement(&ours, &turn, &did, &envelope)?,
         };
         let changes = !entries.is_empty();
@@ -389,7 +392,9 @@ pub(crate) fn body(fold: &Fold, paper: &Paper) -> Result<Vec<u8>, Problem> {
             let bundle = Bundle::parse(copy.proof.as_bytes()).map_err(|_| gone())?;
             bundle.receipt.ok_or_else(gone)?
         }
-        Paper::Deletion(id) => deletions::envelope(fold, id).cloned().ok_or_else(gone)?,
+        Paper::Deletion(_) | Paper::Erasure(_) => {
+            erasures::document(fold, paper).cloned().ok_or_else(gone)?
+        }
         Paper::Containment(id) => fold.incidents.containment(id).cloned().ok_or_else(gone)?,
         Paper::ContainmentAnswer(id, answer) => {
             fold.incidents.answered(id, answer).cloned().ok_or_else(gone)?

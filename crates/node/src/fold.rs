@@ -7,6 +7,7 @@ use crate::copies::Copies;
 use crate::countersignatures::Countersignatures;
 use crate::decisions::Decisions;
 use crate::deletions::Deletions;
+use crate::erasures::Erasures;
 use crate::incidents::Incidents;
 use crate::invitations::Invitations;
 use crate::organisation::Organisation;
@@ -40,6 +41,8 @@ pub struct Fold {
     pub countersignatures: Countersignatures,
     /// Deletion receipts, and what is owed to us.
     pub deletions: Deletions,
+    /// Duties to erase, and who has rows of what.
+    pub erasures: Erasures,
     /// Invitations of ours.
     pub invitations: Invitations,
     /// Incidents and containments.
@@ -65,6 +68,7 @@ impl Fold {
             copies: Copies::default(),
             countersignatures: Countersignatures::default(),
             deletions: Deletions::default(),
+            erasures: Erasures::default(),
             invitations: Invitations::default(),
             incidents: Incidents::default(),
             behind: Behind::default(),
@@ -88,6 +92,8 @@ impl Fold {
                 self.organisation.apply(entry, logged.index)?;
                 self.contracts.apply(entry)?;
                 self.partners.apply(entry, logged.index)?;
+                self.deletions.apply(entry, logged.index)?;
+                self.erasures.apply(entry)?;
                 self.agreements.apply(entry, logged.index)?;
                 self.incidents.apply(entry, logged.index)
             }
@@ -97,7 +103,7 @@ impl Fold {
                 self.copies.apply(entry)?;
                 self.invitations.apply(entry)?;
                 self.countersignatures.apply(entry)?;
-                self.deletions.apply(entry)?;
+                self.erasures.apply(entry)?;
                 self.countersigned(entry);
                 self.behind.apply(entry)
             }

@@ -160,7 +160,8 @@ fn envelope(entry: &Entry) -> Option<Envelope> {
     Envelope::from_json(&Json::parse(entry.get("document")?.as_bytes()).ok()?)
 }
 
-fn clock(node: &Node) -> Clock {
+/// Which policy clock a document of ours is written under.
+pub(crate) fn clock(node: &Node) -> Clock {
     if node.clocks.is_driven() { Clock::Driven } else { Clock::System }
 }
 

@@ -28,6 +28,7 @@ pub mod doctor;
 mod documents;
 pub mod door;
 pub mod egress;
+pub mod erasures;
 pub mod events;
 pub mod fold;
 pub mod heard;

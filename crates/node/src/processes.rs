@@ -55,6 +55,8 @@ pub enum Paper {
     ContainmentAnswer(String, String),
     /// The deletion receipt with this fingerprint, as hex.
     Deletion(String),
+    /// The duty to erase with this fingerprint, as hex.
+    Erasure(String),
 }
 
 /// A row of the outbox.
@@ -387,6 +389,7 @@ pub fn paper_row(peer: &str, lane: &str, paper: &Paper) -> NewEntry {
         Paper::Containment(id) => ("containment", id.clone()),
         Paper::ContainmentAnswer(id, answer) => ("answer", format!("{id} {answer}")),
         Paper::Deletion(id) => ("deletion", id.clone()),
+        Paper::Erasure(id) => ("erasure", id.clone()),
     };
     let texts = [("pid", lane), ("peer", peer), (name, of.as_str())];
     let what = texts.map(|(name, text)| Attribute::new(name, "text", text)).to_vec();
@@ -404,6 +407,7 @@ fn paper(entry: &Entry) -> Option<Paper> {
         .or_else(|| text("receipt").map(Paper::Receipt))
         .or_else(|| text("containment").map(Paper::Containment))
         .or_else(|| text("deletion").map(Paper::Deletion))
+        .or_else(|| text("erasure").map(Paper::Erasure))
         .or_else(answer)
 }
 

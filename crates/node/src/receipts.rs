@@ -72,6 +72,28 @@ pub fn export(node: &Node, name: &str) -> Result<String, Problem> {
     })?
 }
 
+/// The bundle that proves the deletion receipt of a delivery: an event of this node's log, with the
+/// signed document in it.
+///
+/// # Errors
+/// `receipt.unknown`, also when there is no deletion receipt; `anchor.behind`; `store.*`.
+pub async fn deletion(node: &Node, name: &str) -> Result<Bundle, Problem> {
+    let event = node.partition.read(|fold, store| {
+        let leaf = match find(fold, store, name)? {
+            Found::Copy(copy) => Bundle::parse(copy.proof.as_bytes()).ok().map(|b| b.entry.leaf),
+            Found::Given(agreement, index) => {
+                agreement.ledger.and_then(|ledger| store.forest().leaf(ledger, index))
+            }
+        };
+        let kept = leaf.and_then(|leaf| Some(fold.deletions.of(&leaf)?.1.event));
+        kept.ok_or_else(|| {
+            let why = format!("there is no deletion receipt of {name:?}");
+            Problem::new(codes::RECEIPT_UNKNOWN, why)
+        })
+    })??;
+    prove::fact(node, event, &[]).await
+}
+
 /// The bundle of the delivery of ours at that index of an agreement's ledger.
 ///
 /// # Errors

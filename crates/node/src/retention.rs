@@ -12,6 +12,7 @@ use crate::agreements;
 use crate::bargain;
 use crate::deletions;
 use crate::fold::Fold;
+use crate::incidents::clock;
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
 use crate::processes::{self, Paper, local};
@@ -105,7 +106,7 @@ pub async fn advance(node: &Node) -> Result<bool, Problem> {
 fn delete(node: &Node, turn: &Turn<'_>, now: Timestamp) -> Result<Vec<NewEntry>, Problem> {
     let fold = turn.fold();
     let Some(class) = fold.copies.due(now) else { return Ok(Vec::new()) };
-    let clock = if node.clocks.is_driven() { Clock::Driven } else { Clock::System };
+    let clock = clock(node);
     let copies: Vec<_> = fold.copies.of_class(class).collect();
     let Some((_, first)) = copies.first() else { return Ok(Vec::new()) };
     let (agreement, peer) = (first.agreement.clone(), first.from.clone());
@@ -129,7 +130,7 @@ fn delete(node: &Node, turn: &Turn<'_>, now: Timestamp) -> Result<Vec<NewEntry>,
 }
 
 /// A signed deletion receipt, and the row that sends it.
-fn receipt(
+pub(crate) fn receipt(
     node: &Node,
     peer: &str,
     (agreement, leaves, reason): (&str, &[Digest], Reason),

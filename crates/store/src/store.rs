@@ -212,6 +212,13 @@ impl Store {
         self.keys.find(&subject.meaning())
     }
 
+    /// The numbers of the keys for what a partner has delivered about these of its twins.
+    #[must_use]
+    pub fn copied_keys(&self, partner: &str, wanted: impl Fn(&str) -> bool) -> Vec<u64> {
+        let fits = |from: &str, twin: &str| from == partner && wanted(twin);
+        self.keys.all(|one| matches!(one, Meaning::Copied { from, twin } if fits(from, twin)))
+    }
+
     /// The numbers of the keys of that retention class.
     #[must_use]
     pub fn class_keys(&self, wanted: &str) -> Vec<u64> {

@@ -24,6 +24,8 @@ pub struct Erased {
     pub recorded: Timestamp,
     /// On what basis.
     pub basis: String,
+    /// How many entries there were about it.
+    pub entries: u64,
 }
 
 impl Twins {
@@ -61,10 +63,9 @@ impl Twins {
         if self.erased.is_empty() { None } else { self.erased.get(&self.pseudonym(twin)) }
     }
 
-    /// How many twins were erased.
-    #[must_use]
-    pub fn erasures(&self) -> usize {
-        self.erased.len()
+    /// The twins that were erased, by what stands for them.
+    pub fn erasures(&self) -> impl Iterator<Item = (&Digest, &Erased)> {
+        self.erased.iter()
     }
 
     /// What stands for an erased twin: nobody without the node's key can tell whose it is.
@@ -89,8 +90,12 @@ impl Twins {
     }
 
     pub(crate) fn apply_erased(&mut self, entry: &Entry, index: u64) -> Result<(), Problem> {
-        let read = || Some((from_hex::<32>(entry.get("subject")?)?, entry.get("basis")?));
-        let (subject, basis) = read().ok_or_else(|| contradiction("an erasure cannot be read"))?;
+        let read = || {
+            let entries = entry.get("entries")?.parse().ok()?;
+            Some((from_hex::<32>(entry.get("subject")?)?, entry.get("basis")?, entries))
+        };
+        let (subject, basis, entries) =
+            read().ok_or_else(|| contradiction("an erasure cannot be read"))?;
         let (basis, recorded) = (basis.to_owned(), entry.when.recorded);
         // After a restart the twin is not there any more, but links of others to it are.
         let named = |twin: &str| self.pseudonym(twin) == subject;
@@ -102,7 +107,7 @@ impl Twins {
             }
             self.links.forget(&twin);
         }
-        self.erased.insert(subject, Erased { index, recorded, basis });
+        self.erased.insert(subject, Erased { index, recorded, basis, entries });
         Ok(())
     }
 }

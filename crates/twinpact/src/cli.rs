@@ -1,5 +1,6 @@
 //! The command line's grammar: `twinpact <noun> <verb>`, everyday verbs on top.
 
+mod erasure;
 mod incident;
 mod oversight;
 
@@ -7,6 +8,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub(crate) use erasure::{Erase, Erasure};
 pub(crate) use incident::{Answer as IncidentAnswer, Incident};
 pub(crate) use oversight::{Agreement, Clock, Decision, Receipt};
 
@@ -40,6 +42,11 @@ pub(crate) enum Command {
     /// Your twins.
     #[command(subcommand)]
     Twin(Twin),
+    /// Erase a twin, here and at every partner that has copies of it.
+    Erase(Erase),
+    /// Erasures of your twins, and the partners that had copies.
+    #[command(subcommand)]
+    Erasure(Erasure),
     /// Links between your twins: part-of, depends-on, derived-from, located-in.
     #[command(subcommand)]
     Link(Link),

@@ -3,6 +3,7 @@
 //! ([`crate::admin::ROUTES`]), of [`operations`] (what each route takes and answers) and of
 //! [`schemas`]. The Dataspace Protocol has a description of its own and is not repeated.
 
+mod erasure_schemas;
 mod incident_schemas;
 mod operations;
 mod schema;

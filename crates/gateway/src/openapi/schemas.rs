@@ -1,11 +1,11 @@
 //! The bodies of the doors by name: the JSON of `twinpact_node::api`, of batches and reports of
 //! `twinpact_edge`, and of a delivery. Real answers are held against them by a test.
 
-use super::incident_schemas;
 use super::schema::Kind::{
     Any, Bool, Count, Hex, Integer, Many, Map as By, Named, Null, Text, Time, Word,
 };
 use super::schema::{Object, may, must};
+use super::{erasure_schemas, incident_schemas};
 use serde_json::{Map, Value};
 use twinpact_model::link::Predicate;
 use twinpact_model::type_model::Datatype;
@@ -29,7 +29,7 @@ const ROLES: &[&str] = &["provider", "consumer"];
 
 /// All of them by name.
 pub(super) fn all() -> Map<String, Value> {
-    let all = OBJECTS.iter().chain(incident_schemas::OBJECTS);
+    let all = OBJECTS.iter().chain(incident_schemas::OBJECTS).chain(erasure_schemas::OBJECTS);
     all.map(|object| (object.name.to_owned(), object.schema())).collect()
 }
 

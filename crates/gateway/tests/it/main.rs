@@ -7,6 +7,7 @@ mod admin;
 mod as_of;
 mod containment;
 mod countersigning;
+mod erasure;
 mod federation;
 mod forged;
 mod identities;

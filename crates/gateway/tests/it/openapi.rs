@@ -333,11 +333,18 @@ async fn what_is_answered_is_what_is_described() {
         ask(&mut judge, operator, ("GET", path), &at(path, id), "").await;
     }
     contain(&mut judge, &pair, &agreement, &receipt).await;
+    let erase = json!({ "twin": "urn:turbine:a", "basis": "asked for", "confirmed": true });
+    let (path, erased) = ("/erasures/{twin}", "/erasures/urn:turbine:a");
+    ask(&mut judge, operator, ("POST", "/erasures"), "/erasures", &erase.to_string()).await;
+    ask(&mut judge, operator, ("GET", "/erasures"), "/erasures", "").await;
+    ask(&mut judge, operator, ("GET", path), erased, "").await;
     partners(&mut judge, &pair, &agreement).await;
-    // Every answer of the admin door was judged at least once; that of a driven clock is below.
+    // Every answer of the admin door was judged at least once; that of a driven clock is below, and
+    // bytes are no JSON to be judged.
+    let others = ["POST /clock", "GET /receipts/{id}/deletion"];
     for route in ROUTES {
         let what = format!("{} {}", route.method(), route.path);
-        assert!(judge.judged.contains(&what) || what == "POST /clock", "{what}");
+        assert!(judge.judged.contains(&what) || others.contains(&what.as_str()), "{what}");
     }
     pair.stop().await;
 }

@@ -30,7 +30,7 @@ const HOURS_OF_USE: &str = "            - leftOperand: https://w3id.org/twinpact
 pub(crate) const OPERATOR: &str = "did:web:operator.example";
 pub(crate) const MAKER: &str = "did:web:maker.example";
 /// Tuesday 21 July 2015, 07:00 in Paris: the hours of the row filter begin.
-const TUESDAY: i64 = 1_437_454_800;
+pub(crate) const TUESDAY: i64 = 1_437_454_800;
 /// How many rows the operator shows.
 pub(crate) const ROWS: usize = 3;
 

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use twinpact_model::{Timestamp, WallTime};
 use twinpact_node::api::{Pulled, ReceiptLine};
 use twinpact_node::fold::Fold;
-use twinpact_node::{Node, PolicyClock, agreements, check, open, receipts, retention};
+use twinpact_node::{Node, PolicyClock, agreements, check, open, prove, receipts, retention};
 use twinpact_proof::deletion::{Deletion, Reason};
 use twinpact_proof::digest::from_hex;
 use twinpact_proof::documents::Clock;
-use twinpact_proof::{Envelope, SecretKey};
+use twinpact_proof::trust::DECIDED;
+use twinpact_proof::{Envelope, Json, Level, SecretKey, Trust, verify};
 use twinpact_testkit::{RealDisk, readable};
 
 /// Monday 27 July 2015, 12:00 in Paris.
@@ -78,6 +79,18 @@ async fn a_copy_dies_in_time_and_both_have_the_receipt_of_it() {
     assert_eq!((line.deleted, line.level.as_str()), (Some(due), "countersigned"));
     assert_eq!(state(pair.operator(), &agreement), "active");
     until(pair.maker(), |fold| fold.processes.outbox.is_empty()).await;
+    // Either can prove to a stranger what was said.
+    for node in [pair.maker(), pair.operator()] {
+        let proof = receipts::deletion(node, &line.id).await.unwrap();
+        let mut trust = Trust::default();
+        trust.add(&prove::own_record(node).unwrap(), DECIDED).unwrap();
+        assert_eq!(verify(&proof.to_bytes(), Some(&trust)).unwrap().level, Level::Signed);
+        let said = proof.claim.values.get("document").unwrap();
+        let envelope = Envelope::from_json(&Json::parse(said.as_bytes()).unwrap()).unwrap();
+        let document = Deletion::from_envelope(&envelope).unwrap();
+        assert_eq!(document, receipt(&line, MONDAY + 14 * DAY));
+        assert!(envelope.signed_by(&pair.maker().signer().key().public()));
+    }
     // The receipt of the delivery still proves it, and the next delivery goes on from it.
     assert_eq!(receipts::show(pair.maker(), &line.id, None).unwrap().level, "countersigned");
     pair.pull(&agreement).await.unwrap();

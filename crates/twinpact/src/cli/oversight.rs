@@ -71,6 +71,9 @@ pub(crate) enum Receipt {
         dir: Dir,
         /// The receipt, as the pull or the list printed it, or the front of its name.
         receipt: String,
+        /// The proof of its deletion receipt instead: that the copy is gone.
+        #[arg(long)]
+        deletion: bool,
         /// Where to write it.
         #[arg(long, short)]
         out: PathBuf,

@@ -7,6 +7,7 @@ mod config;
 mod contract;
 mod contract_new;
 mod doctor;
+mod erasure;
 mod exchange;
 mod explain;
 mod incident;
@@ -49,6 +50,8 @@ pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Prob
             None => ingest_events::ingest(&arguments, *out).await,
         },
         Command::Twin(command) => twin::run(command, *out).await,
+        Command::Erase(arguments) => erasure::erase(arguments, *out).await,
+        Command::Erasure(command) => erasure::run(command, *out).await,
         Command::Link(command) => link::run(command, *out).await,
         Command::Contract(command) => contract::run(command, *out).await,
         Command::Partner(command) => partner::run(command, *out).await,

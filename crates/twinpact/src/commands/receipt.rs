@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use twinpact_gateway::client::segment;
 use twinpact_model::problem::Problem;
 use twinpact_node::api::ReceiptLine;
+use twinpact_proof::Level;
 
 pub(crate) async fn receipt(command: Receipt, out: Output) -> Result<ExitCode, Problem> {
     match command {
@@ -30,22 +31,30 @@ pub(crate) async fn receipt(command: Receipt, out: Output) -> Result<ExitCode, P
             out.result(&shown, show);
             out.next(&format!("twinpact receipt export {} --out receipt.twinproof", front(&shown)));
         }
-        Receipt::Export { dir, receipt, out: file } => {
+        Receipt::Export { dir, receipt, deletion, out: file } => {
             let session = Session::open(&dir.dir).await?;
-            let got = fetch(&session, &receipt).await;
+            let got = fetch(&session, &receipt, if deletion { "deletion" } else { "proof" }).await;
             session.close().await;
-            let (shown, bytes) = got?;
+            let (mut shown, bytes) = got?;
+            if deletion {
+                // An event of this node's, as every fact is: nobody else signs it.
+                shown.level = Level::Signed.name().to_owned();
+            }
             export(&shown, &bytes, &file, out)?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn fetch(session: &Session, receipt: &str) -> Result<(ReceiptLine, Vec<u8>), Problem> {
+async fn fetch(
+    session: &Session,
+    receipt: &str,
+    what: &str,
+) -> Result<(ReceiptLine, Vec<u8>), Problem> {
     let path = format!("/receipts/{}", segment(receipt));
     // The level first: what is signed in between makes the proof better than is said, never worse.
     let shown = session.client.get(&path).await?;
-    Ok((shown, session.client.get_bytes(&format!("{path}/proof")).await?))
+    Ok((shown, session.client.get_bytes(&format!("{path}/{what}")).await?))
 }
 
 fn export(shown: &ReceiptLine, bytes: &[u8], file: &Path, out: Output) -> Result<(), Problem> {

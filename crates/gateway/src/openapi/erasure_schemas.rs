@@ -1,0 +1,44 @@
+//! The bodies of erasures.
+
+use super::schema::Kind::{Bool, Count, Many, Named, Null, Text, Time};
+use super::schema::{Object, may, must};
+
+pub(super) const OBJECTS: &[Object] = &[
+    Object {
+        name: "EraseAsked",
+        what: "A twin to be erased.",
+        closed: true,
+        members: &[
+            must("twin", Text),
+            must("basis", Text),
+            may("dry_run", Bool),
+            may("confirmed", Bool),
+        ],
+    },
+    Object {
+        name: "ErasureLine",
+        what: "An erasure, or what one would be. It does not name the twin.",
+        closed: false,
+        members: &[
+            must("subject", Text),
+            must("basis", Text),
+            must("entries", Count),
+            must("erased", Null(&Time)),
+            must("event", Null(&Count)),
+            must("holders", Many(&Named("HolderLine"))),
+        ],
+    },
+    Object {
+        name: "HolderLine",
+        what: "A partner that has, or had, rows of an erased twin.",
+        closed: false,
+        members: &[
+            must("partner", Text),
+            must("agreement", Text),
+            must("deliveries", Count),
+            must("duty", Null(&Text)),
+            must("deleted", Null(&Time)),
+            must("waits", Bool),
+        ],
+    },
+];
