@@ -78,6 +78,34 @@ pub struct Learned {
     pub judged: Option<Timestamp>,
 }
 
+/// A row beside its siblings and its curve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compared {
+    /// Nothing is known against it.
+    Usual,
+    /// It gives too little beside its siblings, and its curve does not say what it should give, or
+    /// says as little.
+    Behind,
+    /// It gives too little beside both.
+    Loss(Dip),
+}
+
+/// Compares a row with what its siblings gave at that instant, and with what was learned of it.
+#[must_use]
+pub fn compare(rule: &Rule, sample: &Sample, others: Vec<Milli>, curve: &Curve) -> Compared {
+    let too_little = |should: &Milli| {
+        sample.drive >= rule.drive_from
+            && *should >= rule.expect_from
+            && sample.output <= should.share(rule.permille)
+    };
+    let siblings = (others.len() >= LEAST_SIBLINGS).then(|| median(others)).flatten();
+    let Some(siblings) = siblings.filter(too_little) else { return Compared::Usual };
+    let expected = curve.at(rule.bin_of(sample.drive), rule.learn);
+    let Some(expected) = expected.filter(too_little) else { return Compared::Behind };
+    let Sample { at, drive, output, .. } = *sample;
+    Compared::Loss(Dip { at, drive, output, expected, siblings })
+}
+
 /// Learns, compares, finds.
 #[derive(Debug, Clone)]
 pub struct Detector {
@@ -178,36 +206,16 @@ impl Detector {
         let mut findings = Vec::new();
         for sample in samples {
             let others = samples.iter().filter(|other| other.twin != sample.twin);
-            let others: Vec<Milli> = others.map(|other| other.output).collect();
-            let siblings = (others.len() >= LEAST_SIBLINGS).then(|| median(others)).flatten();
-            let bin = self.rule.bin_of(sample.drive);
-            let expected = self.learned.curves.get(&sample.twin);
-            let expected = expected.and_then(|curve| curve.at(bin, self.rule.learn));
-            let falls_behind = siblings.is_some_and(|siblings| self.too_little(sample, siblings));
-            match (siblings, expected) {
-                (Some(siblings), Some(expected))
-                    if falls_behind && self.too_little(sample, expected) =>
-                {
-                    let Sample { at, drive, output, .. } = *sample;
-                    let dip = Dip { at, drive, output, expected, siblings };
-                    findings.extend(self.loss(&sample.twin, dip));
-                }
+            let others = others.map(|other| other.output).collect();
+            let curve = self.learned.curves.entry(sample.twin.clone()).or_default();
+            match compare(&self.rule, sample, others, curve) {
+                Compared::Usual => curve.learn(self.rule.bin_of(sample.drive), sample.output),
                 // What may be a fault must not become what is expected.
-                _ if falls_behind => {}
-                _ => {
-                    let curve = self.learned.curves.entry(sample.twin.clone()).or_default();
-                    curve.learn(bin, sample.output);
-                }
+                Compared::Behind => {}
+                Compared::Loss(dip) => findings.extend(self.loss(&sample.twin, dip)),
             }
         }
         findings
-    }
-
-    /// Whether a row gives too little beside what it should give.
-    fn too_little(&self, sample: &Sample, should: Milli) -> bool {
-        sample.drive >= self.rule.drive_from
-            && should >= self.rule.expect_from
-            && sample.output <= should.share(self.rule.permille)
     }
 
     fn loss(&mut self, twin: &str, dip: Dip) -> Option<Finding> {

@@ -12,6 +12,6 @@ mod milli;
 mod rule;
 
 pub use curve::Curve;
-pub use detector::{Detector, Dip, Finding, Learned, MAX_TWINS, Sample};
+pub use detector::{Compared, Detector, Dip, Finding, Learned, MAX_TWINS, Sample, compare};
 pub use milli::Milli;
 pub use rule::{MAX_RULE_ROWS, Rule, RuleFile};

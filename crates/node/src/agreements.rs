@@ -8,14 +8,14 @@ use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
 use crate::prove;
 use std::collections::BTreeMap;
-use twinpact_contract::{odrl, text};
+use twinpact_contract::{Constraint, Terms, odrl, text};
 use twinpact_dsp::Role;
 use twinpact_dsp::exchange::Whose;
 use twinpact_dsp::message::Agreement as Wire;
 use twinpact_dsp::transfer::{self, Transfer};
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
-use twinpact_model::{Did, Timestamp, WallTime, codes};
+use twinpact_model::{Did, Schedule, Timestamp, WallTime, codes};
 use twinpact_policy::{AgreementFacts, State};
 use twinpact_proof::documents::Agreement as Document;
 use twinpact_proof::{Bundle, Digest, Envelope, Json, Level, to_hex};
@@ -400,6 +400,7 @@ fn line(
         partner: agreement.peer.clone(),
         target: agreement.wire.target.clone(),
         terms: text::terms(&policy.terms),
+        hours: hours(&policy.terms),
         state: match agreement.state {
             State::Active => "active".to_owned(),
             State::Revoked { at } if agreement.ended_by_partner => {
@@ -411,6 +412,15 @@ fn line(
         },
         concluded: agreement.concluded,
         level: level.name().to_owned(),
+    })
+}
+
+/// The hours to which the first permission binds use.
+fn hours(terms: &Terms) -> Option<Schedule> {
+    let rule = terms.permissions().first()?;
+    rule.constraints.iter().find_map(|constraint| match constraint {
+        Constraint::Schedule(hours) => Some(hours.clone()),
+        _ => None,
     })
 }
 

@@ -8,10 +8,11 @@ use std::fmt;
 use twinpact_model::link::Predicate;
 use twinpact_model::type_model::ModelRef;
 use twinpact_model::view::Cursor;
-use twinpact_model::{Iri, Timestamp};
+use twinpact_model::{Iri, Schedule, Timestamp};
 
 pub use incidents::{
     AnswerLine, Contain, ContainmentLine, IncidentLine, IncidentShown, OpenIncident, Respond,
+    SeenAt,
 };
 
 /// The answer to `POST /models`.
@@ -339,6 +340,8 @@ pub struct AgreementLine {
     pub target: String,
     /// The terms in plain English.
     pub terms: String,
+    /// The hours in which alone it may be used, when its terms bind it to hours.
+    pub hours: Option<Schedule>,
     /// `active`, or since when not.
     pub state: String,
     /// When we recorded it.
@@ -516,6 +519,8 @@ pub struct DecisionLine {
     pub caller: String,
     /// The agreement.
     pub agreement: String,
+    /// From when it stands, by the policy clock.
+    pub from: Timestamp,
     /// `policy.permit` or the code of the denial.
     pub code: String,
     /// One sentence: what, why, and how it would be allowed.

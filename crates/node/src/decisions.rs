@@ -300,6 +300,7 @@ fn line(decision: &Recorded, as_of: Option<Timestamp>) -> DecisionLine {
         recorded: decision.recorded,
         caller: decision.caller.clone(),
         agreement: decision.agreement.clone(),
+        from: decision.from.0,
         code: decision.code.clone(),
         sentence: decision.sentence.clone(),
         used: decision.used.partition_point(|met| known(*met, as_of)) as u64,

@@ -18,17 +18,22 @@ use crate::partition::{NewEntry, Turn};
 use crate::processes::{self, Paper};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::time::Duration;
 use twinpact_dsp::Role;
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
 use twinpact_model::{Timestamp, codes};
-use twinpact_proof::containment::{Answer, Containment, ContainmentAnswer, Evidence, MAX_EVIDENCE};
+use twinpact_proof::containment::{
+    Answer, Containment, ContainmentAnswer, Evidence, MAX_EVIDENCE, Seen,
+};
 use twinpact_proof::documents::{Clock, Receipt};
 use twinpact_proof::{Bundle, Envelope, Json, to_hex};
 use twinpact_store::Store;
 
 pub use shown::{list, show};
 
+/// How long a command waits for partners to take what it sends; the node goes on trying after it.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How many organisations are asked because of one incident.
 pub const MAX_ASKED: usize = 64;
 /// The most bytes of what is kept of how an incident was found.
@@ -200,7 +205,29 @@ pub async fn open(node: &Node, asked: OpenIncident) -> Result<IncidentLine, Prob
         turn.log(entries).map(|_| ())
     });
     turn.await?;
-    Ok(show(node, &id, None)?.incident)
+    taken(node, &id).await
+}
+
+/// The incident, when what we have to say in it was taken or refused, or after a while: the node
+/// goes on trying.
+async fn taken(node: &Node, incident: &str) -> Result<IncidentLine, Problem> {
+    let mut changes = node.partition.changes();
+    let waiting = async {
+        loop {
+            changes.borrow_and_update();
+            let shown = show(node, incident, None)?;
+            if shown.containments.iter().all(|one| one.waits.is_none()) {
+                return Ok(shown.incident);
+            }
+            if changes.changed().await.is_err() {
+                return Err(Problem::new(codes::STORE_STOPPED, "the node is stopping"));
+            }
+        }
+    };
+    match tokio::time::timeout(PATIENCE, waiting).await {
+        Ok(taken) => taken,
+        Err(_) => Ok(show(node, incident, None)?.incident),
+    }
 }
 
 /// The document that asks one owner.
@@ -240,6 +267,11 @@ fn containment(
         twins,
         measure: asked.measure.clone(),
         reason: asked.reason.clone(),
+        seen: asked.seen.as_ref().map(|seen| Seen {
+            twin: seen.twin.to_string(),
+            first: seen.first.micros(),
+            found: seen.found.micros(),
+        }),
         opened: node.clocks.policy().0.micros(),
         clock: clock(node),
     })
@@ -281,6 +313,7 @@ pub async fn respond(
             by: asked.by,
             automatic: asked.automatic,
             note: asked.note,
+            began: asked.began.map(Timestamp::micros),
             at: ours.clocks.policy().0.micros(),
             clock: clock(&ours),
         };
@@ -293,7 +326,7 @@ pub async fn respond(
         Ok(incident)
     });
     let incident = turn.await?;
-    Ok(show(node, &incident, None)?.incident)
+    taken(node, &incident).await
 }
 
 /// What a containment of a partner leaves in the log; nothing when it is known.
@@ -340,7 +373,8 @@ fn rests_on_ours(
         let known = fold.twins.node(twin).is_ok_and(|node| node.model == facts.selection.model);
         named && known
     };
-    match document.twins.iter().all(shown) {
+    let seen = document.seen.iter().map(|seen| &seen.twin);
+    match document.twins.iter().chain(seen).all(shown) {
         true => Ok(()),
         false => Err(refused("it names a twin that the agreement does not show")),
     }

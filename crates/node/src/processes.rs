@@ -166,6 +166,18 @@ impl Processes {
             .collect()
     }
 
+    /// Since when a document of the containment with that fingerprint waits to be taken.
+    #[must_use]
+    pub fn containment_waits(&self, id: &str) -> Option<Timestamp> {
+        let of = |row: &&Pending| match &row.what {
+            Waiting::Paper(Paper::Containment(other) | Paper::ContainmentAnswer(other, _)) => {
+                other == id
+            }
+            _ => false,
+        };
+        self.outbox.values().find(of).map(|row| row.since)
+    }
+
     /// Why the containment of that fingerprint was not taken by whom it asks.
     #[must_use]
     pub fn not_taken(&self, containment: &str) -> Option<&str> {

@@ -5,7 +5,7 @@
 use crate::digest::Digest;
 use crate::documents::{Clock, payload};
 use crate::dsse::Envelope;
-use crate::fields::{MAX_TEXT_BYTES, Malformed, Members, hex_json, uint_json};
+use crate::fields::{MAX_TEXT_BYTES, Malformed, Members, hex_json, time_json, uint_json};
 use crate::json::Json;
 use crate::keys::SecretKey;
 
@@ -31,6 +31,17 @@ pub struct Evidence {
     pub leaf: Digest,
 }
 
+/// Where and when the issuer saw what it asks because of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The IRI of the audience's twin at which it was seen.
+    pub twin: String,
+    /// The time of the first row that the issuer was shown of it, in microseconds since 1970.
+    pub first: i64,
+    /// The time of the row by which it was found.
+    pub found: i64,
+}
+
 /// What is to be contained, why, and on what evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Containment {
@@ -50,13 +61,15 @@ pub struct Containment {
     pub measure: String,
     /// Why.
     pub reason: String,
+    /// Where it was seen, when that was at a twin of the audience.
+    pub seen: Option<Seen>,
     /// When it was asked for, by the issuer's policy clock, in microseconds since 1970.
     pub opened: i64,
     /// Which policy clock that was.
     pub clock: Clock,
 }
 
-const MEMBERS: [&str; 11] = [
+const MEMBERS: [&str; 12] = [
     "agreement",
     "audience",
     "clock",
@@ -66,6 +79,7 @@ const MEMBERS: [&str; 11] = [
     "measure",
     "opened",
     "reason",
+    "seen",
     "twins",
     "type",
 ];
@@ -87,6 +101,7 @@ impl Containment {
             ("measure", Json::text(&self.measure)),
             ("opened", Json::Int(self.opened)),
             ("reason", Json::text(&self.reason)),
+            ("seen", self.seen.as_ref().map_or(Json::Null, seen_json)),
             ("twins", Json::Array(self.twins.iter().map(Json::text).collect())),
             ("type", Json::text("twinpact-containment/1")),
         ])
@@ -125,6 +140,7 @@ impl Containment {
             twins,
             measure: members.text("measure", MAX_MEASURE_BYTES)?.to_owned(),
             reason: members.text("reason", MAX_REASON_BYTES)?.to_owned(),
+            seen: seen(members.json("seen")?)?,
             opened: members.time("opened")?,
             clock: members.clock("clock")?,
         })
@@ -142,6 +158,27 @@ impl Containment {
     /// When it is not exactly of the form.
     pub fn from_envelope(envelope: &Envelope) -> Result<Containment, Malformed> {
         Containment::from_json(&payload(envelope, CONTAINMENT_TYPE)?)
+    }
+}
+
+fn seen_json(seen: &Seen) -> Json {
+    Json::object([
+        ("first", Json::Int(seen.first)),
+        ("found", Json::Int(seen.found)),
+        ("twin", Json::text(&seen.twin)),
+    ])
+}
+
+fn seen(json: &Json) -> Result<Option<Seen>, Malformed> {
+    if *json == Json::Null {
+        return Ok(None);
+    }
+    let members = Members::of("seen", json, &["first", "found", "twin"])?;
+    let twin = members.text("twin", MAX_TEXT_BYTES)?.to_owned();
+    let (first, found) = (members.time("first")?, members.time("found")?);
+    match first <= found {
+        true => Ok(Some(Seen { twin, first, found })),
+        false => Err(members.wrong("found", "at or after first")),
     }
 }
 
@@ -203,17 +240,21 @@ pub struct ContainmentAnswer {
     pub automatic: bool,
     /// What was said with it; may be empty.
     pub note: String,
+    /// When it began, by what the issuer knows of its own twin and may not have shown, in
+    /// microseconds since 1970.
+    pub began: Option<i64>,
     /// When, by the issuer's policy clock, in microseconds since 1970.
     pub at: i64,
     /// Which policy clock that was.
     pub clock: Clock,
 }
 
-const ANSWER_MEMBERS: [&str; 10] = [
+const ANSWER_MEMBERS: [&str; 11] = [
     "answer",
     "at",
     "audience",
     "automatic",
+    "began",
     "by",
     "clock",
     "containment",
@@ -231,6 +272,7 @@ impl ContainmentAnswer {
             ("at", Json::Int(self.at)),
             ("audience", Json::text(&self.audience)),
             ("automatic", Json::Bool(self.automatic)),
+            ("began", time_json(self.began)),
             ("by", Json::text(&self.by)),
             ("clock", Json::text(self.clock.name())),
             ("containment", hex_json(&self.containment)),
@@ -264,6 +306,7 @@ impl ContainmentAnswer {
             by: members.text("by", MAX_MEASURE_BYTES)?.to_owned(),
             automatic,
             note: note.to_owned(),
+            began: members.time_or_null("began")?,
             at: members.time("at")?,
             clock: members.clock("clock")?,
         })
@@ -286,8 +329,8 @@ impl ContainmentAnswer {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Containment, ContainmentAnswer, Evidence, MAX_CONTAINED, MAX_EVIDENCE};
-    use super::{MAX_MEASURE_BYTES, MAX_REASON_BYTES};
+    use super::{Answer, Containment, ContainmentAnswer, Evidence, Seen};
+    use super::{MAX_CONTAINED, MAX_EVIDENCE, MAX_MEASURE_BYTES, MAX_REASON_BYTES};
     use crate::documents::{Clock, check};
     use crate::keys::SecretKey;
 
@@ -301,6 +344,7 @@ mod tests {
             twins: vec!["urn:turbine:a".into(), "urn:turbine:b".into()],
             measure: "inspect the main bearing".into(),
             reason: "a bearing of the same lot has failed".into(),
+            seen: Some(Seen { twin: "urn:turbine:c".into(), first: 4, found: 5 }),
             opened: 7,
             clock: Clock::System,
         }
@@ -315,6 +359,7 @@ mod tests {
             by: "the shift engineer".into(),
             automatic: false,
             note: String::new(),
+            began: Some(3),
             at: 9,
             clock: Clock::Driven,
         }
@@ -331,6 +376,8 @@ mod tests {
             ("urn:turbine:a", ""),
             ("\"measure\":\"inspect the main bearing\"", "\"measure\":\"\""),
             ("system", "lunar"),
+            ("\"first\":4", "\"first\":6"),
+            ("\"twin\":\"urn:turbine:c\"", "\"twin\":\"\""),
         ];
         check(&containment(), &containment().to_json(), Containment::from_json, &changes);
         let changes = [
@@ -339,6 +386,7 @@ mod tests {
             ("false", "0"),
             ("\"note\":\"\"", "\"note\":null"),
             ("driven", "lunar"),
+            ("\"began\":3", "\"began\":\"3\""),
         ];
         check(&answer(), &answer().to_json(), ContainmentAnswer::from_json, &changes);
     }
@@ -360,6 +408,7 @@ mod tests {
         assert!(!reads(&|one| one.evidence = some(MAX_EVIDENCE + 1)));
         assert!(!reads(&|one| one.evidence = vec![one.evidence[0]; 2]));
         assert!(reads(&|one| one.evidence = Vec::new()));
+        assert!(reads(&|one| one.seen = None));
         assert!(reads(&|one| one.measure = "x".repeat(MAX_MEASURE_BYTES)));
         assert!(!reads(&|one| one.measure = "x".repeat(MAX_MEASURE_BYTES + 1)));
         assert!(reads(&|one| one.reason = "x".repeat(MAX_REASON_BYTES)));

@@ -10,6 +10,7 @@ mod commands;
 mod demo;
 mod lines;
 mod output;
+mod report;
 mod session;
 mod span;
 

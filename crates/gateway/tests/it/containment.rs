@@ -3,13 +3,13 @@
 
 use crate::pair::{MAKER, OPERATOR, Pair};
 use serde_json::{Map, Value, json};
-use twinpact_model::Iri;
-use twinpact_node::api::{Contain, ContainmentLine, OpenIncident, Respond};
+use twinpact_model::{Iri, Timestamp};
+use twinpact_node::api::{Contain, ContainmentLine, OpenIncident, Respond, SeenAt};
 use twinpact_node::incidents::{self, MAX_ASKED, MAX_STORY_BYTES, MAX_UNANSWERED};
 use twinpact_node::outbox::call;
 use twinpact_node::processes::DOCUMENTS_PATH;
 use twinpact_node::{Node, prove};
-use twinpact_proof::containment::{Answer, Containment, ContainmentAnswer, Evidence};
+use twinpact_proof::containment::{Answer, Containment, ContainmentAnswer, Evidence, Seen};
 use twinpact_proof::digest::from_hex;
 use twinpact_proof::documents::Clock;
 use twinpact_proof::trust::DECIDED;
@@ -39,12 +39,18 @@ fn asked(agreement: &str, receipts: &[String]) -> OpenIncident {
             measure: "inspect the main bearing".to_owned(),
             reason: "a bearing of the same lot has failed".to_owned(),
             receipts: receipts.to_vec(),
+            seen: Some(SeenAt {
+                twin: Iri::new(TURBINE).unwrap(),
+                first: Timestamp::from_seconds(7),
+                found: Timestamp::from_seconds(9),
+            }),
         }],
     }
 }
 
 fn by(person: &str) -> Respond {
-    Respond { by: person.to_owned(), note: String::new(), automatic: false }
+    let began = Some(Timestamp::from_seconds(3));
+    Respond { by: person.to_owned(), note: String::new(), automatic: false, began }
 }
 
 /// The one containment that a node knows of an incident.
@@ -101,6 +107,8 @@ async fn what_one_asks_and_the_other_answers_is_on_record_at_both() {
     };
     assert_eq!(said(&ours), said(&theirs));
     assert_eq!(ours.answers.len(), 2);
+    assert_eq!(ours.answers[0].began, Some(Timestamp::from_seconds(3)));
+    assert_eq!(theirs.seen.as_ref().map(|seen| seen.found), Some(Timestamp::from_seconds(9)));
     // What was known at a time: before anything was asked, and before it was answered.
     let then = Some(ours.recorded);
     let shown = incidents::show(maker, id, then).unwrap().containments.remove(0);
@@ -193,6 +201,7 @@ fn containment(agreement: &str, evidence: Vec<Evidence>) -> Containment {
         twins: vec![TURBINE.to_owned()],
         measure: "inspect".to_owned(),
         reason: "it may fail".to_owned(),
+        seen: None,
         opened: 7,
         clock: Clock::System,
     }
@@ -232,6 +241,8 @@ async fn what_rests_on_nothing_of_ours_is_refused() {
     // Hidden, absent, and somebody else's are one answer.
     for twin in ["urn:turbine:z", "urn:lot:7", "did:web:x"] {
         check(&|one| one.twins.push(twin.to_owned()), none).await;
+        let seen = || Some(Seen { twin: twin.to_owned(), first: 1, found: 2 });
+        check(&|one| one.seen = seen(), none).await;
     }
     // Signed by somebody else, or by somebody else too.
     let one = containment(&agreement, evidence.clone());
@@ -266,6 +277,7 @@ async fn an_answer_to_nothing_is_refused() {
         by: "me".to_owned(),
         automatic: true,
         note: String::new(),
+        began: None,
         at: 7,
         clock: Clock::System,
     };

@@ -32,6 +32,21 @@ pub struct Contain {
     /// The receipts of the deliveries that it rests on.
     #[serde(default)]
     pub receipts: Vec<String>,
+    /// Where it was seen, when that was at a twin of the owner.
+    #[serde(default)]
+    pub seen: Option<SeenAt>,
+}
+
+/// Where and when something was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeenAt {
+    /// The twin.
+    pub twin: Iri,
+    /// The time of the first row of it that was shown.
+    pub first: Timestamp,
+    /// The time of the row by which it was found.
+    pub found: Timestamp,
 }
 
 /// The body of `POST /containments/{id}/confirm`, `…/refuse` and `…/release`.
@@ -46,6 +61,9 @@ pub struct Respond {
     /// Whether nobody looked: a program answers.
     #[serde(default)]
     pub automatic: bool,
+    /// When it began, by what the owner knows of its twin.
+    #[serde(default)]
+    pub began: Option<Timestamp>,
 }
 
 /// An incident in a list.
@@ -97,6 +115,8 @@ pub struct ContainmentLine {
     pub reason: String,
     /// The receipts of the deliveries that it rests on.
     pub evidence: Vec<String>,
+    /// Where it was seen; null when at no twin of who was asked.
+    pub seen: Option<SeenAt>,
     /// When it was asked for, by the policy clock of who asked.
     pub opened: Timestamp,
     /// Whether that clock was driven: then it is no evidence of times.
@@ -107,6 +127,9 @@ pub struct ContainmentLine {
     pub event: u64,
     /// `open`, `confirmed`, `refused` or `released`.
     pub state: String,
+    /// Since when something of it waits for the partner to take it; null when nothing does, and as
+    /// of another time.
+    pub waits: Option<Timestamp>,
     /// Why whom it asks did not take it; null when it did or may yet, and as of another time.
     pub not_taken: Option<String>,
     /// What was answered, the oldest first.
@@ -124,6 +147,8 @@ pub struct AnswerLine {
     pub automatic: bool,
     /// What was said with it.
     pub note: String,
+    /// When it began, by what the owner of the twin knows; null when that was not said.
+    pub began: Option<Timestamp>,
     /// When, by the policy clock of who answered.
     pub at: Timestamp,
     /// When we recorded it.

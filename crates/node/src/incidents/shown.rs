@@ -1,14 +1,14 @@
 //! Incidents as our own people see them, now or as of a time.
 
 use super::{Known, Opened, Signed};
-use crate::api::{AnswerLine, ContainmentLine, IncidentLine, IncidentShown};
+use crate::api::{AnswerLine, ContainmentLine, IncidentLine, IncidentShown, SeenAt};
 use crate::as_of::{begun, known};
 use crate::fold::Fold;
 use crate::open::Node;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use twinpact_model::problem::Problem;
-use twinpact_model::{Timestamp, codes};
+use twinpact_model::{Iri, Timestamp, codes};
 use twinpact_proof::containment::{Answer, ContainmentAnswer};
 use twinpact_proof::documents::Clock;
 use twinpact_proof::to_hex;
@@ -91,11 +91,19 @@ fn containment(
         measure: document.measure.clone(),
         reason: document.reason.clone(),
         evidence: document.evidence.iter().map(|one| to_hex(&one.leaf)).collect(),
+        seen: document.seen.as_ref().and_then(|seen| {
+            Some(SeenAt {
+                twin: Iri::new(seen.twin.as_str()).ok()?,
+                first: Timestamp::from_micros(seen.first),
+                found: Timestamp::from_micros(seen.found),
+            })
+        }),
         opened: Timestamp::from_micros(document.opened),
         driven: document.clock == Clock::Driven,
         recorded: one.asked.recorded,
         event: one.asked.event,
         state: answers.last().map_or("open", |last| last.answer.as_str()).to_owned(),
+        waits: fold.processes.containment_waits(name).filter(|_| as_of.is_none()),
         not_taken: not_taken.map(str::to_owned),
         answers,
     }
@@ -108,6 +116,7 @@ fn answer_line(one: &Signed<ContainmentAnswer>) -> AnswerLine {
         by: document.by.clone(),
         automatic: document.automatic,
         note: document.note.clone(),
+        began: document.began.map(Timestamp::from_micros),
         at: Timestamp::from_micros(document.at),
         recorded: one.recorded,
         event: one.event,

@@ -29,6 +29,19 @@ pub(crate) enum Incident {
         /// A JSON file in the form of the body of `POST /incidents`.
         file: PathBuf,
     },
+    /// Draw what this node knows of an incident: one HTML file that needs nothing else.
+    Report {
+        #[command(flatten)]
+        dir: Dir,
+        /// Its name.
+        incident: String,
+        /// The rule by which it was found, when it was found elsewhere.
+        #[arg(long)]
+        rule: Option<PathBuf>,
+        /// The file.
+        #[arg(long)]
+        out: PathBuf,
+    },
     /// Say that the twins of a containment are contained.
     Confirm(Answer),
     /// Say that they are not, and will not be.
@@ -49,6 +62,9 @@ pub(crate) struct Answer {
     /// What is to be said with it.
     #[arg(long, default_value = "")]
     pub(crate) note: String,
+    /// When it began, by what your own rows say, shown to the partner or not.
+    #[arg(long)]
+    pub(crate) began: Option<String>,
     /// A program answers and nobody has looked; the answer says so.
     #[arg(long)]
     pub(crate) automatic: bool,

@@ -1,13 +1,15 @@
-//! `incident list|show|open|confirm|refuse|release`: what was found, who was asked to contain what,
-//! and what they answered.
+//! `incident list|show|open|report|confirm|refuse|release`: what was found, who was asked to
+//! contain what, and what they answered.
 
 use super::exchange::body;
+use super::incident_report;
 use crate::cli::{Incident, IncidentAnswer};
 use crate::output::{Output, line, table};
 use crate::session::{Session, read_file};
 use serde_json::json;
 use std::process::ExitCode;
 use twinpact_gateway::client::segment;
+use twinpact_model::Timestamp;
 use twinpact_model::problem::Problem;
 use twinpact_node::api::{ContainmentLine, IncidentLine, IncidentShown};
 
@@ -40,6 +42,9 @@ pub(crate) async fn run(command: Incident, out: Output) -> Result<ExitCode, Prob
             out.result(&opened, |opened| format!("{} is open", opened.id));
             out.next(&format!("twinpact incident show {}", opened.id));
         }
+        Incident::Report { dir, incident, rule, out: file } => {
+            incident_report::report(&dir.dir, &incident, rule.as_deref(), &file, out).await?;
+        }
         Incident::Confirm(answer) => respond(answer, "confirm", out).await?,
         Incident::Refuse(answer) => respond(answer, "refuse", out).await?,
         Incident::Release(answer) => respond(answer, "release", out).await?,
@@ -49,7 +54,13 @@ pub(crate) async fn run(command: Incident, out: Output) -> Result<ExitCode, Prob
 
 async fn respond(asked: IncidentAnswer, verb: &str, out: Output) -> Result<(), Problem> {
     let path = format!("/containments/{}/{verb}", segment(&asked.containment));
-    let said = json!({ "by": asked.by, "note": asked.note, "automatic": asked.automatic });
+    let began = asked.began.as_deref().map(Timestamp::parse).transpose()?;
+    let said = json!({
+        "by": asked.by,
+        "note": asked.note,
+        "automatic": asked.automatic,
+        "began": began,
+    });
     let said = body(&said)?;
     let session = Session::open(&asked.dir.dir).await?;
     let got = session.client.post(&path, "application/json", said).await;
@@ -98,11 +109,17 @@ fn containment(one: &ContainmentLine, lines: &mut Vec<String>) {
     lines.push(format!("containment {}: {}", front(&one.id), one.state));
     lines.push(format!("  {} asks {} to {}", one.asked_by, one.asked_of, one.measure));
     lines.push(format!("  because {}", one.reason));
+    if let Some(seen) = &one.seen {
+        lines.push(format!("  seen at {} at {}, found {}", seen.twin, seen.first, seen.found));
+    }
     one.twins.iter().for_each(|twin| lines.push(format!("  twin {twin}")));
     lines.push(format!("  opened {}{driven}, event {}", one.opened, one.event));
     let agreement = front(&one.agreement);
     let count = one.evidence.len();
     lines.push(format!("  rests on {count} deliveries under agreement {agreement}"));
+    if let Some(since) = one.waits {
+        lines.push(format!("  waits since {since} for the partner to take it"));
+    }
     if let Some(why) = &one.not_taken {
         lines.push(format!("  not taken: {why}"));
     }
@@ -112,5 +129,6 @@ fn containment(one: &ContainmentLine, lines: &mut Vec<String>) {
             if answer.note.is_empty() { String::new() } else { format!(": {}", answer.note) };
         let (said, who, at) = (&answer.answer, &answer.by, answer.at);
         lines.push(format!("  {said} {by}{who} at {at}, event {}{note}", answer.event));
+        lines.extend(answer.began.map(|began| format!("  it began {began}, by the owner's rows")));
     }
 }

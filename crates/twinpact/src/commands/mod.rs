@@ -11,6 +11,7 @@ mod erasure;
 mod exchange;
 mod explain;
 mod incident;
+mod incident_report;
 mod ingest;
 mod ingest_events;
 mod init;

@@ -1,11 +1,14 @@
 //! What a stranger can check of a dealing between two others, with the trust file and exported
 //! bundles alone: by `twinpact verify` and by the verifier that shares no code with it.
 
-use crate::federation::{Pair, refused_for_benchmarking};
+use crate::canaries::TWIN;
+use crate::federation::{MONDAY, Pair, refused_for_benchmarking};
 use crate::world::World;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
+
+const RULE: &str = include_str!("../../../../examples/wind/power-loss.rule.toml");
 
 /// What both verifiers say of a bundle: exit code and level, and what is proven, as text.
 #[allow(clippy::print_stderr, reason = "says what was skipped")]
@@ -32,6 +35,58 @@ pub(crate) fn opinions(world: &World, file: &str) -> (i32, String, String) {
         }
     }
     (done.code, level, said["statement"].to_string())
+}
+
+#[test]
+fn an_incident_is_one_page_that_needs_nothing_else() {
+    let pair = Pair::concluded();
+    let world = &pair.world;
+    let pulled = pair.pull();
+    refused_for_benchmarking(&pair);
+    let turbine = format!("urn:turbine:{TWIN}");
+    let open = json!({
+        "name": "loss",
+        "story": {
+            "rule": toml::from_str::<Value>(RULE).unwrap(),
+            "walk": [{
+                "from": ["urn:bearing:1", "did:web:maker.example"],
+                "predicate": "part-of",
+                "to": [turbine, "did:web:operator.example"],
+                "said_by": "did:web:maker.example",
+                "level": "signed",
+            }],
+        },
+        "containments": [{
+            "agreement": pair.agreement,
+            "twins": [turbine],
+            "measure": "inspect <it>",
+            "reason": "it may fail",
+            "receipts": pulled["receipts"],
+            "seen": { "twin": turbine, "first": MONDAY, "found": MONDAY },
+        }],
+    });
+    world.write("incident.json", open.to_string().as_bytes());
+    world.write("power-loss.rule.toml", RULE.as_bytes());
+    let opened = world.json("incident open incident.json --dir maker");
+    let id = opened["id"].as_str().unwrap();
+    let page = |line: &str| {
+        world.json(&format!("incident report {id} --out page.html {line}"));
+        let page = String::from_utf8(std::fs::read(world.path("page.html")).unwrap()).unwrap();
+        for other in ["<script", "http://", "https://", "<it>"] {
+            assert!(!page.contains(other), "{other}");
+        }
+        page
+    };
+    let maker = page("--dir maker");
+    assert!(maker.contains("The walk") && maker.contains("urn:bearing:1"));
+    assert!(maker.contains("inspect &lt;it&gt;"));
+    // The rows are the operator's, and so is the refusal.
+    assert!(!maker.contains("The days around it") && !maker.contains("benchmarking"));
+    let operator = page("--rule power-loss.rule.toml --dir operator");
+    for words in ["The days around it", "wind_speed, m/s", "benchmarking", "delivered 10 rows"] {
+        assert!(operator.contains(words), "{words}");
+    }
+    assert!(!operator.contains("urn:bearing:1"), "the walk stays with who has walked it");
 }
 
 #[test]

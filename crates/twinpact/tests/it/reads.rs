@@ -71,6 +71,7 @@ fn table(
         ("incident list", read("--dir maker")),
         ("incident show", read(format!("{incident} --dir maker"))),
         ("incident open", Change),
+        ("incident report", Change),
         ("incident confirm", Change),
         ("incident refuse", Change),
         ("incident release", Change),

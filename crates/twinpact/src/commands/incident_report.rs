@@ -1,0 +1,488 @@
+//! `incident report`: all that this node knows of an incident, as one picture.
+//!
+//! It is drawn from the organisation's own log and nothing else: its own rows where the twin is its
+//! own, what was decided and delivered, who asked and who answered.
+
+use crate::output::{Output, shell};
+use crate::report::{CurvePicture, DaysPicture, Figure, Hop, Moment, Picture, page};
+use crate::session::{Session, read_text, write_file};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+use twinpact_detect::{Compared, Detector, Milli, Rule, RuleFile, Sample, compare};
+use twinpact_edge::toml_file::TomlFile;
+use twinpact_gateway::client::segment;
+use twinpact_model::problem::Problem;
+use twinpact_model::{Schedule, Timestamp, codes};
+use twinpact_node::api::{
+    AgreementLine, ContainmentLine, DecisionLine, History, IncidentShown, ReceiptLine, SeenAt,
+    TwinLine, TwinState,
+};
+
+/// How many days of rows teach the curve, and how many stand around the finding.
+const LEARN_DAYS: i64 = 30;
+const BEFORE_DAYS: i64 = 3;
+const AFTER_DAYS: i64 = 2;
+const DAY_S: i64 = 86_400;
+/// The outcome of a decision that lets somebody in.
+const PERMIT: &str = "policy.permit";
+/// The most decisions and receipts that are looked at.
+const LATEST: usize = 1_000;
+
+/// Writes the picture of an incident to a file.
+pub(crate) async fn report(
+    dir: &Path,
+    incident: &str,
+    rule: Option<&Path>,
+    file: &Path,
+    out: Output,
+) -> Result<(), Problem> {
+    let session = Session::open(dir).await?;
+    let gathered = gather(&session, incident, rule).await;
+    session.close().await;
+    let picture = gathered?;
+    let bytes = page(&picture).into_bytes();
+    write_file(file, &bytes)?;
+    let made = json!({ "file": file, "incident": incident, "bytes": bytes.len() });
+    out.result(&made, |_| format!("the report is in {} ({} bytes)", shell(file), bytes.len()));
+    Ok(())
+}
+
+async fn gather(
+    session: &Session,
+    incident: &str,
+    rule: Option<&Path>,
+) -> Result<Picture, Problem> {
+    let client = &session.client;
+    let shown: IncidentShown = client.get(&format!("/incidents/{}", segment(incident))).await?;
+    let rule = match (rule, shown.story.get("rule")) {
+        (Some(path), _) => Some(rule_file(&read_text(path)?)?),
+        (None, Some(told)) => serde_json::from_value(told.clone()).ok(),
+        (None, None) => None,
+    };
+    let seen = shown.containments.iter().find(|one| one.seen.is_some());
+    let mut picture = Picture {
+        title: title(&shown, seen),
+        notices: notices(&shown),
+        facts: facts(&shown, seen),
+        figures: figures(&shown),
+        walk: walk(&shown.story),
+        ..Picture::default()
+    };
+    let asked = shown.containments.first();
+    let agreement = seen.or(asked).map(|one| one.agreement.clone());
+    let Some(agreement) = agreement else { return Ok(picture) };
+    let agreement: AgreementLine =
+        client.get(&format!("/agreements/{}", segment(&agreement))).await?;
+    if let (Some(rule), Some(seen)) = (rule, seen.and_then(|one| one.seen.as_ref())) {
+        let moments = Moments { seen, began: began(&shown), hours: agreement.hours.as_ref() };
+        draw_rows(session, &mut picture, &rule, &moments).await?;
+        if let Some(days) = &mut picture.days {
+            days.marks = marks(&shown, &moments);
+        }
+    }
+    let decisions: Vec<DecisionLine> = client.get(&format!("/decisions?limit={LATEST}")).await?;
+    let receipts: Vec<ReceiptLine> = client.get(&format!("/receipts?limit={LATEST}")).await?;
+    picture.timeline = timeline(&shown, &decisions, &receipts);
+    Ok(picture)
+}
+
+/// The rule of a file.
+///
+/// # Errors
+/// `input.*`.
+pub(crate) fn rule_file(text: &str) -> Result<RuleFile, Problem> {
+    TomlFile::parse(text)?.read()
+}
+
+fn title(shown: &IncidentShown, seen: Option<&ContainmentLine>) -> String {
+    let name = shown.incident.name.as_deref().unwrap_or("incident");
+    match seen.and_then(|one| one.seen.as_ref()) {
+        Some(seen) => format!("{name} at {}", seen.twin),
+        None => format!("{name} {}", shown.incident.id),
+    }
+}
+
+fn notices(shown: &IncidentShown) -> Vec<String> {
+    let mut notices = Vec::new();
+    if shown.containments.iter().any(|one| one.driven) {
+        notices.push("The policy clock was driven: its times are no evidence.".to_owned());
+    }
+    let automatic = |one: &ContainmentLine| one.answers.iter().any(|answer| answer.automatic);
+    if shown.containments.iter().any(automatic) {
+        notices.push("An answer was given by a program: nobody has looked.".to_owned());
+    }
+    notices
+}
+
+fn facts(shown: &IncidentShown, seen: Option<&ContainmentLine>) -> Vec<(String, String)> {
+    let mut facts = vec![("incident".to_owned(), shown.incident.id.clone())];
+    if let Some(one) = seen
+        && let Some(at) = &one.seen
+    {
+        facts.push(("seen at".to_owned(), at.twin.to_string()));
+        facts.push(("owner".to_owned(), one.asked_of.clone()));
+        facts.push(("first row that was shown".to_owned(), at.first.to_string()));
+        facts.push(("found by the row of".to_owned(), at.found.to_string()));
+    }
+    for one in &shown.containments {
+        let name = format!("asked of {}", one.asked_of);
+        facts.push((name, format!("{}: {}", one.measure, one.state)));
+    }
+    facts
+}
+
+/// What can be said of the times, in the words of docs/incidents.md.
+fn figures(shown: &IncidentShown) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    let mut add = |name: &str, from: Timestamp, to: Timestamp, meaning: &str| {
+        figures.push(Figure {
+            name: name.to_owned(),
+            value: span(to.seconds() - from.seconds()),
+            meaning: meaning.to_owned(),
+        });
+    };
+    for one in &shown.containments {
+        let first = one.answers.first();
+        if let Some(seen) = &one.seen {
+            if let Some(began) = first.and_then(|answer| answer.began) {
+                let meaning = "from when it began, by its owner’s rows, to the row by which it was \
+                               found";
+                add("time to detect, since it began", began, seen.found, meaning);
+            }
+            let meaning = "from the first row that was shown to the row by which it was found";
+            add("time to detect, since it could be seen", seen.first, seen.found, meaning);
+        }
+        if let Some(answer) = first {
+            let name = format!("time to answer, {}", one.asked_of);
+            add(&name, one.opened, answer.at, "from being asked to the answer");
+        }
+    }
+    figures
+}
+
+/// A time span in words.
+fn span(seconds: i64) -> String {
+    let (hours, minutes) = (seconds.div_euclid(3_600), seconds.rem_euclid(3_600) / 60);
+    match (hours, minutes) {
+        (0, minutes) => format!("{minutes} min"),
+        (hours, 0) => format!("{hours} h"),
+        (hours, minutes) => format!("{hours} h {minutes} min"),
+    }
+}
+
+/// A link of the walk as a story tells it.
+#[derive(Deserialize)]
+struct Told {
+    from: [String; 2],
+    predicate: String,
+    to: [String; 2],
+    said_by: String,
+    level: String,
+}
+
+/// How it was traced, when the story tells it: `walk`, a list of links between two twins, each
+/// `[IRI, owner]`.
+fn walk(story: &Value) -> Vec<Hop> {
+    let told = story.get("walk").cloned().unwrap_or_default();
+    let told: Vec<Told> = serde_json::from_value(told).unwrap_or_default();
+    let hop = |one: Told| {
+        let ([from, owner], [to, other]) = (one.from, one.to);
+        let (predicate, said_by, level) = (one.predicate, one.said_by, one.level);
+        Hop { from: (from, owner), predicate, to: (to, other), said_by, level }
+    };
+    told.into_iter().map(hop).collect()
+}
+
+/// When it was seen, when it began as far as that is known, and when one may look.
+struct Moments<'a> {
+    seen: &'a SeenAt,
+    began: Option<Timestamp>,
+    hours: Option<&'a Schedule>,
+}
+
+impl Moments<'_> {
+    /// Until when rows teach what is usual: a day before anything began.
+    fn usual_until(&self) -> Timestamp {
+        self.began.unwrap_or(self.seen.first).min(self.seen.first).plus_seconds(-DAY_S)
+    }
+}
+
+/// When it began, by what its owner has answered.
+fn began(shown: &IncidentShown) -> Option<Timestamp> {
+    let answers = shown.containments.iter().flat_map(|one| &one.answers);
+    answers.filter_map(|answer| answer.began).min()
+}
+
+fn marks(shown: &IncidentShown, moments: &Moments<'_>) -> Vec<(Timestamp, String)> {
+    let opened = shown.containments.iter().map(|one| one.opened).min();
+    let mut marks = Vec::new();
+    marks.extend(moments.began.map(|at| (at, "began".to_owned())));
+    marks.push((moments.seen.found, "found".to_owned()));
+    marks.extend(opened.map(|at| (at, "containment opened".to_owned())));
+    marks
+}
+
+/// Curve and days from our own rows, when the twin is ours.
+async fn draw_rows(
+    session: &Session,
+    picture: &mut Picture,
+    file: &RuleFile,
+    moments: &Moments<'_>,
+) -> Result<(), Problem> {
+    let (rule, seen, hours) = (Rule::new(file)?, moments.seen, moments.hours);
+    let path = format!("/twins/{}", segment(seen.twin.as_str()));
+    let twin = match session.client.get::<TwinState>(&path).await {
+        Ok(twin) => twin,
+        Err(problem) if problem.code == codes::TWIN_UNKNOWN => return Ok(()),
+        Err(problem) => return Err(problem),
+    };
+    let unit = |column: &str| {
+        let unit = twin.attributes.get(column).and_then(|attribute| attribute.unit.as_deref());
+        unit.map_or_else(|| column.to_owned(), |unit| format!("{column}, {unit}"))
+    };
+    let around = (
+        seen.first.plus_seconds(-BEFORE_DAYS * DAY_S),
+        seen.found.plus_seconds(AFTER_DAYS * DAY_S),
+    );
+    let since = seen.found.plus_seconds(-LEARN_DAYS * DAY_S);
+    let samples = own_rows(session, &twin, &rule, (since, around.1)).await?;
+    let stood_out = losses(&rule, &samples, moments)?;
+    let (drive, output) = rule.columns();
+    let own = || samples.iter().filter(|sample| sample.twin == seen.twin.as_str());
+    let point = |sample: &Sample| (sample.drive.to_f64(), sample.output.to_f64());
+    picture.curve = Some(CurvePicture {
+        axes: (unit(drive), unit(output)),
+        rows: own().map(point).collect(),
+        learned: stood_out.learned,
+        stood_out: stood_out.rows,
+    });
+    let within = |sample: &&Sample| (around.0..around.1).contains(&sample.at);
+    picture.days = Some(DaysPicture {
+        axis: unit(output),
+        span: around,
+        midnights: midnights(hours, around)?,
+        twin: own().filter(within).map(|one| (one.at, one.output.to_f64())).collect(),
+        siblings: siblings(&samples, seen.twin.as_str(), around),
+        closed: closed(hours, around),
+        marks: Vec::new(),
+    });
+    Ok(())
+}
+
+/// The rows of the twin and of all others of its model, by time.
+async fn own_rows(
+    session: &Session,
+    twin: &TwinState,
+    rule: &Rule,
+    (since, until): (Timestamp, Timestamp),
+) -> Result<Vec<Sample>, Problem> {
+    let twins: Vec<TwinLine> = session.client.get("/twins").await?;
+    let (drive, output) = rule.columns();
+    let mut samples = Vec::new();
+    for one in twins.iter().filter(|one| one.model == twin.model) {
+        let path =
+            format!("/twins/{}/history?since={since}&until={until}&limit=10000", segment(&one.id));
+        let history: History = session.client.get(&path).await?;
+        let standing = history.rows.into_iter().filter(|row| row.corrected_by.is_none());
+        samples.extend(standing.filter_map(|row| {
+            let number = |column: &str| Milli::parse(row.values.get(column)?);
+            let (drive, output) = (number(drive)?, number(output)?);
+            Some(Sample { twin: one.id.clone(), at: row.time, drive, output })
+        }));
+    }
+    samples.sort_by_key(|sample| sample.at);
+    Ok(samples)
+}
+
+/// What was learned of a twin, and its rows that stand out.
+struct StoodOut {
+    learned: Vec<(f64, f64)>,
+    rows: Vec<(f64, f64)>,
+}
+
+fn losses(rule: &Rule, samples: &[Sample], moments: &Moments<'_>) -> Result<StoodOut, Problem> {
+    let mut detector = Detector::new(rule.clone());
+    let end = moments.usual_until();
+    detector.take(samples.iter().filter(|one| one.at < end).cloned())?;
+    detector.close();
+    let twin = moments.seen.twin.as_str();
+    let curve = detector.learned().curves.get(twin).cloned().unwrap_or_default();
+    let level = |bin: i64| rule.level(bin).to_f64();
+    let learned = curve.medians().map(|(bin, median)| (level(bin), median.to_f64())).collect();
+    let mut instants: BTreeMap<Timestamp, Vec<&Sample>> = BTreeMap::new();
+    samples.iter().for_each(|one| instants.entry(one.at).or_default().push(one));
+    let rows = samples.iter().filter(|one| one.twin == twin).filter_map(|one| {
+        let others = instants.get(&one.at)?.iter().filter(|other| other.twin != twin);
+        match compare(rule, one, others.map(|other| other.output).collect(), &curve) {
+            Compared::Loss(dip) => Some((dip.drive.to_f64(), dip.output.to_f64())),
+            _ => None,
+        }
+    });
+    let rows = rows.collect();
+    Ok(StoodOut { learned, rows })
+}
+
+/// The median of what the others gave at each instant.
+fn siblings(
+    samples: &[Sample],
+    twin: &str,
+    (from, until): (Timestamp, Timestamp),
+) -> Vec<(Timestamp, f64)> {
+    let mut instants: BTreeMap<Timestamp, Vec<Milli>> = BTreeMap::new();
+    let others = samples.iter().filter(|one| one.twin != twin && (from..until).contains(&one.at));
+    others.for_each(|one| instants.entry(one.at).or_default().push(one.output));
+    let median = |(at, mut values): (Timestamp, Vec<Milli>)| {
+        values.sort_unstable();
+        values.get(values.len() / 2).map(|value| (at, value.to_f64()))
+    };
+    instants.into_iter().filter_map(median).collect()
+}
+
+/// The spans in which nothing may be asked for.
+fn closed(
+    hours: Option<&Schedule>,
+    (from, until): (Timestamp, Timestamp),
+) -> Vec<(Timestamp, Timestamp)> {
+    let Some(hours) = hours else { return Vec::new() };
+    let (mut spans, mut at) = (Vec::new(), from);
+    while at < until {
+        let next = hours.next_change(at).unwrap_or(until).min(until);
+        if !hours.contains(at) {
+            spans.push((at, next));
+        }
+        at = next;
+    }
+    spans
+}
+
+/// The midnights of a span by the clock of the hours, or of UTC.
+fn midnights(
+    hours: Option<&Schedule>,
+    (from, until): (Timestamp, Timestamp),
+) -> Result<Vec<(Timestamp, String)>, Problem> {
+    let utc;
+    let clock = match hours {
+        Some(hours) => hours,
+        None => {
+            utc = Schedule::parse("Mo-Su 00:00-24:00 [UTC]")?;
+            &utc
+        }
+    };
+    let mut all = Vec::new();
+    // Every zone of today is a whole number of quarters of an hour from UTC.
+    let mut at = Timestamp::from_seconds(from.seconds().div_euclid(900) * 900);
+    while at < until {
+        let local = clock.local(at);
+        if at >= from && local.ends_with(" 00:00") {
+            all.push((at, local.trim_end_matches(" 00:00").to_owned()));
+        }
+        at = at.plus_seconds(900);
+    }
+    Ok(all)
+}
+
+fn timeline(
+    shown: &IncidentShown,
+    decisions: &[DecisionLine],
+    receipts: &[ReceiptLine],
+) -> Vec<Moment> {
+    let signed = "signed".to_owned();
+    let mut moments = Vec::new();
+    let own = shown.containments.first().map(|one| match one.ours {
+        true => one.asked_by.clone(),
+        false => one.asked_of.clone(),
+    });
+    let own = own.unwrap_or_default();
+    for one in &shown.containments {
+        let what = format!("asks {} to {}: {}", one.asked_of, one.measure, one.reason);
+        moments.push(Moment {
+            at: one.opened,
+            organisation: one.asked_by.clone(),
+            what,
+            level: signed.clone(),
+            proof: format!("event {}", one.event),
+        });
+        for answer in &one.answers {
+            let by = if answer.automatic { "a program for " } else { "" };
+            moments.push(Moment {
+                at: answer.at,
+                organisation: one.asked_of.clone(),
+                what: format!("{} by {by}{}", answer.answer, answer.by),
+                level: signed.clone(),
+                proof: format!("event {}", answer.event),
+            });
+        }
+    }
+    let under = |agreement: &str| shown.containments.iter().any(|one| one.agreement == agreement);
+    let rests = |id: &String| shown.containments.iter().any(|one| one.evidence.contains(id));
+    for receipt in receipts.iter().filter(|one| under(&one.agreement) && rests(&one.id)) {
+        let (from, to) = match receipt.role.as_str() {
+            "provider" => (own.clone(), receipt.partner.clone()),
+            _ => (receipt.partner.clone(), own.clone()),
+        };
+        moments.push(Moment {
+            at: receipt.at,
+            organisation: from,
+            what: format!("delivered {} rows to {to}", receipt.rows),
+            level: receipt.level.clone(),
+            proof: format!("receipt {}", front(&receipt.id)),
+        });
+    }
+    for decision in decisions.iter().filter(|one| under(&one.agreement)) {
+        if decision.code == PERMIT {
+            continue;
+        }
+        moments.push(Moment {
+            at: decision.from,
+            organisation: own.clone(),
+            what: format!("{} {}", decision.caller, decision.sentence),
+            level: decision.level.clone(),
+            proof: format!("decision {}", front(&decision.id)),
+        });
+    }
+    moments.sort_by_key(|moment| moment.at);
+    moments
+}
+
+fn front(id: &str) -> String {
+    id.chars().take(12).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{closed, midnights, span};
+    use twinpact_model::{Schedule, Timestamp};
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).unwrap()
+    }
+
+    #[test]
+    fn spans_are_said_in_words() {
+        for (seconds, expect) in
+            [(0, "0 min"), (1_200, "20 min"), (3_600, "1 h"), (68_400 + 60, "19 h 1 min")]
+        {
+            assert_eq!(span(seconds), expect);
+        }
+    }
+
+    #[test]
+    fn what_is_closed_is_what_is_not_open() {
+        let hours = Schedule::parse("Mo-Fr 07:00-19:00 [Europe/Paris]").unwrap();
+        let week = (at("2015-07-24T12:00:00+02:00"), at("2015-07-28T00:00:00+02:00"));
+        let spans = closed(Some(&hours), week);
+        let expect = [
+            ("2015-07-24T19:00:00+02:00", "2015-07-27T07:00:00+02:00"),
+            ("2015-07-27T19:00:00+02:00", "2015-07-28T00:00:00+02:00"),
+        ];
+        assert_eq!(spans, expect.map(|(from, until)| (at(from), at(until))));
+        assert!(closed(None, week).is_empty());
+        let nights = midnights(Some(&hours), week).unwrap();
+        let names: Vec<&str> = nights.iter().map(|(_, name)| name.as_str()).collect();
+        assert_eq!(names, ["Sat 2015-07-25", "Sun 2015-07-26", "Mon 2015-07-27"]);
+        assert_eq!(nights[0].0, at("2015-07-25T00:00:00+02:00"));
+        assert_eq!(midnights(None, week).unwrap().len(), 3);
+    }
+}
