@@ -1,7 +1,8 @@
 //! The door: a [`Grant`] is what a permit gives, a [`Permitted`] value is what may leave.
 //!
 //! Neither can be made, cloned or changed elsewhere: their fields are private, [`crate::decide`] is
-//! the only one to make a grant, and [`Grant::apply`] the only one to make a permitted value.
+//! the only one to make a grant, and a grant the only one to make a permitted value: of a page with
+//! [`Grant::apply`], of a part of a stream with [`Grant::apply_recorded`].
 //!
 //! ```compile_fail,E0451
 //! // A permitted value cannot be written down.
@@ -130,7 +131,30 @@ impl Grant {
         epoch: u64,
     ) -> Result<Permitted<View>, Problem> {
         self.check_time(now.0, epoch)?;
-        let rows = |why: &str| Err(Problem::new(codes::POLICY_ROWS, why));
+        let other = self.beyond(&view).or_else(|| self.other_page(&view).map(str::to_owned));
+        self.permitted(view, now, other)
+    }
+
+    /// Holds a part of a stream against the grant: all that a page is held against, but that its
+    /// rows stand in the order in which they were recorded, and that it names no next page.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub fn apply_recorded(
+        &self,
+        view: View,
+        now: PolicyTime,
+        epoch: u64,
+    ) -> Result<Permitted<View>, Problem> {
+        self.check_time(now.0, epoch)?;
+        let next = || view.next.is_some().then(|| "a part of a stream names no page".to_owned());
+        let other = self.beyond(&view).or_else(next);
+        self.permitted(view, now, other)
+    }
+
+    /// What of a view the grant does not cover, if anything.
+    fn beyond(&self, view: &View) -> Option<String> {
+        let rows = |why: &str| Some(why.to_owned());
         if view.id != self.view {
             return rows("the view is another one than the permit's");
         }
@@ -140,8 +164,21 @@ impl Grant {
         if let Some(i) = view.rows.iter().position(|row| !self.covers(row)) {
             return rows(&format!("row {i} is not covered by the permit"));
         }
-        if let Some(why) = self.other_page(&view) {
-            return rows(why);
+        let bytes = view.rows.iter().map(Row::bytes).sum();
+        let twins = view.rows.chunk_by(|a, b| a.twin == b.twin).count();
+        let within = PageBounds::DELIVERY.hold(view.rows.len(), twins, bytes);
+        (!within).then(|| "the page is beyond its bounds".to_owned())
+    }
+
+    /// The view, unless something speaks against it.
+    fn permitted(
+        &self,
+        view: View,
+        now: PolicyTime,
+        against: Option<String>,
+    ) -> Result<Permitted<View>, Problem> {
+        if let Some(why) = against {
+            return Err(Problem::new(codes::POLICY_ROWS, why));
         }
         let strictest = self.obligations.iter().map(|Duty::Delete { within_s }| *within_s).min();
         let delete_by = strictest.map(|within_s| {
@@ -154,11 +191,6 @@ impl Grant {
     /// Why this is not a page that begins behind the cursor, if it is not.
     fn other_page(&self, view: &View) -> Option<&'static str> {
         let after = self.selection.after.as_ref();
-        let bytes = view.rows.iter().map(Row::bytes).sum();
-        let twins = view.rows.chunk_by(|a, b| a.twin == b.twin).count();
-        if !PageBounds::DELIVERY.hold(view.rows.len(), twins, bytes) {
-            return Some("the page is beyond its bounds");
-        }
         let places = || view.rows.iter().map(Row::place);
         if !in_order(after, places()) {
             return Some("the rows are out of order, or before the place that was asked for");

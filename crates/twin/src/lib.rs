@@ -14,6 +14,7 @@ mod fold;
 mod gaps;
 mod links;
 mod read;
+mod recorded;
 mod seen;
 mod values;
 
@@ -24,4 +25,5 @@ pub use erase::{Erased, MAX_BASIS_BYTES};
 pub use fold::{Fact, Heads, Node, Twins};
 pub use links::{Link, LinkChange, LinkOutcome, LinkSet, MAX_LINKS, MAX_PASSED_LINKS, MAX_WHOLES};
 pub use read::{HistoryRow, Page};
+pub use recorded::Recorded;
 pub use values::Values;

@@ -102,7 +102,7 @@ fn rows_of<'a>(
 }
 
 /// What a fact shows in these columns; `None` when that is nothing.
-fn row(id: &str, node: &Node, fact: &Fact, numbers: &[Option<u16>]) -> Option<Row> {
+pub(crate) fn row(id: &str, node: &Node, fact: &Fact, numbers: &[Option<u16>]) -> Option<Row> {
     let value = |number: &Option<u16>| node.value(fact, (*number)?).map(str::to_owned);
     let values: Vec<Option<String>> = numbers.iter().map(value).collect();
     let shown = values.iter().any(Option::is_some);
@@ -151,4 +151,4 @@ pub(crate) fn inside(at: Timestamp, since: Option<Timestamp>, until: Option<Time
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -129,6 +129,30 @@ fn only_the_page_that_was_asked_for_passes() {
 }
 
 #[test]
+fn a_part_of_a_stream_has_its_rows_in_any_order_and_is_held_against_all_else() {
+    let check = |change: &dyn Fn(&mut View), expect: Option<&str>| {
+        let mut view = view();
+        change(&mut view);
+        let got = grant().apply_recorded(view, noon(), 3).err().map(|p| p.message);
+        assert_eq!(got.is_some(), expect.is_some(), "{got:?}");
+        assert!(got.unwrap_or_default().contains(expect.unwrap_or_default()), "{expect:?}");
+    };
+    check(&|_| (), None);
+    check(&|v| v.rows.swap(0, 1), None);
+    check(&|v| v.rows.clear(), None);
+    check(&|v| v.next = place("2015-07-24T18:50:00+02:00", 1), Some("names no page"));
+    check(&|v| v.id.push('x'), Some("another one"));
+    check(&|v| v.columns.swap(0, 1), Some("columns"));
+    check(&|v| v.rows[1].twin = "urn:turbine:R80721".to_owned(), Some("row 1 is not covered"));
+    check(&|v| v.rows = vec![v.rows[0].clone(); MAX_PAGE_ROWS + 1], Some("bounds"));
+    let late = PolicyTime(at("2015-07-24T19:00:00+02:00"));
+    for (now, epoch) in [(late, 3), (noon(), 4)] {
+        let got = grant().apply_recorded(view(), now, epoch).err().map(|p| p.code.name);
+        assert_eq!(got, Some("policy.expired"));
+    }
+}
+
+#[test]
 fn a_page_has_bounds() {
     let rows = |number: usize, bytes: usize| {
         let mut view = view();

@@ -7,18 +7,18 @@ use twinpact_model::type_model::{AttributeModel, Datatype, Merge, ModelRef, Type
 use twinpact_model::view::{Column, Cursor, PageBounds, Row, Selection, in_order};
 use twinpact_model::{Schedule, Timestamp};
 
-const ALL: PageBounds = PageBounds { rows: usize::MAX, twins: usize::MAX, bytes: usize::MAX };
+pub(crate) const ALL: PageBounds = PageBounds { rows: usize::MAX, twins: usize::MAX, bytes: usize::MAX };
 /// Friday 24 July 2015, 18:59:50 in Paris: ten seconds before the hours of [`HOURS`] end.
-const EVENING: i64 = 1_437_757_190;
-const HOURS: &str = "Mo-Fr 07:00-19:00 [Europe/Paris]";
+pub(crate) const EVENING: i64 = 1_437_757_190;
+pub(crate) const HOURS: &str = "Mo-Fr 07:00-19:00 [Europe/Paris]";
 
-struct World {
-    twins: Twins,
-    next: u64,
+pub(crate) struct World {
+    pub(crate) twins: Twins,
+    pub(crate) next: u64,
 }
 
 impl World {
-    fn new() -> World {
+    pub(crate) fn new() -> World {
         let attribute = |name: &str| AttributeModel {
             name: name.to_owned(),
             datatype: Datatype::String,
@@ -50,7 +50,7 @@ impl World {
     }
 
     /// Rows of (id, twin, second, attribute, value).
-    fn ingest(&mut self, rows: &[(u8, u8, i64, &str, String)]) {
+    pub(crate) fn ingest(&mut self, rows: &[(u8, u8, i64, &str, String)]) {
         let observation = |(id, twin, second, attribute, value): &(u8, u8, i64, &str, String)| {
             let twin = format!("urn:turbine:{twin}").into();
             let phen_start = Timestamp::from_seconds(EVENING + second);
@@ -79,7 +79,7 @@ impl World {
     }
 }
 
-fn selection() -> Selection {
+pub(crate) fn selection() -> Selection {
     let column = Column {
         attribute: "power".to_owned(),
         name: "power".to_owned(),
@@ -97,7 +97,7 @@ fn selection() -> Selection {
     }
 }
 
-fn values(rows: &[Row]) -> Vec<&str> {
+pub(crate) fn values(rows: &[Row]) -> Vec<&str> {
     rows.iter().map(|row| row.values[0].as_deref().unwrap()).collect()
 }
 
@@ -107,7 +107,12 @@ fn paged(world: &World, rows: usize) -> Vec<Vec<String>> {
     pages.iter().map(|(rows, _)| values(rows).into_iter().map(str::to_owned).collect()).collect()
 }
 
-fn power(id: u8, twin: u8, second: i64, value: &str) -> (u8, u8, i64, &'static str, String) {
+pub(crate) fn power(
+    id: u8,
+    twin: u8,
+    second: i64,
+    value: &str,
+) -> (u8, u8, i64, &'static str, String) {
     (id, twin, second, "power", value.to_owned())
 }
 
