@@ -8,12 +8,15 @@
 //! and who is turned away here is counted ([`twinpact_node::strangers`]): the door has not been
 //! asked, and has nothing on record.
 
-use crate::paced::{Paced, Unread};
+use crate::events::{Answered, EVENT_STREAM, Events};
+use crate::paced::{Paced, Taken, Unread};
 use crate::places::{Bounds, Handshakes, Place, Places};
 use crate::port::Bound;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
+};
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -51,6 +54,8 @@ pub const PUBLIC_ROUTES: &[(&str, &str)] =
     &[("GET", "/.well-known/dspace-version"), ("GET", ORGANISATION_PATH), ("POST", JOIN_PATH)];
 /// The header that carries the signed assertion of purpose and place.
 pub const ASSERTION_HEADER: &str = "twinpact-assertion";
+/// The header with the last event of a stream that a reader has (WHATWG HTML §9.2.4).
+pub const LAST_EVENT_HEADER: &str = "last-event-id";
 /// The most bytes of the body of a request.
 pub const MAX_BODY_BYTES: usize = 1_048_576;
 /// The bytes of the head of a request after which no more of it is read; what the last read brings
@@ -268,12 +273,13 @@ async fn exchange(
         .keep_alive(named)
         .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS);
-    let stream = TokioIo::new(Paced::new(tls, house.bounds.write_time));
+    let paced = Paced::new(tls, house.bounds.write_time);
+    let (taken, stream) = (paced.taken(), TokioIo::new(paced));
     let partner = match &who {
         Who::Partner(peer) => Some(peer.clone()),
         Who::Beyond(_) | Who::Nameless => None,
     };
-    let line = Arc::new(Line { house: Arc::clone(&house), who });
+    let line = Arc::new(Line { house: Arc::clone(&house), who, taken });
     let service = service_fn(move |request| {
         let line = Arc::clone(&line);
         async move { line.respond(request).await }
@@ -332,11 +338,13 @@ fn broken(error: &hyper::Error) -> Option<Away> {
 struct Line {
     house: Arc<House>,
     who: Who,
+    /// What was taken of what is written.
+    taken: Taken,
 }
 
 impl Line {
     /// Answers one request; an error closes the connection without an answer.
-    async fn respond(&self, request: Request<Incoming>) -> io::Result<Response<Full<Bytes>>> {
+    async fn respond(&self, request: Request<Incoming>) -> io::Result<Response<Answered>> {
         let (head, body) = request.into_parts();
         let request = self.begin(&head);
         let egress = match &self.who {
@@ -349,7 +357,7 @@ impl Line {
             }
         };
         let (status, code) = outcome(&egress);
-        let mut response = write(egress);
+        let mut response = write(egress, &self.taken);
         if matches!(self.who, Who::Beyond(_)) {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
@@ -417,7 +425,7 @@ impl Line {
         };
         Ok(match egress {
             Egress::Public(_) | Egress::Fault(_) => egress,
-            Egress::Permitted(_) | Egress::Protocol { .. } => nothing_here(),
+            Egress::Permitted(_) | Egress::Stream(_) | Egress::Protocol { .. } => nothing_here(),
         })
     }
 
@@ -447,7 +455,9 @@ fn asked(peer: Option<PeerIdentity>, head: &Parts, body: Vec<u8>) -> Asked {
     let bearer = single(&head.headers, AUTHORIZATION.as_str());
     let assertion = single(&head.headers, ASSERTION_HEADER);
     let checkpoint = single(&head.headers, CHECKPOINT_HEADER);
-    let faults = [bearer.as_ref().err(), assertion.as_ref().err(), checkpoint.as_ref().err()];
+    let last_event = single(&head.headers, LAST_EVENT_HEADER);
+    let read = [&bearer, &assertion, &checkpoint, &last_event];
+    let faults = read.map(|value| value.as_ref().err());
     let fault = faults.into_iter().flatten().next().cloned();
     Asked {
         peer,
@@ -457,6 +467,7 @@ fn asked(peer: Option<PeerIdentity>, head: &Parts, body: Vec<u8>) -> Asked {
         bearer: bearer.ok().flatten().map(without_scheme),
         assertion: assertion.ok().flatten().map(str::to_owned),
         checkpoint: checkpoint.ok().flatten().map(str::to_owned),
+        last_event: last_event.ok().flatten().map(str::to_owned),
         body,
         fault,
     }
@@ -486,10 +497,11 @@ fn without_scheme(value: &str) -> String {
 }
 
 /// The bytes of what leaves: the only place that makes a response.
-fn write(egress: Egress) -> Response<Full<Bytes>> {
+fn write(egress: Egress, taken: &Taken) -> Response<Answered> {
     const JSON: &str = "application/json";
     let _writing = trace::step(Step::Write);
     let (status, kind, body) = match egress {
+        Egress::Stream(stream) => return streamed(Events::of(stream, taken.clone())),
         Egress::Permitted(delivered) => (200, JSON, delivered.body().to_string()),
         Egress::Protocol { status, message: Some(message) } => {
             (status, JSON, message.to_json().to_string())
@@ -504,7 +516,7 @@ fn write(egress: Egress) -> Response<Full<Bytes>> {
         }
     };
     let has_body = !body.is_empty();
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+    let mut response = Response::new(Answered::Whole(Full::new(Bytes::from(body))));
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if has_body {
@@ -513,5 +525,13 @@ fn write(egress: Egress) -> Response<Full<Bytes>> {
     if matches!(status, 429 | 503) {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(AGAIN));
     }
+    response
+}
+
+/// The answer that a stream is, which nobody on the way may keep.
+fn streamed(events: Events) -> Response<Answered> {
+    let mut response = Response::new(Answered::Events(events));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

@@ -11,6 +11,7 @@ pub mod admin;
 pub mod client;
 pub mod doctor;
 mod erasures;
+mod events;
 pub mod federation;
 mod incidents;
 mod kept;

@@ -2,12 +2,15 @@
 //!
 //! The time begins when the peer first takes no more, and ends when everything that was written is
 //! flushed. An answer is flushed once, at its end, so that neither a reader that stops nor one that
-//! takes a byte now and then holds an answer, and its place, for longer.
+//! takes a byte now and then holds an answer, and its place, for longer. A stream is flushed after
+//! each of its items, and learns by it that the item was taken ([`Taken`]).
 
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
@@ -24,17 +27,65 @@ impl fmt::Display for Unread {
 
 impl std::error::Error for Unread {}
 
+/// Whether what was last given to be written has gone into the socket. Clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct Taken(Arc<Under>);
+
+#[derive(Default)]
+struct Under {
+    way: AtomicBool,
+    late: AtomicBool,
+    waits: Mutex<Option<Waker>>,
+}
+
+impl Taken {
+    /// Something is given to be written.
+    pub(crate) fn gives(&self) {
+        self.0.way.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits until what was given was taken.
+    pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<()> {
+        // First the waker: what is flushed in between wakes it.
+        *self.waits() = Some(cx.waker().clone());
+        if self.0.way.load(Ordering::SeqCst) { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    /// Whether it was not taken in time.
+    pub(crate) fn is_late(&self) -> bool {
+        self.0.late.load(Ordering::SeqCst)
+    }
+
+    fn flushed(&self) {
+        if self.0.way.swap(false, Ordering::SeqCst)
+            && let Some(waits) = self.waits().take()
+        {
+            waits.wake();
+        }
+    }
+
+    fn waits(&self) -> std::sync::MutexGuard<'_, Option<Waker>> {
+        self.0.waits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A stream with a time for writing.
 pub(crate) struct Paced<S> {
     stream: S,
     time: Duration,
     /// Runs while something is written that was not flushed.
     running: Option<Pin<Box<Sleep>>>,
+    taken: Taken,
 }
 
 impl<S: AsyncWrite + Unpin> Paced<S> {
     pub(crate) fn new(stream: S, time: Duration) -> Paced<S> {
-        Paced { stream, time, running: None }
+        Paced { stream, time, running: None, taken: Taken::default() }
+    }
+
+    /// Tells what was taken of what is written here.
+    pub(crate) fn taken(&self) -> Taken {
+        self.taken.clone()
     }
 
     fn in_time<T>(
@@ -47,6 +98,7 @@ impl<S: AsyncWrite + Unpin> Paced<S> {
         }
         let running = self.running.get_or_insert_with(|| Box::pin(sleep(self.time)));
         ready!(running.as_mut().poll(cx));
+        self.taken.0.late.store(true, Ordering::SeqCst);
         Poll::Ready(Err(io::Error::new(ErrorKind::TimedOut, Unread)))
     }
 }
@@ -88,6 +140,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         let outcome = Pin::new(&mut self.stream).poll_flush(cx);
         if matches!(outcome, Poll::Ready(Ok(()))) {
             self.running = None;
+            self.taken.flushed();
         }
         self.in_time(cx, outcome)
     }

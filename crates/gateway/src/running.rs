@@ -82,6 +82,7 @@ impl Running {
     /// Stops accepting, finishes what is being answered, and lets the log come to rest.
     pub async fn stop(self) {
         let _ = self.stop.send(true);
+        self.parts.node.streams.close();
         for job in self.jobs {
             // A job that panicked is over all the same.
             let _ = job.await;

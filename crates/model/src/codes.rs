@@ -117,6 +117,10 @@ codes! {
     EXCHANGE_TOO_MANY = "exchange.too_many", Caller, TooMany, "more was asked for than one asker may have";
     EXCHANGE_PROOF = "exchange.proof", Peer, Unproven, "the partner's delivery does not prove what it must";
     EXCHANGE_PURPOSE = "exchange.purpose", Caller, Invalid, "no purpose or place to assert";
+    STREAM_POSITION = "stream.position", Caller, Invalid, "the position is none of this stream";
+    STREAM_TOO_MANY = "stream.too_many", Caller, TooMany, "too many streams are open";
+    STREAM_SLOW = "stream.slow", Caller, TooMany, "the reader of a stream did not keep up";
+    STREAM_CLOSED = "stream.closed", Us, Unavailable, "the node that streams is stopping";
     RECEIPT_UNKNOWN = "receipt.unknown", Caller, NotFound, "there is no such receipt";
     DECISION_UNKNOWN = "decision.unknown", Caller, NotFound, "there is no such decision";
     DOCUMENT_EARLY = "document.early", Caller, Unavailable, "a signed document is of a time to come";

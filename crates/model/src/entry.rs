@@ -113,6 +113,8 @@ kinds! {
     Answered = "Answered";
     /// Items were delivered under an agreement (ledger).
     Delivery = "Delivery";
+    /// A stream of a view has ended (local).
+    StreamEnded = "StreamEnded";
     /// Protocol state of a process (local).
     ProcessState = "ProcessState";
     /// A message to send, or that it was sent (local).

@@ -15,6 +15,7 @@ use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
 use crate::receipts;
 use crate::repin::{self, Reason};
+use crate::stream::{self, Part};
 use crate::tokens;
 use crate::trace::{self, Step};
 use serde_json::Value;
@@ -25,7 +26,7 @@ use twinpact_identity::token::TokenDigest;
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
 use twinpact_model::view::{Cursor, PageBounds};
-use twinpact_model::{PolicyTime, Timestamp, View, WallTime, codes};
+use twinpact_model::{PolicyTime, Selection, Timestamp, View, WallTime, codes};
 use twinpact_policy::{
     Action, AgreementFacts, Assertion, AssertionFault, Caller, Decision, Grant, Outcome, PERMIT,
     Permitted, Request, State, TokenFacts, TokenFault, decide,
@@ -35,6 +36,9 @@ use twinpact_proof::documents::{Clock, Receipt};
 use twinpact_proof::{Digest, Envelope, to_hex};
 use twinpact_store::ItemPoint;
 use twinpact_store::forest::TreeNo;
+
+/// The attribute of a ledger entry with the first event that a stream had not looked at.
+pub(crate) const COME_TO: &str = "comeTo";
 
 /// What a partner asks for. It holds a token and cannot be printed by accident.
 #[derive(Clone)]
@@ -54,22 +58,77 @@ pub struct Ask {
     /// Only the page that begins behind this place.
     pub after: Option<Cursor>,
     /// The sizes of our anchor and of the ledger that the asker saw last.
-    pub seen: (Option<u64>, Option<u64>),
+    pub seen: Sizes,
+}
+
+/// Sizes of our anchor and of a ledger.
+pub type Sizes = (Option<u64>, Option<u64>);
+
+/// What is asked for in a turn.
+#[derive(Clone, Copy)]
+pub(crate) struct Asking<'a> {
+    /// Whether an unknown key is a reason to refuse like any other.
+    pub(crate) last: bool,
+    /// The assertion under which a stream was opened: it was read then, and counts as used.
+    pub(crate) held: Option<&'a Assertion>,
+    /// A page, or the next part of a stream.
+    pub(crate) part: Option<Part>,
+}
+
+impl Asking<'_> {
+    /// The first attempt to have a page, or the last.
+    const fn page(last: bool) -> Self {
+        Asking { last, held: None, part: None }
+    }
 }
 
 /// What the turn leaves: a refusal that is on record, or a delivery that is.
-enum Logged {
-    Refused(Problem),
+pub(crate) enum Logged {
+    /// The refusal, and when the same request would be permitted.
+    Refused(Problem, Option<PolicyTime>),
     Delivered(Box<Ready>),
+    /// Permitted, and a stream has nothing to send now.
+    Quiet(Box<Held>),
     /// Nothing: the assertion is signed by a key that the record with this fingerprint does not
     /// have. The caller may have a newer one.
     KeyUnknown(Digest),
 }
 
+/// How long a stream may go on without a new decision, and how far it has come.
+#[derive(Clone)]
+pub(crate) struct Held {
+    /// The policy time of the decision.
+    pub(crate) from: PolicyTime,
+    /// The next instants at which a condition flips.
+    pub(crate) until: (Option<PolicyTime>, Option<WallTime>),
+    /// The epoch of the agreement.
+    pub(crate) epoch: u64,
+    /// The assertion.
+    pub(crate) assertion: Option<Assertion>,
+    /// What the view selects.
+    pub(crate) selection: Selection,
+    /// The first event that was not looked at.
+    pub(crate) come_to: u64,
+}
+
 /// A delivery that is durable but not yet proven.
-struct Ready {
+pub(crate) struct Ready {
     view: Permitted<View>,
     delivery: receipts::Delivery,
+    /// For a stream.
+    pub(crate) held: Held,
+}
+
+impl Ready {
+    /// Its index in the ledger of the agreement.
+    pub(crate) const fn position(&self) -> u64 {
+        self.delivery.receipt.index
+    }
+
+    /// Rows and bytes.
+    pub(crate) const fn size(&self) -> (u64, u64) {
+        (self.delivery.receipt.count, self.delivery.receipt.bytes)
+    }
 }
 
 /// Answers a request for a view.
@@ -83,38 +142,47 @@ pub(crate) async fn answer(node: &Node, ask: Ask) -> Answer {
     match logged {
         Ok((Logged::KeyUnknown(_), _)) => Answer::unrecorded(contradiction().into()),
         Err(problem) => Answer::unrecorded(problem.into()),
-        Ok((Logged::Refused(problem), _)) => {
+        Ok((Logged::Refused(problem, _), _)) => {
             node.metrics.decided(problem.code.name);
             Answer::recorded(problem.into())
         }
         Ok((Logged::Delivered(ready), tick)) => {
-            let receipt = &ready.delivery.receipt;
+            let (rows, bytes) = ready.size();
             node.metrics.decided(PERMIT);
-            node.metrics.delivered(receipt.count, receipt.bytes);
+            node.metrics.delivered(rows, bytes);
             Answer::recorded(match prove_delivery(node, *ready, tick, seen) {
-                Ok(delivered) => Egress::Permitted(Box::new(delivered)),
+                Ok((delivered, _)) => Egress::Permitted(Box::new(delivered)),
                 Err(problem) => problem.into(),
             })
         }
+        // A page is never quiet.
+        Ok((Logged::Quiet(_), _)) => Answer::unrecorded(contradiction().into()),
     }
 }
 
 /// One attempt; after the last one an unknown key is a reason to refuse like any other.
 async fn one_turn(node: &Node, ask: &Arc<Ask>, last: bool) -> Result<(Logged, u64), Problem> {
     let (ours, ask) = (node.clone(), Arc::clone(ask));
-    node.partition.turn_and_prove(move |turn| in_turn(&ours, turn, &ask, last)).await
+    let asking = Asking::page(last);
+    node.partition.turn_and_prove(move |turn| in_turn(&ours, turn, &ask, asking)).await
 }
 
 fn contradiction() -> Problem {
-    Problem::new(codes::INTERNAL, "a last attempt was not the last")
+    Problem::new(codes::INTERNAL, "an answer is not what was asked for")
 }
 
-fn in_turn(node: &Node, turn: Turn<'_>, ask: &Ask, last: bool) -> Result<Logged, Problem> {
+/// Decides, and logs what is delivered or refused.
+pub(crate) fn in_turn(
+    node: &Node,
+    turn: Turn<'_>,
+    ask: &Ask,
+    asking: Asking<'_>,
+) -> Result<Logged, Problem> {
     let (now, wall) = (node.clocks.policy(), node.clocks.wall());
     let identifying = trace::step(Step::Identify);
-    let (request, agreement) = identify(turn.fold(), ask, wall)?;
+    let (request, agreement) = identify(turn.fold(), ask, asking.held, wall)?;
     drop(identifying);
-    if !last && request.assertion_fault == Some(AssertionFault::Signature) {
+    if !asking.last && request.assertion_fault == Some(AssertionFault::Signature) {
         let partner = turn.fold().partners.get(ask.peer.did.as_str())?;
         return Ok(Logged::KeyUnknown(partner.envelope.fingerprint()));
     }
@@ -127,7 +195,9 @@ fn in_turn(node: &Node, turn: Turn<'_>, ask: &Ask, last: bool) -> Result<Logged,
     let caller = ask.peer.did.as_str();
     let (known, entry) = on_record(node, &turn, &facts, caller, &decision, (now, wall))?;
     let OnRecord { id, record } = known;
-    let reader = Reader { caller, decision: id, assertion: request.assertion.map(|a| a.digest) };
+    // It stands under the first use; the decision names it anyway.
+    let first = request.assertion.as_ref().filter(|_| asking.held.is_none());
+    let reader = Reader { caller, decision: id, assertion: first.map(|a| a.digest) };
     let mut entries: Vec<NewEntry> = entry.into_iter().collect();
     let token_refused = match &decision.outcome {
         Outcome::Deny(code) => code.within(codes::POLICY_TOKEN),
@@ -143,12 +213,26 @@ fn in_turn(node: &Node, turn: Turn<'_>, ask: &Ask, last: bool) -> Result<Logged,
             // it is about this request: another token or assertion has run out at another time.
             entries.push(decisions::used(&reader, 0, 0));
             turn.log(entries)?;
-            Ok(Logged::Refused(Problem::new(code, decision.sentence)))
+            Ok(Logged::Refused(Problem::new(code, decision.sentence), decision.opens_at))
         }
         Outcome::Permit(grant) => {
             node.rates.delivery(caller, wall)?;
-            let parts = Deciding { facts: &facts, grant: &grant, record, entries, reader };
-            deliver(node, turn, parts, now)
+            let held = Held {
+                from: now,
+                until: (decision.valid_until, decision.wall_until),
+                epoch: facts.epoch,
+                assertion: request.assertion,
+                selection: grant.selection().clone(),
+                come_to: 0,
+            };
+            let parts = Deciding { facts: &facts, grant: &grant, record, entries, reader, held };
+            match asking.part {
+                None => {
+                    let view = page(turn.fold(), &facts, &grant, now)?;
+                    deliver(node, turn, parts, view, now)
+                }
+                Some(part) => stream::part(node, turn, parts, part, now),
+            }
         }
     }
 }
@@ -158,6 +242,7 @@ fn in_turn(node: &Node, turn: Turn<'_>, ask: &Ask, last: bool) -> Result<Logged,
 fn identify<'f>(
     fold: &'f Fold,
     ask: &Ask,
+    held: Option<&Assertion>,
     wall: WallTime,
 ) -> Result<(Request, &'f Agreement), Problem> {
     let unknown = || Problem::new(codes::ROUTE_UNKNOWN, "there is no such transfer");
@@ -187,6 +272,7 @@ fn identify<'f>(
     let keys = partner.record.unended_keys(wall.0.micros());
     // One that does not count is as good as none, and the denial on record says why.
     let (assertion, assertion_fault) = match &ask.assertion {
+        _ if held.is_some() => (held.cloned(), None),
         None => (None, None),
         Some(header) => match read_once(fold, header, &keys, did) {
             Ok(assertion) => (Some(assertion), None),
@@ -208,7 +294,11 @@ fn identify<'f>(
 }
 
 /// What a token that a caller presents was issued for.
-fn known_token(fold: &Fold, presented: &str, transfer: &str) -> Result<TokenFacts, TokenFault> {
+pub(crate) fn known_token(
+    fold: &Fold,
+    presented: &str,
+    transfer: &str,
+) -> Result<TokenFacts, TokenFault> {
     if presented.contains(' ') {
         return Err(TokenFault::Scheme);
     }
@@ -278,21 +368,37 @@ fn on_record(
 }
 
 /// What a permit needs to become a delivery.
-struct Deciding<'a> {
-    facts: &'a AgreementFacts,
-    grant: &'a Grant,
+pub(crate) struct Deciding<'a> {
+    pub(crate) facts: &'a AgreementFacts,
+    pub(crate) grant: &'a Grant,
     record: Envelope,
-    entries: Vec<NewEntry>,
-    reader: Reader<'a>,
+    pub(crate) entries: Vec<NewEntry>,
+    pub(crate) reader: Reader<'a>,
+    pub(crate) held: Held,
 }
 
-fn deliver(
+/// The page that was asked for.
+fn page(
+    fold: &Fold,
+    facts: &AgreementFacts,
+    grant: &Grant,
+    now: PolicyTime,
+) -> Result<Permitted<View>, Problem> {
+    let _viewing = trace::step(Step::View);
+    let (rows, next) = fold.twins.view(grant.selection(), PageBounds::DELIVERY);
+    let columns = grant.selection().columns.clone();
+    grant.apply(View { id: facts.target.clone(), columns, rows, next }, now, facts.epoch)
+}
+
+/// Logs a view as a delivery.
+pub(crate) fn deliver(
     node: &Node,
     turn: Turn<'_>,
     deciding: Deciding<'_>,
+    view: Permitted<View>,
     now: PolicyTime,
 ) -> Result<Logged, Problem> {
-    let Deciding { facts, grant, record, mut entries, reader } = deciding;
+    let Deciding { facts, record, mut entries, reader, held, .. } = deciding;
     let (caller, id) = (reader.caller, reader.decision);
     let fold = turn.fold();
     let agreement = fold.agreements.get(&facts.id)?;
@@ -300,12 +406,6 @@ fn deliver(
     let (document, ledger) =
         (agreement.document.clone().ok_or_else(missing)?, agreement.ledger.ok_or_else(missing)?);
     let agreement_id = agreement.id;
-    let viewing = trace::step(Step::View);
-    let (rows, next) = fold.twins.view(grant.selection(), PageBounds::DELIVERY);
-    let columns = grant.selection().columns.clone();
-    let view = View { id: facts.target.clone(), columns, rows, next };
-    let view = grant.apply(view, now, facts.epoch)?;
-    drop(viewing);
     let obliging = trace::step(Step::Oblige);
     let items = points(view.get());
     let bytes = items.iter().map(|point| point.lexical.len() as u64).sum();
@@ -316,7 +416,8 @@ fn deliver(
     let times = (now, view.delete_by());
     let place = (ledger, turn.store().forest().size(ledger));
     entries.push(erasures::delivered(fold, caller, place, &view.get().rows));
-    entries.push(ledger_entry(ledger, caller, delivery, items, times));
+    let come_to = Some(held.come_to).filter(|come_to| *come_to > 0);
+    entries.push(ledger_entry(ledger, caller, (delivery, come_to), items, times));
     drop(obliging);
     let tree = turn.store().forest().id(ledger).ok_or_else(missing)?;
     let entry = turn.log(entries)?.pop().ok_or_else(missing)?;
@@ -341,7 +442,7 @@ fn deliver(
     };
     let (agreement, decision) = (document, record);
     let delivery = receipts::Delivery { entry, ledger, agreement, decision, receipt };
-    Ok(Logged::Delivered(Box::new(Ready { view, delivery })))
+    Ok(Logged::Delivered(Box::new(Ready { view, delivery, held })))
 }
 
 fn points(view: &View) -> Vec<ItemPoint> {
@@ -356,12 +457,14 @@ fn points(view: &View) -> Vec<ItemPoint> {
 fn ledger_entry(
     ledger: TreeNo,
     caller: &str,
-    delivery: String,
+    (delivery, come_to): (String, Option<u64>),
     items: Vec<ItemPoint>,
     (now, delete_by): (PolicyTime, Option<PolicyTime>),
 ) -> NewEntry {
     let who = Who::no_twin(Kind::Delivery, caller);
-    let what = vec![Attribute::new("delivery", "json", delivery)];
+    let mut what = vec![Attribute::new("delivery", "json", delivery)];
+    // Of a stream, where it goes on in our tree of events. It is disclosed to nobody.
+    what.extend(come_to.map(|event| Attribute::new(COME_TO, "integer", event.to_string())));
     // When it was delivered and until when it may be kept, by the policy clock: all that a receipt
     // says is in the log, so that it can be made again.
     let when = When {
@@ -374,14 +477,15 @@ fn ledger_entry(
     NewEntry { tree: ledger, entry, items: Some(items) }
 }
 
-/// The receipt and its proof, once the frame with its tick is durable.
-fn prove_delivery(
+/// The receipt and its proof, once the frame with its tick is durable; and the sizes of anchor and
+/// ledger that the receiver has seen then.
+pub(crate) fn prove_delivery(
     node: &Node,
     ready: Ready,
     tick: u64,
-    seen: (Option<u64>, Option<u64>),
-) -> Result<Delivered, Problem> {
-    let Ready { view, delivery } = ready;
+    seen: Sizes,
+) -> Result<(Delivered, Sizes), Problem> {
+    let Ready { view, delivery, .. } = ready;
     let (ledger, seed) = (delivery.ledger, delivery.entry.seed);
     let (bundle, consistency) = node.partition.read(|fold, store| {
         let bundle = receipts::bundle(node, fold, store, delivery, tick)?;
@@ -392,7 +496,8 @@ fn prove_delivery(
         };
         Ok::<_, Problem>((bundle, consistency))
     })??;
+    let shown = (Some(tick + 1), Some(bundle.tree.size));
     let proof = String::from_utf8(bundle.to_bytes())
         .map_err(|_| Problem::new(codes::INTERNAL, "a bundle is not text"))?;
-    Ok(Delivered { view, proof, seed, consistency })
+    Ok((Delivered { view, proof, seed, consistency }, shown))
 }

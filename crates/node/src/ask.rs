@@ -13,6 +13,7 @@ use crate::processes::{DOCUMENTS_PATH, local};
 use crate::prove;
 use crate::repin;
 use crate::strangers::Away;
+use crate::stream::{self, Start};
 use crate::tokens;
 use twinpact_dsp::route::{Endpoint, match_route};
 use twinpact_dsp::{MAX_MESSAGE_BYTES, Message};
@@ -131,6 +132,10 @@ async fn route(node: &Node, peer: &PeerIdentity, asked: &Asked) -> Answer {
     }
     let Some(data) = asked.path.strip_prefix("/data/") else { return refuse(unknown()) };
     match asked.method.as_str() {
+        "GET" if data.ends_with("/stream") => match streamed(asked, data) {
+            Some((ask, start)) => stream::open(node, ask, start).await,
+            None => refuse(Problem::new(codes::INPUT_MALFORMED, "the query cannot be read")),
+        },
         "GET" => match ask(asked, data) {
             Some(ask) => answer::answer(node, ask).await,
             None => refuse(Problem::new(codes::INPUT_MALFORMED, "the query cannot be read")),
@@ -167,7 +172,7 @@ async fn record(
 #[must_use]
 pub fn outcome(egress: &Egress) -> (u16, String) {
     match egress {
-        Egress::Permitted(_) | Egress::Public(_) => (200, String::new()),
+        Egress::Permitted(_) | Egress::Stream(_) | Egress::Public(_) => (200, String::new()),
         Egress::Protocol { status, message } => {
             let code = match message.as_deref() {
                 Some(Message::NegotiationError(error) | Message::TransferError(error)) => {
@@ -185,8 +190,9 @@ pub fn outcome(egress: &Egress) -> (u16, String) {
     }
 }
 
-fn ask(asked: &Asked, transfer: &str) -> Option<Ask> {
-    let mut ask = Ask {
+/// What is asked for, without what the query says.
+fn plain(asked: &Asked, transfer: &str) -> Option<Ask> {
+    Some(Ask {
         peer: asked.peer.clone()?,
         transfer: decoded(transfer)?,
         token: asked.bearer.clone(),
@@ -195,10 +201,45 @@ fn ask(asked: &Asked, transfer: &str) -> Option<Ask> {
         until: None,
         after: None,
         seen: (None, None),
-    };
-    for pair in asked.query.as_deref().unwrap_or_default().split('&').filter(|p| !p.is_empty()) {
+    })
+}
+
+/// Names and values of the query; `None` for one that cannot be read.
+fn pairs(asked: &Asked) -> impl Iterator<Item = Option<(&str, String)>> {
+    let query = asked.query.as_deref().unwrap_or_default();
+    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=')?;
-        let value = decoded(value)?;
+        Some((name, decoded(value)?))
+    })
+}
+
+/// A stream, and where it begins: behind the last event that its reader says it has, whatever the
+/// query says, since a reader that comes again repeats its query (WHATWG HTML §9.2.3).
+fn streamed(asked: &Asked, data: &str) -> Option<(Ask, Start)> {
+    let mut ask = plain(asked, data.strip_suffix("/stream")?)?;
+    let mut start = None;
+    for pair in pairs(asked) {
+        let (name, value) = pair?;
+        match (name, value.as_str()) {
+            ("after", position) if start.is_none() => {
+                start = Some(Start::Behind(position.parse().ok()?));
+            }
+            ("from", "start") if start.is_none() => start = Some(Start::Beginning),
+            ("anchor", size) => ask.seen.0 = Some(size.parse().ok()?),
+            ("ledger", size) => ask.seen.1 = Some(size.parse().ok()?),
+            _ => return None,
+        }
+    }
+    if let Some(last) = asked.last_event.as_deref().filter(|last| !last.is_empty()) {
+        start = Some(Start::Behind(last.parse().ok()?));
+    }
+    Some((ask, start.unwrap_or(Start::Now)))
+}
+
+fn ask(asked: &Asked, transfer: &str) -> Option<Ask> {
+    let mut ask = plain(asked, transfer)?;
+    for pair in pairs(asked) {
+        let (name, value) = pair?;
         match name {
             "since" => ask.since = Some(Timestamp::parse(&value).ok()?),
             "until" => ask.until = Some(Timestamp::parse(&value).ok()?),

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use tokio::sync::watch;
 use twinpact_identity::tls::{Clock, system_clock};
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
@@ -27,6 +28,8 @@ pub struct Clocks {
     wall: Clock,
     /// Microseconds of the driven policy clock; `None` when it is the system's.
     driven: Option<Arc<Driven>>,
+    /// Counts how often it was set.
+    sets: watch::Sender<u64>,
 }
 
 /// A clock that somebody drives.
@@ -53,7 +56,7 @@ impl Clocks {
                 set: AtomicBool::new(false),
             })),
         };
-        Clocks { wall, driven }
+        Clocks { wall, driven, sets: watch::Sender::new(0) }
     }
 
     /// What the wall clock says.
@@ -84,6 +87,13 @@ impl Clocks {
         self.driven.as_ref().is_none_or(|driven| driven.set.load(Ordering::SeqCst))
     }
 
+    /// It changes whenever a driven policy clock is set: whoever waits for a policy time looks
+    /// again then.
+    #[must_use]
+    pub fn policy_set(&self) -> watch::Receiver<u64> {
+        self.sets.subscribe()
+    }
+
     /// Sets a driven policy clock.
     ///
     /// # Errors
@@ -93,6 +103,7 @@ impl Clocks {
             Some(driven) => {
                 driven.micros.store(time.micros(), Ordering::SeqCst);
                 driven.set.store(true, Ordering::SeqCst);
+                self.sets.send_modify(|times| *times += 1);
                 Ok(())
             }
             None => Err(Problem::new(codes::CLOCK_NOT_DRIVEN, "the policy clock is the system's")
@@ -111,7 +122,10 @@ mod tests {
         let noon = Timestamp::from_seconds(1_437_904_800);
         let driven = Clocks::new(PolicyClock::Driven);
         assert!(!driven.tells());
+        let mut told = driven.clone().policy_set();
         driven.set_policy(noon).unwrap();
+        assert!(told.has_changed().unwrap());
+        told.mark_unchanged();
         assert!(driven.tells());
         assert_eq!(driven.policy().0, noon);
         assert_ne!(driven.wall().0, noon);

@@ -588,6 +588,9 @@ const PARTNERS_CODES: &[Code] = &[
     codes::ROUTE_UNKNOWN,
     codes::EXCHANGE_TOO_MANY,
     codes::FEDERATION_BUSY,
+    codes::STREAM_POSITION,
+    codes::STREAM_TOO_MANY,
+    codes::STREAM_SLOW,
     codes::INPUT_MALFORMED,
     codes::INPUT_HEADER,
 ];

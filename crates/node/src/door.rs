@@ -23,6 +23,8 @@ pub struct Asked {
     pub assertion: Option<String>,
     /// The value of `Twinpact-Checkpoint`: the last checkpoint of ours that the asker holds.
     pub checkpoint: Option<String>,
+    /// The value of `Last-Event-ID`: behind which event of a stream the asker goes on.
+    pub last_event: Option<String>,
     /// The body.
     pub body: Vec<u8>,
     /// Why the request could not be read whole: it is refused with this, and on record as it is.

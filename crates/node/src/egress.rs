@@ -3,6 +3,7 @@
 //! A twin value leaves only inside [`Delivered`], whose view is a `Permitted<View>` that nothing
 //! but a `Grant` makes. Whoever answers partners can write an [`Egress`] and nothing else.
 
+use crate::stream::Stream;
 use serde_json::{Value, json};
 use twinpact_dsp::Message;
 use twinpact_model::View;
@@ -22,10 +23,28 @@ pub enum Egress {
         /// The body, if there is one.
         message: Option<Box<Message>>,
     },
+    /// The stream of a view: each of its events is a view under a permit of its own.
+    Stream(Box<Stream>),
     /// One of the documents that everybody may read.
     Public(PublicDoc),
     /// A refusal.
     Fault(PublicFault),
+}
+
+/// What a stream brings.
+pub enum Item {
+    /// Rows under a permit.
+    Rows {
+        /// The index of the delivery in the agreement's ledger, behind which the stream can be
+        /// gone on with.
+        position: u64,
+        /// The delivery.
+        delivered: Box<Delivered>,
+    },
+    /// That the stream is still there.
+    Beat,
+    /// The public half of the reason for which it ends; and when it would be permitted again.
+    End(Value),
 }
 
 /// A delivery: what the grant let through, and the bundle that proves it.

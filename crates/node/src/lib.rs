@@ -64,6 +64,8 @@ pub mod retention;
 pub mod secrets;
 pub mod settings;
 pub mod strangers;
+pub mod stream;
+pub mod streams;
 pub mod tokens;
 pub mod trace;
 

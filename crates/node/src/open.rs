@@ -17,6 +17,7 @@ use crate::repin::Looks;
 use crate::retention;
 use crate::secrets::Secrets;
 use crate::strangers::Strangers;
+use crate::streams::Streams;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -77,6 +78,8 @@ pub struct Node {
     pub heard: Arc<Heard>,
     /// One for each partner: who is in it may fetch a page from it.
     pub fetching: Arc<Lanes>,
+    /// The streams that partners have open.
+    pub streams: Arc<Streams>,
     /// The words that policies are decided with.
     pub vocabulary: Arc<Vocabulary>,
 }
@@ -324,6 +327,7 @@ fn assemble(
         looks: Arc::default(),
         heard: Arc::default(),
         fetching: Arc::default(),
+        streams: Arc::default(),
         vocabulary: Arc::new(Vocabulary::standard()),
     }
 }

@@ -246,6 +246,16 @@ impl Partition {
         self.send(decide, false).await.map(|(value, _)| value)
     }
 
+    /// Logs these entries without waiting for it; a log that takes nothing any more takes none.
+    pub fn leave(&self, entries: Vec<NewEntry>) {
+        let job: Job = Box::new(move |turn| {
+            // Who left them is gone: nobody could be told that they were refused.
+            let _ = turn.and_then(|turn| turn.log(entries));
+            Box::new(|_| ())
+        });
+        let _ = self.sender.send(Message::Job { job, prove: false });
+    }
+
     /// The same, and what it logged is under the tick that is returned.
     ///
     /// # Errors

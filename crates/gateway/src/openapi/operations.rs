@@ -344,6 +344,20 @@ pub(super) const DATA: &[Operation] = &[
         ("ledger", Count, false),
     ]),
     Operation {
+        method: "GET",
+        path: "/data/{transfer}/stream",
+        id: "streamView",
+        summary: "The view of a transfer as server-sent events: each a page with the bundle that proves it.",
+        query: &[
+            ("after", Count, false),
+            ("from", Text, false),
+            ("anchor", Count, false),
+            ("ledger", Count, false),
+        ],
+        body: Body::None,
+        answer: Body::Text("text/event-stream"),
+    },
+    Operation {
         method: "POST",
         path: "/data/{transfer}/token",
         id: "refreshToken",

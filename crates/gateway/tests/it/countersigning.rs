@@ -171,6 +171,7 @@ pub(crate) async fn send(node: &Node, from: &str, body: &[u8]) -> (String, Strin
         bearer: None,
         assertion: None,
         checkpoint: None,
+        last_event: None,
         body: body.to_vec(),
         fault: None,
     };

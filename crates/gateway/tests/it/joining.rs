@@ -188,6 +188,7 @@ async fn asked(node: &Node, body: String) -> String {
         bearer: None,
         assertion: None,
         checkpoint: None,
+        last_event: None,
         body: body.into_bytes(),
         fault: None,
     };

@@ -28,3 +28,4 @@ mod rotation;
 mod routes;
 mod running;
 mod strangers;
+mod streaming;

@@ -57,7 +57,11 @@ fn every_route_stands_in_it_and_nothing_else() {
         operations(&document).into_iter().map(|(method, path, _)| (method, path)).collect();
     let admin = ROUTES.iter().map(|route| (route.method(), route.path));
     // Those of the golden list of routes whose answers are data of a partner, and their token.
-    let data = [("GET", "/data/{transfer}"), ("POST", "/data/{transfer}/token")];
+    let data = [
+        ("GET", "/data/{transfer}"),
+        ("GET", "/data/{transfer}/stream"),
+        ("POST", "/data/{transfer}/token"),
+    ];
     let routes: BTreeSet<(String, String)> =
         admin.chain(data).map(|(method, path)| (method.to_owned(), path.to_owned())).collect();
     assert_eq!(described, routes);

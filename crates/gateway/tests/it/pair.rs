@@ -205,20 +205,32 @@ pub(crate) async fn pin(us: &Node, other: &Node) {
 
 /// Model, rows and contract of the operator.
 pub(crate) async fn fill(node: &Node) {
+    fill_bound(node, "").await;
+}
+
+/// The same, with what binds the use instead of the hours.
+pub(crate) async fn fill_bound(node: &Node, bound: &str) {
     record::apply_model(node, model_file::parse(MODEL).unwrap(), "local").await.unwrap();
-    let observation = |second: usize| {
-        let time = Timestamp::from_seconds(TUESDAY + i64::try_from(second).unwrap()).to_string();
-        let values = BTreeMap::from([("power", "514.24")]);
+    let rows: Vec<(usize, String)> = (0..ROWS).map(|n| (n, "514.24".to_owned())).collect();
+    ingest(node, &rows).await;
+    let contract = CONTRACT.replacen(HOURS_OF_USE, bound, 1);
+    assert_ne!(contract, CONTRACT, "the example has changed");
+    contracts::publish(node, contract).await.unwrap();
+}
+
+/// Records rows of (second in the hours of the row filter, which is its id too; power).
+pub(crate) async fn ingest(node: &Node, rows: &[(usize, String)]) {
+    let observation = |(second, power): &(usize, String)| {
+        let at = TUESDAY + i64::try_from(*second).unwrap();
+        let time = Timestamp::from_seconds(at).to_string();
+        let values = BTreeMap::from([("power", power)]);
         json!({ "id": second.to_string(), "twin": "urn:turbine:a", "time": time, "values": values })
     };
     let body = json!({
         "source": "urn:source:test",
         "model": "wind-turbine@1",
-        "observations": (0..ROWS).map(observation).collect::<Vec<_>>(),
+        "observations": rows.iter().map(observation).collect::<Vec<_>>(),
     });
     let batch = IngestBatch::parse(body.to_string().as_bytes()).unwrap();
     assert!(record::record(node, batch, "local").await.unwrap().refused.is_empty());
-    let contract = CONTRACT.replacen(HOURS_OF_USE, "", 1);
-    assert_ne!(contract, CONTRACT, "the example has changed");
-    contracts::publish(node, contract).await.unwrap();
 }

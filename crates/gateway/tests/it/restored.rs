@@ -413,6 +413,7 @@ async fn shown(node: &Node, header: Option<String>, query: Option<&str>) -> Stri
         bearer: None,
         assertion: None,
         checkpoint: header,
+        last_event: None,
         body: Vec::new(),
         fault: None,
     };

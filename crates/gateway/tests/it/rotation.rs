@@ -200,6 +200,7 @@ async fn sent(pair: &Pair, record: String) -> String {
         bearer: None,
         assertion: None,
         checkpoint: None,
+        last_event: None,
         body: record.into_bytes(),
         fault: None,
     };

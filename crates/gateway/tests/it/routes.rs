@@ -50,6 +50,8 @@ fn federated() -> Vec<Federated> {
     found.push(Federated { method: "POST", path, who: "partner", answers: "Protocol" });
     let path = "/data/{transfer}".to_owned();
     found.push(Federated { method: "GET", path, who: "partner", answers: "Permitted" });
+    let path = "/data/{transfer}/stream".to_owned();
+    found.push(Federated { method: "GET", path, who: "partner", answers: "Permitted" });
     let path = "/data/{transfer}/token".to_owned();
     found.push(Federated { method: "POST", path, who: "partner", answers: "Protocol" });
     let path = DOCUMENTS_PATH.to_owned();
@@ -93,7 +95,7 @@ fn the_federation_door_names_no_other_path() {
     let mut paths: Vec<&str> = texts.filter(|text| text.contains('/')).collect();
     paths.sort_unstable();
     paths.dedup();
-    assert_eq!(paths, [JOIN_PATH, ORGANISATION_PATH, "/data/", "/dsp", "/token"]);
+    assert_eq!(paths, [JOIN_PATH, ORGANISATION_PATH, "/data/", "/dsp", "/stream", "/token"]);
     assert!(source.contains("DOCUMENTS_PATH"));
 }
 
@@ -134,10 +136,11 @@ fn partner(office: &Office) -> PeerIdentity {
 async fn kind(office: &Office, peer: Option<PeerIdentity>, method: &str, path: &str) -> String {
     let (method, path) = (method.to_owned(), path.to_owned());
     let (query, bearer, assertion, checkpoint) = (None, None, None, None);
-    let (body, fault) = (Vec::new(), None);
-    let asked = Asked { peer, method, path, query, bearer, assertion, checkpoint, body, fault };
+    let (last_event, body, fault) = (None, Vec::new(), None);
+    let asked =
+        Asked { peer, method, path, query, bearer, assertion, checkpoint, last_event, body, fault };
     match office.node.answer(asked).await {
-        Egress::Permitted(_) => "Permitted".to_owned(),
+        Egress::Permitted(_) | Egress::Stream(_) => "Permitted".to_owned(),
         Egress::Protocol { .. } => "Protocol".to_owned(),
         Egress::Public(_) => "Public".to_owned(),
         Egress::Fault(fault) => format!("Fault: {}", fault.document["detail"]),

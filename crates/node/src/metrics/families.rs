@@ -89,6 +89,10 @@ families! {
     DELIVERED_ROWS = Counter "twinpact_delivered_rows_total" [] "Rows delivered to partners.";
     DELIVERED_BYTES = Counter "twinpact_delivered_bytes_total" []
         "Bytes of the rows delivered to partners.";
+    STREAMS = Gauge "twinpact_streams" [] "Streams that partners have open.";
+    EVENTS = Counter "twinpact_stream_events_total" [] "Events of streams that were built.";
+    STREAM_ENDS = Counter "twinpact_stream_ends_total" ["code"]
+        "Streams that have ended, by the reason; left is that of a reader that went.";
     PULLS = Counter "twinpact_pulled_pages_total" [] "Pages of partners, verified and stored.";
     PULLED_ROWS = Counter "twinpact_pulled_rows_total" [] "Rows of partners, verified and stored.";
     PULLED_BYTES = Counter "twinpact_pulled_bytes_total" []

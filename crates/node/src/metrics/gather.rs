@@ -1,12 +1,13 @@
 //! The page: what was counted, and what the state says now.
 
-use super::Metrics;
 use super::families as family;
 use super::text::{Number, Page};
+use super::{Flow, Metrics};
 use crate::agreements::Agreement;
 use crate::fold::Fold;
 use crate::open::Node;
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use twinpact_dsp::{Role, negotiation, transfer};
 use twinpact_model::Timestamp;
 use twinpact_policy::State;
@@ -27,7 +28,9 @@ pub fn page(node: &Node) -> String {
     page.one(&family::BEHIND, behind);
     log(&mut page, node, state.as_ref());
     door(&mut page, node);
-    flow(&mut page, &node.metrics);
+    left(&mut page, &node.metrics);
+    streams(&mut page, node);
+    flow(&mut page, PULLED, &node.metrics.pulled);
     exchange(&mut page, state.as_ref(), now);
     page.text()
 }
@@ -152,15 +155,27 @@ fn door(page: &mut Page, node: &Node) {
     page.family(&family::STRANGERS, labelled(&turned));
 }
 
-fn flow(page: &mut Page, metrics: &Metrics) {
+fn left(page: &mut Page, metrics: &Metrics) {
     page.family(&family::DECISIONS, labelled(&metrics.decisions.read()));
-    let out = [family::DELIVERIES, family::DELIVERED_ROWS, family::DELIVERED_BYTES];
-    let into = [family::PULLS, family::PULLED_ROWS, family::PULLED_BYTES];
-    for (families, flow) in [(out, &metrics.delivered), (into, &metrics.pulled)] {
-        for (family, number) in families.iter().zip(flow.read()) {
-            page.one(family, Some(Number::Whole(number)));
-        }
+    flow(page, DELIVERED, &metrics.delivered);
+}
+
+const DELIVERED: [family::Family; 3] =
+    [family::DELIVERIES, family::DELIVERED_ROWS, family::DELIVERED_BYTES];
+const PULLED: [family::Family; 3] = [family::PULLS, family::PULLED_ROWS, family::PULLED_BYTES];
+
+fn flow(page: &mut Page, families: [family::Family; 3], flow: &Flow) {
+    for (family, number) in families.iter().zip(flow.read()) {
+        page.one(family, Some(Number::Whole(number)));
     }
+}
+
+fn streams(page: &mut Page, node: &Node) {
+    let metrics = &node.metrics;
+    page.one(&family::STREAMS, Some(Number::Whole(node.streams.open() as u64)));
+    let events = metrics.events.load(Ordering::Relaxed);
+    page.one(&family::EVENTS, Some(Number::Whole(events)));
+    page.family(&family::STREAM_ENDS, labelled(&metrics.ends.read()));
 }
 
 fn exchange(page: &mut Page, state: Option<&Now>, now: Timestamp) {

@@ -31,6 +31,8 @@ pub struct Metrics {
     decisions: Counts<&'static str>,
     delivered: Flow,
     pulled: Flow,
+    events: AtomicU64,
+    ends: Counts<&'static str>,
     connections: OnceLock<Connections>,
 }
 
@@ -66,6 +68,8 @@ impl Metrics {
             decisions: Counts::default(),
             delivered: Flow::default(),
             pulled: Flow::default(),
+            events: AtomicU64::new(0),
+            ends: Counts::default(),
             connections: OnceLock::new(),
         }
     }
@@ -109,6 +113,16 @@ impl Metrics {
         self.pulled.add(rows, bytes);
     }
 
+    /// An event of a stream was built.
+    pub fn streamed(&self) {
+        self.events.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A stream has ended, for that reason.
+    pub fn stream_ended(&self, why: &'static str) {
+        self.ends.add(why, 1);
+    }
+
     /// Where the number of open connections is read. It is given once; a second time changes
     /// nothing.
     pub fn read_connections(&self, connections: Connections) {
@@ -127,6 +141,7 @@ pub fn part(path: &str) -> &'static str {
     let (first, second) = (segments.next(), segments.next());
     match (first, second, segments.next()) {
         (Some("data"), Some(_), Some("token")) => "token",
+        (Some("data"), Some(_), Some("stream")) => "stream",
         (Some("data"), ..) => "data",
         (Some("documents"), None, _) => "documents",
         (Some("dsp"), Some("catalog"), _) => "catalog",
@@ -149,6 +164,7 @@ mod tests {
         for (path, expect) in [
             ("/data/urn:uuid:1", "data"),
             ("/data/urn:uuid:1/token", "token"),
+            ("/data/urn:uuid:1/stream", "stream"),
             (DOCUMENTS_PATH, "documents"),
             (ORGANISATION_PATH, "organisation"),
             (JOIN_PATH, "join"),

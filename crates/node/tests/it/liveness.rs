@@ -26,14 +26,14 @@ pub(crate) const MONDAY: &str = "2015-07-27T10:00:00+02:00";
 
 /// What the maker answers, one after the other; then nothing at all.
 #[derive(Clone, Default)]
-struct Maker {
+pub(crate) struct Maker {
     answers: Arc<Mutex<VecDeque<(u16, Value)>>>,
     asked: Arc<Mutex<Vec<Call>>>,
     called: Arc<Notify>,
 }
 
 impl Maker {
-    fn answers(&self, status: u16, body: Value) {
+    pub(crate) fn answers(&self, status: u16, body: Value) {
         self.answers.lock().unwrap().push_back((status, body));
     }
 
@@ -77,32 +77,32 @@ impl Outbound for Maker {
 }
 
 /// The jobs of a node that runs, without its listeners.
-struct Jobs {
+pub(crate) struct Jobs {
     stop: watch::Sender<bool>,
     sender: tokio::task::JoinHandle<()>,
 }
 
 impl Jobs {
-    fn start(operator: &Operator, maker: &Maker) -> Jobs {
+    pub(crate) fn start(operator: &Operator, maker: &Maker) -> Jobs {
         let node = operator.parts.node.clone();
         assert!(node.outbound.set(Arc::new(maker.clone())).is_ok());
         let (stop, stopped) = watch::channel(false);
         Jobs { stop, sender: tokio::spawn(outbox::run(node, stopped)) }
     }
 
-    async fn stop_jobs(self) {
+    pub(crate) async fn stop_jobs(self) {
         self.stop.send(true).unwrap();
         self.sender.await.unwrap();
     }
 
-    async fn stop(self, operator: Operator) {
+    pub(crate) async fn stop(self, operator: Operator) {
         self.stop_jobs().await;
         operator.parts.stop();
     }
 }
 
 /// Waits for commits until the state is as wanted.
-async fn until(operator: &Operator, wanted: impl Fn(&Fold) -> bool) {
+pub(crate) async fn until(operator: &Operator, wanted: impl Fn(&Fold) -> bool) {
     let mut changes = operator.parts.node.partition.changes();
     loop {
         changes.borrow_and_update();
@@ -117,7 +117,7 @@ fn negotiation_of(fold: &Fold) -> &negotiation::Negotiation {
     fold.processes.negotiations.values().next().unwrap()
 }
 
-fn transfer_of(fold: &Fold) -> &transfer::Transfer {
+pub(crate) fn transfer_of(fold: &Fold) -> &transfer::Transfer {
     fold.processes.transfers.values().next().unwrap()
 }
 
@@ -301,6 +301,7 @@ pub(crate) async fn present(
         bearer: Some(token.to_owned()),
         assertion: Some(assertion),
         checkpoint: None,
+        last_event: None,
         body: Vec::new(),
         fault: None,
     };
@@ -310,7 +311,9 @@ pub(crate) async fn present(
             let text = |name: &str| fault.document[name].as_str().unwrap().to_owned();
             (text("code"), text("detail"))
         }
-        Egress::Protocol { .. } | Egress::Public(_) => panic!("another kind of answer"),
+        Egress::Protocol { .. } | Egress::Stream(_) | Egress::Public(_) => {
+            panic!("another kind of answer")
+        }
     }
 }
 
@@ -321,7 +324,7 @@ fn token_of(start: &Value) -> String {
 }
 
 /// The operator after a stop, and the maker's node to sign with.
-async fn again(operator: Operator) -> (Operator, open::NodeParts) {
+pub(crate) async fn again(operator: Operator) -> (Operator, open::NodeParts) {
     let Operator { parts, maker, schemas, place } = operator;
     parts.stop();
     let parts = open::open(&place.path().join("operator"), PolicyClock::Driven).await.unwrap();
@@ -405,6 +408,7 @@ pub(crate) async fn fresh_token(node: &Node, operator: &Operator, pid: &str) -> 
         bearer: None,
         assertion: None,
         checkpoint: None,
+        last_event: None,
         body: Vec::new(),
         fault: None,
     };

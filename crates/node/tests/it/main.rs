@@ -22,5 +22,7 @@ mod power;
 mod reexports;
 mod restore;
 mod simulated_net;
+mod streaming;
+mod streaming_world;
 mod stuck;
 mod witnessed;

@@ -405,6 +405,7 @@ fn asked(request: &Request) -> Asked {
         bearer: header("authorization").map(|v| v.trim_start_matches("Bearer ").to_owned()),
         assertion: header("twinpact-assertion"),
         checkpoint: header(CHECKPOINT_HEADER),
+        last_event: None,
         body: call.body.clone(),
         fault: None,
     }
@@ -413,6 +414,7 @@ fn asked(request: &Request) -> Asked {
 /// The answer as the federation listener writes it.
 fn reply(egress: Egress) -> Reply {
     let (status, body) = match egress {
+        Egress::Stream(_) => panic!("nobody here asks for a stream"),
         Egress::Permitted(delivered) => (200, delivered.body().to_string()),
         Egress::Protocol { status, message } => {
             (status, message.map_or(String::new(), |message| message.to_json().to_string()))

@@ -76,6 +76,7 @@ impl Operator {
             bearer: None,
             assertion: None,
             checkpoint: None,
+            last_event: None,
             body: body.to_vec(),
             fault: None,
         };
@@ -84,7 +85,9 @@ impl Operator {
                 (status, message.map_or(Value::Null, |message| message.to_json()))
             }
             Egress::Fault(fault) => (fault.status, fault.document),
-            Egress::Permitted(_) | Egress::Public(_) => panic!("{path} gave something away"),
+            Egress::Permitted(_) | Egress::Stream(_) | Egress::Public(_) => {
+                panic!("{path} gave something away")
+            }
         };
         Answer { status, body }
     }
