@@ -7,7 +7,8 @@ use twinpact_model::type_model::{AttributeModel, Datatype, Merge, ModelRef, Type
 use twinpact_model::view::{Column, Cursor, PageBounds, Row, Selection, in_order};
 use twinpact_model::{Schedule, Timestamp};
 
-pub(crate) const ALL: PageBounds = PageBounds { rows: usize::MAX, twins: usize::MAX, bytes: usize::MAX };
+pub(crate) const ALL: PageBounds =
+    PageBounds { rows: usize::MAX, twins: usize::MAX, bytes: usize::MAX };
 /// Friday 24 July 2015, 18:59:50 in Paris: ten seconds before the hours of [`HOURS`] end.
 pub(crate) const EVENING: i64 = 1_437_757_190;
 pub(crate) const HOURS: &str = "Mo-Fr 07:00-19:00 [Europe/Paris]";
