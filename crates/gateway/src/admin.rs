@@ -2,6 +2,7 @@
 //! that say whether the node lives and how much it does. `POST /ingest` and `POST /models` are the
 //! only ways in which the organisation's own data enters.
 
+use crate::copies;
 use crate::doctor;
 use crate::erasures;
 use crate::federation::identify;
@@ -140,6 +141,8 @@ pub const ROUTES: &[Route] = &[
     guarded(POST, "/containments/{id}/confirm", |verb| on(verb, incidents::confirm)),
     guarded(POST, "/containments/{id}/refuse", |verb| on(verb, incidents::refuse)),
     guarded(POST, "/containments/{id}/release", |verb| on(verb, incidents::release)),
+    guarded(GET, "/copies", |verb| on(verb, copies::list)),
+    guarded(GET, "/copies/{id}", |verb| on(verb, copies::show)),
     guarded(GET, "/receipts", |verb| on(verb, kept::receipts)),
     guarded(GET, "/receipts/{id}", |verb| on(verb, kept::receipt)),
     guarded(GET, "/receipts/{id}/proof", |verb| on(verb, receipt_proof)),

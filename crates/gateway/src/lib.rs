@@ -9,6 +9,7 @@
 
 pub mod admin;
 pub mod client;
+mod copies;
 pub mod doctor;
 mod erasures;
 mod events;

@@ -121,6 +121,7 @@ codes! {
     STREAM_TOO_MANY = "stream.too_many", Caller, TooMany, "too many streams are open";
     STREAM_SLOW = "stream.slow", Caller, TooMany, "the reader of a stream did not keep up";
     STREAM_CLOSED = "stream.closed", Us, Unavailable, "the node that streams is stopping";
+    COPY_DELETED = "copy.deleted", Caller, NotFound, "the copy was deleted";
     RECEIPT_UNKNOWN = "receipt.unknown", Caller, NotFound, "there is no such receipt";
     DECISION_UNKNOWN = "decision.unknown", Caller, NotFound, "there is no such decision";
     DOCUMENT_EARLY = "document.early", Caller, Unavailable, "a signed document is of a time to come";

@@ -389,6 +389,56 @@ pub struct ReceiptLine {
     pub waits: Option<Timestamp>,
 }
 
+/// `GET /copies/{receipt}`: for what, and where, a copy is read.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadCopy {
+    /// The purpose; the configured one when it is left out.
+    #[serde(default)]
+    pub purpose: Option<String>,
+    /// The place; the configured one when it is left out.
+    #[serde(default)]
+    pub place: Option<String>,
+}
+
+/// A copy of what a partner has delivered, and the policy that it came with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyLine {
+    /// The receipt of its delivery.
+    pub receipt: String,
+    /// Who delivered it.
+    pub partner: String,
+    /// The agreement.
+    pub agreement: String,
+    /// The view.
+    pub view: String,
+    /// The terms of its use in plain English.
+    pub terms: String,
+    /// How many rows were delivered.
+    pub rows: u64,
+    /// When it was stored.
+    pub stored: Timestamp,
+    /// By when it is to be deleted.
+    pub delete_by: Option<Timestamp>,
+    /// When it was deleted, by the policy clock.
+    pub deleted: Option<Timestamp>,
+    /// Whether rows of a twin are gone because its owner has erased it.
+    pub erased: bool,
+}
+
+/// The rows of a copy, and the decision that permits to read them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CopyRead {
+    /// The copy.
+    pub copy: CopyLine,
+    /// The decision.
+    pub decision: String,
+    /// What it says.
+    pub sentence: String,
+    /// The rows as they were delivered: twin, time, values.
+    pub rows: Vec<serde_json::Value>,
+}
+
 /// `POST /erasures`: erase a twin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -222,7 +222,7 @@ async fn fetch_once(
     (id, at_id): (&str, &str),
     peer: &str,
 ) -> Result<Page, Problem> {
-    let (purpose, place) = asserted(node, pull)?;
+    let (purpose, place) = asserted(node, pull.purpose.as_ref(), pull.place.as_ref())?;
     let Way { pid, url, token } = channel::open(node, at_id, peer).await?;
     // One at a time: each page has to continue what was pinned when it was asked for.
     let lane = node.fetching.of(peer);
@@ -256,14 +256,22 @@ fn granted(fold: &Fold, name: &str) -> Result<(String, String, String), Problem>
     }
 }
 
-fn asserted(node: &Node, pull: &Pull) -> Result<(String, String), Problem> {
+/// The purpose and the place that are asserted: those that are said, or the configured ones.
+///
+/// # Errors
+/// `exchange.purpose` when there is none.
+pub(crate) fn asserted(
+    node: &Node,
+    purpose: Option<&String>,
+    place: Option<&String>,
+) -> Result<(String, String), Problem> {
     let missing = |what: &str| {
         Problem::new(codes::EXCHANGE_PURPOSE, format!("no {what} to assert"))
             .hint(format!("give --{what}, or set it under [assertions] in twinpact.toml"))
     };
     let own = &node.config.assertions;
-    let purpose = pull.purpose.clone().or_else(|| own.purpose.clone());
-    let place = pull.place.clone().or_else(|| own.place.clone());
+    let purpose = purpose.or(own.purpose.as_ref()).cloned();
+    let place = place.or(own.place.as_ref()).cloned();
     Ok((purpose.ok_or_else(|| missing("purpose"))?, place.ok_or_else(|| missing("place"))?))
 }
 

@@ -47,6 +47,7 @@ pub mod open;
 pub mod organisation;
 pub mod outbound;
 pub mod outbox;
+pub mod own_reads;
 mod pages;
 pub mod partition;
 pub mod partners;

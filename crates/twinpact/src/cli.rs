@@ -1,5 +1,6 @@
 //! The command line's grammar: `twinpact <noun> <verb>`, everyday verbs on top.
 
+mod copies;
 mod erasure;
 mod incident;
 mod oversight;
@@ -8,6 +9,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub(crate) use copies::Copies;
 pub(crate) use erasure::{Erase, Erasure};
 pub(crate) use incident::{Answer as IncidentAnswer, Incident};
 pub(crate) use oversight::{Agreement, Clock, Decision, Receipt};
@@ -42,6 +44,9 @@ pub(crate) enum Command {
     /// Your twins.
     #[command(subcommand)]
     Twin(Twin),
+    /// What partners have delivered to you.
+    #[command(subcommand)]
+    Copy(Copies),
     /// Erase a twin, here and at every partner that has copies of it.
     Erase(Erase),
     /// Erasures of your twins, and the partners that had copies.

@@ -1,9 +1,37 @@
-//! The bodies of erasures.
+//! The bodies of copies and erasures.
 
 use super::schema::Kind::{Bool, Count, Many, Named, Null, Text, Time};
 use super::schema::{Object, may, must};
 
 pub(super) const OBJECTS: &[Object] = &[
+    Object {
+        name: "CopyLine",
+        what: "A copy of what a partner has delivered.",
+        closed: false,
+        members: &[
+            must("receipt", Text),
+            must("partner", Text),
+            must("agreement", Text),
+            must("view", Text),
+            must("terms", Text),
+            must("rows", Count),
+            must("stored", Time),
+            must("delete_by", Null(&Time)),
+            must("deleted", Null(&Time)),
+            must("erased", Bool),
+        ],
+    },
+    Object {
+        name: "CopyRead",
+        what: "The rows of a copy, and the decision that permits to read them.",
+        closed: false,
+        members: &[
+            must("copy", Named("CopyLine")),
+            must("decision", Text),
+            must("sentence", Text),
+            must("rows", Many(&Many(&Null(&Text)))),
+        ],
+    },
     Object {
         name: "EraseAsked",
         what: "A twin to be erased.",

@@ -279,6 +279,14 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "Says that they are contained no more.",
         (Named("Respond"), Named("IncidentLine")),
     ),
+    get("/copies", "listCopies", "What partners have delivered.", Many(&Named("CopyLine"))),
+    get(
+        "/copies/{id}",
+        "readCopy",
+        "The rows of a copy, if the terms of its agreement permit this use of them.",
+        Named("CopyRead"),
+    )
+    .with(&[("purpose", Text, false), ("place", Text, false)]),
     get("/receipts", "listReceipts", "The newest receipts.", Many(&Named("ReceiptLine")))
         .with(NEWEST),
     get("/receipts/{id}", "showReceipt", "A receipt.", Named("ReceiptLine")).with(AS_OF),

@@ -27,6 +27,11 @@ const WITHOUT: &[(&str, &str)] = &[
     ("/agreements/{id}/proof", "as above"),
     ("/decisions/{id}/proof", "as above"),
     ("/receipts/{id}/proof", "as above, with all that was signed since"),
+    ("/receipts/{id}/deletion", "as above"),
+    ("/copies", "of what may be read now"),
+    ("/copies/{id}", "as above"),
+    ("/erasures", "what was erased is so for every time"),
+    ("/erasures/{twin}", "as above"),
 ];
 
 #[tokio::test]

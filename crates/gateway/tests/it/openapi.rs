@@ -248,6 +248,7 @@ fn reads<'a>(agreement: &'a str, receipt: &'a str, decision: &'a str) -> Vec<(&'
         "/doctor",
         "/trust",
         "/incidents",
+        "/erasures",
     ];
     let plain = open.into_iter().chain(lists).chain(more).map(|path| (path, ""));
     plain
@@ -330,6 +331,12 @@ async fn what_is_answered_is_what_is_described() {
     for (path, body) in changes() {
         ask(&mut judge, operator, ("POST", path), path, &body).await;
     }
+    let copies = ask(&mut judge, maker, ("GET", "/copies"), "/copies", "").await;
+    let wish = wanted(&agreement);
+    let (purpose, place) = (wish.purpose.unwrap(), wish.place.unwrap());
+    let name = copies[0]["receipt"].as_str().unwrap();
+    let path = format!("/copies/{name}?purpose={purpose}&place={place}");
+    ask(&mut judge, maker, ("GET", "/copies/{id}"), &path, "").await;
     let decisions = ask(&mut judge, operator, ("GET", "/decisions"), "/decisions", "").await;
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let (receipt, decision) = (text(&pulled["receipts"][0]), text(&decisions[0]["id"]));

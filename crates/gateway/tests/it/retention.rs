@@ -6,9 +6,11 @@ use crate::pair::{MAKER, OPERATOR, Pair, ROWS, start, until, wanted};
 use std::path::Path;
 use std::sync::Arc;
 use twinpact_model::{Timestamp, WallTime};
-use twinpact_node::api::{Pulled, ReceiptLine};
+use twinpact_node::api::{Pulled, ReadCopy, ReceiptLine};
 use twinpact_node::fold::Fold;
-use twinpact_node::{Node, PolicyClock, agreements, check, open, prove, receipts, retention};
+use twinpact_node::{
+    Node, PolicyClock, agreements, check, decisions, open, own_reads, prove, receipts, retention,
+};
 use twinpact_proof::deletion::{Deletion, Reason};
 use twinpact_proof::digest::from_hex;
 use twinpact_proof::documents::Clock;
@@ -28,7 +30,8 @@ fn at(second: i64) -> Timestamp {
 
 async fn drive(node: &Node, second: i64) {
     node.clocks.set_policy(at(second)).unwrap();
-    assert!(retention::advance(node).await.unwrap());
+    // A transfer that cannot be told yet is told by the node's own timer.
+    retention::advance(node).await.unwrap();
 }
 
 /// Both driven to Monday, with a pull.
@@ -260,4 +263,48 @@ async fn deliveries_of_one_hour_die_together() {
     let rows: Vec<_> = receipts::list(pair.operator(), 10, None).unwrap();
     assert_eq!(rows.iter().filter(|line| line.deleted.is_some()).count(), 2);
     drop(keep(pair).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn we_read_our_copies_under_their_terms_and_on_record() {
+    let (pair, agreement, pulled) = pulled().await;
+    let (maker, name) = (pair.maker(), pulled.receipts[0].as_str());
+    let wish = wanted(&agreement);
+    let read = async |purpose: Option<&str>, place: Option<&str>| {
+        let [purpose, place] = [purpose, place].map(|text| text.map(str::to_owned));
+        own_reads::show(maker, name, ReadCopy { purpose, place }).await
+    };
+    let (purpose, place) = (wish.purpose.as_deref(), wish.place.as_deref());
+    let shown = read(purpose, place).await.unwrap();
+    assert_eq!((shown.rows.len(), shown.copy.rows), (ROWS, ROWS as u64));
+    assert!(shown.rows[0].to_string().contains(CANARY));
+    // It stands on record, signed, and so does each use of it and each refusal.
+    let decided = || decisions::list(maker, 10, None).unwrap();
+    assert_eq!((decided().len(), decided()[0].used), (1, 1));
+    assert_eq!((decided()[0].id.clone(), decided()[0].caller.as_str()), (shown.decision, MAKER));
+    read(purpose, place).await.unwrap();
+    assert_eq!((decided().len(), decided()[0].used), (1, 2));
+    for (purpose, place, code) in [
+        (Some("https://w3id.org/twinpact/purpose/Marketing"), place, "policy.purpose"),
+        (purpose, Some("US"), "policy.place"),
+        (None, place, "exchange.purpose"),
+    ] {
+        let refused = read(purpose, place).await.unwrap_err();
+        assert_eq!(refused.code.name, code, "{refused}");
+    }
+    assert_eq!(decided().len(), 3);
+    let other = own_reads::show(maker, "00000000", ReadCopy::default()).await;
+    assert_eq!(other.unwrap_err().code.name, "exchange.purpose");
+    // From its time on it is gone, also before anything was done about it.
+    let line = || own_reads::list(maker).unwrap().remove(0);
+    assert_eq!((line().deleted, line().delete_by), (None, pulled.delete_by));
+    maker.clocks.set_policy(pulled.delete_by.unwrap()).unwrap();
+    assert_eq!(read(purpose, place).await.unwrap_err().code.name, "copy.deleted");
+    assert!(retention::advance(maker).await.unwrap());
+    assert_eq!(read(purpose, place).await.unwrap_err().code.name, "copy.deleted");
+    assert_eq!(line().deleted, pulled.delete_by);
+    let path = pair.path("maker");
+    let kept = keep(pair).await;
+    holds(&path);
+    drop(kept);
 }

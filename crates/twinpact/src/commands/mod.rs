@@ -6,6 +6,7 @@ mod completions;
 mod config;
 mod contract;
 mod contract_new;
+mod copies;
 mod doctor;
 mod erasure;
 mod exchange;
@@ -51,6 +52,7 @@ pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Prob
             None => ingest_events::ingest(&arguments, *out).await,
         },
         Command::Twin(command) => twin::run(command, *out).await,
+        Command::Copy(command) => copies::run(command, *out).await,
         Command::Erase(arguments) => erasure::erase(arguments, *out).await,
         Command::Erasure(command) => erasure::run(command, *out).await,
         Command::Link(command) => link::run(command, *out).await,

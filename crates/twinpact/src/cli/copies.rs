@@ -1,0 +1,26 @@
+//! The grammar of `twinpact copy`.
+
+use super::Dir;
+use clap::Subcommand;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Copies {
+    /// List what partners have delivered, and until when you may have it.
+    List {
+        #[command(flatten)]
+        dir: Dir,
+    },
+    /// Show the rows of a copy, if its agreement permits this use of them; it is recorded.
+    Show {
+        #[command(flatten)]
+        dir: Dir,
+        /// Its receipt, or the front of the name.
+        receipt: String,
+        /// For what; the configured purpose when it is left out.
+        #[arg(long)]
+        purpose: Option<String>,
+        /// Where; the configured place when it is left out.
+        #[arg(long)]
+        place: Option<String>,
+    },
+}

@@ -1,0 +1,66 @@
+//! `copy list|show`: what partners have delivered, read under the terms that it came with.
+
+use crate::cli::Copies;
+use crate::output::{Output, count, line, table};
+use crate::session::Session;
+use std::process::ExitCode;
+use twinpact_gateway::client::segment;
+use twinpact_model::problem::Problem;
+use twinpact_node::api::{CopyLine, CopyRead};
+
+pub(crate) async fn run(command: Copies, out: Output) -> Result<ExitCode, Problem> {
+    match command {
+        Copies::List { dir } => {
+            let session = Session::open(&dir.dir).await?;
+            let got = session.client.get("/copies").await;
+            session.close().await;
+            let copies: Vec<CopyLine> = got?;
+            out.result(&copies, |copies| list(copies));
+            out.next("twinpact copy show RECEIPT --purpose PURPOSE");
+        }
+        Copies::Show { dir, receipt, purpose, place } => {
+            let asked = [("purpose", purpose), ("place", place)];
+            let asked: Vec<String> = asked
+                .into_iter()
+                .filter_map(|(name, said)| Some(format!("{name}={}", segment(&said?))))
+                .collect();
+            let path = format!("/copies/{}?{}", segment(&receipt), asked.join("&"));
+            let session = Session::open(&dir.dir).await?;
+            let got = session.client.get(&path).await;
+            session.close().await;
+            let read: CopyRead = got?;
+            out.result(&read, rows);
+            out.say(&line(&read.sentence));
+            out.next(&format!("twinpact decision show {}", front(&read.decision)));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn front(name: &str) -> String {
+    name.chars().take(12).collect()
+}
+
+fn list(copies: &[CopyLine]) -> String {
+    let row = |copy: &CopyLine| {
+        let state = match (copy.deleted, copy.delete_by) {
+            (Some(time), _) => format!("deleted at {time}"),
+            (None, Some(time)) => format!("to be deleted by {time}"),
+            (None, None) => "kept".to_owned(),
+        };
+        let erased = if copy.erased { ", an erased twin is gone from it" } else { "" };
+        vec![
+            front(&copy.receipt),
+            line(&copy.partner),
+            count(copy.rows),
+            format!("{state}{erased}"),
+            line(&copy.terms),
+        ]
+    };
+    let rows: Vec<_> = copies.iter().map(row).collect();
+    table(&["receipt", "from", "rows", "state", "terms"], &rows)
+}
+
+fn rows(read: &CopyRead) -> String {
+    read.rows.iter().map(|row| line(&row.to_string())).collect::<Vec<_>>().join("\n")
+}
