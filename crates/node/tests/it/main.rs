@@ -9,6 +9,7 @@ mod config_keys;
 mod damage;
 mod disk;
 mod door;
+mod erasing;
 mod failing;
 mod harm;
 mod liveness;

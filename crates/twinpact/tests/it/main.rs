@@ -6,6 +6,7 @@ mod cloud_events;
 mod commands;
 mod contract_new;
 mod doctor;
+mod erasure;
 mod evidence;
 mod federation;
 mod golden;
