@@ -9,10 +9,12 @@
 use crate::diagnostic::{Diagnostic, Severity, Span};
 use crate::read_document;
 use crate::terms::Terms;
+use twinpact_model::link_row::LINKS_PATH;
 use twinpact_model::{
-    Column, Did, Iri, ModelRef, Problem, Schedule, Selection, Timestamp, TypeModel,
+    Column, Did, Iri, ModelRef, Predicate, Problem, Schedule, Selection, ShownLinks, Timestamp,
+    TypeModel,
 };
-use twinpact_model::{codes, suggest};
+use twinpact_model::{Datatype, codes, suggest};
 use twinpact_proof::digest::Digest;
 
 /// The largest document, in bytes.
@@ -54,6 +56,24 @@ impl Status {
     pub fn name(self) -> &'static str {
         Status::ALL.iter().find(|(_, s)| *s == self).map_or("", |(name, _)| name)
     }
+}
+
+/// Of links to twins of other organisations, which are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkEnds {
+    /// Only those to twins of whoever asks: partners learn nothing of each other.
+    Asker,
+    /// Those to twins of anybody.
+    All,
+}
+
+/// That the rows of the view are links of its twins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantedLinks {
+    /// Of these predicates.
+    pub predicates: Vec<Predicate>,
+    /// Which of them, by whose the other end is.
+    pub ends: LinkEnds,
 }
 
 /// What happens at egress to a row that does not fit the contract.
@@ -209,6 +229,8 @@ pub struct Contract {
     pub twins: Vec<Iri>,
     /// Only rows whose time in the world lies inside.
     pub row_filter: Option<Schedule>,
+    /// The rows are links of the twins, and not what was true of them.
+    pub links: Option<GrantedLinks>,
     /// What happens to a row that does not fit.
     pub on_violation: OnViolation,
     /// `servers`, `support`, `team`, `price`, `tags` and the like, as they are.
@@ -246,24 +268,36 @@ impl Contract {
         &self.terms
     }
 
-    /// The IRI of the view: `https://<tenant host>/id/views/<name>/<version>`.
+    /// The IRI of the view: `https://<tenant host>/id/views/<name>/<version>`, and of one of links
+    /// `https://<tenant host>/id/links/<name>/<version>`.
     #[must_use]
     pub fn view_id(&self) -> String {
-        view_id(&self.tenant, &self.name, &self.version)
+        view_id(&self.tenant, &self.name, &self.version, self.links.is_some())
     }
 
-    /// Which rows and columns the view has; datatypes and units are those of the owner's model.
+    /// Which rows and columns the view has for this asker; datatypes and units are those of the
+    /// owner's model.
     ///
     /// # Errors
     /// `contract.model` when that is another model than the pinned one, or lacks an attribute.
-    pub fn selection(&self, model: &TypeModel) -> Result<Selection, Problem> {
+    pub fn selection(&self, model: &TypeModel, asker: &Did) -> Result<Selection, Problem> {
         if model.reference() != self.model {
             return Err(Problem::new(
                 codes::CONTRACT_MODEL,
                 format!("the contract pins {}, not {}", self.model, model.reference()),
             ));
         }
-        let column = |property: &Property| match model.attribute(&property.attribute) {
+        let links = self.links.as_ref().map(|granted| ShownLinks {
+            predicates: granted.predicates.clone(),
+            only_of: (granted.ends == LinkEnds::Asker).then(|| asker.to_string()),
+        });
+        let link_column = |property: &Property| Column {
+            attribute: property.name.clone(),
+            name: property.name.clone(),
+            datatype: Datatype::String.name().to_owned(),
+            unit: None,
+        };
+        let of_model = |property: &Property| match model.attribute(&property.attribute) {
             Some(attribute) => Ok(Column {
                 attribute: attribute.name.clone(),
                 name: property.name.clone(),
@@ -272,8 +306,11 @@ impl Contract {
             }),
             None => Err(no_attribute(&property.attribute, model)),
         };
-        let columns: Result<Vec<Column>, Problem> =
-            self.object.properties.iter().map(column).collect();
+        let properties = self.object.properties.iter();
+        let columns: Result<Vec<Column>, Problem> = match &links {
+            Some(_) => Ok(properties.map(link_column).collect()),
+            None => properties.map(of_model).collect(),
+        };
         Ok(Selection {
             model: self.model.clone(),
             twins: self.twins.iter().map(|twin| twin.as_str().to_owned()).collect(),
@@ -282,6 +319,8 @@ impl Contract {
             since: None,
             until: None,
             after: None,
+            only: None,
+            links,
         })
     }
 
@@ -292,9 +331,10 @@ impl Contract {
     }
 }
 
-pub(crate) fn view_id(tenant: &Did, name: &str, version: &str) -> String {
+pub(crate) fn view_id(tenant: &Did, name: &str, version: &str, links: bool) -> String {
     let host = tenant.web_host().unwrap_or_default();
-    format!("https://{host}/id/views/{name}/{version}")
+    let path = if links { LINKS_PATH } else { "/id/views/" };
+    format!("https://{host}{path}{name}/{version}")
 }
 
 pub(crate) fn no_attribute(name: &str, model: &TypeModel) -> Problem {

@@ -3,23 +3,26 @@
 
 use crate::diagnostic::{Diagnostic, Severity, Span};
 use crate::document::{
-    Contract, Description, LogicalType, MAX_PROPERTIES, MAX_TWINS, Object, OnViolation, Places,
-    Promise, Property, ServiceLevel, Status, view_id,
+    Contract, Description, GrantedLinks, LinkEnds, LogicalType, MAX_PROPERTIES, MAX_TWINS, Object,
+    OnViolation, Places, Promise, Property, ServiceLevel, Status, view_id,
 };
 use crate::odcs::check_keys;
 use crate::odrl::{Policy, Step, read_at};
 use crate::yaml::{self, Node, Value};
+use twinpact_model::link_row::LINK_COLUMNS;
 use twinpact_model::suggest::nearest;
 use twinpact_model::time::parse_duration;
 use twinpact_model::type_model::is_name;
-use twinpact_model::{Code, Did, Iri, ModelRef, Problem, Schedule, Timestamp, codes};
+use twinpact_model::{Code, Did, Iri, ModelRef, Predicate, Problem, Schedule, Timestamp, codes};
 use twinpact_proof::digest::sha256;
 
 /// Our vendor name in `customProperties`.
 const VENDOR: &str = "twinpact";
 /// Our custom properties of a contract.
 const CONTRACT_PROPERTIES: &[&str] =
-    &["model", "twins", "rowFilter", "odrlOffer", "onShapeViolation"];
+    &["model", "twins", "rowFilter", "links", "odrlOffer", "onShapeViolation"];
+/// What a links view says of its links.
+const LINK_KEYS: [(&str, ()); 2] = [("predicates", ()), ("ends", ())];
 /// Our custom properties of a property.
 const COLUMN_PROPERTIES: &[&str] = &["attribute", "unit"];
 /// What we keep as it is.
@@ -101,11 +104,13 @@ impl Reader {
         let model = self.model(root, &ours);
         let twins = self.twins(&ours);
         let row_filter = self.row_filter(&ours);
+        let links = self.links(&ours, object.as_ref());
         let on_violation = self.on_violation(&ours);
         let offer = self.offer(root, &ours);
         let (name, version, tenant) = (name?, version?, tenant?);
         let policy = offer?;
-        self.parties(&policy, &ours, &tenant, &view_id(&tenant, &name, &version));
+        let view = view_id(&tenant, &name, &version, ours.get("links").is_some());
+        self.parties(&policy, &ours, &tenant, &view);
         let place = |node: Option<&Node>| node.map_or(root.at, |node| node.at);
         let places = Places {
             description: place(root.get("description")),
@@ -127,6 +132,7 @@ impl Reader {
             model: model?,
             twins: twins?,
             row_filter,
+            links,
             on_violation,
             kept: kept.map(|m| (m.key.clone(), m.node.to_json())).collect(),
             digest: sha256(bytes),
@@ -499,6 +505,72 @@ impl Reader {
         self.word(&member.key, member.key_at, "row filter", &known)?;
         let text = self.custom_text(&member.node, "localSchedule")?;
         self.take(Schedule::parse(&text), member.node.at)
+    }
+
+    /// Which links are shown, when the rows are links.
+    fn links(&mut self, ours: &Ours<'_>, object: Option<&Object>) -> Option<GrantedLinks> {
+        let node = ours.get("links")?;
+        if let Some(object) = object {
+            self.link_columns(object);
+        }
+        for member in node.members() {
+            self.word(&member.key, member.key_at, "key of links", &LINK_KEYS);
+        }
+        let (Some(predicates), Some(ends)) = (node.get("predicates"), node.get("ends")) else {
+            let problem =
+                Problem::new(codes::CONTRACT_MISSING, "links must have predicates and ends").hint(
+                    "write it like {predicates: [part-of], ends: asker}; ends: all shows links to \
+                     twins of other partners too",
+                );
+            self.refuse(problem, node.at);
+            return None;
+        };
+        let text = self.custom_text(ends, "ends");
+        let known = [("asker", LinkEnds::Asker), ("all", LinkEnds::All)];
+        let ends = text.and_then(|text| self.word(&text, ends.at, "kind of ends", &known));
+        Some(GrantedLinks { predicates: self.predicates(predicates)?, ends: ends? })
+    }
+
+    /// Predicates, each once; `all` for all of them.
+    fn predicates(&mut self, node: &Node) -> Option<Vec<Predicate>> {
+        if node.as_text() == Some("all") {
+            return Some(Predicate::ALL.to_vec());
+        }
+        let known: Vec<(&str, Predicate)> =
+            Predicate::ALL.iter().map(|predicate| (predicate.name(), *predicate)).collect();
+        let items = node.items();
+        if items.is_empty() || items.len() > known.len() {
+            let why = "predicates must be \"all\" or a list of them, each once";
+            self.error(codes::CONTRACT_VALUE, node.at, why);
+            return None;
+        }
+        let mut predicates = Vec::new();
+        for item in items {
+            let text = self.custom_text(item, "a predicate")?;
+            predicates.push(self.word(&text, item.at, "predicate", &known)?);
+        }
+        predicates.sort_unstable();
+        predicates.dedup();
+        Some(predicates)
+    }
+
+    /// A links view has the columns that every links view has, so that anybody can walk on it.
+    fn link_columns(&mut self, object: &Object) {
+        let names: Vec<&str> = object.properties.iter().map(|p| p.name.as_str()).collect();
+        let plain = |p: &Property| {
+            p.attribute == p.name && p.unit.is_none() && p.logical_type == LogicalType::String
+        };
+        let fits = LINK_COLUMNS.starts_with(&names) && names.len() + 1 >= LINK_COLUMNS.len();
+        if fits && object.properties.iter().all(plain) {
+            return;
+        }
+        let problem = Problem::new(codes::CONTRACT_VALUE, "these are not the columns of links")
+            .hint(format!(
+                "they are {}, in this order, all of logicalType string; without the last one a \
+                 partner is not told whose the other end is",
+                LINK_COLUMNS.join(", ")
+            ));
+        self.refuse(problem, object.at);
     }
 
     fn on_violation(&mut self, ours: &Ours<'_>) -> OnViolation {

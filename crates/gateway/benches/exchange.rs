@@ -142,6 +142,7 @@ fn wanted(agreement: String) -> Pull {
         place: Some("FR".to_owned()),
         since: None,
         until: None,
+        twin: None,
         after: None,
     }
 }

@@ -47,6 +47,7 @@ codes! {
     // Links between twins, and what was known at a moment.
     LINK_PREDICATE = "link.predicate", Caller, Invalid, "there is no such predicate";
     LINK_CYCLE = "link.cycle", Caller, Conflict, "the link would close a cycle";
+    LINK_OWNER = "link.owner", Caller, Conflict, "the other end is not of that organisation";
     ASOF_EARLY = "asof.early", Caller, NotFound, "nothing was recorded by then";
     ASOF_FORGOTTEN = "asof.forgotten", Caller, NotFound, "what was known then is forgotten";
     // Ingest.

@@ -7,6 +7,7 @@
 
 use crate::codes;
 use crate::iri::{Iri, MAX_IRI_BYTES};
+use crate::link_row::ShownLinks;
 use crate::problem::Problem;
 use crate::schedule::Schedule;
 use crate::time::Timestamp;
@@ -43,6 +44,10 @@ pub struct Selection {
     pub until: Option<Timestamp>,
     /// Only rows behind this place: the pages before it were delivered.
     pub after: Option<Cursor>,
+    /// Only rows of this twin.
+    pub only: Option<String>,
+    /// The rows are links of the twins, and not what was true of them.
+    pub links: Option<ShownLinks>,
 }
 
 /// A place between two rows of a view: behind so many rows of one twin and one instant, and before

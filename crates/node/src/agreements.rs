@@ -434,16 +434,18 @@ pub fn facts(fold: &Fold, agreement: &Agreement) -> Result<AgreementFacts, Probl
         Problem::new(codes::AGREEMENT_UNKNOWN, format!("{} is not published here", wire.target))
     })?;
     let policy = identity(wire)?.1;
+    let assignee = Did::new(wire.assignee.as_str())?;
+    let model = fold.twins.model(&contract.model)?;
     Ok(AgreementFacts {
         id: to_hex(&agreement.id),
         at_id: wire.id.clone(),
         assigner: Did::new(wire.assigner.as_str())?,
-        assignee: Did::new(wire.assignee.as_str())?,
+        selection: contract.selection(model, &assignee)?,
+        assignee,
         target: wire.target.clone(),
         terms: policy.terms,
         state: agreement.state,
         epoch: agreement.epoch,
-        selection: contract.selection(fold.twins.model(&contract.model)?)?,
     })
 }
 

@@ -26,7 +26,7 @@ use twinpact_identity::token::TokenDigest;
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
 use twinpact_model::view::{Cursor, PageBounds};
-use twinpact_model::{PolicyTime, Selection, Timestamp, View, WallTime, codes};
+use twinpact_model::{Iri, PolicyTime, Selection, Timestamp, View, WallTime, codes};
 use twinpact_policy::{
     Action, AgreementFacts, Assertion, AssertionFault, Caller, Decision, Grant, Outcome, PERMIT,
     Permitted, Request, State, TokenFacts, TokenFault, decide,
@@ -55,6 +55,8 @@ pub struct Ask {
     pub since: Option<Timestamp>,
     /// Only rows before then.
     pub until: Option<Timestamp>,
+    /// Only rows of this twin.
+    pub twin: Option<Iri>,
     /// Only the page that begins behind this place.
     pub after: Option<Cursor>,
     /// The sizes of our anchor and of the ledger that the asker saw last.
@@ -334,10 +336,12 @@ fn fresh_token(fold: &Fold, ask: &Ask) -> Option<NewEntry> {
     fresh.then(|| tokens::used(ask.peer.did.as_str(), &digest))
 }
 
-/// The asker may narrow the view in time and go on behind a place, never widen it.
+/// The asker may narrow the view to a time or a twin and go on behind a place, never widen it. A
+/// twin that the view does not show is one that is not there: nothing here looks whether it is.
 fn narrowed(mut facts: AgreementFacts, ask: &Ask) -> AgreementFacts {
     facts.selection.since = ask.since;
     facts.selection.until = ask.until;
+    facts.selection.only = ask.twin.as_ref().map(ToString::to_string);
     facts.selection.after.clone_from(&ask.after);
     facts
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use twinpact_model::link::Predicate;
 use twinpact_model::type_model::ModelRef;
 use twinpact_model::view::Cursor;
-use twinpact_model::{Iri, Schedule, Timestamp};
+use twinpact_model::{Did, Iri, Schedule, Timestamp};
 
 pub use incidents::{
     AnswerLine, Contain, ContainmentLine, IncidentLine, IncidentShown, OpenIncident, Respond,
@@ -123,6 +123,9 @@ pub struct LinkAsked {
     pub predicate: String,
     /// The other.
     pub to: Iri,
+    /// Whose one of them is, when that is a partner; the other one is ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Did>,
 }
 
 /// The answer to both.
@@ -154,6 +157,23 @@ pub struct LinkLine {
     pub recorded: Timestamp,
     /// The index of the event: `twinpact proof export EVENT` proves it.
     pub event: u64,
+    /// The end that is a partner's, and what is known of it, when one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub across: Option<AcrossLine>,
+}
+
+/// The other organisation's side of a link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcrossLine {
+    /// Which end is the partner's: `from` or `to`.
+    pub end: String,
+    /// The partner.
+    pub owner: String,
+    /// `one-sided`, `confirmed` or `disputed`, as far as our copies of what the partner shows go.
+    pub status: String,
+    /// The receipt of the delivery that says so, when one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<String>,
 }
 
 /// What the node is: `GET /version`.
@@ -532,6 +552,9 @@ pub struct Pull {
     /// Only rows before this time.
     #[serde(default)]
     pub until: Option<Timestamp>,
+    /// Only rows of this twin.
+    #[serde(default)]
+    pub twin: Option<Iri>,
     /// Only rows behind this place: where a pull that was refused on the way had come to.
     #[serde(default)]
     pub after: Option<Cursor>,

@@ -21,7 +21,7 @@ use twinpact_identity::partners::PeerIdentity;
 use twinpact_model::entry::{Attribute, Kind};
 use twinpact_model::problem::Problem;
 use twinpact_model::view::Cursor;
-use twinpact_model::{Timestamp, codes};
+use twinpact_model::{Iri, Timestamp, codes};
 
 /// How much of a method and of a path is written into the log, in characters.
 const MAX_PATH: usize = 256;
@@ -199,6 +199,7 @@ fn plain(asked: &Asked, transfer: &str) -> Option<Ask> {
         assertion: asked.assertion.clone(),
         since: None,
         until: None,
+        twin: None,
         after: None,
         seen: (None, None),
     })
@@ -243,6 +244,7 @@ fn ask(asked: &Asked, transfer: &str) -> Option<Ask> {
         match name {
             "since" => ask.since = Some(Timestamp::parse(&value).ok()?),
             "until" => ask.until = Some(Timestamp::parse(&value).ok()?),
+            "twin" => ask.twin = Some(Iri::new(value).ok()?),
             "after" => ask.after = Some(Cursor::parse(&value).ok()?),
             "anchor" => ask.seen.0 = Some(value.parse().ok()?),
             "ledger" => ask.seen.1 = Some(value.parse().ok()?),

@@ -10,6 +10,7 @@ use crate::copies::{self, Copy, LedgerPin, Seen};
 use crate::documents;
 use crate::fold::Fold;
 use crate::ids;
+use crate::link_copies;
 use crate::negotiate::{find, opened_negotiation};
 use crate::open::Node;
 use crate::outbox::call;
@@ -24,8 +25,7 @@ use twinpact_dsp::message::{CatalogRequest, Offer};
 use twinpact_dsp::negotiation::{self, Negotiation, Opening};
 use twinpact_dsp::{MAX_CATALOG_BYTES, Message, Role};
 use twinpact_model::problem::{Code, Problem};
-use twinpact_model::view::Cursor;
-use twinpact_model::{Timestamp, codes};
+use twinpact_model::{Iri, Timestamp, codes};
 use twinpact_policy::State;
 use twinpact_proof::commit::{Point, points_lexical, read_attribute};
 use twinpact_proof::digest::from_hex;
@@ -237,7 +237,7 @@ async fn fetch_once(
         channel::refused(node, (&pid, &token), (peer, at_id), &problem).await?;
         return Err(problem);
     }
-    store(node, &reply.body, (id, peer), pull.after.as_ref()).await
+    store(node, &reply.body, (id, peer), pull).await
 }
 
 /// Identity, `@id` and provider of an agreement that gives us something.
@@ -286,6 +286,7 @@ fn with_query(
     let mut parts = Vec::new();
     parts.extend(pull.since.map(|t| format!("since={t}")));
     parts.extend(pull.until.map(|t| format!("until={t}")));
+    parts.extend(pull.twin.as_ref().map(|t| format!("twin={}", ask::encoded(t.as_str()))));
     let after = pull.after.as_ref().map(ToString::to_string);
     parts.extend(after.map(|place| format!("after={}", ask::encoded(&place))));
     let (anchor, ledger) = node.partition.read(|fold, _| {
@@ -305,7 +306,7 @@ async fn store(
     node: &Node,
     body: &[u8],
     (agreement, peer): (&str, &str),
-    after: Option<&Cursor>,
+    pull: &Pull,
 ) -> Result<Page, Problem> {
     let delivery: Value =
         serde_json::from_slice(body).map_err(|_| broken("the delivery is not JSON"))?;
@@ -321,7 +322,9 @@ async fn store(
     if signed.bytes != bytes {
         return Err(broken("the receipt counts other bytes than came"));
     }
-    let (next, times) = pages::goes_on(&delivery, after, &rows).map_err(broken)?;
+    let twin = pull.twin.as_ref().map(Iri::as_str);
+    link_copies::fits(&signed.view, twin, &rows).map_err(broken)?;
+    let (next, times) = pages::goes_on(&delivery, pull.after.as_ref(), &rows).map_err(broken)?;
     let receipt = to_hex(&bundle.entry.leaf);
     let delete_by = signed.delete_by.map(Timestamp::from_micros);
     let Countersigned { document, proof, level } = countersigned(node, &bundle, agreement)?;
@@ -330,6 +333,7 @@ async fn store(
         proof,
         delete_by: delete_by.map(|t| t.to_string()).unwrap_or_default(),
         due: delete_by.map(|time| copies::due(Timestamp::from_micros(signed.at), time)),
+        about: link_copies::about(pull, next.as_ref()),
         ..Copy::default()
     };
     let count = rows.len();

@@ -79,6 +79,8 @@ pub struct Copy {
     pub deleted: Option<Timestamp>,
     /// Whether the rows of a twin were deleted because its owner has erased it.
     pub erased: bool,
+    /// The twin of which this is all that the view shows; empty when it is of none or of many.
+    pub about: String,
 }
 
 /// Copies by the name of their receipt; pins by origin and by agreement.
@@ -219,6 +221,7 @@ impl Copies {
         copy.proof = entry.get("proof")?.to_owned();
         copy.recorded = entry.when.recorded;
         copy.delete_by = entry.get("deleteBy")?.to_owned();
+        copy.about = entry.get("about").unwrap_or_default().to_owned();
         let delete_by = Timestamp::parse(&copy.delete_by).ok();
         copy.due = match entry.get("due") {
             Some(due) => Timestamp::parse(due).ok(),
@@ -313,13 +316,16 @@ pub fn copy(
     rows: &[serde_json::Value],
 ) -> Result<Vec<NewEntry>, &'static str> {
     let due = copy.due.map(|due| due.to_string()).unwrap_or_default();
-    let head = vec![
+    let mut head = vec![
         Attribute::new("receipt", "text", receipt),
         Attribute::new("agreement", "text", &copy.agreement),
         Attribute::new("deleteBy", "text", &copy.delete_by),
         Attribute::new("due", "text", &due),
         Attribute::new("proof", "text", &copy.proof),
     ];
+    if !copy.about.is_empty() {
+        head.push(Attribute::new("about", "anyURI", &copy.about));
+    }
     let mut all = vec![local(Kind::Copy, peer, head)];
     let class = class(&copy.agreement, Some(&due));
     let mut twins = 0;

@@ -40,6 +40,7 @@ pub mod invitations;
 pub mod join;
 pub mod keys;
 pub mod lanes;
+mod link_copies;
 pub mod links;
 pub mod metrics;
 pub mod negotiate;

@@ -1,14 +1,16 @@
-//! Links between our own twins: set, retracted and listed.
+//! Links of our own twins, to each other and to twins of partners: set, retracted and listed.
 
-use crate::api::{LinkAsked, LinkChanged, LinkLine, LinkList};
+use crate::api::{AcrossLine, LinkAsked, LinkChanged, LinkLine, LinkList};
 use crate::as_of::begun;
+use crate::fold::Fold;
+use crate::link_copies::Heard;
 use crate::open::Node;
 use crate::partition::NewEntry;
 use twinpact_edge::batch::{IngestLink, LinkReport, Refused};
 use twinpact_model::link::Predicate;
 use twinpact_model::problem::Problem;
-use twinpact_model::{Iri, Timestamp, codes};
-use twinpact_twin::{Link, LinkChange, LinkOutcome, LinkSet};
+use twinpact_model::{Did, Direction, Entry, Iri, Timestamp, codes};
+use twinpact_twin::{Half, HalfSet, Link, LinkChange, LinkOutcome, LinkSet};
 
 /// The most links of one list.
 pub const MAX_LINK_LINES: usize = 10_000;
@@ -17,7 +19,8 @@ pub const MAX_LINK_LINES: usize = 10_000;
 ///
 /// # Errors
 /// `link.predicate`; `twin.unknown` when an end is none of our twins; `link.cycle`;
-/// `input.too_large` when the twin has as many links as it may have.
+/// `partner.unknown` and `link.owner` when one end is said to be somebody else's and that cannot
+/// be; `input.too_large` when the twin has as many links as it may have.
 pub async fn change(
     node: &Node,
     asked: LinkAsked,
@@ -25,6 +28,9 @@ pub async fn change(
     actor: &str,
 ) -> Result<LinkChanged, Problem> {
     let predicate = Predicate::parse(&asked.predicate)?;
+    if let Some(owner) = asked.owner.clone() {
+        return across(node, (asked, predicate, owner), set, actor).await;
+    }
     let change = link_change(&asked.from, predicate, &asked.to, set);
     let actor = actor.to_owned();
     let turn = node.partition.turn(move |turn| {
@@ -38,6 +44,58 @@ pub async fn change(
         turn.log(events.into_iter().map(NewEntry::event).collect()).map(|_| true)
     });
     Ok(LinkChanged { changed: turn.await? })
+}
+
+/// The same for a link to or from a twin of a partner.
+async fn across(
+    node: &Node,
+    (asked, predicate, owner): (LinkAsked, Predicate, Did),
+    set: bool,
+    actor: &str,
+) -> Result<LinkChanged, Problem> {
+    let (own, actor) = (node.config.organisation.clone(), actor.to_owned());
+    let turn = node.partition.turn(move |turn| {
+        let fold = turn.fold();
+        if owner == own {
+            let why = format!("{owner} is this organisation");
+            return Err(Problem::new(codes::LINK_OWNER, why).hint("leave --owner out"));
+        }
+        if set {
+            fold.partners.get(owner.as_str())?;
+        }
+        let half = |own: &Iri, direction: Direction, other: &Iri| Half {
+            own: own.to_string(),
+            predicate,
+            direction,
+            other: other.to_string(),
+            owner: owner.to_string(),
+        };
+        let out = half(&asked.from, Direction::Out, &asked.to);
+        let back = half(&asked.to, Direction::In, &asked.from);
+        let event = changed_half(fold, [out, back], set, &actor)?;
+        let Some(event) = event else { return Ok(false) };
+        turn.log(vec![NewEntry::event(event)]).map(|_| true)
+    });
+    Ok(LinkChanged { changed: turn.await? })
+}
+
+/// Which end is ours is known from the twins; a half that stands is retracted even when a twin of
+/// ours has come since by the name of theirs.
+fn changed_half(
+    fold: &Fold,
+    [out, back]: [Half; 2],
+    set: bool,
+    actor: &str,
+) -> Result<Option<Entry>, Problem> {
+    if fold.twins.node(&out.own).is_err() {
+        return fold.twins.link_half(&back, set, actor);
+    }
+    match fold.twins.link_half(&out, set, actor)? {
+        None if !set && fold.twins.node(&back.own).is_ok() => {
+            fold.twins.link_half(&back, set, actor)
+        }
+        event => Ok(event),
+    }
 }
 
 fn link_change(from: &Iri, predicate: Predicate, to: &Iri, set: bool) -> LinkChange {
@@ -70,7 +128,8 @@ pub(crate) fn report(outcomes: Vec<LinkOutcome>) -> LinkReport {
     report
 }
 
-/// The links of one twin in both directions, or all; [`MAX_LINK_LINES`] at most.
+/// The links of one twin in both directions, those to twins of partners last, or all;
+/// [`MAX_LINK_LINES`] at most.
 ///
 /// # Errors
 /// `twin.unknown`, `asof.early`, `store.stopped`.
@@ -81,20 +140,41 @@ pub fn list(
 ) -> Result<LinkList, Problem> {
     node.partition.read(|fold, _| {
         begun(fold, as_of)?;
-        let known = fold.twins.as_of(as_of);
+        let (known, heard) = (fold.twins.as_of(as_of), Heard::by(node, fold, as_of));
+        let across = |set| half_line(set, &heard);
         match twin {
-            Some(twin) => Ok(first(known.links_of(twin)?)),
-            None => Ok(first(known.links())),
+            Some(twin) => {
+                let halves = known.halves_of(twin)?.map(across);
+                Ok(first(known.links_of(twin)?.map(line).chain(halves)))
+            }
+            None => Ok(first(known.links().map(line).chain(known.halves().map(across)))),
         }
     })?
 }
 
-fn first(mut links: impl Iterator<Item = LinkSet>) -> LinkList {
-    let shown: Vec<LinkLine> = links.by_ref().take(MAX_LINK_LINES).map(line).collect();
+fn first(mut links: impl Iterator<Item = LinkLine>) -> LinkList {
+    let shown: Vec<LinkLine> = links.by_ref().take(MAX_LINK_LINES).collect();
     LinkList { total: shown.len() + links.count(), links: shown }
 }
 
 fn line(set: LinkSet) -> LinkLine {
     let Link { from, predicate, to } = set.link;
-    LinkLine { from, predicate, to, recorded: set.recorded, event: set.index }
+    LinkLine { from, predicate, to, recorded: set.recorded, event: set.index, across: None }
+}
+
+fn half_line(set: HalfSet, heard: &Heard) -> LinkLine {
+    let (status, receipt) = heard.of(&set.half);
+    let Half { own, predicate, direction, other, owner } = set.half;
+    let (from, to, end) = match direction {
+        Direction::Out => (own, other, "to"),
+        Direction::In => (other, own, "from"),
+    };
+    let across = AcrossLine {
+        end: end.to_owned(),
+        owner,
+        status: status.name().to_owned(),
+        receipt: receipt.map(str::to_owned),
+    };
+    let (recorded, event) = (set.recorded, set.index);
+    LinkLine { from, predicate, to, recorded, event, across: Some(across) }
 }

@@ -164,6 +164,8 @@ fn facts(node: &Node, known: &Agreement) -> Result<AgreementFacts, Problem> {
         since: None,
         until: None,
         after: None,
+        only: None,
+        links: None,
     };
     Ok(AgreementFacts {
         id: to_hex(&known.id),

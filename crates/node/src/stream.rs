@@ -168,6 +168,10 @@ pub(crate) fn part(
     part: Part,
     now: PolicyTime,
 ) -> Result<Logged, Problem> {
+    if deciding.grant.selection().links.is_some() {
+        let why = "a view of links has no stream";
+        return Err(Problem::new(codes::INPUT_MALFORMED, why).hint("fetch it page by page"));
+    }
     let end = turn.store().forest().size(EVENTS);
     let (from, tells) = match part.start {
         // The reader learns a position from which it can go on, rows or not.

@@ -222,6 +222,8 @@ impl Grant {
         let at = row.phen_start;
         row.values.len() == selection.columns.len()
             && (selection.twins.is_empty() || selection.twins.contains(&row.twin))
+            && selection.only.as_ref().is_none_or(|only| *only == row.twin)
+            && selection.links.as_ref().is_none_or(|shown| shown.covers(&selection.columns, row))
             && selection.rows.as_ref().is_none_or(|hours| hours.contains(at))
             && selection.since.is_none_or(|since| at >= since)
             && selection.until.is_none_or(|until| at < until)

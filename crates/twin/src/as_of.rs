@@ -5,6 +5,7 @@
 //! recorded; before, the old value stands. The present is the moment after the last event.
 
 use crate::fold::{Fact, Heads, Node, Twins, advance};
+use crate::halves::HalfSet;
 use crate::links::LinkSet;
 use crate::read::{HistoryRow, Page, history_row, inside};
 use twinpact_model::codes;
@@ -94,6 +95,20 @@ impl<'a> AsOf<'a> {
         let twin = self.twin(twin)?.id;
         let (links, by) = (&self.twins.links, self.by);
         Ok(links.from(twin.to_owned(), by).chain(links.to(twin.to_owned(), by)))
+    }
+
+    /// Our halves of links to twins of others.
+    pub fn halves(self) -> impl Iterator<Item = HalfSet> {
+        self.twins.links.halves.all(self.by)
+    }
+
+    /// Those of them at a twin of ours.
+    ///
+    /// # Errors
+    /// `twin.unknown`.
+    pub fn halves_of(self, twin: &'a str) -> Result<impl Iterator<Item = HalfSet>, Problem> {
+        let twin = self.twin(twin)?.id;
+        Ok(self.twins.links.halves.of(twin, self.by))
     }
 }
 

@@ -1,10 +1,12 @@
-//! Links between twins of one organisation: decided, folded, asked for.
+//! Links between twins of one organisation: decided, folded, asked for. Those across organisations
+//! are in [`crate::halves`].
 //!
 //! A link is stored once, from the part to the whole; the way back is an index. It may be set,
 //! retracted and set again, and each time is kept, so that what stood at any moment is known.
 
 use crate::as_of::now;
 use crate::fold::{Twins, contradiction};
+use crate::halves::Halves;
 use std::collections::{BTreeMap, BTreeSet};
 use twinpact_model::codes;
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
@@ -63,10 +65,17 @@ pub struct LinkSet {
 
 /// From one event until another, a link stood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Standing {
-    index: u64,
-    set: Timestamp,
-    retracted: Option<Timestamp>,
+pub(crate) struct Standing {
+    pub(crate) index: u64,
+    pub(crate) set: Timestamp,
+    pub(crate) retracted: Option<Timestamp>,
+}
+
+impl Standing {
+    /// Whether it stood at that time.
+    pub(crate) fn stood(&self, by: Timestamp) -> bool {
+        self.set <= by && self.retracted.is_none_or(|end| end > by)
+    }
 }
 
 /// All links of an organisation, those that were retracted included.
@@ -75,13 +84,14 @@ pub(crate) struct Links {
     by_from: BTreeMap<Link, Vec<Standing>>,
     /// (to, predicate, from): the way back.
     by_to: BTreeSet<(String, Predicate, String)>,
+    /// Our halves of links to twins of others.
+    pub(crate) halves: Halves,
 }
 
 impl Links {
     /// The link with the event that set it, if it stood at that time.
     fn standing(&self, link: &Link, by: Timestamp) -> Option<LinkSet> {
-        let stood = |s: &&Standing| s.set <= by && s.retracted.is_none_or(|end| end > by);
-        let standing = self.by_from.get(link)?.iter().find(stood)?;
+        let standing = self.by_from.get(link)?.iter().find(|standing| standing.stood(by))?;
         Some(LinkSet { link: link.clone(), index: standing.index, recorded: standing.set })
     }
 
@@ -115,6 +125,7 @@ impl Links {
     pub(crate) fn forget(&mut self, twin: &str) {
         self.by_from.retain(|link, _| link.from != twin && link.to != twin);
         self.by_to.retain(|(to, _, from)| from != twin && to != twin);
+        self.halves.forget(twin);
     }
 
     fn set(&mut self, link: Link, index: u64, recorded: Timestamp) -> Result<(), Problem> {
@@ -138,7 +149,7 @@ impl Links {
 }
 
 /// The predicate that sorts first.
-const FIRST: Predicate = Predicate::PartOf;
+pub(crate) const FIRST: Predicate = Predicate::PartOf;
 
 impl Twins {
     /// The events of these changes and what became of each. `before` are events of the same batch
@@ -173,6 +184,9 @@ impl Twins {
     /// # Errors
     /// `internal` when it contradicts the state.
     pub(crate) fn apply_link(&mut self, entry: &Entry, index: u64) -> Result<(), Problem> {
+        if entry.get("owner").is_some() {
+            return self.apply_half(entry, index);
+        }
         let predicate = entry.get("predicate").and_then(|text| Predicate::parse(text).ok());
         let (Some(predicate), Some(to)) = (predicate, entry.get("to")) else {
             return Err(contradiction("a link cannot be read"));

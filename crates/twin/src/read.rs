@@ -57,17 +57,40 @@ impl Twins {
     #[must_use]
     pub fn view(&self, selection: &Selection, bounds: PageBounds) -> (Vec<Row>, Option<Cursor>) {
         let after = selection.after.as_ref();
-        let from = after.map_or("", |cursor| cursor.twin.as_str());
-        let rows = self
-            .nodes
-            .range::<str, _>((Bound::Included(from), Bound::Unbounded))
-            .filter(|(id, node)| {
-                node.model.name == selection.model.name
-                    && (selection.twins.is_empty() || selection.twins.contains(id))
-            })
-            .flat_map(|(id, node)| rows_of(id, node, selection));
-        page(after, rows, bounds)
+        match &selection.links {
+            None => {
+                let rows = |(id, node)| rows_of(id, node, selection);
+                page(after, self.selected(selection).flat_map(rows), bounds)
+            }
+            Some(shown) => {
+                let rows = |(id, _)| self.link_rows(id, selection, shown);
+                page(after, self.selected(selection).flat_map(rows), bounds)
+            }
+        }
     }
+
+    /// The twins that a page can have rows of, in order. A twin that is hidden is passed over like
+    /// one that is not there: nothing of it is looked at.
+    fn selected<'a>(
+        &'a self,
+        selection: &'a Selection,
+    ) -> impl Iterator<Item = (&'a str, &'a Node)> {
+        let from = selection.after.as_ref().map_or("", |cursor| cursor.twin.as_str());
+        let twins = match selection.only.as_deref() {
+            Some(only) => {
+                self.nodes.range::<str, _>((Bound::Included(only), Bound::Included(only)))
+            }
+            None => self.nodes.range::<str, _>((Bound::Included(from), Bound::Unbounded)),
+        };
+        let twins = twins.map(|(id, node)| (id.as_str(), node));
+        twins.filter(move |(id, node)| *id >= from && covers(selection, id, node))
+    }
+}
+
+/// Whether the view shows the twin.
+pub(crate) fn covers(selection: &Selection, id: &str, node: &Node) -> bool {
+    let listed = || selection.twins.iter().any(|twin| twin == id);
+    node.model.name == selection.model.name && (selection.twins.is_empty() || listed())
 }
 
 /// The rows of one twin, in their order, without those before the cursor.
@@ -93,12 +116,17 @@ fn rows_of<'a>(
         .into_iter()
         .filter(|f| selection.rows.as_ref().is_none_or(|open| open.contains(f.phen_start)))
         .filter_map(move |fact| row(id, node, fact, &numbers));
+    rows.filter(behind(after))
+}
+
+/// Whether a row of the cursor's twin, one after another in their order, is behind the cursor.
+pub(crate) fn behind(after: Option<&Cursor>) -> impl FnMut(&Row) -> bool + '_ {
     let mut delivered = after.map_or(0, |cursor| cursor.delivered);
-    rows.filter(move |row| {
+    move |row| {
         let again = delivered > 0 && after.is_some_and(|c| c.phen_start == row.phen_start);
         delivered -= u64::from(again);
         !again
-    })
+    }
 }
 
 /// What a fact shows in these columns; `None` when that is nothing.

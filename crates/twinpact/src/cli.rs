@@ -52,7 +52,7 @@ pub(crate) enum Command {
     /// Erasures of your twins, and the partners that had copies.
     #[command(subcommand)]
     Erasure(Erasure),
-    /// Links between your twins: part-of, depends-on, derived-from, located-in.
+    /// Links of your twins: part-of, depends-on, derived-from, located-in.
     #[command(subcommand)]
     Link(Link),
     /// Contracts: what you share, with whom, for what.
@@ -187,6 +187,9 @@ pub(crate) struct LinkEnds {
     pub(crate) predicate: String,
     /// The other twin.
     pub(crate) to: String,
+    /// Whose one of the two is, when that is a partner: did:web:supplier.example.
+    #[arg(long, value_name = "DID")]
+    pub(crate) owner: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -660,6 +663,9 @@ pub(crate) struct Pull {
     /// Only rows before this time.
     #[arg(long)]
     pub(crate) until: Option<String>,
+    /// Only rows of this twin.
+    #[arg(long, value_name = "IRI")]
+    pub(crate) twin: Option<String>,
     /// Only rows behind this place: where a pull that was refused on the way said to go on.
     #[arg(long)]
     pub(crate) after: Option<String>,

@@ -11,6 +11,7 @@
 mod agreement;
 mod contract;
 mod laws;
+mod links;
 mod odrl;
 mod schema;
 mod vectors;

@@ -243,7 +243,12 @@ const OBJECTS: &[Object] = &[
         name: "LinkAsked",
         what: "What is linked to what.",
         closed: true,
-        members: &[must("from", Text), must("predicate", Text), must("to", Text)],
+        members: &[
+            must("from", Text),
+            must("predicate", Text),
+            must("to", Text),
+            may("owner", Text),
+        ],
     },
     Object {
         name: "LinkChanged",
@@ -267,6 +272,18 @@ const OBJECTS: &[Object] = &[
             must("to", Text),
             must("recorded", Time),
             must("event", Count),
+            may("across", Named("AcrossLine")),
+        ],
+    },
+    Object {
+        name: "AcrossLine",
+        what: "The end of a link that is a partner's, and what is known of it.",
+        closed: false,
+        members: &[
+            must("end", Word(&["from", "to"])),
+            must("owner", Text),
+            must("status", Word(&["one-sided", "confirmed", "disputed"])),
+            may("receipt", Text),
         ],
     },
     Object {
@@ -434,6 +451,7 @@ const OBJECTS: &[Object] = &[
             may("place", Null(&Text)),
             may("since", Null(&Time)),
             may("until", Null(&Time)),
+            may("twin", Null(&Text)),
             may("after", Null(&Text)),
         ],
     },

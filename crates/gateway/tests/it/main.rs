@@ -10,6 +10,7 @@ mod countersigning;
 mod erasure;
 mod federation;
 mod forged;
+mod graph;
 mod identities;
 mod impostor;
 mod joining;

@@ -196,6 +196,7 @@ impl World {
             place: Some("FR".to_owned()),
             since: None,
             until: None,
+            twin: None,
             after: None,
         }
     }
@@ -257,6 +258,7 @@ async fn every_row_comes_once_and_in_order() {
     let narrow = Pull {
         since: Some(Timestamp::from_seconds(since)),
         until: Some(Timestamp::from_seconds(until)),
+        twin: None,
         ..world.wanted()
     };
     let pulled = world.pull(&narrow).await.unwrap();

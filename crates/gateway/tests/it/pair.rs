@@ -140,6 +140,7 @@ pub(crate) fn wanted(agreement: &str) -> Pull {
         place: Some("FR".to_owned()),
         since: None,
         until: None,
+        twin: None,
         after: None,
     }
 }

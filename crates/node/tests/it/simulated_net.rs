@@ -87,6 +87,7 @@ async fn command(maker: Node, agreement: Option<String>) -> Result<String, Probl
         place: Some("FR".to_owned()),
         since: None,
         until: None,
+        twin: None,
         after: None,
     };
     consumer::pull(&maker, &wanted).await.map(|_| agreement)

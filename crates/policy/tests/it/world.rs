@@ -164,6 +164,8 @@ impl World {
                     since: None,
                     until: None,
                     after: None,
+                    only: None,
+                    links: None,
                 },
             },
             now: at("2015-07-24T12:00:00+02:00"),

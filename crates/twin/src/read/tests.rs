@@ -95,6 +95,8 @@ pub(crate) fn selection() -> Selection {
         since: None,
         until: None,
         after: None,
+        only: None,
+        links: None,
     }
 }
 

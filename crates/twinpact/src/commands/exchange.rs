@@ -10,7 +10,7 @@ use twinpact_contract::scaffold;
 use twinpact_gateway::AdminClient;
 use twinpact_gateway::client::segment;
 use twinpact_model::problem::Problem;
-use twinpact_model::{Cursor, Timestamp, codes};
+use twinpact_model::{Cursor, Iri, Timestamp, codes};
 use twinpact_node::api::{AgreementLine, DatasetLine, Negotiate, Pull, Pulled};
 
 pub(crate) async fn catalog(dir: &Dir, partner: &str, out: Output) -> Result<ExitCode, Problem> {
@@ -54,6 +54,7 @@ pub(crate) async fn pull(arguments: &PullArguments, out: Output) -> Result<ExitC
         place: arguments.place.clone(),
         since: time(&arguments.since)?,
         until: time(&arguments.until)?,
+        twin: arguments.twin.as_deref().map(Iri::new).transpose()?,
         after: arguments.after.as_deref().map(Cursor::parse).transpose()?,
     })?;
     let pulled: Pulled = session.client.post("/pulls", "application/json", asked).await?;

@@ -41,28 +41,46 @@ async fn change(
     [changed, known]: [&str; 2],
     out: Output,
 ) -> Result<(), Problem> {
-    let LinkEnds { dir, from, predicate, to } = ends;
+    let LinkEnds { dir, from, predicate, to, owner } = ends;
     let predicate = Predicate::parse(predicate)?;
-    let asked = json!({ "from": from, "predicate": predicate, "to": to }).to_string();
+    let mut asked = json!({ "from": from, "predicate": predicate, "to": to });
+    if let (Some(owner), Some(members)) = (owner, asked.as_object_mut()) {
+        members.insert("owner".to_owned(), json!(owner));
+    }
+    let asked = asked.to_string().into_bytes();
     let session = Session::open(&dir.dir).await?;
-    let answer = session.client.post(path, "application/json", asked.into_bytes()).await;
+    let answer = session.client.post(path, "application/json", asked).await;
     session.close().await;
     let answer: LinkChanged = answer?;
     out.result(&answer, |answer| {
         line(&format!("{from} {predicate} {to} {}", if answer.changed { changed } else { known }))
     });
-    out.next(&format!("twinpact link list {from}"));
+    match owner {
+        None => out.next(&format!("twinpact link list {from}")),
+        Some(_) => out.next("twinpact link list"),
+    }
     Ok(())
 }
 
 fn text(links: &LinkList) -> String {
     let row = |link: &LinkLine| {
-        let predicate = link.predicate.to_string();
-        let (recorded, event) = (link.recorded.to_string(), link.event.to_string());
-        vec![link.from.clone(), predicate, link.to.clone(), recorded, event]
+        let across = link.across.as_ref();
+        let of = |end: &str| across.filter(|across| across.end == end);
+        let whose = |end: &str, twin: &str| match of(end) {
+            Some(across) => format!("{twin} of {}", across.owner),
+            None => twin.to_owned(),
+        };
+        vec![
+            whose("from", &link.from),
+            link.predicate.to_string(),
+            whose("to", &link.to),
+            link.recorded.to_string(),
+            link.event.to_string(),
+            across.map_or(String::new(), |across| across.status.clone()),
+        ]
     };
     let rows: Vec<_> = links.links.iter().map(row).collect();
-    let table = table(&["from", "predicate", "to", "recorded", "event"], &rows);
+    let table = table(&["from", "predicate", "to", "recorded", "event", "other side"], &rows);
     match links.total - rows.len() {
         0 => table,
         more => format!("{table}\n… and {} more", count(more as u64)),

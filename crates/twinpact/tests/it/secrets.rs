@@ -396,6 +396,7 @@ fn exchange(pair: &Pair, needles: &mut Needles, surfaces: &mut Surfaces) {
             place: Some("FR".to_owned()),
             since: None,
             until: None,
+            twin: None,
             after: None,
         };
         let pulled = consumer::pull(&node, &asked).await.unwrap();
