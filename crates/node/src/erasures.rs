@@ -26,6 +26,10 @@ use twinpact_proof::{Digest, Envelope, Json, to_hex};
 use twinpact_store::forest::TreeNo;
 use twinpact_store::{Store, Subject, destroy};
 
+/// The most duties of one partner, which are for ever: each delivery that is stored is held against
+/// all of them.
+pub const MAX_DUTIES: usize = 1_000;
+
 /// A delivery by its ledger and its index there.
 type Place = (TreeNo, u64);
 /// What stands for a twin in what is kept of deliveries: the front of its pseudonym.
@@ -96,6 +100,12 @@ impl Erasures {
         self.duties.get(fingerprint).map(|duty| &duty.envelope)
     }
 
+    /// Whether we hold as many duties of a partner as we take.
+    fn is_full(&self, partner: &str) -> bool {
+        let of_partner = self.duties.values().filter(|duty| duty.document.issuer == partner);
+        of_partner.count() >= MAX_DUTIES
+    }
+
     /// Whether a partner has asked us to have no rows of that twin of its.
     pub(crate) fn forbids(&self, partner: &str, twin: &str) -> bool {
         let of_partner = self.duties.values().filter(|duty| duty.document.issuer == partner);
@@ -132,8 +142,8 @@ fn front(fold: &Fold, twin: &str) -> Front {
 /// The record of the twins of which a delivery of ours has rows: who has to erase them is known by
 /// it. It names none.
 pub(crate) fn delivered(fold: &Fold, peer: &str, (ledger, index): Place, rows: &[Row]) -> NewEntry {
-    let twins = rows.chunk_by(|a, b| a.twin == b.twin).filter_map(<[Row]>::first);
-    let twins: Vec<String> = twins.map(|row| to_hex(&front(fold, &row.twin))).collect();
+    let twins: BTreeSet<&str> = rows.iter().map(|row| row.twin.as_str()).collect();
+    let twins: Vec<String> = twins.into_iter().map(|twin| to_hex(&front(fold, twin))).collect();
     let what = vec![
         Attribute::new("ledger", "integer", ledger.to_string()),
         Attribute::new("index", "integer", index.to_string()),
@@ -267,6 +277,9 @@ pub(crate) fn asked(
     if fold.erasures.duties.contains_key(&to_hex(&fingerprint)) {
         return Ok(Vec::new());
     }
+    if fold.erasures.is_full(did) {
+        return Err(refused(&format!("{MAX_DUTIES} duties of yours are on record")));
+    }
     let id = to_hex(&document.agreement);
     if with(fold, did, &id)?.role != Role::Consumer {
         return Err(refused("we have no copies under that agreement"));
@@ -355,5 +368,42 @@ pub(crate) fn document<'f>(fold: &'f Fold, paper: &Paper) -> Option<&'f Envelope
         Paper::Erasure(duty) => fold.erasures.envelope(duty),
         Paper::Deletion(receipt) => deletions::envelope(fold, receipt),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Erasures, MAX_DUTIES, duty};
+    use twinpact_proof::SecretKey;
+    use twinpact_proof::deletion::Erasure;
+    use twinpact_proof::documents::Clock;
+
+    #[test]
+    fn duties_of_one_partner_have_a_bound_and_name_their_twin_alone() {
+        let (mut erasures, key) = (Erasures::default(), SecretKey::new(&[1; 32]));
+        let (us, partner) = ("did:web:maker.example", "did:web:operator.example");
+        for number in 0..MAX_DUTIES {
+            assert!(!erasures.is_full(partner));
+            let document = Erasure {
+                issuer: partner.to_owned(),
+                audience: us.to_owned(),
+                agreement: [1; 32],
+                receipts: vec![[2; 32]],
+                salt: [3; 32],
+                twin: Erasure::digest_of(&[3; 32], &format!("urn:t:{number}")),
+                erased: 0,
+                clock: Clock::System,
+            };
+            erasures.apply(&duty(partner, &document.sign(&key), "").entry).unwrap();
+        }
+        assert!(erasures.is_full(partner) && !erasures.is_full(us));
+        for (partner, twin, expect) in [
+            (partner, "urn:t:0", true),
+            (partner, "urn:t:999", true),
+            (partner, "urn:t:1000", false),
+            (us, "urn:t:0", false),
+        ] {
+            assert_eq!(erasures.forbids(partner, twin), expect, "{partner} {twin}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! stdout is one JSON document and nothing else.
 
 use crate::canaries::TWIN;
-use crate::federation::Pair;
+use crate::federation::{PURPOSE, Pair};
 use crate::tree;
 use crate::world::World;
 use serde_json::{Value, json};
@@ -42,6 +42,11 @@ fn table(
         ("twin show", read(format!("urn:turbine:{TWIN} --dir operator"))),
         ("twin history", read(format!("urn:turbine:{TWIN} --dir operator"))),
         ("twin as-of", read(format!("urn:turbine:{TWIN} 2099-01-01T00:00:00Z --dir operator"))),
+        ("erase", Change),
+        ("erasure list", read("--dir operator")),
+        ("erasure show", read("urn:turbine:gone --dir operator")),
+        ("copy list", read("--dir maker")),
+        ("copy show", read(format!("{receipt} --purpose {PURPOSE} --place FR --dir maker"))),
         ("link set", Change),
         ("link retract", Change),
         ("link list", read("--dir operator")),
@@ -117,6 +122,10 @@ pub(crate) fn commands(pair: &Pair) -> Vec<(&'static str, Kind)> {
             "receipts": [receipt],
         }],
     });
+    let row = "name,time,power,pitch,wind,note\ngone,2015-07-21T05:00:00Z,1,1,8,x\n";
+    world.write("gone.csv", row.as_bytes());
+    assert_eq!(world.json("ingest gone.csv --map map.toml --dir operator")["new"], 1);
+    world.json("erase urn:turbine:gone --basis asked-for --yes --dir operator");
     world.write("incident.json", open.to_string().as_bytes());
     let opened = world.json("incident open incident.json --dir maker");
     let incident = opened["id"].as_str().unwrap();

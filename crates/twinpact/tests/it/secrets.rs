@@ -66,7 +66,9 @@ const CLASSES: [(&str, Option<&str>); 12] = [
 fn may(class: &str, surface: &str) -> bool {
     match class {
         // Commands whose use it is to show it.
-        VALUE => surface.starts_with("twinpact twin "),
+        VALUE => {
+            ["twinpact twin ", "twinpact copy show"].iter().any(|one| surface.starts_with(one))
+        }
         INVITATION => surface == "twinpact invite",
         ANY_KEY => surface.ends_with("/root.key") || surface.ends_with("/issuing.pem"),
         _ => false,
