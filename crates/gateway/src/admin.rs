@@ -113,6 +113,7 @@ pub const ROUTES: &[Route] = &[
     guarded(GET, "/links", |verb| on(verb, owned::links)),
     guarded(POST, "/links", |verb| on(verb, owned::set_link)),
     guarded(POST, "/links/retract", |verb| on(verb, owned::retract_link)),
+    guarded(POST, "/graph/walk", |verb| on(verb, owned::walk)),
     guarded(GET, "/events/{index}/proof", |verb| on(verb, proof)),
     guarded(GET, "/organisation", |verb| on(verb, kept::organisation)),
     guarded(GET, "/invitations", |verb| on(verb, kept::invitations)),

@@ -12,10 +12,10 @@ use twinpact_model::problem::Problem;
 use twinpact_model::type_model::TypeModel;
 use twinpact_node::api::{
     AgreementLine, ContractLine, History, LinkAsked, LinkChanged, LinkList, PartnerLine, TwinLine,
-    TwinState,
+    TwinState, WalkAsked, Walked,
 };
 use twinpact_node::read::{self, Span};
-use twinpact_node::{Node, agreements, links};
+use twinpact_node::{Node, agreements, graph, links};
 
 /// `?as-of=TIME`.
 #[derive(Deserialize)]
@@ -134,4 +134,9 @@ pub(crate) async fn retract_link(
 ) -> Result<Json<LinkChanged>, Refusal> {
     let asked: LinkAsked = read_json(&body)?;
     Ok(Json(links::change(&node, asked, false, LOCAL).await?))
+}
+
+pub(crate) async fn walk(State(node): State<Node>, body: Bytes) -> Result<Json<Walked>, Refusal> {
+    let asked: WalkAsked = read_json(&body)?;
+    Ok(Json(graph::walk(&node, &asked).await?))
 }

@@ -48,6 +48,8 @@ codes! {
     LINK_PREDICATE = "link.predicate", Caller, Invalid, "there is no such predicate";
     LINK_CYCLE = "link.cycle", Caller, Conflict, "the link would close a cycle";
     LINK_OWNER = "link.owner", Caller, Conflict, "the other end is not of that organisation";
+    LINK_NOT_GRANTED = "link.not_granted", Caller, NotFound, "no agreement shows us these links";
+    LINK_NOT_SHOWN = "link.not_shown", Caller, NotFound, "the contract does not show whose it is";
     ASOF_EARLY = "asof.early", Caller, NotFound, "nothing was recorded by then";
     ASOF_FORGOTTEN = "asof.forgotten", Caller, NotFound, "what was known then is forgotten";
     // Ingest.

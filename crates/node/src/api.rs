@@ -1,5 +1,6 @@
 //! The JSON of the admin API: what the gateway answers and the command line reads.
 
+mod graph;
 mod incidents;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,7 @@ use twinpact_model::type_model::ModelRef;
 use twinpact_model::view::Cursor;
 use twinpact_model::{Did, Iri, Schedule, Timestamp};
 
+pub use graph::{EdgeLine, EndLine, PlaceLine, SaidLine, WalkAsked, Walked};
 pub use incidents::{
     AnswerLine, Contain, ContainmentLine, IncidentLine, IncidentShown, OpenIncident, Respond,
     SeenAt,

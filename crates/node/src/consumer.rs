@@ -198,6 +198,15 @@ pub async fn pull(node: &Node, pull: &Pull) -> Result<Pulled, Problem> {
     }
 }
 
+/// Fetches the first page of a view and stores it; whether it goes on is for the caller to see.
+///
+/// # Errors
+/// As [`pull`].
+pub(crate) async fn page(node: &Node, pull: &Pull) -> Result<Page, Problem> {
+    let (id, at_id, peer) = node.partition.read(|fold, _| granted(fold, &pull.agreement))??;
+    fetch(node, pull, (&id, &at_id), &peer).await
+}
+
 /// Fetches one page. A token that the partner does not take any more, whatever our clock says, is
 /// refreshed once, and a transfer that it does not know any more is opened anew once. Who learns on
 /// the way that the partner's log has a successor asks once more, for what continues that.

@@ -31,6 +31,7 @@ pub mod egress;
 pub mod erasures;
 pub mod events;
 pub mod fold;
+pub mod graph;
 pub mod heard;
 mod identity_disk;
 pub mod ids;

@@ -2,6 +2,7 @@
 
 mod copies;
 mod erasure;
+mod graph;
 mod incident;
 mod oversight;
 
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 
 pub(crate) use copies::Copies;
 pub(crate) use erasure::{Erase, Erasure};
+pub(crate) use graph::{Graph, Ways};
 pub(crate) use incident::{Answer as IncidentAnswer, Incident};
 pub(crate) use oversight::{Agreement, Clock, Decision, Receipt};
 
@@ -55,6 +57,9 @@ pub(crate) enum Command {
     /// Links of your twins: part-of, depends-on, derived-from, located-in.
     #[command(subcommand)]
     Link(Link),
+    /// Links across organisations.
+    #[command(subcommand)]
+    Graph(Graph),
     /// Contracts: what you share, with whom, for what.
     #[command(subcommand)]
     Contract(Contract),

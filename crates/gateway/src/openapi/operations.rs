@@ -126,6 +126,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "Retracts a link.",
         (Named("LinkAsked"), Named("LinkChanged")),
     ),
+    post(
+        "/graph/walk",
+        "walkGraph",
+        "Walks over links across organisations, each hop under our own agreement.",
+        (Named("WalkAsked"), Named("Walked")),
+    ),
     Operation {
         method: "GET",
         path: "/events/{index}/proof",

@@ -19,6 +19,7 @@ const DATATYPES: &[&str] = &[
     Datatype::DateTime.name(),
 ];
 const MERGES: &[&str] = &["lww-recorded", "lww-phenomenon"];
+const DIRECTIONS: &[&str] = &["out", "in"];
 const PREDICATES: &[&str] = &[
     Predicate::PartOf.name(),
     Predicate::DependsOn.name(),
@@ -284,6 +285,73 @@ const OBJECTS: &[Object] = &[
             must("owner", Text),
             must("status", Word(&["one-sided", "confirmed", "disputed"])),
             may("receipt", Text),
+        ],
+    },
+    Object {
+        name: "WalkAsked",
+        what: "Where a walk begins and which way it goes.",
+        closed: true,
+        members: &[
+            must("twin", Text),
+            may("owner", Null(&Text)),
+            may("via", Many(&Word(PREDICATES))),
+            may("direction", Null(&Word(DIRECTIONS))),
+            may("depth", Null(&Count)),
+            may("purpose", Null(&Text)),
+            may("place", Null(&Text)),
+        ],
+    },
+    Object {
+        name: "Walked",
+        what: "The links that a walk went over, and where it did not go on.",
+        closed: false,
+        members: &[
+            must("edges", Many(&Named("EdgeLine"))),
+            must("ends", Many(&Named("EndLine"))),
+            must("requests", Count),
+            may("cut", Word(&["twins", "requests", "time"])),
+        ],
+    },
+    Object {
+        name: "PlaceLine",
+        what: "A twin, and whose it is; null when the contract does not show it.",
+        closed: false,
+        members: &[must("owner", Null(&Text)), must("twin", Text)],
+    },
+    Object {
+        name: "EdgeLine",
+        what: "A link that was walked over.",
+        closed: false,
+        members: &[
+            must("from", Named("PlaceLine")),
+            must("predicate", Word(PREDICATES)),
+            must("to", Named("PlaceLine")),
+            must("depth", Count),
+            must("status", Word(&["own", "confirmed", "one-sided"])),
+            must("said", Many(&Named("SaidLine"))),
+        ],
+    },
+    Object {
+        name: "SaidLine",
+        what: "That an owner says that a link stands.",
+        closed: false,
+        members: &[
+            must("by", Text),
+            must("recorded", Time),
+            may("event", Count),
+            may("receipt", Hex),
+            may("level", Text),
+        ],
+    },
+    Object {
+        name: "EndLine",
+        what: "A twin from which a walk did not go on, and why.",
+        closed: false,
+        members: &[
+            must("at", Named("PlaceLine")),
+            must("code", Text),
+            must("reason", Text),
+            may("hint", Text),
         ],
     },
     Object {

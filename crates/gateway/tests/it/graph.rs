@@ -11,11 +11,13 @@ use twinpact_edge::model_file;
 use twinpact_gateway::Running;
 use twinpact_gateway::outgoing::HttpsOutbound;
 use twinpact_model::problem::Problem;
-use twinpact_model::{Did, Iri};
-use twinpact_node::api::{LinkAsked, Negotiate, Pull, Pulled};
+use twinpact_model::{Did, Direction, Iri};
+use twinpact_node::api::{LinkAsked, Negotiate, Pull, Pulled, WalkAsked};
 use twinpact_node::fold::Fold;
 use twinpact_node::outbound::{Call, FirstCall, Outbound, Pending};
-use twinpact_node::{Node, PolicyClock, consumer, contracts, links, open, record};
+use twinpact_node::{
+    Node, PolicyClock, agreements, consumer, contracts, graph, links, open, record,
+};
 use twinpact_testkit::free_port;
 
 const SUPPLIER: &str = "did:web:supplier.example";
@@ -297,5 +299,105 @@ async fn a_twin_that_is_hidden_is_answered_like_one_that_is_not_there() {
     for (n, answer) in answers.into_iter().enumerate() {
         assert_eq!(answer, absent, "{n}");
     }
+    world.stop().await;
+}
+
+/// A walk of the maker from a turbine of the operator: edges with their distance, status and who
+/// says them, and the ends with their codes.
+async fn walked(world: &World, asked: &WalkAsked) -> (Vec<String>, Vec<String>, usize) {
+    let found = graph::walk(world.maker(), asked).await.unwrap();
+    assert_eq!(found.cut, None);
+    let short = |did: &str| did.trim_start_matches("did:web:").replace(".example", "");
+    let edge = |edge: &twinpact_node::api::EdgeLine| {
+        for said in &edge.said {
+            let level = said.receipt.as_ref().map(|_| "countersigned");
+            assert_eq!((said.event.is_some(), said.level.as_deref()), (level.is_none(), level));
+        }
+        let said: Vec<String> = edge.said.iter().map(|said| short(&said.by)).collect();
+        let (from, to) = (&edge.from.twin, &edge.to.twin);
+        let by = said.join("+");
+        format!("{} {from} {} {to} {} {by}", edge.depth, edge.predicate, edge.status)
+            .replace("urn:", "")
+    };
+    let end = |end: &twinpact_node::api::EndLine| {
+        format!("{} {} {}", end.at.twin, end.code, end.hint.as_deref().unwrap_or_default())
+    };
+    let ends = found.ends.iter().map(end).collect();
+    (found.edges.iter().map(edge).collect(), ends, found.requests)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_goes_from_a_turbine_to_the_turbines_of_the_sibling_parts() {
+    let world = World::new().await;
+    let (operator, maker, supplier) = (world.operator(), world.maker(), world.supplier());
+    for (part, turbine) in [("urn:part:1", "urn:turbine:a"), ("urn:part:2", "urn:turbine:b")] {
+        set(maker, part, "part-of", turbine, OPERATOR).await;
+        set(operator, part, "part-of", turbine, MAKER).await;
+        set(maker, part, "derived-from", "urn:lot:7", SUPPLIER).await;
+        set(supplier, part, "derived-from", "urn:lot:7", MAKER).await;
+    }
+    // Of the third part only its maker says where it comes from.
+    set(maker, "urn:part:3", "derived-from", "urn:lot:7", SUPPLIER).await;
+    let part_of = "{predicates: [part-of], ends: asker}";
+    let derived = "{predicates: [derived-from], ends: asker}";
+    let turbines = publish(operator, "turbine", "all", part_of).await;
+    let lots = publish(supplier, "lot", "all", derived).await;
+    let asked = WalkAsked {
+        twin: Iri::new("urn:turbine:a").unwrap(),
+        owner: Some(Did::new(OPERATOR).unwrap()),
+        via: Vec::new(),
+        direction: None,
+        depth: Some(6),
+        purpose: None,
+        place: None,
+    };
+    let missing = |twin: &str, did: &str, view: &str| {
+        format!("{twin} link.not_granted twinpact negotiate {did} --dataset {view}")
+    };
+    // Without a contract nothing is asked but what there is to agree on.
+    let nothing = walked(&world, &asked).await;
+    let end = missing("urn:turbine:a", OPERATOR, &turbines);
+    assert_eq!(nothing, (Vec::new(), vec![end], 1));
+    world.agreed(operator, OPERATOR, &turbines).await;
+    let (edges, ends, requests) = walked(&world, &asked).await;
+    let first = "1 part:1 part-of turbine:a confirmed maker+operator";
+    let ours = "2 part:1 derived-from lot:7 one-sided maker";
+    assert_eq!(edges, [first, ours]);
+    assert_eq!((ends, requests), (vec![missing("urn:lot:7", SUPPLIER, &lots)], 2));
+    let agreement = world.agreed(supplier, SUPPLIER, &lots).await;
+    let whole = [
+        first,
+        "2 part:1 derived-from lot:7 confirmed maker+supplier",
+        "3 part:2 derived-from lot:7 confirmed maker+supplier",
+        "4 part:2 part-of turbine:b confirmed maker+operator",
+    ];
+    let (edges, ends, requests) = walked(&world, &asked).await;
+    assert_eq!((edges.as_slice(), ends, requests), (&whole.map(str::to_owned)[..], Vec::new(), 3));
+    // Shorter, along one predicate, one way, and from a twin of its own.
+    let short = WalkAsked { depth: Some(1), ..asked.clone() };
+    assert_eq!(walked(&world, &short).await.0, ["1 part:1 part-of turbine:a one-sided operator"]);
+    let via = WalkAsked { via: vec!["part-of".to_owned()], ..asked.clone() };
+    assert_eq!(walked(&world, &via).await.0, [first]);
+    let out = WalkAsked { direction: Some(Direction::Out), ..asked.clone() };
+    assert_eq!(walked(&world, &out).await.0, Vec::<String>::new());
+    let own = WalkAsked {
+        twin: Iri::new("urn:part:3").unwrap(),
+        owner: None,
+        direction: Some(Direction::Out),
+        ..asked.clone()
+    };
+    let one_sided = "1 part:3 derived-from lot:7 one-sided maker";
+    assert_eq!(walked(&world, &own).await.0, [one_sided]);
+    let unknown = WalkAsked { twin: Iri::new("urn:part:9").unwrap(), owner: None, ..own };
+    assert_eq!(graph::walk(maker, &unknown).await.unwrap_err().code.name, "twin.unknown");
+    let deep = WalkAsked { depth: Some(graph::MAX_WALK_DEPTH + 1), ..asked.clone() };
+    assert_eq!(graph::walk(maker, &deep).await.unwrap_err().code.name, "input.too_large");
+    let word = WalkAsked { via: vec!["part".to_owned()], ..asked.clone() };
+    assert_eq!(graph::walk(maker, &word).await.unwrap_err().code.name, "link.predicate");
+    // What one partner refuses ends the walk there, with its reason, and nowhere else.
+    agreements::revoke(supplier, &agreement, "over").await.unwrap();
+    let (edges, ends, _) = walked(&world, &asked).await;
+    assert_eq!(edges, [first, ours]);
+    assert!(ends.len() == 1 && ends[0].starts_with("urn:lot:7 "), "{ends:?}");
     world.stop().await;
 }

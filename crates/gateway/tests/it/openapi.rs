@@ -227,6 +227,7 @@ fn changes() -> Vec<(&'static str, String)> {
         ("/ingest", batch.to_string()),
         ("/links/retract", link.to_string()),
         ("/links", link.to_string()),
+        ("/graph/walk", json!({ "twin": "urn:turbine:b" }).to_string()),
         ("/keys", "{}".to_owned()),
         ("/ca/reload", String::new()),
         ("/contracts", contract.replace("turbine-maintenance", "turbine-other")),

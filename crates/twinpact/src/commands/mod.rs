@@ -11,6 +11,7 @@ mod doctor;
 mod erasure;
 mod exchange;
 mod explain;
+mod graph;
 mod incident;
 mod incident_report;
 mod ingest;
@@ -55,6 +56,7 @@ pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Prob
         Command::Copy(command) => copies::run(command, *out).await,
         Command::Erase(arguments) => erasure::erase(arguments, *out).await,
         Command::Erasure(command) => erasure::run(command, *out).await,
+        Command::Graph(command) => graph::run(command, *out).await,
         Command::Link(command) => link::run(command, *out).await,
         Command::Contract(command) => contract::run(command, *out).await,
         Command::Partner(command) => partner::run(command, *out).await,
