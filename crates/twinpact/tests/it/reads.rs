@@ -50,6 +50,7 @@ fn table(
         ("link set", Change),
         ("link retract", Change),
         ("link list", read("--dir operator")),
+        ("graph walk", read(format!("urn:turbine:{TWIN} --dir operator"))),
         ("contract new", Change),
         ("contract lint", read("contract.odcs.yaml")),
         ("contract publish", Change),
