@@ -8,6 +8,7 @@ use crate::erasures;
 use crate::federation::identify;
 use crate::incidents;
 use crate::kept;
+use crate::logs;
 use crate::openapi;
 use crate::owned;
 use crate::port::{Bound, bind};
@@ -151,6 +152,11 @@ pub const ROUTES: &[Route] = &[
     guarded(GET, "/decisions", |verb| on(verb, kept::decisions)),
     guarded(GET, "/decisions/{id}", |verb| on(verb, kept::decision)),
     guarded(GET, "/decisions/{id}/proof", |verb| on(verb, decision_proof)),
+    guarded(GET, "/log", |verb| on(verb, logs::show)),
+    guarded(GET, "/log/alerts/{id}", |verb| on(verb, logs::alert)),
+    guarded(GET, "/log/inclusion", |verb| on(verb, logs::inclusion)),
+    guarded(GET, "/log/consistency", |verb| on(verb, logs::consistency)),
+    guarded(GET, "/witness", |verb| on(verb, logs::statement)),
     guarded(GET, "/strangers", |verb| on(verb, turned_away)),
     guarded(GET, "/doctor", |verb| on(verb, doctor_of)),
     guarded(GET, "/clock", |verb| on(verb, clock)),

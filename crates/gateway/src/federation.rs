@@ -425,7 +425,9 @@ impl Line {
         };
         Ok(match egress {
             Egress::Public(_) | Egress::Fault(_) => egress,
-            Egress::Permitted(_) | Egress::Stream(_) | Egress::Protocol { .. } => nothing_here(),
+            Egress::Permitted(_) | Egress::Stream(_) | Egress::Protocol { .. } | Egress::Log(_) => {
+                nothing_here()
+            }
         })
     }
 
@@ -511,6 +513,7 @@ fn write(egress: Egress, taken: &Taken) -> Response<Answered> {
             (200, JSON, text)
         }
         Egress::Public(PublicDoc::Versions(document)) => (200, JSON, document.to_string()),
+        Egress::Log(document) => document.parts(),
         Egress::Fault(fault) => {
             (fault.status, "application/problem+json", fault.document.to_string())
         }

@@ -16,6 +16,7 @@ mod events;
 pub mod federation;
 mod incidents;
 mod kept;
+mod logs;
 pub mod openapi;
 pub mod outgoing;
 mod owned;

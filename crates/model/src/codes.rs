@@ -80,6 +80,17 @@ codes! {
     ANCHOR_BEHIND = "anchor.behind", Us, Damaged, "the node is an older copy of itself";
     ANCHOR_CLAIMED = "anchor.claimed", Us, Conflict, "a key that we do not know has signed more of our log";
     ANCHOR_CURRENT = "anchor.current", Caller, Conflict, "nothing shows that the directory is an older copy";
+    // Witnesses, and logs that keep two histories.
+    WITNESS_UNKNOWN = "witness.unknown", Caller, NotFound, "we do not witness this log";
+    WITNESS_SIGNATURE = "witness.signature", Caller, Denied, "no key of the log has signed the checkpoint";
+    WITNESS_PROOF = "witness.proof", Caller, Unproven, "the checkpoint does not continue the one that we cosigned";
+    WITNESS_FALSE = "witness.false", Peer, Unproven, "a witness sent a cosignature that does not hold";
+    WITNESS_REFUSED = "witness.refused", Peer, Peer, "a witness did not cosign";
+    WITNESS_LATE = "witness.late", Peer, Unavailable, "a witness has not cosigned for some time";
+    LOG_FORKED = "log.forked", Peer, Unproven, "a partner's log keeps two histories";
+    LOG_DOUBTED = "log.doubted", Peer, Unproven, "a partner's log may keep two histories";
+    LOG_SIZE = "log.size", Caller, NotFound, "the log has no checkpoint of this size";
+    LOG_ALERT = "log.alert", Caller, NotFound, "there is no such alert";
     // Proofs and trust.
     PROOF_BROKEN = "proof.broken", Caller, Unproven, "the proof does not hold";
     PROOF_UNANCHORED = "proof.unanchored", Caller, Unproven, "the proof is signed by nobody you named";

@@ -139,6 +139,14 @@ kinds! {
     TailCut = "TailCut";
     /// A checkpoint of ours was shown that our log does not contain (local).
     AnchorBehind = "AnchorBehind";
+    /// We have cosigned a checkpoint of a partner's log (local).
+    Cosigned = "Cosigned";
+    /// A witness has cosigned a checkpoint of ours (local).
+    Cosignature = "Cosignature";
+    /// A witness answered what it must not, or would not cosign (local).
+    WitnessRefused = "WitnessRefused";
+    /// A partner's log has shown two histories, or may have (local).
+    Divergence = "Divergence";
 }
 
 impl Kind {

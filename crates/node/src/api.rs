@@ -2,6 +2,7 @@
 
 mod graph;
 mod incidents;
+mod log;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -15,6 +16,11 @@ pub use graph::{EdgeLine, EndLine, PlaceLine, SaidLine, WalkAsked, Walked};
 pub use incidents::{
     AnswerLine, Contain, ContainmentLine, IncidentLine, IncidentShown, OpenIncident, Respond,
     SeenAt,
+};
+
+pub use log::{
+    AlertLine, AlertShown, CheckpointLine, ConsistencyShown, InclusionShown, LogShown, SeenLine,
+    WitnessLine,
 };
 
 /// The answer to `POST /models`.

@@ -7,6 +7,7 @@ use crate::documents;
 use crate::door::{Answering, Asked, Door};
 use crate::egress::{Egress, PublicDoc};
 use crate::invitations;
+use crate::log_door;
 use crate::negotiate;
 use crate::open::Node;
 use crate::processes::{DOCUMENTS_PATH, local};
@@ -130,6 +131,9 @@ async fn route(node: &Node, peer: &PeerIdentity, asked: &Asked) -> Answer {
     if (asked.method.as_str(), asked.path.as_str()) == ("POST", DOCUMENTS_PATH) {
         return documents::receive(node, peer, &asked.body).await;
     }
+    if let Some(answer) = log_door::answer(node, peer, asked).await {
+        return answer;
+    }
     let Some(data) = asked.path.strip_prefix("/data/") else { return refuse(unknown()) };
     match asked.method.as_str() {
         "GET" if data.ends_with("/stream") => match streamed(asked, data) {
@@ -173,6 +177,7 @@ async fn record(
 pub fn outcome(egress: &Egress) -> (u16, String) {
     match egress {
         Egress::Permitted(_) | Egress::Stream(_) | Egress::Public(_) => (200, String::new()),
+        Egress::Log(document) => (document.parts().0, String::new()),
         Egress::Protocol { status, message } => {
             let code = match message.as_deref() {
                 Some(Message::NegotiationError(error) | Message::TransferError(error)) => {

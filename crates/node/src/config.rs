@@ -8,6 +8,7 @@ use std::path::Path;
 use twinpact_edge::toml_file::TomlFile;
 use twinpact_model::problem::Problem;
 use twinpact_model::{Did, codes};
+use twinpact_proof::vkey::{Signs, VerifierKey};
 use twinpact_store::keystore::refused;
 use twinpact_store::vfs::Vfs;
 
@@ -30,6 +31,9 @@ pub struct Config {
     /// What we expect of partners that have copies.
     #[serde(default)]
     pub retention: Retention,
+    /// Who cosigns our checkpoints.
+    #[serde(default)]
+    pub witnesses: Witnesses,
 }
 
 /// The admin listener: loopback only, guarded by a token in `admin.json`.
@@ -84,6 +88,48 @@ pub struct Assertions {
     pub place: Option<String>,
 }
 
+/// Who cosigns our checkpoints.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Witnesses {
+    /// Partners, by their DIDs.
+    #[serde(default)]
+    pub partners: Vec<Did>,
+    /// Witnesses of the world, as `VERIFIER-KEY https://HOST/…`.
+    #[serde(default)]
+    pub foreign: Vec<ForeignWitness>,
+}
+
+/// The most witnesses of a node.
+pub const MAX_WITNESSES: usize = 16;
+
+/// A witness of the world (C2SP tlog-witness): its verifier key and the URL that it is asked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ForeignWitness {
+    /// Its name and key.
+    pub key: VerifierKey,
+    /// Its URL, without a `/` at the end.
+    pub url: String,
+}
+
+impl TryFrom<String> for ForeignWitness {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not a verifier key of a witness and its URL");
+        let (key, url) = text.split_once(' ').ok_or_else(wrong)?;
+        let key = VerifierKey::parse(key).filter(|key| key.signs == Signs::Cosignatures);
+        let url = url.trim_end_matches('/').to_owned();
+        let plain = url.starts_with("https://") && !url.contains(char::is_whitespace);
+        key.filter(|_| plain).map(|key| ForeignWitness { key, url }).ok_or_else(wrong)
+    }
+}
+
+impl From<ForeignWitness> for String {
+    fn from(witness: ForeignWitness) -> String {
+        format!("{} {}", witness.key.text(), witness.url)
+    }
+}
+
 /// Where a new node is reached, and what it may reach besides public addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reach {
@@ -117,13 +163,14 @@ impl Reach {
 
 /// The keys outside of tables, and the names of the tables.
 pub(crate) const ROOT: &[&str] =
-    &["organisation", "name", "admin", "federation", "assertions", "retention"];
+    &["organisation", "name", "admin", "federation", "assertions", "retention", "witnesses"];
 /// The keys of each table.
 pub(crate) const TABLES: &[(&str, &[&str])] = &[
     ("admin", &["listen"]),
     ("federation", &["listen", "endpoint", "allow_private"]),
     ("assertions", &["purpose", "place"]),
     ("retention", &["grace_hours"]),
+    ("witnesses", &["partners", "foreign"]),
 ];
 
 impl Config {
@@ -190,7 +237,11 @@ impl Config {
              [assertions]\n\
              # What your own requests say when a command does not.\n\
              # purpose = \"https://w3id.org/twinpact/purpose/PredictiveMaintenance\"\n\
-             # place = \"DE\"\n",
+             # place = \"DE\"\n\n\
+             [witnesses]\n\
+             # Who cosigns your checkpoints: partners, and witnesses of the world (docs/witness.md).\n\
+             # partners = [\"did:web:partner.example\"]\n\
+             # foreign = [\"VERIFIER-KEY https://witness.example\"]\n",
             organisation.as_str(),
             name,
             reach.lines()
@@ -215,6 +266,11 @@ fn read(text: &str) -> Result<Config, Problem> {
     }
     if config.retention.grace_hours > MAX_GRACE_HOURS {
         let why = format!("retention.grace_hours is more than {MAX_GRACE_HOURS}, a year");
+        return Err(Problem::new(codes::CONFIG_INVALID, why));
+    }
+    let witnesses = config.witnesses.partners.len() + config.witnesses.foreign.len();
+    if witnesses > MAX_WITNESSES {
+        let why = format!("there are {witnesses} witnesses, and at most {MAX_WITNESSES} may be");
         return Err(Problem::new(codes::CONFIG_INVALID, why));
     }
     Ok(config)

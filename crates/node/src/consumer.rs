@@ -7,6 +7,7 @@ use crate::assertion;
 use crate::bargain;
 use crate::channel::{self, Way};
 use crate::copies::{self, Copy, LedgerPin, Seen};
+use crate::divergence::{self, Source};
 use crate::documents;
 use crate::fold::Fold;
 use crate::ids;
@@ -347,8 +348,10 @@ async fn store(
     };
     let count = rows.len();
     let (name, peer, under) = (receipt.clone(), peer.to_owned(), agreement.to_owned());
+    let (of, checkpoint) = (peer.clone(), bundle.checkpoint.clone());
     // In the turn that pins it: two pulls at once cannot pin two histories.
-    node.partition
+    let stored = node
+        .partition
         .turn(move |turn| {
             if turn.fold().copies.has(&name) {
                 return Err(broken("this very delivery is stored already"));
@@ -370,9 +373,26 @@ async fn store(
             entries.push(processes::paper_row(&peer, &under, &Paper::Receipt(name)));
             turn.log(entries).map(|_| ())
         })
-        .await?;
+        .await;
+    if let Err(problem) = &stored
+        && problem.code == codes::EXCHANGE_PROOF
+    {
+        suspect(node, &of, &checkpoint).await?;
+    }
+    stored?;
     node.metrics.pulled(count as u64, bytes);
     Ok(Page { receipt, rows: count, bytes, times, delete_by, level, next })
+}
+
+/// A delivery holds by itself and was not taken: whether its log is still the one that we saw.
+async fn suspect(node: &Node, peer: &str, checkpoint: &str) -> Result<(), Problem> {
+    let seen = node.partition.read(|fold, _| {
+        fold.partners.get(peer).map(|partner| fold.copies.note(&partner.record).cloned())
+    })??;
+    if let Some(seen) = seen {
+        divergence::compare(node, peer, &seen, checkpoint, Source::Delivery).await;
+    }
+    Ok(())
 }
 
 /// What of a delivery both parties have signed.
@@ -478,6 +498,8 @@ fn continues(
     agreement: &str,
 ) -> Result<(Seen, LedgerPin), Problem> {
     let record = &fold.partners.get(&verdict.issuer)?.record;
+    // It was asked all the same: what we hold tells an older copy that it is one.
+    fold.divergences.trusted(&record.origin)?;
     if record.origin != verdict.seen.origin {
         return Err(broken("the partner has given up the log that proves it"));
     }

@@ -31,6 +31,9 @@ pub fn state(fold: &Fold, forest: &Forest) -> Digest {
         invitations,
         incidents,
         behind,
+        witnessing,
+        cosignatures,
+        divergences,
         first_recorded,
         last_recorded,
     } = fold;
@@ -51,6 +54,9 @@ pub fn state(fold: &Fold, forest: &Forest) -> Digest {
     chain.part("invitations", invitations);
     chain.part("incidents", incidents);
     chain.part("behind", behind);
+    chain.part("witnessing", witnessing);
+    chain.part("cosignatures", cosignatures);
+    chain.part("divergences", divergences);
     chain.part("recorded", &(first_recorded, last_recorded));
     chain.done()
 }

@@ -27,6 +27,8 @@ pub enum Egress {
     Stream(Box<Stream>),
     /// One of the documents that everybody may read.
     Public(PublicDoc),
+    /// What partners tell each other of logs.
+    Log(LogDoc),
     /// A refusal.
     Fault(PublicFault),
 }
@@ -78,6 +80,41 @@ pub enum PublicDoc {
     Versions(Value),
 }
 
+/// What partners tell each other of logs: signed checkpoints, cosignatures and hashes, and no value
+/// of a twin.
+pub enum LogDoc {
+    /// The lines of a witness under a checkpoint.
+    Cosignature(String),
+    /// The size that a witness has cosigned last, of who sent an older one (C2SP tlog-witness).
+    WitnessSize(u64),
+    /// Our signed statement that we are a witness.
+    Witness(String),
+    /// A signed checkpoint: one of ours, or one of the asker's that we have cosigned.
+    Checkpoint(String),
+    /// Hashes that lead from one of our checkpoints to another.
+    Hashes(Vec<Digest>),
+    /// The signed checkpoints that we have seen of logs that the asker has seen too.
+    Seen(Vec<String>),
+}
+
+impl LogDoc {
+    /// Status, media type and body.
+    #[must_use]
+    pub fn parts(&self) -> (u16, &'static str, String) {
+        const TEXT: &str = "text/plain; charset=utf-8";
+        const JSON: &str = "application/json";
+        match self {
+            LogDoc::Cosignature(text) | LogDoc::Checkpoint(text) => (200, TEXT, text.clone()),
+            LogDoc::WitnessSize(size) => (409, "text/x.tlog.size", format!("{size}\n")),
+            LogDoc::Witness(text) => (200, JSON, text.clone()),
+            LogDoc::Hashes(hashes) => {
+                (200, JSON, json!({ "hashes": self::hashes(Some(hashes)) }).to_string())
+            }
+            LogDoc::Seen(notes) => (200, JSON, json!({ "notes": notes }).to_string()),
+        }
+    }
+}
+
 /// The public half of a refusal: our own faults cross the boundary as their title only.
 pub struct PublicFault {
     /// The HTTP status.
@@ -111,18 +148,25 @@ impl PublicFault {
         PublicFault { status, document }
     }
 
+    /// The same with another status, where a protocol of others asks for it.
+    #[must_use]
+    pub fn with_status(problem: &Problem, status: u16) -> PublicFault {
+        let mut fault = PublicFault::of(problem);
+        fault.status = status;
+        if let Some(members) = fault.document.as_object_mut() {
+            members.insert("status".to_owned(), Value::from(status));
+        }
+        fault
+    }
+
     /// The same for what is sent by an outbox: 409 would be read as "too early, come again", which
     /// never helps here.
     #[must_use]
     pub fn for_good(problem: &Problem) -> PublicFault {
-        let mut fault = PublicFault::of(problem);
-        if fault.status == 409 {
-            fault.status = 400;
-            if let Some(members) = fault.document.as_object_mut() {
-                members.insert("status".to_owned(), Value::from(fault.status));
-            }
+        match problem.code.class.http_status() {
+            409 => PublicFault::with_status(problem, 400),
+            _ => PublicFault::of(problem),
         }
-        fault
     }
 }
 

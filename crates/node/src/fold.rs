@@ -4,15 +4,18 @@ use crate::agreements::Agreements;
 use crate::behind::Behind;
 use crate::contracts::Contracts;
 use crate::copies::Copies;
+use crate::cosignatures::Cosignatures;
 use crate::countersignatures::Countersignatures;
 use crate::decisions::Decisions;
 use crate::deletions::Deletions;
+use crate::divergence::Divergences;
 use crate::erasures::Erasures;
 use crate::incidents::Incidents;
 use crate::invitations::Invitations;
 use crate::organisation::Organisation;
 use crate::partners::PinnedPartners;
 use crate::processes::Processes;
+use crate::witness::Witnessing;
 use twinpact_model::entry::{Entry, Kind};
 use twinpact_model::problem::Problem;
 use twinpact_store::Committed;
@@ -49,6 +52,12 @@ pub struct Fold {
     pub incidents: Incidents,
     /// Checkpoints of ours that our log does not contain.
     pub behind: Behind,
+    /// What we have cosigned as a witness.
+    pub witnessing: Witnessing,
+    /// What witnesses have cosigned for us.
+    pub cosignatures: Cosignatures,
+    /// Logs of partners that have shown two histories, or may have.
+    pub divergences: Divergences,
     pub(crate) first_recorded: Option<i64>,
     pub(crate) last_recorded: i64,
 }
@@ -72,6 +81,9 @@ impl Fold {
             invitations: Invitations::default(),
             incidents: Incidents::default(),
             behind: Behind::default(),
+            witnessing: Witnessing::default(),
+            cosignatures: Cosignatures::default(),
+            divergences: Divergences::default(),
             first_recorded: None,
             last_recorded: 0,
         }
@@ -105,7 +117,10 @@ impl Fold {
                 self.countersignatures.apply(entry)?;
                 self.erasures.apply(entry)?;
                 self.countersigned(entry);
-                self.behind.apply(entry)
+                self.behind.apply(entry)?;
+                self.witnessing.apply(entry)?;
+                self.cosignatures.apply(entry)?;
+                self.divergences.apply(entry)
             }
             ledger => {
                 self.deletions.delivered((ledger, logged.index), logged.leaf, entry);

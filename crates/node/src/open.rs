@@ -3,6 +3,7 @@
 use crate::behind::{self, Claimed};
 use crate::clock::{Clocks, PolicyClock};
 use crate::config::{self, Config, Reach};
+use crate::cosignatures::Witnesses;
 use crate::fold::Fold;
 use crate::heard::Heard;
 use crate::identity_disk::Beside;
@@ -80,6 +81,8 @@ pub struct Node {
     pub fetching: Arc<Lanes>,
     /// The streams that partners have open.
     pub streams: Arc<Streams>,
+    /// How it stands with our witnesses.
+    pub witnesses: Arc<Witnesses>,
     /// The words that policies are decided with.
     pub vocabulary: Arc<Vocabulary>,
 }
@@ -328,6 +331,7 @@ fn assemble(
         heard: Arc::default(),
         fetching: Arc::default(),
         streams: Arc::default(),
+        witnesses: Arc::default(),
         vocabulary: Arc::new(Vocabulary::standard()),
     }
 }

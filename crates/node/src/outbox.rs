@@ -20,6 +20,7 @@ use crate::partners::{self, Partner};
 use crate::processes::{Pending, Waiting, outbox_done};
 use crate::prove;
 use crate::repin::{self, Reason};
+use crate::seen;
 use crate::tokens;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -256,7 +257,7 @@ async fn start_again(node: &Node, pending: &Pending) -> Result<Message, Problem>
 }
 
 /// Where a partner's node is, by its pinned record.
-fn base(partner: &Partner) -> String {
+pub(crate) fn base(partner: &Partner) -> String {
     let dsp = &partner.record.dsp;
     dsp.strip_suffix("/dsp").unwrap_or(dsp).to_owned()
 }
@@ -276,7 +277,7 @@ pub async fn call(
 ) -> Result<Reply, Problem> {
     let (partner, held) = node.partition.read(|fold, _| {
         let partner = fold.partners.get(peer)?.clone();
-        let held = fold.copies.note(&partner.record).cloned();
+        let held = seen::of_partner(fold, &partner.record).map(str::to_owned);
         Ok::<_, Problem>((partner, held))
     })??;
     // What it has signed: if its directory is an older copy of itself, it learns so from us. Lines
@@ -308,6 +309,31 @@ pub async fn call(
         }
         called => called,
     }
+}
+
+/// Asks a partner about logs at a path of its node, without showing it what we hold of its own.
+///
+/// # Errors
+/// As [`call`].
+pub(crate) async fn call_plainly(
+    node: &Node,
+    peer: &str,
+    path: &str,
+    max_bytes: usize,
+) -> Result<Reply, Problem> {
+    let partner = node.partition.read(|fold, _| fold.partners.get(peer).cloned())??;
+    let base = base(&partner);
+    let call = Call {
+        trust_domain: partners::trust_domain(&partner)?,
+        url: format!("{base}{path}"),
+        pinned: vec![base],
+        method: "GET",
+        headers: Vec::new(),
+        body: Vec::new(),
+        max_bytes,
+    };
+    let none = || Problem::new(codes::INTERNAL, "the node has no way out");
+    node.outbound.get().cloned().ok_or_else(none)?.call(call).await
 }
 
 /// Sends a partner that does not know the key of its checkpoint the record of its that names it. If

@@ -382,6 +382,7 @@ impl Writer {
             let signing = state.fold.behind.check(state.store.forest());
             let due = last && (wanted || idle_due);
             let tick = due && signing.is_ok() && state.store.forest().changed();
+            woken |= tick;
             durable = self.make_durable(state, tick, wanted && last);
             if durable.is_err() {
                 // Memory is ahead of the disk: nobody may read it any more.

@@ -37,7 +37,8 @@ pub(crate) async fn fact_of(
     let (entry, place, record) = node.partition.read(|fold, store| {
         fold.behind.check(store.forest())?;
         let entry = store.entry(tree, index)?;
-        let place = place(store.forest(), node, tree, &entry, tick)?;
+        let first = store.forest().tick_of(tree, index).unwrap_or(tick);
+        let place = witnessed(fold, store.forest(), node, tree, &entry, (first, tick))?;
         Ok::<_, Problem>((entry, place, fold.organisation.current()?.1.clone()))
     })??;
     let paths = disclosed(&entry, attributes)?;
@@ -74,6 +75,27 @@ pub fn commitment(entry: &Committed) -> Result<Commitment, Problem> {
     commit(&entry.seed, &payload::attrs(&groups, &entry.entry.what))
         .filter(|made| made.pc == entry.pc)
         .ok_or_else(|| Problem::new(codes::INTERNAL, "an entry does not open its commitment"))
+}
+
+/// Where an entry stands, up to a checkpoint from the first of these ticks on that most witnesses
+/// have cosigned, with their lines; up to that of the second when there is none.
+///
+/// # Errors
+/// `internal` when the tick does not cover the entry.
+pub(crate) fn witnessed(
+    fold: &Fold,
+    forest: &Forest,
+    node: &Node,
+    tree: TreeNo,
+    entry: &Committed,
+    (first, otherwise): (u64, u64),
+) -> Result<Place, Problem> {
+    let origin = organisation::origin(&node.config.organisation, forest)?;
+    let best = fold.cosignatures.best(&origin, first.saturating_add(1));
+    let tick = best.and_then(|size| size.checked_sub(1)).filter(|tick| *tick < forest.ticks());
+    let mut place = place(forest, node, tree, entry, tick.unwrap_or(otherwise))?;
+    place.checkpoint.extend(fold.cosignatures.lines(&origin, place.anchor.size));
+    Ok(place)
 }
 
 /// Where an entry stands, up to the checkpoint signed for that tick.

@@ -32,6 +32,8 @@ pub const DECISIONS: Rate = Rate::per_second(1, 2_000);
 /// Newer records that one partner sends: one an hour. Each stays in the log and is verified at each
 /// start, and a line of it stays in memory.
 pub const RECORDS: Rate = Rate { count: 1, seconds: 3_600, burst: 20 };
+/// Checkpoints that one partner sends to be cosigned. Each that is stays in the log.
+pub const COSIGNATURES: Rate = Rate::per_second(2, 120);
 /// Bytes of the bodies that one partner sends: all that it says in them is logged.
 pub const RECEIVED: Rate = Rate::per_second(65_536, 16 << 20);
 /// Bytes of rows that are delivered to one partner: each is read and hashed in a turn of the one
@@ -48,6 +50,7 @@ pub struct Rates {
     requests: Mutex<HashMap<String, Bucket>>,
     decisions: Mutex<HashMap<String, Bucket>>,
     records: Mutex<HashMap<String, Bucket>>,
+    cosignatures: Mutex<HashMap<String, Bucket>>,
     received: Mutex<HashMap<String, Bucket>>,
     delivered: Mutex<HashMap<String, Bucket>>,
     /// As many as invitations of ours that somebody has named.
@@ -78,6 +81,14 @@ impl Rates {
     /// `exchange.too_many`.
     pub fn record(&self, partner: &str, now: WallTime) -> Result<(), Problem> {
         take(&self.records, partner, (RECORDS, 1), now, "newer records")
+    }
+
+    /// Takes a checkpoint that this partner sends to be cosigned.
+    ///
+    /// # Errors
+    /// `exchange.too_many`.
+    pub fn cosignature(&self, partner: &str, now: WallTime) -> Result<(), Problem> {
+        take(&self.cosignatures, partner, (COSIGNATURES, 1), now, "checkpoints to be cosigned")
     }
 
     /// Whether this partner may have another page now.

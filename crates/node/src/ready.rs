@@ -4,6 +4,8 @@
 //! begins to warn 30 days before.
 
 use crate::behind;
+use crate::cosignatures::{self, Lag};
+use crate::divergence::Grade;
 use crate::open::Node;
 use serde::{Deserialize, Serialize};
 use twinpact_identity::ca::Validity;
@@ -89,6 +91,7 @@ pub fn warnings(node: &Node, now: WallTime) -> Vec<Warning> {
         warnings.push(Warning::of(problem));
     }
     warnings.extend(node.claimed.problem().map(Warning::of));
+    warnings.extend(of_logs(node, now).into_iter().map(Warning::of));
     let validity = node.identity.current().issuing.validity(now);
     let code = match validity {
         Validity::Good => return warnings,
@@ -97,6 +100,43 @@ pub fn warnings(node: &Node, now: WallTime) -> Vec<Warning> {
     };
     warnings.push(Warning { code: code.name.to_owned(), message: validity.to_string() });
     warnings
+}
+
+/// What is wrong with logs of partners and with our witnesses. Nobody is named: who asks for this
+/// page needs no token.
+fn of_logs(node: &Node, now: WallTime) -> Vec<Problem> {
+    let grades = node.partition.read(|fold, _| {
+        [Grade::Proven, Grade::Unproven]
+            .map(|grade| fold.divergences.iter().filter(|alert| alert.grade == grade).count())
+    });
+    let [forked, doubted] = grades.unwrap_or_default();
+    let lags = cosignatures::lags(node, now).unwrap_or_default();
+    let failing = |code| lags.iter().filter_map(Lag::problem).filter(|p| p.code == code).count();
+    let told = |count: usize, code, what: &str| {
+        (count > 0).then(|| Problem::new(code, format!("{what}: {count}")))
+    };
+    [
+        told(forked, codes::LOG_FORKED, "partners' logs that keep two histories"),
+        told(doubted, codes::LOG_DOUBTED, "partners' logs that may keep two histories"),
+        told(
+            failing(codes::WITNESS_FALSE),
+            codes::WITNESS_FALSE,
+            "witnesses that sent what is none",
+        ),
+        told(
+            failing(codes::ANCHOR_CLAIMED),
+            codes::ANCHOR_CLAIMED,
+            "witnesses that claim to know more of this log",
+        ),
+        told(
+            failing(codes::WITNESS_LATE),
+            codes::WITNESS_LATE,
+            "witnesses that have not cosigned for a minute or more",
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 #[cfg(test)]

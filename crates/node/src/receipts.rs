@@ -46,7 +46,7 @@ pub(crate) fn bundle(
 ) -> Result<Bundle, Problem> {
     fold.behind.check(store.forest())?;
     let Delivery { entry, ledger, agreement, decision, receipt } = delivery;
-    let place = prove::place(store.forest(), node, ledger, &entry, tick)?;
+    let place = prove::witnessed(fold, store.forest(), node, ledger, &entry, (tick, tick))?;
     let receipt = under(fold, receipt, tick)?;
     let envelope = fold.organisation.current()?.1.clone();
     let papers = Papers {

@@ -4,16 +4,27 @@
 //! The key is another one than the organisation's document keys: what it signs is never a document
 //! or a checkpoint of its own, and it ends with the log in which it remembers what it has cosigned.
 
+use crate::cbor::Writer;
+use crate::digest::Digest;
 use crate::documents::payload;
 use crate::dsse::Envelope;
 use crate::fields::{MAX_TEXT_BYTES, Malformed, Members};
 use crate::json::Json;
 use crate::keys::{PublicKey, SecretKey};
+use crate::mac::MacKey;
 use crate::note::is_key_name;
+use crate::successor::LogId;
 use crate::text64;
 
 /// The payload type.
 pub const WITNESS_TYPE: &str = "application/vnd.twinpact.witness+json";
+
+/// The seed of a witness key, made from the key that a node keeps for its anchor and the id of its
+/// log. A successor log has another: the log before it may have cosigned what is forgotten now.
+#[must_use]
+pub fn witness_seed(node_key: &[u8; 32], log: &LogId) -> Digest {
+    MacKey::new(node_key).mac(&Writer::array(2).text("twinpact-w/1").bytes(log).done())
+}
 
 /// That an organisation is a witness.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,10 +78,17 @@ impl WitnessRecord {
 
 #[cfg(test)]
 mod tests {
-    use super::{WITNESS_TYPE, WitnessRecord};
+    use super::{WITNESS_TYPE, WitnessRecord, witness_seed};
     use crate::dsse::Envelope;
     use crate::json::Json;
     use crate::keys::SecretKey;
+    use crate::successor::anchor_key;
+
+    #[test]
+    fn each_log_of_a_node_has_its_own_witness_key() {
+        let of = |log: u8| witness_seed(&[5; 32], &[log; 8]);
+        assert!(of(1) != of(2) && of(1) != anchor_key(&[5; 32], &[1; 8]));
+    }
 
     #[test]
     fn a_statement_is_read_as_it_was_signed_and_no_other() {

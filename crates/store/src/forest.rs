@@ -9,11 +9,13 @@ use crate::log::Place;
 use crate::successor::Successor;
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
+use twinpact_proof::SecretKey;
 use twinpact_proof::anchor::{self, Head, TreeId};
 use twinpact_proof::digest::Digest;
 use twinpact_proof::note::Checkpoint;
 use twinpact_proof::successor::{LogId, Predecessor, anchor_key};
 use twinpact_proof::tree::Tree;
+use twinpact_proof::witness_record::witness_seed;
 
 /// The number of a tree in this log.
 pub type TreeNo = u32;
@@ -223,6 +225,21 @@ impl Forest {
         self.leaves.last().map_or(0, |leaf| leaf.time)
     }
 
+    /// The time of that tick in microseconds since 1970; `None` for one that was not.
+    #[must_use]
+    pub fn time_of(&self, tick: u64) -> Option<u64> {
+        self.leaves.get(usize::try_from(tick).ok()?).map(|leaf| leaf.time)
+    }
+
+    /// The key with which this log's node cosigns the checkpoints of others, once its trees are
+    /// opened.
+    #[must_use]
+    pub fn witness_key(&self) -> Option<SecretKey> {
+        let first = || self.id(EVENTS)?.first_chunk::<8>().copied();
+        let log = self.log_id().or_else(first)?;
+        Some(SecretKey::new(&witness_seed(&self.node_key, &log)))
+    }
+
     /// Whether anything was appended since the last tick.
     #[must_use]
     pub fn changed(&self) -> bool {
@@ -303,6 +320,19 @@ impl Forest {
     #[must_use]
     pub fn anchor_consistency(&self, old: u64, new: u64) -> Option<Vec<Digest>> {
         self.anchor.consistency(old, new)
+    }
+
+    /// Time, number of slots and root over the heads of that tick; leaf 0 of a successor has none.
+    #[must_use]
+    pub fn anchor_leaf(&self, tick: u64) -> Option<(u64, u64, Digest)> {
+        let leaf = self.leaves.get(usize::try_from(tick).ok()?).filter(|leaf| leaf.slots > 0)?;
+        Some((leaf.time, leaf.slots, leaf.heads))
+    }
+
+    /// The path from the leaf of that tick to the root of the first `size` leaves.
+    #[must_use]
+    pub fn anchor_inclusion(&self, tick: u64, size: u64) -> Option<Vec<Digest>> {
+        self.anchor.inclusion(tick, size)
     }
 
     /// The checkpoint made at that tick, to be signed after the frame is durable.

@@ -4,6 +4,7 @@ mod copies;
 mod erasure;
 mod graph;
 mod incident;
+mod log;
 mod oversight;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
@@ -14,6 +15,7 @@ pub(crate) use copies::Copies;
 pub(crate) use erasure::{Erase, Erasure};
 pub(crate) use graph::{Graph, Ways};
 pub(crate) use incident::{Answer as IncidentAnswer, Incident};
+pub(crate) use log::Log;
 pub(crate) use oversight::{Agreement, Clock, Decision, Receipt};
 
 /// One binary that lets an organisation take part in a federation of digital twins.
@@ -121,6 +123,9 @@ pub(crate) enum Command {
     /// Incidents: what was found, who was asked to contain what, and the answers.
     #[command(subcommand)]
     Incident(Incident),
+    /// Your log and its witnesses, and the logs of partners.
+    #[command(subcommand)]
+    Log(Log),
     /// The policy clock of a node that was started with a driven one.
     #[command(subcommand)]
     Clock(Clock),
@@ -458,12 +463,15 @@ pub(crate) enum Trust {
     Export {
         #[command(flatten)]
         dir: Dir,
+        /// Print our statement that we are a witness instead.
+        #[arg(long, conflicts_with = "as_of")]
+        witness: bool,
         #[command(flatten)]
         as_of: AsOf,
     },
-    /// Pin the organisation of a record, or of the record inside a proof.
+    /// Pin the organisation of a record, or of the record inside a proof, or a witness.
     Add {
-        /// The record or the proof.
+        /// The record or the proof, or the statement of a witness.
         file: PathBuf,
         /// The trust file.
         #[arg(long, default_value = "trust.toml")]

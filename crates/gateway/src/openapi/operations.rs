@@ -333,6 +333,42 @@ pub(super) const OPERATIONS: &[Operation] = &[
         answer: Body::Bytes,
     },
     get(
+        "/log",
+        "showLog",
+        "Our log, its witnesses, and what was seen of the logs of partners.",
+        Named("LogShown"),
+    )
+    .with(&[("after", Count, false)]),
+    get(
+        "/log/alerts/{id}",
+        "showAlert",
+        "An alert that a partner's log keeps two histories, with both notes.",
+        Named("AlertShown"),
+    ),
+    get(
+        "/log/inclusion",
+        "proveTick",
+        "That a tick is under our checkpoint.",
+        Named("InclusionShown"),
+    )
+    .with(&[("tick", Count, true), ("size", Count, false)]),
+    get(
+        "/log/consistency",
+        "proveConsistency",
+        "That our checkpoint of one size continues that of another.",
+        Named("ConsistencyShown"),
+    )
+    .with(&[("old", Count, true), ("new", Count, false)]),
+    Operation {
+        method: "GET",
+        path: "/witness",
+        id: "showWitness",
+        summary: "Our signed statement that we are a witness.",
+        query: &[],
+        body: Body::None,
+        answer: Body::Bytes,
+    },
+    get(
         "/strangers",
         "listStrangers",
         "Who was turned away before the federation door was asked.",

@@ -20,6 +20,11 @@ const WITHOUT: &[(&str, &str)] = &[
     ("/clock", "about now"),
     ("/strangers", "counts since the start"),
     ("/catalog", "asks the partner"),
+    ("/log", "about now: what a witness had cosigned when is in its cosignatures"),
+    ("/log/alerts/{id}", "an alert has its time"),
+    ("/log/inclusion", "of the size that is asked for"),
+    ("/log/consistency", "of the sizes that are asked for"),
+    ("/witness", "about now"),
     (
         "/events/{index}/proof",
         "an event does not change, and its proof is made when it is asked for",

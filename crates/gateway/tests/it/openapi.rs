@@ -13,9 +13,14 @@ use twinpact_dsp::Message;
 use twinpact_gateway::admin::ROUTES;
 use twinpact_gateway::federation::ASSERTION_HEADER;
 use twinpact_gateway::{AdminListener, openapi};
+use twinpact_model::entry::{Attribute, Kind};
 use twinpact_node::PolicyClock;
 use twinpact_node::fold::Fold;
 use twinpact_node::outbox::call;
+use twinpact_node::processes::local;
+use twinpact_proof::evidence::Fork;
+use twinpact_proof::note::Checkpoint;
+use twinpact_proof::{SecretKey, to_hex};
 
 #[test]
 fn the_description_is_the_golden_file() {
@@ -263,8 +268,39 @@ fn reads<'a>(agreement: &'a str, receipt: &'a str, decision: &'a str) -> Vec<(&'
             ("/receipts/{id}", receipt),
             ("/receipts/{id}/proof", receipt),
             ("/decisions/{id}", decision),
+            ("/log", ""),
+            ("/witness", ""),
         ])
         .collect()
+}
+
+/// What is said of logs: proofs of ours, and an alert about a partner's.
+async fn of_logs(judge: &mut Judge, pair: &Pair) {
+    let operator = &pair.operator.admin;
+    for (path, query) in [("/log/inclusion", "tick=0"), ("/log/consistency", "old=1")] {
+        ask(judge, operator, ("GET", path), &format!("{path}?{query}"), "").await;
+    }
+    let note = |root: u8| {
+        let origin = "maker.example/twinpact/1".to_owned();
+        Checkpoint { origin, size: 7, root: [root; 32] }.sign(&SecretKey::new(&[root; 32]))
+    };
+    let fork = Fork::of(&note(1), &note(2)).unwrap();
+    let id = to_hex(&fork.id());
+    let [first, second] = fork.notes();
+    let what = [
+        ("alert", id.as_str()),
+        ("origin", "maker.example/twinpact/1"),
+        ("grade", "proven"),
+        ("first", first),
+        ("second", second),
+        ("source", "gossip"),
+    ];
+    let what = what.map(|(name, text)| Attribute::new(name, "text", text)).to_vec();
+    let entry = local(Kind::Divergence, MAKER, what);
+    pair.operator().partition.turn(move |turn| turn.log(vec![entry]).map(|_| ())).await.unwrap();
+    let path = "/log/alerts/{id}";
+    let shown = ask(judge, operator, ("GET", path), &at(path, &id), "").await;
+    assert_eq!(shown["evidence"], fork.to_text());
 }
 
 /// All that has to do with a partner, up to its end.
@@ -338,6 +374,7 @@ async fn what_is_answered_is_what_is_described() {
     let name = copies[0]["receipt"].as_str().unwrap();
     let path = format!("/copies/{name}?purpose={purpose}&place={place}");
     ask(&mut judge, maker, ("GET", "/copies/{id}"), &path, "").await;
+    of_logs(&mut judge, &pair).await;
     let decisions = ask(&mut judge, operator, ("GET", "/decisions"), "/decisions", "").await;
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let (receipt, decision) = (text(&pulled["receipts"][0]), text(&decisions[0]["id"]));

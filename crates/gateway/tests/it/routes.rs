@@ -12,6 +12,7 @@ use twinpact_model::Did;
 use twinpact_node::ask::{JOIN_PATH, ORGANISATION_PATH};
 use twinpact_node::door::{Asked, Door as _};
 use twinpact_node::egress::Egress;
+use twinpact_node::log_door::{LOG_ROUTES, WITNESS_KEY_PATH};
 use twinpact_node::outbound::Outbound as _;
 use twinpact_node::processes::DOCUMENTS_PATH;
 
@@ -56,6 +57,10 @@ fn federated() -> Vec<Federated> {
     found.push(Federated { method: "POST", path, who: "partner", answers: "Protocol" });
     let path = DOCUMENTS_PATH.to_owned();
     found.push(Federated { method: "POST", path, who: "partner", answers: "Protocol" });
+    for (method, path) in LOG_ROUTES {
+        let path = (*path).to_owned();
+        found.push(Federated { method, path, who: "partner", answers: "Log" });
+    }
     found
 }
 
@@ -96,7 +101,13 @@ fn the_federation_door_names_no_other_path() {
     paths.sort_unstable();
     paths.dedup();
     assert_eq!(paths, [JOIN_PATH, ORGANISATION_PATH, "/data/", "/dsp", "/stream", "/token"]);
-    assert!(source.contains("DOCUMENTS_PATH"));
+    assert!(source.contains("DOCUMENTS_PATH") && source.contains("log_door::answer"));
+    // Those about logs are one table.
+    let source = include_str!("../../../node/src/log_door.rs");
+    let (source, _tests) = source.split_once("#[cfg(test)]").unwrap();
+    let texts = source.split('"').skip(1).step_by(2).filter(|text| text.starts_with('/'));
+    assert!(texts.clone().count() == LOG_ROUTES.len());
+    assert!(texts.into_iter().all(|text| LOG_ROUTES.iter().any(|(_, path)| *path == text)));
 }
 
 #[tokio::test]
@@ -143,6 +154,7 @@ async fn kind(office: &Office, peer: Option<PeerIdentity>, method: &str, path: &
         Egress::Permitted(_) | Egress::Stream(_) => "Permitted".to_owned(),
         Egress::Protocol { .. } => "Protocol".to_owned(),
         Egress::Public(_) => "Public".to_owned(),
+        Egress::Log(_) => "Log".to_owned(),
         Egress::Fault(fault) => format!("Fault: {}", fault.document["detail"]),
     }
 }
@@ -163,8 +175,9 @@ async fn every_federation_route_answers_in_its_kind() {
             continue;
         }
         let unread = route.method == "POST" && route.path == ORGANISATION_PATH;
-        if route.path.starts_with("/data/") || route.path == DOCUMENTS_PATH || unread {
-            // There is no agreement and no record: the route is known, the rest is not.
+        let of_log = route.answers == "Log" && route.path != WITNESS_KEY_PATH;
+        if route.path.starts_with("/data/") || route.path == DOCUMENTS_PATH || unread || of_log {
+            // There is no agreement, record, query or body: the route is known, the rest is not.
             assert!(got.starts_with("Fault") && got != no_route, "{what}: {got}");
         } else {
             assert_eq!(got, route.answers, "{what}");

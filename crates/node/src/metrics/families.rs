@@ -65,6 +65,10 @@ families! {
         "1 once the log has stopped after a failed write; the node has to be started again.";
     BEHIND = Gauge "twinpact_log_behind" []
         "1 once the node turned out to be an older copy of itself, which signs nothing.";
+    DIVERGENCES = Gauge "twinpact_log_alerts" ["grade"]
+        "Alerts that a partner's log keeps two histories, by what is known of them.";
+    WITNESSES = Gauge "twinpact_witnesses" ["state"]
+        "Our witnesses, by how far they are with our checkpoints.";
     LOG_BYTES = Gauge "twinpact_log_size_bytes" [] "Bytes of all segments of the log.";
     SEGMENTS = Gauge "twinpact_log_segments" [] "Segment files of the log.";
     SYNC = Histogram "twinpact_log_sync_seconds" []

@@ -4,6 +4,8 @@ use super::families as family;
 use super::text::{Number, Page};
 use super::{Flow, Metrics};
 use crate::agreements::Agreement;
+use crate::cosignatures::{self, Lag};
+use crate::divergence::Grade;
 use crate::fold::Fold;
 use crate::open::Node;
 use std::collections::BTreeMap;
@@ -26,6 +28,9 @@ pub fn page(node: &Node) -> String {
     let state = read.ok();
     let behind = state.as_ref().map(|now| Number::Whole(u64::from(now.behind)));
     page.one(&family::BEHIND, behind);
+    let alerts = state.as_ref().map(|now| now.alerts).unwrap_or_default();
+    page.family(&family::DIVERGENCES, labelled(state.as_ref().map_or(&[][..], |_| &alerts)));
+    page.family(&family::WITNESSES, labelled(&witnesses(node)));
     log(&mut page, node, state.as_ref());
     door(&mut page, node);
     left(&mut page, &node.metrics);
@@ -38,6 +43,7 @@ pub fn page(node: &Node) -> String {
 /// What the state says, copied while it cannot change.
 struct Now {
     behind: bool,
+    alerts: [(&'static str, u64); 3],
     log: (u64, u64),
     trees: u64,
     entries: [(&'static str, u64); 3],
@@ -59,6 +65,10 @@ impl Now {
         let transfers = processes.transfers.values().map(|t| t.state.name());
         Now {
             behind: fold.behind.check(forest).is_err(),
+            alerts: Grade::ALL.map(|grade| {
+                let of = fold.divergences.iter().filter(|alert| alert.grade == grade);
+                (grade.name(), of.count() as u64)
+            }),
             log: store.log().size(),
             trees: forest.trees(),
             entries: [
@@ -125,6 +135,18 @@ fn process(page: &mut Page, node: &Node, now: Timestamp) {
     let ends = ends.into_iter().filter_map(|(name, end)| Some((name, end?)));
     let ends = ends.map(|(name, end)| ([name.to_owned()], Number::Micros(end.0.micros())));
     page.family(&family::EXPIRY, ends);
+}
+
+/// Those that have cosigned all, those that wait for no longer than they may, and the others.
+fn witnesses(node: &Node) -> [(&'static str, u64); 3] {
+    let lags = cosignatures::lags(node, node.clocks.wall()).unwrap_or_default();
+    let count = |fits: &dyn Fn(&Lag) -> bool| lags.iter().filter(|lag| fits(lag)).count() as u64;
+    let failing = |lag: &Lag| lag.problem().is_some();
+    [
+        ("current", count(&|lag| !failing(lag) && lag.ticks == 0)),
+        ("behind", count(&|lag| !failing(lag) && lag.ticks > 0)),
+        ("failing", count(&failing)),
+    ]
 }
 
 fn log(page: &mut Page, node: &Node, state: Option<&Now>) {

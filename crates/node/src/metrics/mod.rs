@@ -144,6 +144,8 @@ pub fn part(path: &str) -> &'static str {
         (Some("data"), Some(_), Some("stream")) => "stream",
         (Some("data"), ..) => "data",
         (Some("documents"), None, _) => "documents",
+        (Some("witness"), Some(_), None) => "witness",
+        (Some("log"), Some(_), None) => "log",
         (Some("dsp"), Some("catalog"), _) => "catalog",
         (Some("dsp"), Some("negotiations"), _) => "negotiation",
         (Some("dsp"), Some("transfers"), _) => "transfer",

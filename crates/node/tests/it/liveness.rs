@@ -311,7 +311,7 @@ pub(crate) async fn present(
             let text = |name: &str| fault.document[name].as_str().unwrap().to_owned();
             (text("code"), text("detail"))
         }
-        Egress::Protocol { .. } | Egress::Stream(_) | Egress::Public(_) => {
+        Egress::Protocol { .. } | Egress::Public(_) | Egress::Stream(_) | Egress::Log(_) => {
             panic!("another kind of answer")
         }
     }

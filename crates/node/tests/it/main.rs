@@ -13,6 +13,7 @@ mod erasing;
 mod failing;
 mod harm;
 mod liveness;
+mod log_forks;
 mod net_world;
 mod operator;
 #[path = "../../../dsp/tests/it/outside.rs"]
@@ -26,4 +27,6 @@ mod simulated_net;
 mod streaming;
 mod streaming_world;
 mod stuck;
+mod town;
+mod witness_crash;
 mod witnessed;

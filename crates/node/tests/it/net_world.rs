@@ -362,13 +362,13 @@ fn house(place: &Path, seed: u64, node: usize, ignores: Option<Ignores>) -> Hous
     House { path, disk, used, live: None, away: 0 }
 }
 
-async fn pin(us: &Node, other: &Node) {
+pub(crate) async fn pin(us: &Node, other: &Node) {
     let record = prove::own_record(other).unwrap().to_json().canonical();
     partners::add(us, record.as_bytes()).await.unwrap();
 }
 
 /// Model, rows and contract of the operator.
-async fn fill(node: &Node) {
+pub(crate) async fn fill(node: &Node) {
     let example =
         |name: &str| std::fs::read_to_string(project().join("examples/wind").join(name)).unwrap();
     let model = model_file::parse(&example("wind-turbine.toml")).unwrap();
@@ -387,7 +387,11 @@ async fn fill(node: &Node) {
 
 /// The request as the federation listener hands it to the door.
 fn asked(request: &Request) -> Asked {
-    let call = &request.call;
+    asked_by(Did::new(DIDS[request.from]).unwrap(), &request.call)
+}
+
+/// The same of any organisation.
+pub(crate) fn asked_by(from: Did, call: &Call) -> Asked {
     let rest = call.url.splitn(4, '/').nth(3).unwrap_or_default();
     let (path, query) = match rest.split_once('?') {
         Some((path, query)) => (path, Some(query.to_owned())),
@@ -398,7 +402,7 @@ fn asked(request: &Request) -> Asked {
         found.map(|(_, value)| value.clone())
     };
     Asked {
-        peer: Some(peer(Did::new(DIDS[request.from]).unwrap())),
+        peer: Some(peer(from)),
         method: call.method.to_owned(),
         path: format!("/{path}"),
         query,
@@ -412,7 +416,7 @@ fn asked(request: &Request) -> Asked {
 }
 
 /// The answer as the federation listener writes it.
-fn reply(egress: Egress) -> Reply {
+pub(crate) fn reply(egress: Egress) -> Reply {
     let (status, body) = match egress {
         Egress::Stream(_) => panic!("nobody here asks for a stream"),
         Egress::Permitted(delivered) => (200, delivered.body().to_string()),
@@ -421,6 +425,10 @@ fn reply(egress: Egress) -> Reply {
         }
         Egress::Public(PublicDoc::Organisation(text) | PublicDoc::Joined(text)) => (200, text),
         Egress::Public(PublicDoc::Versions(document)) => (200, document.to_string()),
+        Egress::Log(document) => {
+            let (status, _, body) = document.parts();
+            (status, body)
+        }
         Egress::Fault(fault) => (fault.status, fault.document.to_string()),
     };
     Reply { status, body: body.into_bytes() }

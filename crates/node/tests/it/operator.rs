@@ -85,7 +85,7 @@ impl Operator {
                 (status, message.map_or(Value::Null, |message| message.to_json()))
             }
             Egress::Fault(fault) => (fault.status, fault.document),
-            Egress::Permitted(_) | Egress::Stream(_) | Egress::Public(_) => {
+            Egress::Permitted(_) | Egress::Public(_) | Egress::Stream(_) | Egress::Log(_) => {
                 panic!("{path} gave something away")
             }
         };

@@ -20,6 +20,8 @@ mod init;
 mod join;
 mod key;
 mod link;
+mod log;
+mod log_watch;
 mod mend;
 mod model;
 mod model_guess;
@@ -74,6 +76,7 @@ pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Prob
         Command::Receipt(command) => receipt::receipt(command, *out).await,
         Command::Decision(command) => oversight::decision(command, *out).await,
         Command::Incident(command) => incident::run(command, *out).await,
+        Command::Log(command) => log::run(command, *out).await,
         Command::Clock(command) => oversight::clock(command, *out).await,
         Command::Proof(command) => proof::run(command, *out).await,
         Command::Trust(command) => trust::run(command, *out).await,

@@ -17,7 +17,15 @@ use twinpact_proof::{Bundle, Envelope, Json, Record, Trust, to_hex};
 
 pub(crate) async fn run(command: Verb, out: Output) -> Result<ExitCode, Problem> {
     match command {
-        Verb::Export { dir, as_of } => {
+        Verb::Export { dir, witness: true, .. } => {
+            let session = Session::open(&dir.dir).await?;
+            let statement = session.client.get_bytes("/witness").await;
+            session.close().await;
+            out.data(&statement?);
+            out.data(b"\n");
+            out.say("give it to whoever has pinned you and is to count you as a witness");
+        }
+        Verb::Export { dir, as_of, .. } => {
             let path = as_of.of("/organisation")?;
             let session = Session::open(&dir.dir).await?;
             let record = session.client.get_bytes(&path).await;
