@@ -6,6 +6,7 @@ use crate::copies;
 use crate::doctor;
 use crate::erasures;
 use crate::federation::identify;
+use crate::followed;
 use crate::incidents;
 use crate::kept;
 use crate::logs;
@@ -133,6 +134,10 @@ pub const ROUTES: &[Route] = &[
     guarded(GET, "/catalog", |verb| on(verb, catalog)),
     guarded(POST, "/negotiations", |verb| on(verb, negotiate)),
     guarded(POST, "/pulls", |verb| on(verb, pull)),
+    guarded(GET, "/subscriptions", |verb| on(verb, followed::list)),
+    guarded(POST, "/subscriptions", |verb| on(verb, followed::subscribe)),
+    guarded(GET, "/subscriptions/{id}/rows", |verb| on(verb, followed::rows)),
+    guarded(POST, "/subscriptions/{id}/end", |verb| on(verb, followed::end)),
     guarded(GET, "/agreements", |verb| on(verb, owned::agreements)),
     guarded(GET, "/agreements/{id}", |verb| on(verb, owned::agreement)),
     guarded(GET, "/agreements/{id}/proof", |verb| on(verb, agreement_proof)),

@@ -14,6 +14,7 @@ pub mod doctor;
 mod erasures;
 mod events;
 pub mod federation;
+mod followed;
 mod incidents;
 mod kept;
 mod logs;

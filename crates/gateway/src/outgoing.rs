@@ -8,6 +8,8 @@
 //! to a partner that was taken out is closed at once. No redirect is followed: it is an answer like
 //! any other.
 
+mod flowing;
+
 use crate::federation::taken_out;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -37,7 +39,7 @@ use twinpact_model::problem::Problem;
 use twinpact_model::{Did, codes};
 use twinpact_model::{Timestamp, WallTime};
 use twinpact_node::metrics::part;
-use twinpact_node::outbound::{Call, FirstCall, Outbound, Pending, Reply};
+use twinpact_node::outbound::{Call, FirstCall, Opening, Outbound, Pending, Reply};
 use twinpact_node::trace;
 
 /// The most addresses of one name that are tried.
@@ -318,6 +320,10 @@ impl HttpsOutbound {
 impl Outbound for HttpsOutbound {
     fn call(&self, call: Call) -> Pending<'_> {
         Box::pin(async move { self.dated(call).await.map(|(reply, _)| reply) })
+    }
+
+    fn flow(&self, call: Call) -> Opening<'_> {
+        Box::pin(self.flowing(call))
     }
 
     fn first(&self, call: FirstCall) -> Pending<'_> {

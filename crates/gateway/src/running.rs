@@ -15,8 +15,8 @@ use twinpact_identity::tls::Clock;
 use twinpact_model::problem::Problem;
 use twinpact_node::outbound::Outbound;
 use twinpact_node::{
-    Node, NodeParts, cosignatures, deadlines, keys, open, organisation, outbox, retention, seen,
-    strangers, trace,
+    Node, NodeParts, cosignatures, deadlines, following, keys, open, organisation, outbox,
+    retention, seen, strangers, trace,
 };
 
 /// How often the node certificate is renewed; it is good for an hour.
@@ -66,6 +66,7 @@ impl Running {
                 let jobs = vec![
                     tokio::spawn(outbox::run(node.clone(), stopped.clone())),
                     tokio::spawn(deadlines::run(node.clone(), stopped.clone())),
+                    tokio::spawn(following::run(node.clone(), stopped.clone())),
                     tokio::spawn(retention::run(node.clone(), stopped.clone())),
                     tokio::spawn(cosignatures::run(node.clone(), stopped.clone())),
                     tokio::spawn(seen::run(node.clone(), stopped.clone())),

@@ -129,6 +129,8 @@ kinds! {
     CopyDeleted = "CopyDeleted";
     /// Of which twins a delivery of ours has rows, by what stands for them (local).
     DeliveredTwins = "DeliveredTwins";
+    /// A stream of a partner is followed, has come so far, or has ended (local).
+    Subscription = "Subscription";
     /// Both parties have signed an agreement or a receipt (local).
     Countersignature = "Countersignature";
     /// An invitation was made, used or withdrawn (local).

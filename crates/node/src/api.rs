@@ -568,6 +568,55 @@ pub struct Pull {
     pub after: Option<Cursor>,
 }
 
+/// `POST /subscriptions`: follow the stream of a view.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subscribe {
+    /// The agreement.
+    pub agreement: String,
+    /// The purpose that is asserted; the configured one when it is left out.
+    #[serde(default)]
+    pub purpose: Option<String>,
+    /// The place that is asserted; the configured one when it is left out.
+    #[serde(default)]
+    pub place: Option<String>,
+    /// Whether to begin with all that the view has; else with what is recorded from now on.
+    #[serde(default)]
+    pub from_start: bool,
+}
+
+/// A stream that is followed, or was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubscriptionLine {
+    /// The agreement.
+    pub agreement: String,
+    /// The provider.
+    pub partner: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// The position of the last event that is stored.
+    pub position: Option<u64>,
+    /// How many rows are stored.
+    pub rows: u64,
+    /// Why it has ended: a code, or `left` when we have ended it.
+    pub code: Option<String>,
+    /// The same as a sentence.
+    pub why: Option<String>,
+}
+
+/// Rows of a stream that is followed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Followed {
+    /// The rows, as they came: twin, time, values.
+    pub rows: Vec<serde_json::Value>,
+    /// The position of the last event that is stored.
+    pub position: Option<u64>,
+    /// Why the subscription has ended: a code, or `left` when we have ended it.
+    pub code: Option<String>,
+    /// The same as a sentence.
+    pub why: Option<String>,
+}
+
 /// What a pull brought: all of its pages together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pulled {

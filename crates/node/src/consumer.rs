@@ -6,7 +6,8 @@ use crate::api::{AgreementLine, DatasetLine, Negotiate, Pull, Pulled};
 use crate::assertion;
 use crate::bargain;
 use crate::channel::{self, Way};
-use crate::copies::{self, Copy, LedgerPin, Seen};
+use crate::continuity::{Pins, continues, has_erased, pinned, pins, same_rows};
+use crate::copies::{self, Copy};
 use crate::divergence::{self, Source};
 use crate::documents;
 use crate::fold::Fold;
@@ -18,7 +19,7 @@ use crate::outbox::call;
 use crate::pages::{self, MAX_PAGES, Page};
 use crate::processes::{self, Paper};
 use crate::repin::{self, Reason};
-use crate::{agreements, ask, prove};
+use crate::{agreements, ask, prove, subscriptions};
 use serde_json::Value;
 use std::time::Duration;
 use twinpact_contract::{Order, compare, text};
@@ -28,10 +29,8 @@ use twinpact_dsp::{MAX_CATALOG_BYTES, Message, Role};
 use twinpact_model::problem::{Code, Problem};
 use twinpact_model::{Iri, Timestamp, codes};
 use twinpact_policy::State;
-use twinpact_proof::commit::{Point, points_lexical, read_attribute};
 use twinpact_proof::digest::from_hex;
 use twinpact_proof::documents::Receipt;
-use twinpact_proof::tree::consistent;
 use twinpact_proof::{Bundle, Envelope, Level, Link, Verdict, to_hex, verify};
 
 /// How long a command waits for a partner; the node goes on trying after it.
@@ -251,7 +250,7 @@ async fn fetch_once(
 }
 
 /// Identity, `@id` and provider of an agreement that gives us something.
-fn granted(fold: &Fold, name: &str) -> Result<(String, String, String), Problem> {
+pub(crate) fn granted(fold: &Fold, name: &str) -> Result<(String, String, String), Problem> {
     let known = fold.agreements.get(name)?;
     match (known.role, known.state) {
         (Role::Consumer, State::Active) => {
@@ -299,14 +298,9 @@ fn with_query(
     parts.extend(pull.twin.as_ref().map(|t| format!("twin={}", ask::encoded(t.as_str()))));
     let after = pull.after.as_ref().map(ToString::to_string);
     parts.extend(after.map(|place| format!("after={}", ask::encoded(&place))));
-    let (anchor, ledger) = node.partition.read(|fold, _| {
-        let record = &fold.partners.get(peer)?.record;
-        let anchor = fold.copies.to_continue(record).map(|seen| seen.size);
-        let ledger = fold.copies.ledger(agreement).filter(|pin| pin.origin == record.origin);
-        Ok::<_, Problem>((anchor, ledger.map(|pin| pin.seen.size)))
-    })??;
-    parts.extend(anchor.map(|size| format!("anchor={size}")));
-    parts.extend(ledger.map(|size| format!("ledger={size}")));
+    let Pins { anchor, ledger } = pins(node, agreement, peer)?;
+    parts.extend(anchor.map(|seen| format!("anchor={}", seen.size)));
+    parts.extend(ledger.map(|pin| format!("ledger={}", pin.seen.size)));
     Ok(if parts.is_empty() { url.to_owned() } else { format!("{url}?{}", parts.join("&")) })
 }
 
@@ -318,6 +312,74 @@ async fn store(
     (agreement, peer): (&str, &str),
     pull: &Pull,
 ) -> Result<Page, Problem> {
+    let came = checked(node, body, (agreement, peer)).await?;
+    let twin = pull.twin.as_ref().map(Iri::as_str);
+    link_copies::fits(&came.signed.view, twin, &came.rows).map_err(broken)?;
+    let after = pull.after.as_ref();
+    let (next, times) = pages::goes_on(&came.delivery, after, &came.rows).map_err(broken)?;
+    let about = link_copies::about(pull, next.as_ref());
+    let (count, bytes, level) = (came.rows.len(), came.bytes, came.level);
+    let delete_by = came.signed.delete_by.map(Timestamp::from_micros);
+    let receipt = came.receipt();
+    keep(node, came, (agreement, peer), (None, about)).await?;
+    Ok(Page { receipt, rows: count, bytes, times, delete_by, level, next })
+}
+
+/// An event of a stream: the position that it says it has, and what it has to continue.
+pub(crate) struct Taken {
+    pub(crate) position: Option<u64>,
+    pub(crate) seen: Pins,
+}
+
+/// Verifies and stores an event of a stream as a page is, with its position. What the next one has
+/// to continue; `None` when something else was pinned since the stream was opened, and then nothing
+/// is stored.
+pub(crate) async fn store_event(
+    node: &Node,
+    body: &[u8],
+    (agreement, peer): (&str, &str),
+    taken: Taken,
+) -> Result<Option<Pins>, Problem> {
+    // A page that is under way is stored first.
+    let lane = node.fetching.of(peer);
+    let _alone = lane.lock().await;
+    let came = checked(node, body, (agreement, peer)).await?;
+    if taken.position != Some(came.bundle.entry.index) {
+        return Err(broken("its position is another one than that of its receipt"));
+    }
+    if came.delivery.get("next") != Some(&Value::Null) {
+        return Err(broken("an event of a stream names no next page"));
+    }
+    link_copies::fits(&came.signed.view, None, &came.rows).map_err(broken)?;
+    keep(node, came, (agreement, peer), (Some(taken), String::new())).await
+}
+
+/// A delivery that proves what it must, with our signatures.
+struct Checked {
+    delivery: Value,
+    rows: Vec<Value>,
+    bytes: u64,
+    bundle: Bundle,
+    verdict: Verdict,
+    signed: Receipt,
+    document: Envelope,
+    proof: String,
+    level: Level,
+}
+
+impl Checked {
+    /// The name of its receipt.
+    fn receipt(&self) -> String {
+        to_hex(&self.bundle.entry.leaf)
+    }
+}
+
+/// Verifies a delivery and signs agreement and receipt.
+async fn checked(
+    node: &Node,
+    body: &[u8],
+    (agreement, peer): (&str, &str),
+) -> Result<Checked, Problem> {
     let delivery: Value =
         serde_json::from_slice(body).map_err(|_| broken("the delivery is not JSON"))?;
     let text = |name: &str| delivery.get(name).and_then(Value::as_str);
@@ -332,56 +394,68 @@ async fn store(
     if signed.bytes != bytes {
         return Err(broken("the receipt counts other bytes than came"));
     }
-    let twin = pull.twin.as_ref().map(Iri::as_str);
-    link_copies::fits(&signed.view, twin, &rows).map_err(broken)?;
-    let (next, times) = pages::goes_on(&delivery, pull.after.as_ref(), &rows).map_err(broken)?;
-    let receipt = to_hex(&bundle.entry.leaf);
-    let delete_by = signed.delete_by.map(Timestamp::from_micros);
     let Countersigned { document, proof, level } = countersigned(node, &bundle, agreement)?;
+    Ok(Checked { delivery, rows, bytes, bundle, verdict, signed, document, proof, level })
+}
+
+/// Stores a delivery in the turn that pins it: two at once cannot pin two histories.
+async fn keep(
+    node: &Node,
+    came: Checked,
+    (agreement, peer): (&str, &str),
+    (event, about): (Option<Taken>, String),
+) -> Result<Option<Pins>, Problem> {
+    let (name, count, bytes) = (came.receipt(), came.rows.len(), came.bytes);
+    let delete_by = came.signed.delete_by.map(Timestamp::from_micros);
     let copy = Copy {
         agreement: agreement.to_owned(),
-        proof,
+        proof: came.proof.clone(),
         delete_by: delete_by.map(|t| t.to_string()).unwrap_or_default(),
-        due: delete_by.map(|time| copies::due(Timestamp::from_micros(signed.at), time)),
-        about: link_copies::about(pull, next.as_ref()),
+        due: delete_by.map(|time| copies::due(Timestamp::from_micros(came.signed.at), time)),
+        about,
         ..Copy::default()
     };
-    let count = rows.len();
-    let (name, peer, under) = (receipt.clone(), peer.to_owned(), agreement.to_owned());
-    let (of, checkpoint) = (peer.clone(), bundle.checkpoint.clone());
-    // In the turn that pins it: two pulls at once cannot pin two histories.
-    let stored = node
-        .partition
-        .turn(move |turn| {
-            if turn.fold().copies.has(&name) {
-                return Err(broken("this very delivery is stored already"));
-            }
-            let erased = |row: &Value| {
-                let twin = row.get(0).and_then(Value::as_str).unwrap_or_default();
-                turn.fold().erasures.forbids(&peer, twin)
-            };
-            let mut twins = rows.chunk_by(|a, b| a.get(0) == b.get(0)).filter_map(<[_]>::first);
-            if twins.any(erased) {
-                return Err(broken("it has rows of a twin that its owner has erased"));
-            }
-            let pin = continues(turn.fold(), &delivery, &bundle, &verdict, &under)?;
-            let mut entries = copies::copy(&peer, &name, &copy, &rows).map_err(broken)?;
-            entries.push(copies::pin(&peer, &bundle.checkpoint, pin.0, &under, &pin.1));
-            if turn.fold().countersignatures.agreement(&under).is_none() {
-                entries.extend(documents::countersigning(&peer, &under, &document));
-            }
-            entries.push(processes::paper_row(&peer, &under, &Paper::Receipt(name)));
-            turn.log(entries).map(|_| ())
-        })
-        .await;
-    if let Err(problem) = &stored
+    let (peer, under) = (peer.to_owned(), agreement.to_owned());
+    let (of, checkpoint) = (peer.clone(), came.bundle.checkpoint.clone());
+    let turn = node.partition.turn(move |turn| {
+        if turn.fold().copies.has(&name) {
+            return Err(broken("this very delivery is stored already"));
+        }
+        if let Some(event) = &event
+            && pinned(turn.fold(), &under, &peer)? != event.seen
+        {
+            return Ok(None);
+        }
+        if has_erased(turn.fold(), &peer, &came.rows) {
+            let why = "it has rows of a twin that its owner has erased";
+            // A stream is asked again: its event may have been on the way when we were told.
+            return Err(if event.is_some() { refused(why) } else { broken(why) });
+        }
+        let Checked { delivery, bundle, verdict, .. } = &came;
+        let pin = continues(turn.fold(), delivery, bundle, verdict, &under)?;
+        let mut entries = copies::copy(&peer, &name, &copy, &came.rows).map_err(broken)?;
+        entries.push(copies::pin(&peer, &bundle.checkpoint, pin.0, &under, &pin.1));
+        if turn.fold().countersignatures.agreement(&under).is_none() {
+            entries.extend(documents::countersigning(&peer, &under, &came.document));
+        }
+        let which = (under.as_str(), name.as_str());
+        let position = event.and_then(|event| event.position);
+        entries.extend(position.map(|at| subscriptions::came(&peer, which, at, count)));
+        entries.push(processes::paper_row(&peer, &under, &Paper::Receipt(name.clone())));
+        turn.log(entries)?;
+        Ok(Some(Pins { anchor: Some(pin.0), ledger: Some(pin.1) }))
+    });
+    let kept = turn.await;
+    if let Err(problem) = &kept
         && problem.code == codes::EXCHANGE_PROOF
     {
         suspect(node, &of, &checkpoint).await?;
     }
-    stored?;
-    node.metrics.pulled(count as u64, bytes);
-    Ok(Page { receipt, rows: count, bytes, times, delete_by, level, next })
+    let kept = kept?;
+    if kept.is_some() {
+        node.metrics.pulled(count as u64, bytes);
+    }
+    Ok(kept)
 }
 
 /// A delivery holds by itself and was not taken: whether its log is still the one that we saw.
@@ -468,72 +542,6 @@ fn same_delivery(
     }
 }
 
-/// Whether the ledger commits to exactly these rows; their bytes.
-fn same_rows(bundle: &Bundle, rows: &[Value], seed: &[u8; 32]) -> Result<u64, Problem> {
-    let other = || broken("the rows are others than the ledger commits to");
-    let mut times = Vec::with_capacity(rows.len());
-    for row in rows {
-        let time = row.get(1).and_then(Value::as_str).ok_or_else(other)?;
-        times.push((time, row.to_string()));
-    }
-    let points = times.iter().map(|(time, lexical)| Point { time, datatype: "row", lexical });
-    let expected = points_lexical(seed, points);
-    let disclosed = &bundle.commitment.disclosure.disclosed;
-    let stated = disclosed.iter().filter_map(|bytes| read_attribute(bytes));
-    let items = stated.into_iter().find(|attribute| attribute.path == "items");
-    match items {
-        Some(items) if items.lexical == expected => {
-            Ok(times.iter().map(|(_, lexical)| lexical.len() as u64).sum())
-        }
-        _ => Err(other()),
-    }
-}
-
-/// Whether anchor and ledger continue what we saw last; what is to be pinned now.
-fn continues(
-    fold: &Fold,
-    delivery: &Value,
-    bundle: &Bundle,
-    verdict: &Verdict,
-    agreement: &str,
-) -> Result<(Seen, LedgerPin), Problem> {
-    let record = &fold.partners.get(&verdict.issuer)?.record;
-    // It was asked all the same: what we hold tells an older copy that it is one.
-    fold.divergences.trusted(&record.origin)?;
-    if record.origin != verdict.seen.origin {
-        return Err(broken("the partner has given up the log that proves it"));
-    }
-    let anchor = Seen { size: bundle.anchor.size, root: bundle.anchor.root };
-    let ledger = LedgerPin {
-        origin: record.origin.clone(),
-        tree: to_hex(&bundle.entry.tree),
-        slot: bundle.head.slot,
-        seen: Seen { size: bundle.tree.size, root: bundle.tree.root },
-    };
-    let proof = |name: &str| -> Vec<[u8; 32]> {
-        let items = delivery.get("consistency").and_then(|c| c.get(name)).and_then(Value::as_array);
-        items.into_iter().flatten().filter_map(|hash| from_hex(hash.as_str()?)).collect()
-    };
-    let grew = |old: Seen, new: Seen, name: &str| {
-        consistent(old.size, &old.root, new.size, &new.root, &proof(name))
-    };
-    if let Some(old) = fold.copies.to_continue(record)
-        && !grew(old, anchor, "anchor")
-    {
-        return Err(broken("its anchor does not continue the one that we saw before"));
-    }
-    if let Some(old) = fold.copies.ledger(agreement) {
-        if (&old.tree, old.slot) != (&ledger.tree, ledger.slot) {
-            return Err(broken("the ledger is another one than before"));
-        }
-        // A log that succeeds another may have lost the end of its ledgers: that is why it does.
-        if old.origin == ledger.origin && !grew(old.seen, ledger.seen, "ledger") {
-            return Err(broken("the ledger does not continue the one that we saw before"));
-        }
-    }
-    Ok((anchor, ledger))
-}
-
 /// Waits until the state of that process of ours answers, woken by commits.
 ///
 /// # Errors
@@ -592,7 +600,7 @@ pub(crate) fn refused(why: &str) -> Problem {
     Problem::new(codes::EXCHANGE_REFUSED, why)
 }
 
-fn broken(why: &str) -> Problem {
+pub(crate) fn broken(why: &str) -> Problem {
     Problem::new(codes::EXCHANGE_PROOF, format!("nothing of this delivery was stored: {why}"))
         .hint("keep this message and talk to the partner")
 }

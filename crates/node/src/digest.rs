@@ -25,6 +25,7 @@ pub fn state(fold: &Fold, forest: &Forest) -> Digest {
         processes,
         decisions,
         copies,
+        subscriptions,
         countersignatures,
         deletions,
         erasures,
@@ -48,6 +49,7 @@ pub fn state(fold: &Fold, forest: &Forest) -> Digest {
     chain.part("processes", processes);
     chain.part("decisions", decisions);
     chain.part("copies", copies);
+    chain.part("subscriptions", subscriptions);
     chain.part("countersignatures", countersignatures);
     chain.part("deletions", deletions);
     chain.part("erasures", erasures);

@@ -15,6 +15,7 @@ use crate::invitations::Invitations;
 use crate::organisation::Organisation;
 use crate::partners::PinnedPartners;
 use crate::processes::Processes;
+use crate::subscriptions::Subscriptions;
 use crate::witness::Witnessing;
 use twinpact_model::entry::{Entry, Kind};
 use twinpact_model::problem::Problem;
@@ -40,6 +41,8 @@ pub struct Fold {
     pub decisions: Decisions,
     /// Copies from partners, their receipts and pins.
     pub copies: Copies,
+    /// Streams of partners that we follow.
+    pub subscriptions: Subscriptions,
     /// What both parties have signed.
     pub countersignatures: Countersignatures,
     /// Deletion receipts, and what is owed to us.
@@ -75,6 +78,7 @@ impl Fold {
             processes: Processes::default(),
             decisions: Decisions::default(),
             copies: Copies::default(),
+            subscriptions: Subscriptions::default(),
             countersignatures: Countersignatures::default(),
             deletions: Deletions::default(),
             erasures: Erasures::default(),
@@ -113,6 +117,7 @@ impl Fold {
             LOCAL => {
                 self.processes.apply(entry, logged.index)?;
                 self.copies.apply(entry)?;
+                self.subscriptions.apply(entry)?;
                 self.invitations.apply(entry)?;
                 self.countersignatures.apply(entry)?;
                 self.erasures.apply(entry)?;

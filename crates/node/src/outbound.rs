@@ -76,6 +76,36 @@ impl fmt::Debug for Reply {
 /// An answer that is under way.
 pub type Pending<'a> = Pin<Box<dyn Future<Output = Result<Reply, Problem>> + Send + 'a>>;
 
+/// A piece of an answer that is under way; `None` at its end.
+pub type Piece<'a> = Pin<Box<dyn Future<Output = Result<Option<Vec<u8>>, Problem>> + Send + 'a>>;
+
+/// The body of an answer, as it comes.
+pub trait Flow: Send {
+    /// The next piece of it.
+    fn next(&mut self) -> Piece<'_>;
+}
+
+/// An answer whose body is still coming.
+pub struct Flowing {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Box<dyn Flow>,
+}
+
+/// A body that has come whole.
+struct Whole(Option<Vec<u8>>);
+
+impl Flow for Whole {
+    fn next(&mut self) -> Piece<'_> {
+        let all = self.0.take();
+        Box::pin(async { Ok(all) })
+    }
+}
+
+/// An answer that flows, under way.
+pub type Opening<'a> = Pin<Box<dyn Future<Output = Result<Flowing, Problem>> + Send + 'a>>;
+
 /// Calls partners: over mutual TLS 1.3, to pinned endpoints only, following no redirect.
 pub trait Outbound: Send + Sync {
     /// Makes the call.
@@ -83,6 +113,15 @@ pub trait Outbound: Send + Sync {
     /// An error means that there is no answer: the address is not allowed, nobody answers, the
     /// certificate is not the partner's, or the answer is too large.
     fn call(&self, call: Call) -> Pending<'_>;
+
+    /// Makes a call whose answer is read as it comes. A way out that knows no streams brings it
+    /// whole.
+    fn flow(&self, call: Call) -> Opening<'_> {
+        Box::pin(async move {
+            let reply = self.call(call).await?;
+            Ok(Flowing { status: reply.status, body: Box::new(Whole(Some(reply.body))) })
+        })
+    }
 
     /// Makes a first call, under the same rules for addresses.
     fn first(&self, call: FirstCall) -> Pending<'_>;

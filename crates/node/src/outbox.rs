@@ -14,7 +14,7 @@ use crate::behind::{CHECKPOINT_HEADER, MAX_CHECKPOINT_BYTES};
 use crate::documents;
 use crate::negotiate::{Process, find};
 use crate::open::Node;
-use crate::outbound::{Call, Outbound, Reply};
+use crate::outbound::{Call, Flowing, Outbound, Reply};
 use crate::partition::{NewEntry, Turn};
 use crate::partners::{self, Partner};
 use crate::processes::{Pending, Waiting, outbox_done};
@@ -271,27 +271,12 @@ pub async fn call(
     peer: &str,
     method: &'static str,
     url: String,
-    mut headers: Vec<(&'static str, String)>,
+    headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
     max_bytes: usize,
 ) -> Result<Reply, Problem> {
-    let (partner, held) = node.partition.read(|fold, _| {
-        let partner = fold.partners.get(peer)?.clone();
-        let held = seen::of_partner(fold, &partner.record).map(str::to_owned);
-        Ok::<_, Problem>((partner, held))
-    })??;
-    // What it has signed: if its directory is an older copy of itself, it learns so from us. Lines
-    // of others would be of no use to it, and could make it too long to be read.
-    let note = held.and_then(|held| Note::parse(&held));
-    let keys = partner.record.all_keys();
-    let signed = note.and_then(|note| note.of_log(&keys, MAX_CHECKPOINT_BYTES / 4 * 3));
-    headers.extend(signed.map(|text| (CHECKPOINT_HEADER, text64::encode(text.as_bytes()))));
-    let base = base(&partner);
-    let trust_domain = partners::trust_domain(&partner)?;
-    let call = Call { trust_domain, pinned: vec![base], method, url, headers, body, max_bytes };
-    let outbound = node.outbound.get().cloned();
-    let none = || Problem::new(codes::INTERNAL, "the node has no way out");
-    let outbound = outbound.ok_or_else(none)?;
+    let (partner, call) = prepared(node, peer, (method, url), headers, (body, max_bytes))?;
+    let outbound = way_out(node)?;
     let called = match outbound.call(call.clone()).await {
         // It has come no further than the handshake, so it may be made again.
         Err(refused) if refused.code == codes::TLS_REFUSED => {
@@ -332,8 +317,62 @@ pub(crate) async fn call_plainly(
         body: Vec::new(),
         max_bytes,
     };
+    way_out(node)?.call(call).await
+}
+
+/// Asks a partner for an answer that is read as it comes.
+///
+/// # Errors
+/// As [`call`].
+pub(crate) async fn flow(
+    node: &Node,
+    peer: &str,
+    url: String,
+    headers: Vec<(&'static str, String)>,
+) -> Result<Flowing, Problem> {
+    let nothing = (Vec::new(), MAX_MESSAGE_BYTES);
+    let (partner, call) = prepared(node, peer, ("GET", url), headers, nothing)?;
+    let outbound = way_out(node)?;
+    match outbound.flow(call.clone()).await {
+        Err(refused) if refused.code == codes::TLS_REFUSED => {
+            let seen = partner.envelope.fingerprint();
+            match repin::look(node, peer, Reason::Certificate, &seen).await {
+                true => outbound.flow(call).await,
+                false => Err(refused),
+            }
+        }
+        flowing => flowing,
+    }
+}
+
+fn way_out(node: &Node) -> Result<Arc<dyn Outbound>, Problem> {
     let none = || Problem::new(codes::INTERNAL, "the node has no way out");
-    node.outbound.get().cloned().ok_or_else(none)?.call(call).await
+    node.outbound.get().cloned().ok_or_else(none)
+}
+
+/// A call to an endpoint of a partner's pinned record, with the last checkpoint of it.
+fn prepared(
+    node: &Node,
+    peer: &str,
+    (method, url): (&'static str, String),
+    mut headers: Vec<(&'static str, String)>,
+    (body, max_bytes): (Vec<u8>, usize),
+) -> Result<(Partner, Call), Problem> {
+    let (partner, held) = node.partition.read(|fold, _| {
+        let partner = fold.partners.get(peer)?.clone();
+        let held = seen::of_partner(fold, &partner.record).map(str::to_owned);
+        Ok::<_, Problem>((partner, held))
+    })??;
+    // What it has signed: if its directory is an older copy of itself, it learns so from us. Lines
+    // of others would be of no use to it, and could make it too long to be read.
+    let note = held.and_then(|held| Note::parse(&held));
+    let keys = partner.record.all_keys();
+    let signed = note.and_then(|note| note.of_log(&keys, MAX_CHECKPOINT_BYTES / 4 * 3));
+    headers.extend(signed.map(|text| (CHECKPOINT_HEADER, text64::encode(text.as_bytes()))));
+    let base = base(&partner);
+    let trust_domain = partners::trust_domain(&partner)?;
+    let call = Call { trust_domain, pinned: vec![base], method, url, headers, body, max_bytes };
+    Ok((partner, call))
 }
 
 /// Sends a partner that does not know the key of its checkpoint the record of its that names it. If

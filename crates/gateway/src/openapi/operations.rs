@@ -235,6 +235,34 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "Fetches a view under an agreement, verifies and stores it.",
         (Named("Pull"), Named("Pulled")),
     ),
+    get(
+        "/subscriptions",
+        "listSubscriptions",
+        "The streams of partners that are followed, and those that have ended.",
+        Many(&Named("SubscriptionLine")),
+    ),
+    post(
+        "/subscriptions",
+        "subscribe",
+        "Follows the stream of a view from now on, and after every start.",
+        (Named("Subscribe"), Named("SubscriptionLine")),
+    ),
+    get(
+        "/subscriptions/{id}/rows",
+        "followRows",
+        "The rows that were stored behind a position, as soon as there are any.",
+        Named("Followed"),
+    )
+    .with(&[("after", Count, false)]),
+    Operation {
+        method: "POST",
+        path: "/subscriptions/{id}/end",
+        id: "endSubscription",
+        summary: "Ends a subscription; what was stored stays.",
+        query: &[],
+        body: Body::None,
+        answer: Body::Json(Named("SubscriptionLine")),
+    },
     get("/agreements", "listAgreements", "The agreements.", Many(&Named("AgreementLine")))
         .with(AS_OF),
     get("/agreements/{id}", "showAgreement", "An agreement.", Named("AgreementLine")).with(AS_OF),

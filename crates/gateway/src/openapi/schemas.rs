@@ -526,6 +526,42 @@ const OBJECTS: &[Object] = &[
         ],
     },
     Object {
+        name: "Subscribe",
+        what: "Which stream to follow.",
+        closed: true,
+        members: &[
+            must("agreement", Text),
+            may("purpose", Text),
+            may("place", Text),
+            may("from_start", Bool),
+        ],
+    },
+    Object {
+        name: "Followed",
+        what: "Rows of a stream that is followed.",
+        closed: false,
+        members: &[
+            must("rows", Many(&Any)),
+            must("position", Null(&Count)),
+            must("code", Null(&Text)),
+            must("why", Null(&Text)),
+        ],
+    },
+    Object {
+        name: "SubscriptionLine",
+        what: "A stream that is followed, or was.",
+        closed: false,
+        members: &[
+            must("agreement", Hex),
+            must("partner", Text),
+            must("since", Time),
+            must("position", Null(&Count)),
+            must("rows", Count),
+            must("code", Null(&Text)),
+            must("why", Null(&Text)),
+        ],
+    },
+    Object {
         name: "Pulled",
         what: "What a pull brought, all of its pages together.",
         closed: false,

@@ -9,6 +9,7 @@ mod containment;
 mod countersigning;
 mod erasure;
 mod federation;
+mod following;
 mod forged;
 mod graph;
 mod identities;
