@@ -32,24 +32,26 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 /// Follows what is subscribed to until told to stop.
 pub async fn run(node: Node, mut stop: watch::Receiver<bool>) {
     let mut changes = node.partition.changes();
-    let mut running: HashMap<String, AbortHandle> = HashMap::new();
+    // By agreement and by when it was subscribed to: one that was ended and begun anew is another.
+    let mut running: HashMap<(String, i64), AbortHandle> = HashMap::new();
     let mut tasks = tokio::task::JoinSet::new();
     loop {
         changes.borrow_and_update();
-        let under_way = node
-            .partition
-            .read(|fold, _| fold.subscriptions.under_way().map(str::to_owned).collect::<Vec<_>>());
+        let under_way = node.partition.read(|fold, _| {
+            let all = fold.subscriptions.under_way();
+            all.map(|(agreement, since)| (agreement.to_owned(), since)).collect::<Vec<_>>()
+        });
         let Ok(under_way) = under_way else { return };
-        running.retain(|agreement, task| {
-            let goes_on = under_way.contains(agreement);
+        running.retain(|key, task| {
+            let goes_on = under_way.contains(key);
             if !goes_on {
                 task.abort();
             }
             goes_on && !task.is_finished()
         });
-        for agreement in under_way {
-            let one = follow(node.clone(), agreement.clone());
-            running.entry(agreement).or_insert_with(|| tasks.spawn(one));
+        for key in under_way {
+            let one = follow(node.clone(), key.0.clone());
+            running.entry(key).or_insert_with(|| tasks.spawn(one));
         }
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { return },

@@ -124,9 +124,10 @@ impl Subscriptions {
         self.by_agreement.get(agreement)
     }
 
-    /// The agreements whose streams are followed.
-    pub fn under_way(&self) -> impl Iterator<Item = &str> {
-        self.iter().filter(|(_, one)| one.ended.is_none()).map(|(agreement, _)| agreement)
+    /// The agreements whose streams are followed, and since when, in microseconds.
+    pub fn under_way(&self) -> impl Iterator<Item = (&str, i64)> {
+        let all = self.iter().filter(|(_, one)| one.ended.is_none());
+        all.map(|(agreement, one)| (agreement, one.since.micros()))
     }
 }
 
