@@ -1,5 +1,5 @@
-//! What a delivery of a partner is held against: the rows that its ledger commits to, the anchor and
-//! the ledger that were pinned before it, and the twins that were erased.
+//! What a delivery of a partner is held against: the rows that its ledger commits to, the anchor
+//! and the ledger that were pinned before it, and the twins that were erased.
 
 use crate::consumer::broken;
 use crate::copies::{LedgerPin, Seen};
