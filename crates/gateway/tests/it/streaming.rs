@@ -1,6 +1,6 @@
 //! Streams over real sockets: many readers at once, slow ones, what ends them and how soon.
 
-use crate::pair::{MAKER, OPERATOR, Pair, ROWS, fill_bound, ingest, pin, wanted};
+use crate::pair::{MAKER, OPERATOR, Pair, ROWS, fill_bound, ingest, pin, until, wanted};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -320,6 +320,8 @@ async fn many_readers_lose_nothing_and_slow_ones_are_cut_off() {
         let reader = pass.open("", None).await;
         following.push(tokio::spawn(follow(reader, BATCHES, tell.clone())));
     }
+    // Each is opened by a commit.
+    until(pair.operator(), |_| streams.open() == READERS + SLOW).await;
     let mut refused = pass.open("", None).await;
     assert_eq!(refused.head().await.0, "429");
     for batch in 0..BATCHES {
