@@ -30,7 +30,7 @@ use twinpact_model::problem::{Code, Problem};
 use twinpact_model::{Iri, Timestamp, codes};
 use twinpact_policy::State;
 use twinpact_proof::digest::from_hex;
-use twinpact_proof::documents::Receipt;
+use twinpact_proof::documents::{Clock, Receipt};
 use twinpact_proof::{Bundle, Envelope, Level, Link, Verdict, to_hex, verify};
 
 /// How long a command waits for a partner; the node goes on trying after it.
@@ -411,6 +411,7 @@ async fn keep(
         agreement: agreement.to_owned(),
         proof: came.proof.clone(),
         delete_by: delete_by.map(|t| t.to_string()).unwrap_or_default(),
+        driven: came.signed.clock == Clock::Driven,
         due: delete_by.map(|time| copies::due(Timestamp::from_micros(came.signed.at), time)),
         about,
         ..Copy::default()

@@ -14,6 +14,7 @@ use twinpact_model::problem::Problem;
 use twinpact_model::{Iri, Timestamp};
 use twinpact_proof::deletion::Erasure;
 use twinpact_proof::digest::{Digest, from_hex};
+use twinpact_proof::documents::Clock;
 use twinpact_proof::trust::{Hex, SeenAnchor};
 use twinpact_proof::{Record, to_hex};
 
@@ -71,6 +72,8 @@ pub struct Copy {
     pub delete_by: String,
     /// When it is deleted: a little before that, and never after it.
     pub due: Option<Timestamp>,
+    /// Whether its times are of a driven clock.
+    pub driven: bool,
     /// The retention class that its rows are sealed under.
     pub class: String,
     /// The rows, in the order in which they were delivered.
@@ -90,7 +93,8 @@ pub struct Copies {
     /// The receipts of the copies of a retention class that are there.
     by_class: BTreeMap<String, BTreeSet<String>>,
     /// The classes in the order in which they are to be deleted.
-    due: BTreeSet<(Timestamp, String)>,
+    /// Those of a driven clock apart: only a driven clock knows when their time has come.
+    due: BTreeSet<(bool, Timestamp, String)>,
     anchors: BTreeMap<String, Seen>,
     /// The signed checkpoint of what was seen last, by origin.
     notes: BTreeMap<String, String>,
@@ -193,14 +197,16 @@ impl Copies {
 
     /// The class that is to be deleted next, when its time has come.
     #[must_use]
-    pub fn due(&self, now: Timestamp) -> Option<&str> {
-        self.due.first().filter(|(due, _)| *due <= now).map(|(_, class)| class.as_str())
+    pub fn due(&self, driven: bool, now: Timestamp) -> Option<&str> {
+        let mut of_clock = self.due.iter().filter(|(kind, ..)| *kind == driven);
+        of_clock.next().filter(|(_, due, _)| *due <= now).map(|(.., class)| class.as_str())
     }
 
-    /// When a class is to be deleted next.
+    /// When a class is to be deleted next, by a clock of that kind.
     #[must_use]
-    pub fn next_due(&self) -> Option<Timestamp> {
-        self.due.first().map(|(due, _)| *due)
+    pub fn next_due(&self, driven: bool) -> Option<Timestamp> {
+        let mut of_clock = self.due.iter().filter(|(kind, ..)| *kind == driven);
+        of_clock.next().map(|(_, due, _)| *due)
     }
 
     /// The copies of a class that are there, by the name of their receipt.
@@ -231,7 +237,8 @@ impl Copies {
         copy.class = class(&copy.agreement, entry.get("due"));
         let of_class = self.by_class.entry(copy.class.clone()).or_default();
         of_class.insert(name);
-        self.due.extend(copy.due.map(|due| (due, copy.class.clone())));
+        copy.driven = entry.get("clock") == Some(Clock::Driven.name());
+        self.due.extend(copy.due.map(|due| (copy.driven, due, copy.class.clone())));
         Some(())
     }
 
@@ -239,7 +246,7 @@ impl Copies {
     fn apply_deleted(&mut self, entry: &Entry) -> Option<()> {
         let at = entry.when.phen_start?;
         let Some(class) = entry.get("class") else { return self.apply_erased(entry) };
-        self.due.retain(|(_, one)| one != class);
+        self.due.retain(|(.., one)| one != class);
         for name in self.by_class.remove(class).unwrap_or_default() {
             let copy = self.by_receipt.get_mut(&name)?;
             copy.parts.clear();
@@ -316,11 +323,13 @@ pub fn copy(
     rows: &[serde_json::Value],
 ) -> Result<Vec<NewEntry>, &'static str> {
     let due = copy.due.map(|due| due.to_string()).unwrap_or_default();
+    let clock = if copy.driven { Clock::Driven } else { Clock::System };
     let mut head = vec![
         Attribute::new("receipt", "text", receipt),
         Attribute::new("agreement", "text", &copy.agreement),
         Attribute::new("deleteBy", "text", &copy.delete_by),
         Attribute::new("due", "text", &due),
+        Attribute::new("clock", "text", clock.name()),
         Attribute::new("proof", "text", &copy.proof),
     ];
     if !copy.about.is_empty() {

@@ -88,7 +88,8 @@ pub async fn show(node: &Node, name: &str, asked: ReadCopy) -> Result<CopyRead, 
 fn there<'f>(node: &Node, fold: &'f Fold, name: &str) -> Result<&'f Copy, Problem> {
     let copy = fold.copies.get(name)?;
     let now = node.clocks.policy().0;
-    let gone = copy.deleted.or(copy.due.filter(|due| *due <= now));
+    let tells = copy.driven == node.clocks.is_driven();
+    let gone = copy.deleted.or(copy.due.filter(|due| tells && *due <= now));
     match gone {
         None => Ok(copy),
         Some(at) => {

@@ -66,7 +66,7 @@ fn until_next(node: &Node) -> Duration {
     let next = node.partition.read(|fold, _| {
         let owed = fold.deletions.next_owed(late);
         let owed = owed.map(|by| by.micros().saturating_sub(late.micros()).saturating_add(1));
-        let due = fold.copies.next_due().map(|due| due.micros().saturating_sub(now.micros()));
+        let due = fold.copies.next_due(false).map(|due| due.micros().saturating_sub(now.micros()));
         due.into_iter().chain(owed).min()
     });
     let micros = next.ok().flatten().and_then(|micros| u64::try_from(micros).ok());
@@ -82,8 +82,8 @@ pub async fn advance(node: &Node) -> Result<bool, Problem> {
     if !node.clocks.tells() {
         return Ok(true);
     }
-    let now = node.clocks.policy().0;
-    while node.partition.read(|fold, _| fold.copies.due(now).is_some())? {
+    let (now, driven) = (node.clocks.policy().0, node.clocks.is_driven());
+    while node.partition.read(|fold, _| fold.copies.due(driven, now).is_some())? {
         let ours = node.clone();
         let turn = node.partition.turn(move |turn| {
             let entries = delete(&ours, &turn, now)?;
@@ -104,8 +104,8 @@ pub async fn advance(node: &Node) -> Result<bool, Problem> {
 
 /// The entries that delete the copies of the class that is due, with the receipts of it.
 fn delete(node: &Node, turn: &Turn<'_>, now: Timestamp) -> Result<Vec<NewEntry>, Problem> {
-    let fold = turn.fold();
-    let Some(class) = fold.copies.due(now) else { return Ok(Vec::new()) };
+    let (fold, driven) = (turn.fold(), node.clocks.is_driven());
+    let Some(class) = fold.copies.due(driven, now) else { return Ok(Vec::new()) };
     let clock = clock(node);
     let copies: Vec<_> = fold.copies.of_class(class).collect();
     let Some((_, first)) = copies.first() else { return Ok(Vec::new()) };
