@@ -33,6 +33,9 @@ soak: ## Many more power cuts (10,000 for 1,000), runs of a bad network (3,000 f
 	TWINPACT_NETS=3000 $(CARGO) test -p twinpact-node --test it two_nodes_end
 	TWINPACT_KILLS=1000 $(CARGO) test -p twinpact --test it kill::
 
+witness: ## Our witness and our checkpoints against those of the world (needs go).
+	tools/witness_peer.sh
+
 lint: deny-tool ## Hold the house rules: format, clippy, tidy, licences and bans.
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings

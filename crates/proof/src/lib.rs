@@ -23,6 +23,7 @@ pub mod json;
 pub mod keys;
 pub mod mac;
 pub mod note;
+pub mod policy;
 pub mod record;
 pub mod successor;
 pub mod text64;

@@ -469,9 +469,9 @@ pub(crate) enum Trust {
         #[command(flatten)]
         as_of: AsOf,
     },
-    /// Pin the organisation of a record, or of the record inside a proof, or a witness.
+    /// Pin the organisation of a record, or of the record inside a proof, or witnesses.
     Add {
-        /// The record or the proof, or the statement of a witness.
+        /// The record, the proof, the statement of a witness, or a policy file of witnesses.
         file: PathBuf,
         /// The trust file.
         #[arg(long, default_value = "trust.toml")]
@@ -482,6 +482,9 @@ pub(crate) enum Trust {
         /// The trust file.
         #[arg(long, default_value = "trust.toml")]
         trust: PathBuf,
+        /// Print its witnesses and quorum as a policy file (C2SP tlog-policy).
+        #[arg(long)]
+        policy: bool,
     },
 }
 

@@ -18,7 +18,7 @@ use twinpact_proof::witness_record::WitnessRecord;
 use twinpact_proof::{Level, Record, Trust, verify};
 
 /// Something happens at a node, and is under a tick. The size of its log then.
-async fn live(house: &House) -> u64 {
+pub(crate) async fn live(house: &House) -> u64 {
     let node = house.node();
     let size = size(house);
     let time = Timestamp::from_seconds(1_437_454_900 + i64::try_from(size).unwrap()).to_string();

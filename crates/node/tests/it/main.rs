@@ -29,4 +29,5 @@ mod streaming_world;
 mod stuck;
 mod town;
 mod witness_crash;
+mod witness_peer;
 mod witnessed;

@@ -11,6 +11,7 @@ use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 use twinpact_node::PolicyClock;
 use twinpact_node::clock::Clocks;
+use twinpact_proof::policy::Policy;
 use twinpact_proof::trust::{Pinned, Refused};
 use twinpact_proof::witness_record::WitnessRecord;
 use twinpact_proof::{Bundle, Envelope, Json, Record, Trust, to_hex};
@@ -37,7 +38,10 @@ pub(crate) async fn run(command: Verb, out: Output) -> Result<ExitCode, Problem>
             );
         }
         Verb::Add { file, trust } => add(&file, &trust, out)?,
-        Verb::Show { trust } => show(&read_trust(&trust)?, out),
+        Verb::Show { trust, policy: true } => {
+            out.data(read_trust(&trust)?.policy().text().as_bytes())
+        }
+        Verb::Show { trust, .. } => show(&read_trust(&trust)?, out),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -54,8 +58,12 @@ pub(crate) fn read_trust(path: &Path) -> Result<Trust, Problem> {
 }
 
 fn add(file: &Path, path: &Path, out: Output) -> Result<(), Problem> {
-    let envelope = record_in(&read_file(file)?)?;
+    let bytes = read_file(file)?;
     let mut trust = if path.exists() { read_trust(path)? } else { Trust::default() };
+    if let Some(text) = policy_text(&bytes) {
+        return add_policy(text, trust, path, out);
+    }
+    let envelope = record_in(&bytes)?;
     let now = Clocks::new(PolicyClock::System).wall().0.micros();
     if let Ok(said) = WitnessRecord::from_envelope(&envelope) {
         let pinned = trust.add_witness(&envelope, now).map_err(refused)?;
@@ -76,6 +84,33 @@ fn add(file: &Path, path: &Path, out: Output) -> Result<(), Problem> {
     out.say(&format!("its record's fingerprint is {fingerprint}"));
     out.say("compare it with what the organisation tells you by another way than this file came");
     out.next(&format!("twinpact verify PROOF --trust {}", path.display()));
+    Ok(())
+}
+
+/// The text of a policy of witnesses; nothing that is JSON or a proof is one.
+fn policy_text(bytes: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let words = ["#", "log ", "witness ", "group ", "quorum "];
+    words.iter().any(|word| text.trim_start().starts_with(word)).then_some(text)
+}
+
+fn add_policy(text: &str, mut trust: Trust, path: &Path, out: Output) -> Result<(), Problem> {
+    let policy =
+        Policy::parse(text).map_err(|why| Problem::new(codes::TRUST_RECORD, why.to_string()))?;
+    let new = trust.add_policy(&policy).map_err(refused)?;
+    write_trust(&trust, path)?;
+    let (all, quorum) = (trust.witnesses.len(), trust.quorum);
+    let made = json!({ "witnesses": all, "new": new, "quorum": quorum, "trust": path });
+    out.result(&made, |_| {
+        format!(
+            "{quorum} of {all} witnesses are the quorum in {}, {new} of them new",
+            path.display()
+        )
+    });
+    if !policy.logs.is_empty() {
+        out.say("the logs of the policy are not pinned: add the records of their organisations");
+    }
+    out.next(&format!("twinpact verify PROOF --trust {} --require witnessed", path.display()));
     Ok(())
 }
 
