@@ -136,7 +136,7 @@ pub const ROUTES: &[Route] = &[
     guarded(POST, "/pulls", |verb| on(verb, pull)),
     guarded(GET, "/subscriptions", |verb| on(verb, followed::list)),
     guarded(POST, "/subscriptions", |verb| on(verb, followed::subscribe)),
-    guarded(GET, "/subscriptions/{id}/rows", |verb| on(verb, followed::rows)),
+    guarded(GET, "/subscriptions/{id}/receipts", |verb| on(verb, followed::receipts)),
     guarded(POST, "/subscriptions/{id}/end", |verb| on(verb, followed::end)),
     guarded(GET, "/agreements", |verb| on(verb, owned::agreements)),
     guarded(GET, "/agreements/{id}", |verb| on(verb, owned::agreement)),

@@ -34,17 +34,19 @@ pub(crate) struct Behind {
     after: Option<u64>,
 }
 
-pub(crate) async fn rows(
+pub(crate) async fn receipts(
     State(node): State<Node>,
     Path(id): Path<String>,
     Query(behind): Query<Behind>,
 ) -> Result<Json<Followed>, Refusal> {
-    Ok(Json(subscriptions::rows(&node, &id, behind.after).await?))
+    Ok(Json(subscriptions::receipts(&node, &id, behind.after).await?))
 }
 
+/// The body says nothing, and is read so that it is held against the bound.
 pub(crate) async fn end(
     State(node): State<Node>,
     Path(id): Path<String>,
+    _: Bytes,
 ) -> Result<Json<SubscriptionLine>, Refusal> {
     Ok(Json(subscriptions::end(&node, &id).await?))
 }

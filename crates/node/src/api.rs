@@ -604,11 +604,11 @@ pub struct SubscriptionLine {
     pub why: Option<String>,
 }
 
-/// Rows of a stream that is followed.
+/// What has come of a stream that is followed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Followed {
-    /// The rows, as they came: twin, time, values.
-    pub rows: Vec<serde_json::Value>,
+    /// The receipts of the events, the oldest first: the rows are read with `GET /copies/{id}`.
+    pub receipts: Vec<String>,
     /// The position of the last event that is stored.
     pub position: Option<u64>,
     /// Why the subscription has ended: a code, or `left` when we have ended it.

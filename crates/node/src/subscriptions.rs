@@ -10,7 +10,6 @@ use crate::fold::Fold;
 use crate::open::Node;
 use crate::partition::NewEntry;
 use crate::processes::local;
-use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use twinpact_model::entry::{Attribute, Entry, Kind};
@@ -212,13 +211,14 @@ pub async fn end(node: &Node, agreement: &str) -> Result<SubscriptionLine, Probl
 /// The code of an end of our own; no error.
 const LEFT: &str = "left";
 
-/// The rows that were stored behind a position, as soon as there are any; who waits in vain is
-/// answered after a while, and asks again. Of events that are no more among the last
-/// [`MAX_RECENT`], or whose copies were deleted, nothing comes.
+/// The receipts of the events that were stored behind a position, as soon as there are any; who
+/// waits in vain is answered after a while, and asks again. Of events that are no more among the
+/// last [`MAX_RECENT`] nothing comes. The rows are read as those of any copy
+/// ([`crate::own_reads`]): for a purpose that the agreement allows.
 ///
 /// # Errors
 /// `agreement.unknown` when the agreement is not followed; `store.stopped`.
-pub async fn rows(node: &Node, name: &str, after: Option<u64>) -> Result<Followed, Problem> {
+pub async fn receipts(node: &Node, name: &str, after: Option<u64>) -> Result<Followed, Problem> {
     let mut changes = node.partition.changes();
     let waiting = async {
         loop {
@@ -242,13 +242,9 @@ fn followed(fold: &Fold, name: &str, after: Option<u64>) -> Result<Followed, Pro
     let id = twinpact_proof::to_hex(&fold.agreements.get(name)?.id);
     let one = fold.subscriptions.get(&id).ok_or_else(|| unknown(name))?;
     let new = one.recent.iter().filter(|(position, _)| Some(*position) > after);
-    let copies = new.filter_map(|(_, receipt)| fold.copies.get(receipt).ok());
-    let parts = copies.flat_map(|copy| &copy.parts);
-    let rows = parts.map(|part| serde_json::from_str::<Vec<Value>>(&part.rows));
-    let rows: Result<Vec<_>, _> = rows.collect();
+    let receipts = new.map(|(_, receipt)| receipt.clone()).collect();
     let (code, why) = one.ended.clone().unzip();
-    let rows = rows.map_err(|_| unreadable())?.concat();
-    Ok(Followed { rows, position: one.position, code, why })
+    Ok(Followed { receipts, position: one.position, code, why })
 }
 
 /// Every subscription.
@@ -283,7 +279,7 @@ fn line(agreement: &str, one: &Subscription) -> SubscriptionLine {
 
 fn unknown(agreement: &str) -> Problem {
     Problem::new(codes::AGREEMENT_UNKNOWN, format!("the stream of {agreement:?} is not followed"))
-        .hint("list those that are with: twinpact subscription list")
+        .hint("GET /subscriptions at the admin door lists those that are")
 }
 
 fn unreadable() -> Problem {

@@ -248,9 +248,9 @@ pub(super) const OPERATIONS: &[Operation] = &[
         (Named("Subscribe"), Named("SubscriptionLine")),
     ),
     get(
-        "/subscriptions/{id}/rows",
-        "followRows",
-        "The rows that were stored behind a position, as soon as there are any.",
+        "/subscriptions/{id}/receipts",
+        "followReceipts",
+        "The receipts of the events that were stored behind a position, as soon as there are any.",
         Named("Followed"),
     )
     .with(&[("after", Count, false)]),

@@ -538,10 +538,10 @@ const OBJECTS: &[Object] = &[
     },
     Object {
         name: "Followed",
-        what: "Rows of a stream that is followed.",
+        what: "What has come of a stream that is followed.",
         closed: false,
         members: &[
-            must("rows", Many(&Any)),
+            must("receipts", Many(&Text)),
             must("position", Null(&Count)),
             must("code", Null(&Text)),
             must("why", Null(&Text)),

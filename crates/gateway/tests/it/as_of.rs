@@ -35,6 +35,8 @@ const WITHOUT: &[(&str, &str)] = &[
     ("/receipts/{id}/deletion", "as above"),
     ("/copies", "of what may be read now"),
     ("/copies/{id}", "as above"),
+    ("/subscriptions", "about now"),
+    ("/subscriptions/{id}/receipts", "waits for what is to come"),
     ("/erasures", "what was erased is so for every time"),
     ("/erasures/{twin}", "as above"),
 ];

@@ -356,6 +356,32 @@ async fn contain(judge: &mut Judge, pair: &Pair, agreement: &str, receipt: &str)
     }
 }
 
+/// A stream that is followed, what comes of it, and its end.
+async fn follow(judge: &mut Judge, pair: &Pair, agreement: &str) {
+    let maker = &pair.maker.admin;
+    let wish = wanted(agreement);
+    let asked = json!({
+        "agreement": agreement,
+        "purpose": wish.purpose,
+        "place": wish.place,
+        "from_start": true,
+    });
+    let asked = asked.to_string();
+    ask(judge, maker, ("POST", "/subscriptions"), "/subscriptions", &asked).await;
+    let path = "/subscriptions/{id}/receipts";
+    let came = ask(judge, maker, ("GET", path), &at(path, agreement), "").await;
+    assert_eq!(came["receipts"].as_array().unwrap().len(), 1, "{came}");
+    let copy = "/copies/{id}";
+    let (purpose, place) = (wish.purpose.unwrap(), wish.place.unwrap());
+    let name = came["receipts"][0].as_str().unwrap();
+    let filled = format!("{}?purpose={purpose}&place={place}", at(copy, name));
+    let read = ask(judge, maker, ("GET", copy), &filled, "").await;
+    assert!(!read["rows"].as_array().unwrap().is_empty(), "{read}");
+    ask(judge, maker, ("GET", "/subscriptions"), "/subscriptions", "").await;
+    let path = "/subscriptions/{id}/end";
+    ask(judge, maker, ("POST", path), &at(path, agreement), "").await;
+}
+
 /// Two nodes go through everything that the admin door can do, and each answer is judged.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_answered_is_what_is_described() {
@@ -382,6 +408,7 @@ async fn what_is_answered_is_what_is_described() {
         ask(&mut judge, operator, ("GET", path), &at(path, id), "").await;
     }
     contain(&mut judge, &pair, &agreement, &receipt).await;
+    follow(&mut judge, &pair, &agreement).await;
     let erase = json!({ "twin": "urn:turbine:a", "basis": "asked for", "confirmed": true });
     let (path, erased) = ("/erasures/{twin}", "/erasures/urn:turbine:a");
     ask(&mut judge, operator, ("POST", "/erasures"), "/erasures", &erase.to_string()).await;

@@ -81,7 +81,18 @@ fn table(
         ("incident confirm", Change),
         ("incident refuse", Change),
         ("incident release", Change),
+        ("log show", read("--dir operator")),
+        ("log proof", read("--tick 1 --dir operator")),
+        ("log alerts", read("--dir operator")),
+        ("log watch", Change),
+        ("log evidence", Change),
         ("decision export", Change),
+    ]
+}
+
+/// Those that have to do with no partner.
+fn alone() -> Vec<(&'static str, Kind)> {
+    vec![
         ("clock show", read("--dir operator")),
         ("clock set", Change),
         ("proof export", Change),
@@ -130,7 +141,9 @@ pub(crate) fn commands(pair: &Pair) -> Vec<(&'static str, Kind)> {
     world.write("incident.json", open.to_string().as_bytes());
     let opened = world.json("incident open incident.json --dir maker");
     let incident = opened["id"].as_str().unwrap();
-    table(&pair.agreement, receipt, decision, incident)
+    let mut all = table(&pair.agreement, receipt, decision, incident);
+    all.extend(alone());
+    all
 }
 
 #[test]
