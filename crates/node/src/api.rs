@@ -454,6 +454,16 @@ pub struct CopyLine {
     pub erased: bool,
 }
 
+/// What the values of a row are called, in their order behind twin and time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heading {
+    /// Its name in the view.
+    pub name: String,
+    /// The UCUM unit.
+    #[serde(default)]
+    pub unit: Option<String>,
+}
+
 /// The rows of a copy, and the decision that permits to read them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CopyRead {
@@ -463,6 +473,8 @@ pub struct CopyRead {
     pub decision: String,
     /// What it says.
     pub sentence: String,
+    /// What the values are called, as the provider says.
+    pub columns: Vec<Heading>,
     /// The rows as they were delivered: twin, time, values.
     pub rows: Vec<serde_json::Value>,
 }

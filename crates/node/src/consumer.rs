@@ -2,12 +2,12 @@
 //! time: the writer tells when something has changed.
 
 use crate::agreements::Agreement;
-use crate::api::{AgreementLine, DatasetLine, Negotiate, Pull, Pulled};
+use crate::api::{AgreementLine, DatasetLine, Heading, Negotiate, Pull, Pulled};
 use crate::assertion;
 use crate::bargain;
 use crate::channel::{self, Way};
 use crate::continuity::{Pins, continues, has_erased, pinned, pins, same_rows};
-use crate::copies::{self, Copy};
+use crate::copies::{self, Copy, MAX_HEADING_BYTES, MAX_HEADINGS};
 use crate::divergence::{self, Source};
 use crate::documents;
 use crate::fold::Fold;
@@ -398,6 +398,19 @@ async fn checked(
     Ok(Checked { delivery, rows, bytes, bundle, verdict, signed, document, proof, level })
 }
 
+/// What the values of a delivery are called; `None` when that cannot be read.
+fn headings(delivery: &Value) -> Option<Vec<Heading>> {
+    let short = |text: &str| text.len() <= MAX_HEADING_BYTES;
+    let heading = |column: &Value| {
+        let heading = serde_json::from_value::<Heading>(column.clone()).ok()?;
+        let fits = short(&heading.name) && heading.unit.as_deref().is_none_or(short);
+        fits.then_some(heading)
+    };
+    let columns = delivery.get("columns")?.as_array()?;
+    let few = columns.len() <= MAX_HEADINGS;
+    few.then(|| columns.iter().map(heading).collect()).flatten()
+}
+
 /// Stores a delivery in the turn that pins it: two at once cannot pin two histories.
 async fn keep(
     node: &Node,
@@ -413,6 +426,7 @@ async fn keep(
         delete_by: delete_by.map(|t| t.to_string()).unwrap_or_default(),
         driven: came.signed.clock == Clock::Driven,
         due: delete_by.map(|time| copies::due(Timestamp::from_micros(came.signed.at), time)),
+        columns: headings(&came.delivery).ok_or_else(|| broken("it does not name its columns"))?,
         about,
         ..Copy::default()
     };

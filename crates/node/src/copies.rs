@@ -4,6 +4,7 @@
 //! Rows are sealed apart from the receipt, by agreement, time of death and twin, so that they can
 //! die alone ([`crate::retention`]); the receipt and all proofs stay.
 
+use crate::api::Heading;
 use crate::as_of::known;
 use crate::partition::NewEntry;
 use crate::processes::local;
@@ -20,6 +21,10 @@ use twinpact_proof::{Record, to_hex};
 
 /// The most rows of one record.
 const ROWS_A_RECORD: usize = 4_000;
+/// The most columns of one delivery.
+pub const MAX_HEADINGS: usize = 64;
+/// The longest name or unit of a column, in bytes.
+pub const MAX_HEADING_BYTES: usize = 200;
 /// The most twins of one delivery, each of which has a key of its own.
 pub const MAX_COPIED_TWINS: usize = 4_096;
 /// The most bytes of rows of one record, well below the bound of a lexical form; a row that is
@@ -78,6 +83,9 @@ pub struct Copy {
     pub class: String,
     /// The rows, in the order in which they were delivered.
     pub parts: Vec<Part>,
+    /// What its values are called, as the provider says; empty in what an older release has
+    /// stored.
+    pub columns: Vec<Heading>,
     /// When its rows were deleted, by the policy clock.
     pub deleted: Option<Timestamp>,
     /// Whether the rows of a twin were deleted because its owner has erased it.
@@ -228,6 +236,8 @@ impl Copies {
         copy.recorded = entry.when.recorded;
         copy.delete_by = entry.get("deleteBy")?.to_owned();
         copy.about = entry.get("about").unwrap_or_default().to_owned();
+        let columns = entry.get("columns").map(serde_json::from_str);
+        copy.columns = columns.transpose().ok()?.unwrap_or_default();
         let delete_by = Timestamp::parse(&copy.delete_by).ok();
         copy.due = match entry.get("due") {
             Some(due) => Timestamp::parse(due).ok(),
@@ -332,6 +342,10 @@ pub fn copy(
         Attribute::new("clock", "text", clock.name()),
         Attribute::new("proof", "text", &copy.proof),
     ];
+    if !copy.columns.is_empty() {
+        let columns = serde_json::to_string(&copy.columns).unwrap_or_default();
+        head.push(Attribute::new("columns", "json", columns));
+    }
     if !copy.about.is_empty() {
         head.push(Attribute::new("about", "anyURI", &copy.about));
     }

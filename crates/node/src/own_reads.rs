@@ -138,6 +138,7 @@ fn in_turn(
         copy: line(fold, name, copy)?,
         decision: to_hex(&id),
         sentence: decision.sentence,
+        columns: copy.columns.clone(),
         rows,
     };
     turn.log(entries)?;

@@ -22,6 +22,12 @@ pub(super) const OBJECTS: &[Object] = &[
         ],
     },
     Object {
+        name: "Heading",
+        what: "What a value is called, and its unit.",
+        closed: false,
+        members: &[must("name", Text), must("unit", Null(&Text))],
+    },
+    Object {
         name: "CopyRead",
         what: "The rows of a copy, and the decision that permits to read them.",
         closed: false,
@@ -29,6 +35,7 @@ pub(super) const OBJECTS: &[Object] = &[
             must("copy", Named("CopyLine")),
             must("decision", Text),
             must("sentence", Text),
+            must("columns", Many(&Named("Heading"))),
             must("rows", Many(&Many(&Null(&Text)))),
         ],
     },

@@ -278,6 +278,9 @@ async fn we_read_our_copies_under_their_terms_and_on_record() {
     let shown = read(purpose, place).await.unwrap();
     assert_eq!((shown.rows.len(), shown.copy.rows), (ROWS, ROWS as u64));
     assert!(shown.rows[0].to_string().contains(CANARY));
+    let names: Vec<_> = shown.columns.iter().map(|one| (&*one.name, one.unit.as_deref())).collect();
+    assert_eq!(names[0], ("power", Some("kW")));
+    assert_eq!(shown.rows[0].as_array().map(Vec::len), Some(names.len() + 2));
     // It stands on record, signed, and so does each use of it and each refusal.
     let decided = || decisions::list(maker, 10, None).unwrap();
     assert_eq!((decided().len(), decided()[0].used), (1, 1));

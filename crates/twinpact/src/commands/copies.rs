@@ -3,6 +3,7 @@
 use crate::cli::Copies;
 use crate::output::{Output, count, line, table};
 use crate::session::Session;
+use serde_json::Value;
 use std::process::ExitCode;
 use twinpact_gateway::client::segment;
 use twinpact_model::problem::Problem;
@@ -62,5 +63,15 @@ fn list(copies: &[CopyLine]) -> String {
 }
 
 fn rows(read: &CopyRead) -> String {
-    read.rows.iter().map(|row| line(&row.to_string())).collect::<Vec<_>>().join("\n")
+    let names = read.columns.iter().map(|column| match &column.unit {
+        Some(unit) => format!("{}, {unit}", column.name),
+        None => column.name.clone(),
+    });
+    let head: Vec<String> =
+        ["twin".to_owned(), "time".to_owned()].into_iter().chain(names).collect();
+    let head: Vec<&str> = head.iter().map(String::as_str).collect();
+    let cell = |cell: &Value| line(cell.as_str().unwrap_or_default());
+    let row = |row: &Value| row.as_array().into_iter().flatten().map(cell).collect();
+    let rows: Vec<Vec<String>> = read.rows.iter().map(row).collect();
+    table(&head, &rows)
 }
