@@ -262,7 +262,6 @@ async fn lane(node: Node, witness: Witness) {
             false => {}
             true => match cosigned(&node, &witness).await {
                 Ok(()) => {
-                    node.witnesses.with(witness.name(), |known| known.failed = None);
                     rest = REST.0;
                     tokio::time::sleep(GAP).await;
                 }
@@ -336,6 +335,8 @@ async fn cosigned(node: &Node, witness: &Witness) -> Result<(), Problem> {
         return Err(kept(node, witness, problem, &asked, &answer).await);
     };
     let entry = entry(witness, &name, note, time, &answer);
+    // Before the commit that wakes whoever looks.
+    node.witnesses.with(witness.name(), |known| known.failed = None);
     node.partition.turn(move |turn| turn.log(vec![entry]).map(|_| ())).await
 }
 
