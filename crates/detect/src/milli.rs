@@ -43,7 +43,8 @@ impl Milli {
 
 /// The middle one of these in order, of an even number the mean of the middle two, rounded down;
 /// `None` when there are none.
-pub(crate) fn median(mut values: Vec<Milli>) -> Option<Milli> {
+#[must_use]
+pub fn median(mut values: Vec<Milli>) -> Option<Milli> {
     values.sort_unstable();
     let upper = values.get(values.len() / 2)?;
     match values.len() % 2 {

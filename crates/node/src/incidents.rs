@@ -24,7 +24,7 @@ use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
 use twinpact_model::{Timestamp, codes};
 use twinpact_proof::containment::{
-    Answer, Containment, ContainmentAnswer, Evidence, MAX_EVIDENCE, Seen,
+    Answer, Containment, ContainmentAnswer, Evidence, MAX_EVIDENCE, MAX_MEASURE_BYTES, Seen,
 };
 use twinpact_proof::documents::{Clock, Receipt};
 use twinpact_proof::{Bundle, Envelope, Json, to_hex};
@@ -179,6 +179,9 @@ pub async fn open(node: &Node, asked: OpenIncident) -> Result<IncidentLine, Prob
     let story = Value::from(asked.story).to_string();
     if story.len() > MAX_STORY_BYTES {
         return Err(invalid(&format!("its story is longer than {MAX_STORY_BYTES} bytes")));
+    }
+    if asked.name.is_empty() || asked.name.len() > MAX_MEASURE_BYTES {
+        return Err(invalid(&format!("its name has not 1 to {MAX_MEASURE_BYTES} bytes")));
     }
     if asked.containments.is_empty() || asked.containments.len() > MAX_ASKED {
         return Err(invalid(&format!("it asks nobody, or more than {MAX_ASKED}")));

@@ -113,6 +113,11 @@ fn steers(c: char) -> bool {
     c.is_control() || turns.contains(&c) || isolates.contains(&c) || marks
 }
 
+/// The front of a long name, enough to tell it and to give it to a command.
+pub(crate) fn front(name: &str) -> String {
+    name.chars().take(12).collect()
+}
+
 /// Columns of text, aligned; numbers and times need no more.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let cells = |row: &Vec<String>| row.iter().map(|cell| line(cell)).collect();

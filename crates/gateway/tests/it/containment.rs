@@ -9,7 +9,9 @@ use twinpact_node::incidents::{self, MAX_ASKED, MAX_STORY_BYTES, MAX_UNANSWERED}
 use twinpact_node::outbox::call;
 use twinpact_node::processes::DOCUMENTS_PATH;
 use twinpact_node::{Node, prove};
-use twinpact_proof::containment::{Answer, Containment, ContainmentAnswer, Evidence, Seen};
+use twinpact_proof::containment::{
+    Answer, Containment, ContainmentAnswer, Evidence, MAX_MEASURE_BYTES, Seen,
+};
 use twinpact_proof::digest::from_hex;
 use twinpact_proof::documents::Clock;
 use twinpact_proof::trust::DECIDED;
@@ -171,6 +173,8 @@ async fn an_incident_that_cannot_be_is_not_opened() {
         assert!(incidents::list(maker, None).unwrap().is_empty(), "{code}");
     };
     check(&|one| one.containments.clear(), "incident.invalid").await;
+    check(&|one| one.name.clear(), "incident.invalid").await;
+    check(&|one| one.name = "x".repeat(MAX_MEASURE_BYTES + 1), "incident.invalid").await;
     let many = |one: &mut OpenIncident| {
         one.containments = vec![one.containments[0].clone(); MAX_ASKED + 1];
     };

@@ -1,7 +1,7 @@
 //! `copy list|show`: what partners have delivered, read under the terms that it came with.
 
 use crate::cli::Copies;
-use crate::output::{Output, count, line, table};
+use crate::output::{Output, count, front, line, table};
 use crate::session::Session;
 use serde_json::Value;
 use std::process::ExitCode;
@@ -36,10 +36,6 @@ pub(crate) async fn run(command: Copies, out: Output) -> Result<ExitCode, Proble
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn front(name: &str) -> String {
-    name.chars().take(12).collect()
 }
 
 fn list(copies: &[CopyLine]) -> String {

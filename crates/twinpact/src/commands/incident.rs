@@ -4,7 +4,7 @@
 use super::exchange::body;
 use super::incident_report;
 use crate::cli::{Incident, IncidentAnswer};
-use crate::output::{Output, line, table};
+use crate::output::{Output, front, line, table};
 use crate::session::{Session, read_file};
 use serde_json::json;
 use std::process::ExitCode;
@@ -77,10 +77,6 @@ fn next(shown: &IncidentShown, out: Output) {
     if let Some(one) = shown.containments.iter().find(waits) {
         out.next(&format!("twinpact incident confirm {} --by NAME", front(&one.id)));
     }
-}
-
-fn front(id: &str) -> String {
-    id.chars().take(12).collect()
 }
 
 fn list(incidents: &[IncidentLine]) -> String {

@@ -3,14 +3,14 @@
 //! It is drawn from the organisation's own log and nothing else: its own rows where the twin is its
 //! own, what was decided and delivered, who asked and who answered.
 
-use crate::output::{Output, shell};
+use crate::output::{Output, front, shell};
 use crate::report::{CurvePicture, DaysPicture, Figure, Hop, Moment, Picture, page};
 use crate::session::{Session, read_text, write_file};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
-use twinpact_detect::{Compared, Detector, Milli, Rule, RuleFile, Sample, compare};
+use twinpact_detect::{Compared, Detector, Milli, Rule, RuleFile, Sample, compare, median};
 use twinpact_edge::toml_file::TomlFile;
 use twinpact_gateway::client::segment;
 use twinpact_model::problem::Problem;
@@ -333,11 +333,8 @@ fn siblings(
     let mut instants: BTreeMap<Timestamp, Vec<Milli>> = BTreeMap::new();
     let others = samples.iter().filter(|one| one.twin != twin && (from..until).contains(&one.at));
     others.for_each(|one| instants.entry(one.at).or_default().push(one.output));
-    let median = |(at, mut values): (Timestamp, Vec<Milli>)| {
-        values.sort_unstable();
-        values.get(values.len() / 2).map(|value| (at, value.to_f64()))
-    };
-    instants.into_iter().filter_map(median).collect()
+    let middle = |(at, values)| median(values).map(|value| (at, value.to_f64()));
+    instants.into_iter().filter_map(middle).collect()
 }
 
 /// The spans in which nothing may be asked for.
@@ -444,10 +441,6 @@ fn timeline(
     }
     moments.sort_by_key(|moment| moment.at);
     moments
-}
-
-fn front(id: &str) -> String {
-    id.chars().take(12).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::log_watch;
 use crate::cli::Log;
-use crate::output::{Output, count, internal, line, table};
+use crate::output::{Output, count, front, internal, line, table};
 use crate::session::{Session, write_file};
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -57,10 +57,6 @@ async fn got<T: DeserializeOwned>(dir: &Path, path: &str) -> Result<T, Problem> 
     let got = session.client.get(path).await;
     session.close().await;
     got
-}
-
-fn front(id: &str) -> &str {
-    id.get(..12).unwrap_or(id)
 }
 
 fn sizes(checkpoint: Option<&CheckpointLine>) -> String {

@@ -1,7 +1,7 @@
 //! `receipt list|show|export`: what was delivered, either way, and who has signed it.
 
 use crate::cli::Receipt;
-use crate::output::{Output, count, line, table};
+use crate::output::{Output, count, front, line, table};
 use crate::session::{Session, write_file};
 use serde_json::json;
 use std::path::Path;
@@ -29,7 +29,10 @@ pub(crate) async fn receipt(command: Receipt, out: Output) -> Result<ExitCode, P
             session.close().await;
             let shown: ReceiptLine = got?;
             out.result(&shown, show);
-            out.next(&format!("twinpact receipt export {} --out receipt.twinproof", front(&shown)));
+            out.next(&format!(
+                "twinpact receipt export {} --out receipt.twinproof",
+                front(&shown.id)
+            ));
         }
         Receipt::Export { dir, receipt, deletion, out: file } => {
             let session = Session::open(&dir.dir).await?;
@@ -70,15 +73,11 @@ fn export(shown: &ReceiptLine, bytes: &[u8], file: &Path, out: Output) -> Result
     Ok(())
 }
 
-fn front(receipt: &ReceiptLine) -> String {
-    receipt.id.chars().take(12).collect()
-}
-
 fn list(receipts: &[ReceiptLine]) -> String {
     let row = |receipt: &ReceiptLine| {
         let way = if receipt.role == "provider" { "to" } else { "from" };
         vec![
-            front(receipt),
+            front(&receipt.id),
             receipt.delivered.to_string(),
             format!("{way} {}", line(&receipt.partner)),
             count(receipt.rows),
