@@ -22,7 +22,7 @@ use crate::repin::{self, Reason};
 use crate::{agreements, ask, prove, subscriptions};
 use serde_json::Value;
 use std::time::Duration;
-use twinpact_contract::{Order, compare, text};
+use twinpact_contract::{Order, Terms, Vocabulary, compare, text};
 use twinpact_dsp::message::{CatalogRequest, Offer};
 use twinpact_dsp::negotiation::{self, Negotiation, Opening};
 use twinpact_dsp::{MAX_CATALOG_BYTES, Message, Role};
@@ -111,15 +111,18 @@ pub async fn negotiate(node: &Node, asked: &Negotiate) -> Result<AgreementLine, 
     let offer = Offer { target: Some(id.clone()), ..offer.clone() };
     let (pid, us) = (ids::urn()?, own_address(node)?);
     let peer = partner_address(node, partner)?;
-    let standing = standing(node, partner, id, &offer.policy)?.filter(|_| !asked.another);
-    if let Some(known) = standing {
-        return agreements::show(node, &known, None);
-    }
+    // What cannot be read is for the negotiation to refuse.
+    let wanted = bargain::terms(&offer.policy).ok();
     let opening = Opening { own_pid: &pid, peer: partner, address: &peer, callback: &us };
     let step = negotiation::open_as_consumer(opening, offer, node.clocks.wall())?;
     let entries = opened_negotiation(&step)?;
-    let another = asked.another;
+    let (another, vocabulary) = (asked.another, node.vocabulary.clone());
+    // Both are asked in the turn that would open one: what ends in between is neither.
     let turn = node.partition.turn(move |turn| {
+        let agreed = |wanted: &Terms| standing(turn.fold(), &step.next, wanted, &vocabulary);
+        if let Some(known) = wanted.as_ref().and_then(agreed).filter(|_| !another) {
+            return Ok(Go::Stands(known));
+        }
         let same = |n: &&Negotiation| {
             let ours = &step.next;
             (n.party.role, &n.party.peer) == (Role::Consumer, &ours.party.peer)
@@ -128,37 +131,45 @@ pub async fn negotiate(node: &Node, asked: &Negotiate) -> Result<AgreementLine, 
         };
         let open = turn.fold().processes.negotiations.values().find(same);
         if let Some(open) = open.filter(|_| !another) {
-            return Ok(open.party.own_pid.clone());
+            return Ok(Go::Opened(open.party.own_pid.clone()));
         }
         turn.log(entries)?;
-        Ok(step.next.party.own_pid)
+        Ok(Go::Opened(step.next.party.own_pid))
     });
-    let pid = turn.await?;
+    let pid = match turn.await? {
+        Go::Stands(known) => return agreements::show(node, &known, None),
+        Go::Opened(pid) => pid,
+    };
     wait(node, &pid, |fold| agreed(fold, &pid))
         .await
         .and_then(|id| agreements::show(node, &id, None))
 }
 
-/// Our agreement with a partner on that dataset and on just those terms, if one holds.
+/// What a wish to negotiate comes to.
+enum Go {
+    /// The identity of the agreement that there is.
+    Stands(String),
+    /// The pid of the negotiation that is open now.
+    Opened(String),
+}
+
+/// Our agreement with the partner of a negotiation on its dataset and on just those terms, if one
+/// holds.
 fn standing(
-    node: &Node,
-    partner: &str,
-    dataset: &str,
-    policy: &Value,
-) -> Result<Option<String>, Problem> {
-    // What cannot be read is for the negotiation to refuse.
-    let Ok(wanted) = bargain::terms(policy) else { return Ok(None) };
-    node.partition.read(|fold, _| {
-        let same = |known: &&Agreement| {
-            let ours = (known.role, known.state) == (Role::Consumer, State::Active);
-            let about = (known.peer.as_str(), known.wire.target.as_str());
-            ours && about == (partner, dataset)
-                && agreements::identity(&known.wire).is_ok_and(|(_, agreed)| {
-                    compare(&agreed.terms, &wanted, &node.vocabulary).order == Order::Equal
-                })
-        };
-        fold.agreements.iter().find(same).map(|known| to_hex(&known.id))
-    })
+    fold: &Fold,
+    ours: &Negotiation,
+    wanted: &Terms,
+    vocabulary: &Vocabulary,
+) -> Option<String> {
+    let same = |known: &&Agreement| {
+        (known.role, known.state) == (Role::Consumer, State::Active)
+            && known.peer == ours.party.peer
+            && ours.offer.target.as_ref() == Some(&known.wire.target)
+            && agreements::identity(&known.wire).is_ok_and(|(_, agreed)| {
+                compare(&agreed.terms, wanted, vocabulary).order == Order::Equal
+            })
+    };
+    fold.agreements.iter().find(same).map(|known| to_hex(&known.id))
 }
 
 /// The agreement of a negotiation, once it is final.
