@@ -42,6 +42,16 @@ pub(crate) enum Incident {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Write every proof that this node has of an incident into one folder.
+    Export {
+        #[command(flatten)]
+        dir: Dir,
+        /// Its name.
+        incident: String,
+        /// The folder; it may hold what other organisations have exported of the same incident.
+        #[arg(long)]
+        out: PathBuf,
+    },
     /// Say that the twins of a containment are contained.
     Confirm(Answer),
     /// Say that they are not, and will not be.

@@ -93,7 +93,8 @@ impl Known {
     }
 }
 
-async fn own_did(client: &AdminClient) -> Result<Did, Problem> {
+/// Who a node is, by its own record.
+pub(super) async fn own_did(client: &AdminClient) -> Result<Did, Problem> {
     let bytes = client.get_bytes("/organisation").await?;
     let envelope = Json::parse(&bytes).ok().and_then(|json| Envelope::from_json(&json));
     let record = envelope.and_then(|envelope| Record::from_envelope(&envelope).ok());

@@ -1,8 +1,8 @@
-//! `incident list|show|open|report|confirm|refuse|release`: what was found, who was asked to
+//! `incident list|show|open|report|export|confirm|refuse|release`: what was found, who was asked to
 //! contain what, and what they answered.
 
 use super::exchange::body;
-use super::incident_report;
+use super::{incident_export, incident_report};
 use crate::cli::{Incident, IncidentAnswer};
 use crate::output::{Output, front, line, table};
 use crate::session::{Session, read_file};
@@ -44,6 +44,9 @@ pub(crate) async fn run(command: Incident, out: Output) -> Result<ExitCode, Prob
         }
         Incident::Report { dir, incident, rule, out: file } => {
             incident_report::report(&dir.dir, &incident, rule.as_deref(), &file, out).await?;
+        }
+        Incident::Export { dir, incident, out: folder } => {
+            incident_export::run(&dir.dir, &incident, &folder, out).await?;
         }
         Incident::Confirm(answer) => respond(answer, "confirm", out).await?,
         Incident::Refuse(answer) => respond(answer, "refuse", out).await?,

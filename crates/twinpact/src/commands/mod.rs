@@ -13,6 +13,7 @@ mod exchange;
 mod explain;
 mod graph;
 mod incident;
+mod incident_export;
 mod incident_report;
 mod ingest;
 mod ingest_events;

@@ -19,6 +19,7 @@ mod own_demo;
 mod reads;
 mod secrets;
 mod start;
+mod story;
 mod tree;
 mod twins;
 mod world;

@@ -78,6 +78,7 @@ fn table(
         ("incident show", read(format!("{incident} --dir maker"))),
         ("incident open", Change),
         ("incident report", Change),
+        ("incident export", Change),
         ("incident confirm", Change),
         ("incident refuse", Change),
         ("incident release", Change),

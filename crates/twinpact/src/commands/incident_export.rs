@@ -1,0 +1,240 @@
+//! `incident export`: a folder with every bundle by which this node can prove something of an
+//! incident: the agreements that it rests on, what was delivered, decided and refused under them,
+//! who was asked to contain what, what was answered, and what was deleted.
+//!
+//! The folders of several organisations go into one. A file is called by what it is, by the leaf
+//! that it proves and by who exported it, so that none takes the place of another, and the same
+//! node writes the same names again.
+
+use super::contract_new::own_did;
+use crate::output::{Output, internal, line, shell};
+use crate::session::{Session, write_file};
+use serde::Serialize;
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use twinpact_gateway::AdminClient;
+use twinpact_gateway::client::segment;
+use twinpact_model::problem::Problem;
+use twinpact_model::{Timestamp, codes};
+use twinpact_node::api::{
+    AgreementLine, ContainmentLine, DecisionLine, IncidentShown, ReceiptLine,
+};
+use twinpact_proof::{Bundle, to_hex};
+
+/// The most decisions that are looked at, the latest.
+const LATEST: usize = 1_000;
+/// How many digits of a leaf, and letters of a DID, stand in a name.
+const LEAF_DIGITS: usize = 16;
+const WHO_LETTERS: usize = 64;
+
+/// A file of the folder. The index of them proves nothing by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Item {
+    /// Its name.
+    pub(crate) file: String,
+    /// What it proves: `agreement`, `receipt`, `decision`, `containment`, `answer`, `deletion`.
+    pub(crate) kind: &'static str,
+    /// What is called so at this node.
+    pub(crate) of: String,
+    /// When that was, by the policy clock; of an agreement, when it was recorded.
+    pub(crate) at: Timestamp,
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Index {
+    /// The incident.
+    pub(crate) incident: String,
+    /// The organisation that has written it.
+    pub(crate) organisation: String,
+    /// Agreements first, then everything in the order of its time.
+    pub(crate) files: Vec<Item>,
+    /// What this node cannot prove, and why.
+    pub(crate) left_out: Vec<String>,
+}
+
+/// Writes the folder, and tells what is in it.
+pub(crate) async fn run(
+    dir: &Path,
+    incident: &str,
+    folder: &Path,
+    out: Output,
+) -> Result<(), Problem> {
+    let session = Session::open(dir).await?;
+    let written = write(&session.client, incident, folder).await;
+    session.close().await;
+    let index = written?;
+    let told = json!({ "folder": folder, "index": index });
+    out.result(&told, |_| {
+        let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+        index.files.iter().for_each(|item| *kinds.entry(item.kind).or_default() += 1);
+        let kinds: Vec<String> = kinds.iter().map(|(kind, n)| format!("{kind} {n}")).collect();
+        format!("{} proofs are in {}: {}", index.files.len(), shell(folder), kinds.join(", "))
+    });
+    index.left_out.iter().for_each(|why| out.say(&format!("note: {}", line(why))));
+    out.next(&format!("twinpact verify {} --trust trust.toml", shell(folder)));
+    Ok(())
+}
+
+/// Writes all that a node can prove of an incident into a folder, which is made when it is not
+/// there.
+///
+/// # Errors
+/// `incident.unknown`, before anything is written; `file.unreadable`; what the node refuses.
+pub(crate) async fn write(
+    client: &AdminClient,
+    incident: &str,
+    folder: &Path,
+) -> Result<Index, Problem> {
+    let shown: IncidentShown = client.get(&format!("/incidents/{}", segment(incident))).await?;
+    let organisation = own_did(client).await?.to_string();
+    std::fs::create_dir_all(folder)
+        .map_err(|e| Problem::new(codes::FILE_UNREADABLE, format!("{}: {e}", folder.display())))?;
+    let index = Index {
+        incident: shown.incident.id.clone(),
+        organisation,
+        files: Vec::new(),
+        left_out: Vec::new(),
+    };
+    let mut export = Export { client, folder, index };
+    export.agreements(&shown).await?;
+    for one in &shown.containments {
+        export.deliveries(one).await?;
+        export.asked(one).await?;
+    }
+    export.decisions(&shown).await?;
+    let mut index = export.index;
+    index.files.sort_by_key(|item| (item.kind != "agreement", item.at, item.file.clone()));
+    index.files.dedup_by(|a, b| a.file == b.file);
+    let name = format!("story-{}.json", slug(&index.organisation));
+    write_file(&folder.join(name), format!("{:#}\n", json!(index)).as_bytes())?;
+    Ok(index)
+}
+
+struct Export<'a> {
+    client: &'a AdminClient,
+    folder: &'a Path,
+    index: Index,
+}
+
+impl Export<'_> {
+    async fn agreements(&mut self, shown: &IncidentShown) -> Result<(), Problem> {
+        for id in agreements(shown) {
+            let path = format!("/agreements/{}", segment(&id));
+            match self.client.get::<AgreementLine>(&path).await {
+                Ok(one) => {
+                    self.take("agreement", &id, one.concluded, &format!("{path}/proof")).await?;
+                }
+                Err(problem) => self.missing(&id, problem)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The deliveries that a containment rests on, and that they were deleted.
+    async fn deliveries(&mut self, one: &ContainmentLine) -> Result<(), Problem> {
+        for id in &one.evidence {
+            let path = format!("/receipts/{}", segment(id));
+            let receipt: ReceiptLine = match self.client.get(&path).await {
+                Ok(receipt) => receipt,
+                Err(problem) => {
+                    self.missing(id, problem)?;
+                    continue;
+                }
+            };
+            self.take("receipt", id, receipt.at, &format!("{path}/proof")).await?;
+            if let Some(at) = receipt.deleted {
+                self.take("deletion", id, at, &format!("{path}/deletion")).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Who was asked, and what was answered.
+    async fn asked(&mut self, one: &ContainmentLine) -> Result<(), Problem> {
+        let asked = [("containment", one.event, one.opened)];
+        let answers = one.answers.iter().map(|answer| ("answer", answer.event, answer.at));
+        for (kind, event, at) in asked.into_iter().chain(answers) {
+            let path = format!("/events/{event}/proof?attributes=document");
+            self.take(kind, &one.id, at, &path).await?;
+        }
+        Ok(())
+    }
+
+    async fn decisions(&mut self, shown: &IncidentShown) -> Result<(), Problem> {
+        let (client, agreements) = (self.client, agreements(shown));
+        let all: Vec<DecisionLine> = client.get(&format!("/decisions?limit={LATEST}")).await?;
+        if all.len() == LATEST {
+            let why = format!("only the latest {LATEST} decisions were looked at");
+            self.index.left_out.push(why);
+        }
+        for one in all.iter().filter(|one| agreements.contains(&one.agreement)) {
+            let path = format!("/decisions/{}/proof", segment(&one.id));
+            self.take("decision", &one.id, one.from, &path).await?;
+        }
+        Ok(())
+    }
+
+    /// Fetches a bundle and writes it.
+    async fn take(
+        &mut self,
+        kind: &'static str,
+        of: &str,
+        at: Timestamp,
+        path: &str,
+    ) -> Result<(), Problem> {
+        let bytes = match self.client.get_bytes(path).await {
+            Ok(bytes) => bytes,
+            Err(problem) => return self.missing(of, problem),
+        };
+        let bundle = Bundle::parse(&bytes).map_err(|_| internal("our own proof is no bundle"))?;
+        let leaf: String = to_hex(&bundle.entry.leaf).chars().take(LEAF_DIGITS).collect();
+        let file = format!("{kind}-{leaf}-{}.twinproof", slug(&self.index.organisation));
+        write_file(&self.folder.join(&file), &bytes)?;
+        self.index.files.push(Item { file, kind, of: of.to_owned(), at });
+        Ok(())
+    }
+
+    /// Notes what this node does not have; any other problem ends the export.
+    fn missing(&mut self, of: &str, problem: Problem) -> Result<(), Problem> {
+        if ![codes::RECEIPT_UNKNOWN, codes::AGREEMENT_UNKNOWN].contains(&problem.code) {
+            return Err(problem);
+        }
+        self.index.left_out.push(format!("{of}: {}", problem.message));
+        Ok(())
+    }
+}
+
+/// The agreements that an incident rests on.
+fn agreements(shown: &IncidentShown) -> BTreeSet<String> {
+    shown.containments.iter().map(|one| one.agreement.clone()).collect()
+}
+
+/// What stands for a DID in the name of a file, harmless in any of them.
+fn slug(did: &str) -> String {
+    let name = did.strip_prefix("did:web:").unwrap_or(did);
+    let harmless = |c: char| match c {
+        'a'..='z' | '0'..='9' | '.' | '-' => c,
+        'A'..='Z' => c.to_ascii_lowercase(),
+        _ => '-',
+    };
+    name.chars().take(WHO_LETTERS).map(harmless).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::slug;
+
+    #[test]
+    fn a_did_is_harmless_in_the_name_of_a_file() {
+        for (did, expect) in [
+            ("did:web:operator.example", "operator.example"),
+            ("did:web:Host.example%3A8443:a", "host.example-3a8443-a"),
+            ("did:key:z6Mk../..", "did-key-z6mk..-.."),
+        ] {
+            assert_eq!(slug(did), expect);
+        }
+        assert_eq!(slug(&"x".repeat(300)).len(), super::WHO_LETTERS);
+    }
+}
