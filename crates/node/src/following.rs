@@ -135,11 +135,27 @@ async fn follow(node: Node, agreement: String) {
             Then::Over => return over(&node, &agreement, &before, &problem).await,
             Then::Again if came => {}
             Then::Again | Then::Later => wait(&node, &before.peer, pause).await,
-            Then::At(opens) => {
-                let micros = opens.micros().saturating_sub(node.clocks.policy().0.micros());
-                let until = Duration::from_micros(u64::try_from(micros).unwrap_or(0));
-                wait(&node, &before.peer, until.clamp(pause, LONGEST_WAIT)).await;
+            Then::At(opens) if came && node.clocks.policy().0 >= opens => {}
+            Then::At(opens) if node.clocks.policy().0 >= opens => {
+                wait(&node, &before.peer, pause).await;
             }
+            Then::At(opens) => wait_until(&node, opens, pause).await,
+        }
+    }
+}
+
+/// Rests until the policy clock has come to where a partner says that its stream opens. What is
+/// heard of it meanwhile changes nothing: it has said when.
+async fn wait_until(node: &Node, opens: Timestamp, shortest: Duration) {
+    let mut set = node.clocks.policy_set();
+    loop {
+        set.borrow_and_update();
+        let micros = opens.micros().saturating_sub(node.clocks.policy().0.micros());
+        let Some(left) = u64::try_from(micros).ok().filter(|left| *left > 0) else { return };
+        let left = Duration::from_micros(left).clamp(shortest, LONGEST_WAIT);
+        tokio::select! {
+            () = tokio::time::sleep(left) => return,
+            _ = set.changed() => {}
         }
     }
 }

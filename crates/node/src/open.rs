@@ -232,7 +232,7 @@ async fn open_with(
 ) -> Result<NodeParts, Problem> {
     let (directory, config, identity) = take(disks, path)?;
     config.allows(policy)?;
-    let clocks = Clocks::over(wall, policy);
+    let clocks = Clocks::kept(wall, policy, (disks.store.clone(), path))?;
     let mut fold = None;
     let (mut store, cut) = Store::inspect(directory, &config.organisation, |key, entry| {
         apply(&mut fold, key, &entry)
