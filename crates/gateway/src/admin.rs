@@ -21,6 +21,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
+use axum::serve::ListenerExt as _;
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -202,6 +203,10 @@ impl AdminListener {
                 // The sender is dropped or says stop: both mean stop.
                 let _ = stopped.wait_for(|stop| *stop).await;
             };
+            // An answer is two writes, as a request is.
+            let listener = listener.tap_io(|tcp| {
+                let _ = tcp.set_nodelay(true);
+            });
             let server = axum::serve(listener, app).with_graceful_shutdown(until);
             if let Err(error) = server.await {
                 debug_assert!(false, "the admin listener failed: {error}");

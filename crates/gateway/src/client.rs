@@ -25,7 +25,10 @@ impl AdminClient {
     /// A client of the node at this base URL.
     #[must_use]
     pub fn new(url: String, token: String) -> AdminClient {
-        AdminClient { url, token, http: Client::builder(TokioExecutor::new()).build_http() }
+        let mut connector = HttpConnector::new();
+        // A request is two writes, and the second one is not to wait for the first to be heard.
+        connector.set_nodelay(true);
+        AdminClient { url, token, http: Client::builder(TokioExecutor::new()).build(connector) }
     }
 
     /// The base URL.
