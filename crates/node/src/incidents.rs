@@ -38,6 +38,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub const MAX_ASKED: usize = 64;
 /// The most bytes of what is kept of how an incident was found.
 pub const MAX_STORY_BYTES: usize = 65_536;
+/// The most bytes of what a finding is called.
+pub const MAX_KEY_BYTES: usize = 128;
 /// How many containments of one partner may wait for an answer of ours.
 pub const MAX_UNANSWERED: usize = 100;
 
@@ -69,6 +71,7 @@ impl Known {
 struct Opened {
     name: String,
     story: String,
+    key: Option<String>,
     recorded: Timestamp,
     event: u64,
 }
@@ -98,7 +101,8 @@ impl Incidents {
     fn take_opened(&mut self, entry: &Entry, event: u64) -> Option<()> {
         let text = |name: &str| entry.get(name).map(str::to_owned);
         let (name, story, recorded) = (text("name")?, text("story")?, entry.when.recorded);
-        self.opened.insert(text("incident")?, Opened { name, story, recorded, event });
+        let opened = Opened { name, story, key: text("key"), recorded, event };
+        self.opened.insert(text("incident")?, opened);
         Some(())
     }
 
@@ -132,6 +136,13 @@ impl Incidents {
             )
             .hint("list them with: twinpact incident list")),
         }
+    }
+
+    /// The incident that was opened for the finding of that name.
+    fn of_key(&self, key: &str) -> Option<&str> {
+        let mut opened = self.opened.iter();
+        let of = opened.find(|(_, one)| one.key.as_deref() == Some(key));
+        of.map(|(incident, _)| incident.as_str())
     }
 
     /// Whether we have opened it or were asked about it.
@@ -170,30 +181,27 @@ pub(crate) fn clock(node: &Node) -> Clock {
     if node.clocks.is_driven() { Clock::Driven } else { Clock::System }
 }
 
-/// Opens an incident and asks the owners, all of them or none.
+/// Opens an incident and asks the owners, all of them or none. The one that was opened for a
+/// finding of the same name is the answer instead.
 ///
 /// # Errors
 /// `incident.invalid` when nobody is asked, or a containment cannot be; `agreement.unknown`,
 /// `receipt.unknown`, `partner.unknown`.
 pub async fn open(node: &Node, asked: OpenIncident) -> Result<IncidentLine, Problem> {
-    let story = Value::from(asked.story).to_string();
-    if story.len() > MAX_STORY_BYTES {
-        return Err(invalid(&format!("its story is longer than {MAX_STORY_BYTES} bytes")));
-    }
-    if asked.name.is_empty() || asked.name.len() > MAX_MEASURE_BYTES {
-        return Err(invalid(&format!("its name has not 1 to {MAX_MEASURE_BYTES} bytes")));
-    }
-    if asked.containments.is_empty() || asked.containments.len() > MAX_ASKED {
-        return Err(invalid(&format!("it asks nobody, or more than {MAX_ASKED}")));
-    }
-    let (ours, id) = (node.clone(), ids::urn()?);
-    let incident = id.clone();
+    let story = Value::from(asked.story.clone()).to_string();
+    bounded(&asked, &story)?;
+    let (ours, incident) = (node.clone(), ids::urn()?);
     let turn = node.partition.turn(move |turn| {
-        let what = vec![
+        let known = asked.key.as_deref().and_then(|key| turn.fold().incidents.of_key(key));
+        if let Some(known) = known {
+            return Ok(known.to_owned());
+        }
+        let mut what = vec![
             Attribute::new("incident", "text", &incident),
             Attribute::new("name", "text", &asked.name),
             Attribute::new("story", "json", story),
         ];
+        what.extend(asked.key.as_deref().map(|key| Attribute::new("key", "text", key)));
         let mut entries = vec![event(Kind::IncidentOpened, "local", what)];
         for contain in &asked.containments {
             let document = containment(&ours, turn.fold(), &incident, contain)?;
@@ -205,10 +213,27 @@ pub async fn open(node: &Node, asked: OpenIncident) -> Result<IncidentLine, Prob
             let paper = Paper::Containment(fingerprint);
             entries.push(processes::paper_row(&peer, &incident, &paper));
         }
-        turn.log(entries).map(|_| ())
+        turn.log(entries).map(|_| incident)
     });
-    turn.await?;
-    taken(node, &id).await
+    let incident = turn.await?;
+    taken(node, &incident).await
+}
+
+/// That what is asked for is within its bounds.
+fn bounded(asked: &OpenIncident, story: &str) -> Result<(), Problem> {
+    if story.len() > MAX_STORY_BYTES {
+        return Err(invalid(&format!("its story is longer than {MAX_STORY_BYTES} bytes")));
+    }
+    if asked.name.is_empty() || asked.name.len() > MAX_MEASURE_BYTES {
+        return Err(invalid(&format!("its name has not 1 to {MAX_MEASURE_BYTES} bytes")));
+    }
+    if asked.key.as_ref().is_some_and(|key| key.is_empty() || key.len() > MAX_KEY_BYTES) {
+        return Err(invalid(&format!("its key has not 1 to {MAX_KEY_BYTES} bytes")));
+    }
+    match asked.containments.len() {
+        1..=MAX_ASKED => Ok(()),
+        _ => Err(invalid(&format!("it asks nobody, or more than {MAX_ASKED}"))),
+    }
 }
 
 /// The incident, when what we have to say in it was taken or refused, or after a while: the node

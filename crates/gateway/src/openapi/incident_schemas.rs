@@ -14,6 +14,7 @@ pub(super) const OBJECTS: &[Object] = &[
             must("name", Text),
             must("story", Any),
             must("containments", Many(&Named("Contain"))),
+            may("key", Text),
         ],
     },
     Object {
@@ -53,6 +54,7 @@ pub(super) const OBJECTS: &[Object] = &[
         members: &[
             must("id", Text),
             must("name", Null(&Text)),
+            must("key", Null(&Text)),
             must("recorded", Time),
             must("event", Null(&Count)),
             must("containments", Count),

@@ -1,11 +1,11 @@
 //! A maker asks an operator to contain turbines, and the operator answers: what both have on record
 //! then, and what neither takes.
 
-use crate::pair::{MAKER, OPERATOR, Pair};
+use crate::pair::{MAKER, OPERATOR, Pair, start};
 use serde_json::{Map, Value, json};
 use twinpact_model::{Iri, Timestamp};
 use twinpact_node::api::{Contain, ContainmentLine, OpenIncident, Respond, SeenAt};
-use twinpact_node::incidents::{self, MAX_ASKED, MAX_STORY_BYTES, MAX_UNANSWERED};
+use twinpact_node::incidents::{self, MAX_ASKED, MAX_KEY_BYTES, MAX_STORY_BYTES, MAX_UNANSWERED};
 use twinpact_node::outbox::call;
 use twinpact_node::processes::DOCUMENTS_PATH;
 use twinpact_node::{Node, prove};
@@ -47,6 +47,7 @@ fn asked(agreement: &str, receipts: &[String]) -> OpenIncident {
                 found: Timestamp::from_seconds(9),
             }),
         }],
+        key: None,
     }
 }
 
@@ -183,6 +184,8 @@ async fn an_incident_that_cannot_be_is_not_opened() {
         one.story.insert("long".to_owned(), json!("x".repeat(MAX_STORY_BYTES)));
     };
     check(&long, "incident.invalid").await;
+    check(&|one| one.key = Some(String::new()), "incident.invalid").await;
+    check(&|one| one.key = Some("x".repeat(MAX_KEY_BYTES + 1)), "incident.invalid").await;
     check(&|one| one.containments[0].twins.clear(), "incident.invalid").await;
     check(&|one| one.containments[0].measure.clear(), "incident.invalid").await;
     check(&|one| one.containments[0].agreement = "no".to_owned(), "agreement.unknown").await;
@@ -191,6 +194,28 @@ async fn an_incident_that_cannot_be_is_not_opened() {
     // The operator shows, and is shown nothing: it has nothing to ask for.
     let asks = incidents::open(pair.operator(), asked(&agreement, &[])).await;
     assert_eq!(asks.unwrap_err().code.name, "incident.invalid");
+    pair.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_finding_is_one_incident_however_often_it_is_opened() {
+    let (pair, agreement) = Pair::concluded().await;
+    let receipts = pair.pull(&agreement).await.unwrap().receipts;
+    let of = |key: &str| OpenIncident {
+        key: Some(key.repeat(MAX_KEY_BYTES)),
+        ..asked(&agreement, &receipts)
+    };
+    let first = incidents::open(pair.maker(), of("a")).await.unwrap();
+    // Whoever did not hear that it is open opens it again, also after a restart.
+    assert_eq!(incidents::open(pair.maker(), of("a")).await.unwrap().id, first.id);
+    let Pair { place, operator, maker } = pair;
+    maker.stop().await;
+    let maker = start(&place.path().join("maker")).await;
+    let pair = Pair { place, operator, maker };
+    let again = incidents::open(pair.maker(), of("a")).await.unwrap();
+    assert_eq!((&again.id, again.key), (&first.id, of("a").key));
+    assert_ne!(incidents::open(pair.maker(), of("b")).await.unwrap().id, first.id);
+    assert_eq!(incidents::list(pair.maker(), None).unwrap().len(), 2);
     pair.stop().await;
 }
 

@@ -15,6 +15,10 @@ pub struct OpenIncident {
     pub story: Map<String, Value>,
     /// Whom to ask for what.
     pub containments: Vec<Contain>,
+    /// What whoever opens it calls this one finding: of one name there is one incident, however
+    /// often it is opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// Whom to ask for what.
@@ -73,6 +77,8 @@ pub struct IncidentLine {
     pub id: String,
     /// What it is called; null when a partner has opened it.
     pub name: Option<String>,
+    /// What its finding is called by whoever opened it here; null when it has no such name.
+    pub key: Option<String>,
     /// When we recorded it.
     pub recorded: Timestamp,
     /// The event that opened it; null when a partner has opened it.

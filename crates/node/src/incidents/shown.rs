@@ -61,6 +61,7 @@ fn line(node: &Node, fold: &Fold, id: &str, as_of: Option<Timestamp>) -> Option<
     let incident = IncidentLine {
         id: id.to_owned(),
         name: opened.map(|one: &Opened| one.name.clone()),
+        key: opened.and_then(|one| one.key.clone()),
         recorded,
         event: opened.map(|one| one.event),
         containments: containments.len(),
