@@ -198,7 +198,19 @@ impl Detector {
             findings.extend(self.judge(&samples));
             self.learned.judged = Some(at);
         }
+        self.forget();
         findings
+    }
+
+    /// What can weigh no more is not kept: no row of later is beside it.
+    fn forget(&mut self) {
+        let Some(judged) = self.learned.judged else { return };
+        let from = judged.plus_seconds(-self.rule.within_s);
+        self.learned.dips.retain(|_, dips| {
+            dips.retain(|dip| dip.at >= from);
+            !dips.is_empty()
+        });
+        self.learned.quiet.retain(|_, until| *until >= judged);
     }
 
     /// The rows of one instant, each beside those of the other twins.

@@ -14,4 +14,4 @@ mod rule;
 pub use curve::Curve;
 pub use detector::{Compared, Detector, Dip, Finding, Learned, MAX_TWINS, Sample, compare};
 pub use milli::{Milli, median};
-pub use rule::{MAX_RULE_ROWS, Rule, RuleFile};
+pub use rule::{Hop, MAX_HOPS, MAX_MEASURES, MAX_RULE_ROWS, Measure, Rule, RuleFile};

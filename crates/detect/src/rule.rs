@@ -4,10 +4,14 @@ use crate::milli::Milli;
 use serde::{Deserialize, Serialize};
 use twinpact_model::problem::Problem;
 use twinpact_model::time::parse_duration;
-use twinpact_model::{SmolStr, codes};
+use twinpact_model::{Direction, Predicate, SmolStr, codes};
 
 /// The most rows that a rule may ask for.
 pub const MAX_RULE_ROWS: usize = 144;
+/// The most steps of its walk.
+pub const MAX_HOPS: usize = 8;
+/// The most measures that it asks for.
+pub const MAX_MEASURES: usize = 8;
 /// The longest time that a rule may look over, in seconds: a week.
 const MAX_WITHIN_S: u64 = 7 * 86_400;
 
@@ -37,6 +41,35 @@ pub struct RuleFile {
     pub within: String,
     /// The same twin is not found again before it has had no loss for this time.
     pub again_after: String,
+    /// Over which links it is traced from the twin that was found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub walk: Vec<Hop>,
+    /// What the owners are asked to do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contain: Vec<Measure>,
+}
+
+/// One step of a walk: over every link of one kind, from every twin that the step before came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hop {
+    /// The kind of link.
+    pub via: Predicate,
+    /// The way that it leads, or back.
+    pub direction: Direction,
+}
+
+/// What the owners of some of the twins are asked to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measure {
+    /// Those that were come to by these steps of the walk; 0 is the twin that was found.
+    pub reached: Vec<usize>,
+    /// What is to be done with them.
+    pub measure: String,
+    /// Why. It goes to every owner as it stands here, so it can give away nothing that another
+    /// owner has shown.
+    pub reason: String,
 }
 
 /// A rule that can be run.
@@ -77,6 +110,7 @@ impl Rule {
         if file.drive == file.output {
             return Err(refused("output", "is the column that drives it"));
         }
+        pursued(file)?;
         let share = number("share", file.share, 0)?;
         if share.0 >= 1_000 {
             return Err(refused("share", "is not below 1"));
@@ -120,13 +154,31 @@ impl Rule {
     }
 }
 
+/// That what follows a finding can be done.
+fn pursued(file: &RuleFile) -> Result<(), Problem> {
+    if file.walk.len() > MAX_HOPS {
+        return Err(refused("walk", &format!("has more than {MAX_HOPS} steps")));
+    }
+    if file.contain.len() > MAX_MEASURES {
+        return Err(refused("contain", &format!("asks for more than {MAX_MEASURES} things")));
+    }
+    let reaches = |one: &Measure| {
+        !one.reached.is_empty() && one.reached.iter().all(|step| *step <= file.walk.len())
+    };
+    match file.contain.iter().all(reaches) {
+        true => Ok(()),
+        false => Err(refused("reached", "names no step, or one that the walk does not have")),
+    }
+}
+
 fn refused(key: &str, why: &str) -> Problem {
     Problem::new(codes::RULE_INVALID, format!("{key} of the rule {why}"))
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::{MAX_RULE_ROWS, Rule, RuleFile};
+    use super::{Hop, MAX_HOPS, MAX_MEASURES, MAX_RULE_ROWS, Measure, Rule, RuleFile};
+    use twinpact_model::{Direction, Predicate};
 
     pub(crate) fn file() -> RuleFile {
         RuleFile {
@@ -141,6 +193,8 @@ pub(crate) mod tests {
             rows: 3,
             within: "PT2H".to_owned(),
             again_after: "PT6H".to_owned(),
+            walk: Vec::new(),
+            contain: Vec::new(),
         }
     }
 
@@ -171,5 +225,18 @@ pub(crate) mod tests {
         check(&|f| f.within = "P8D".to_owned(), Some("within"));
         check(&|f| f.within = "PT0S".to_owned(), Some("within"));
         check(&|f| f.again_after = "soon".to_owned(), Some("again_after"));
+        let hop = || Hop { via: Predicate::PartOf, direction: Direction::In };
+        check(&|f| f.walk = vec![hop(); MAX_HOPS], None);
+        check(&|f| f.walk = vec![hop(); MAX_HOPS + 1], Some("walk"));
+        let ask = |reached: &[usize]| Measure {
+            reached: reached.to_vec(),
+            measure: "look".to_owned(),
+            reason: "it may fail".to_owned(),
+        };
+        check(&|f| f.contain = vec![ask(&[0]); MAX_MEASURES], None);
+        check(&|f| f.contain = vec![ask(&[0]); MAX_MEASURES + 1], Some("contain"));
+        check(&|f| f.contain = vec![ask(&[])], Some("reached"));
+        check(&|f| f.contain = vec![ask(&[0, 1])], Some("reached"));
+        check(&|f| (f.walk, f.contain) = (vec![hop()], vec![ask(&[0, 1])]), None);
     }
 }
