@@ -6,6 +6,7 @@ mod graph;
 mod incident;
 mod log;
 mod oversight;
+mod watch;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ pub(crate) use graph::{Graph, Ways};
 pub(crate) use incident::{Answer as IncidentAnswer, Incident};
 pub(crate) use log::Log;
 pub(crate) use oversight::{Agreement, Clock, Decision, Receipt};
+pub(crate) use watch::Watch;
 
 /// One binary that lets an organisation take part in a federation of digital twins.
 #[derive(Debug, Parser)]
@@ -123,6 +125,8 @@ pub(crate) enum Command {
     /// Incidents: what was found, who was asked to contain what, and the answers.
     #[command(subcommand)]
     Incident(Incident),
+    /// Look for losses in a stream by a rule, and ask the owners to contain what each may touch.
+    Watch(Watch),
     /// Your log and its witnesses, and the logs of partners.
     #[command(subcommand)]
     Log(Log),

@@ -13,6 +13,7 @@ mod output;
 mod report;
 mod session;
 mod span;
+mod watch;
 
 use clap::Parser as _;
 use std::process::ExitCode;

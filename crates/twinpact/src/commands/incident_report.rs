@@ -6,12 +6,12 @@
 use crate::output::{Output, front, shell};
 use crate::report::{CurvePicture, DaysPicture, Figure, Hop, Moment, Picture, page};
 use crate::session::{Session, read_text, write_file};
+use crate::watch::rule_file;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 use twinpact_detect::{Compared, Detector, Milli, Rule, RuleFile, Sample, compare, median};
-use twinpact_edge::toml_file::TomlFile;
 use twinpact_gateway::client::segment;
 use twinpact_model::problem::Problem;
 use twinpact_model::{Schedule, Timestamp, codes};
@@ -86,14 +86,6 @@ async fn gather(
     let receipts: Vec<ReceiptLine> = client.get(&format!("/receipts?limit={LATEST}")).await?;
     picture.timeline = timeline(&shown, &decisions, &receipts);
     Ok(picture)
-}
-
-/// The rule of a file.
-///
-/// # Errors
-/// `input.*`.
-pub(crate) fn rule_file(text: &str) -> Result<RuleFile, Problem> {
-    TomlFile::parse(text)?.read()
 }
 
 fn title(shown: &IncidentShown, seen: Option<&ContainmentLine>) -> String {

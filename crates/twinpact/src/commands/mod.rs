@@ -36,6 +36,7 @@ mod serve;
 mod trust;
 mod twin;
 mod verify;
+mod watch;
 
 use crate::cli::{Ca, Command, Config};
 use crate::demo;
@@ -77,6 +78,7 @@ pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Prob
         Command::Receipt(command) => receipt::receipt(command, *out).await,
         Command::Decision(command) => oversight::decision(command, *out).await,
         Command::Incident(command) => incident::run(command, *out).await,
+        Command::Watch(arguments) => watch::watch(arguments, *out).await,
         Command::Log(command) => log::run(command, *out).await,
         Command::Clock(command) => oversight::clock(command, *out).await,
         Command::Proof(command) => proof::run(command, *out).await,

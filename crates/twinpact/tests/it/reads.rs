@@ -76,6 +76,7 @@ fn table(
         ("decision show", read(format!("{decision} --dir operator"))),
         ("incident list", read("--dir maker")),
         ("incident show", read(format!("{incident} --dir maker"))),
+        ("watch", Change),
         ("incident open", Change),
         ("incident report", Change),
         ("incident export", Change),

@@ -1,0 +1,80 @@
+//! `watch`: runs the job of a rule, and tells what each finding led to.
+
+use crate::cli::Watch as Words;
+use crate::output::{Output, count, internal, line};
+use crate::session::{Session, read_text};
+use crate::watch::{Led, Options, Step, Watch};
+use serde_json::json;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+use twinpact_model::problem::Problem;
+
+pub(crate) async fn watch(words: Words, out: Output) -> Result<ExitCode, Problem> {
+    let no_signals = |e| internal(&format!("signals cannot be received: {e}"));
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
+    let rule = read_text(&words.rule)?;
+    // Whom a finding concerns is asked of partners, who call back.
+    let session = Session::running(&words.dir.dir).await?;
+    let options = Options {
+        agreement: words.agreement,
+        purpose: words.purpose,
+        place: words.place,
+        state: words.state,
+    };
+    let mut job = Watch::open(session.client.clone(), &rule, options).await?;
+    if words.once {
+        let step = job.step().await?;
+        out.result(&json!({ "found": step.led, "copies": step.copies, "rows": step.rows }), |_| {
+            step.led.iter().map(told).collect::<Vec<_>>().join("\n")
+        });
+        tell(&step, out);
+        if let Some(incident) = step.led.iter().find_map(|led| led.incident.as_ref()) {
+            out.next(&format!("twinpact incident show {}{}", incident.id, words.dir.flag()));
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let running = job.run(|step| {
+        for led in &step.led {
+            let text = match out.is_json() {
+                true => json!(led).to_string(),
+                false => told(led),
+            };
+            out.data(format!("{text}\n").as_bytes());
+        }
+        tell(step, out);
+    });
+    tokio::select! {
+        ran = running => ran?,
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a finding led to, as one line.
+fn told(led: &Led) -> String {
+    let then = match (&led.incident, &led.contained_by) {
+        (Some(incident), _) => format!("incident {} is open", incident.id),
+        (None, Some(incident)) => format!("its owner is asked already, in incident {incident}"),
+        (None, None) => "nobody is asked: the rule names nobody who can be".to_owned(),
+    };
+    line(&format!("{} since {}, found {}: {then}", led.twin, led.first, led.found))
+}
+
+/// What a step did, for people.
+fn tell(step: &Step, out: Output) {
+    if step.copies > 0 {
+        let (rows, copies) = (count(step.rows as u64), count(step.copies as u64));
+        out.say(&format!("read {rows} rows of {copies} copies"));
+    }
+    if step.gone > 0 {
+        out.say(&format!("{} copies were gone before they were read", step.gone));
+    }
+    if let Some(problem) = &step.refused {
+        out.say(&line(&format!("what is left is not read now: {}", problem.message)));
+    }
+    if let Some(code) = &step.ended {
+        out.say(&format!("the stream has ended: {code}"));
+    }
+}

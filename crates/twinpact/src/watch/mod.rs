@@ -1,0 +1,409 @@
+//! `watch`: the job that joins what there is. Rows of a stream that is followed are read for a
+//! purpose, a rule looks for losses in them, a finding is traced over links, and the owners of what
+//! was reached are asked to contain it.
+//!
+//! It is a client of the admin API and nothing more: what it may read is decided by the node, each
+//! time, and is on record there. Turbines, times and columns stand in the rule's file, not here.
+//!
+//! One finding is one incident. What was read and found is put away before anything is opened, and
+//! what is opened has a name that follows from rule, agreement, twin and first row
+//! (`OpenIncident::key`): whoever dies between the two opens the same one again, which is the one
+//! that is there.
+
+mod asking;
+mod rows;
+mod state;
+mod trace;
+
+use crate::output::internal;
+use asking::Asking;
+use serde::Serialize;
+use state::{Found, State};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+use trace::Traced;
+use twinpact_contract::scaffold;
+use twinpact_detect::{Detector, Finding, Rule, RuleFile, Sample};
+use twinpact_edge::toml_file::TomlFile;
+use twinpact_gateway::AdminClient;
+use twinpact_gateway::client::segment;
+use twinpact_model::problem::{Class, Problem};
+use twinpact_model::{Timestamp, codes};
+use twinpact_node::api::{
+    AgreementLine, CopyRead, Followed, IncidentLine, IncidentShown, Subscribe, SubscriptionLine,
+};
+use twinpact_proof::record::Record;
+use twinpact_proof::{Envelope, Json};
+
+/// How many copies are read before what they say is judged and put away.
+const BATCH: usize = 64;
+/// How long it rests at most when the node may not read now.
+const LONGEST_REST: Duration = Duration::from_secs(3_600);
+/// How long it rests when nobody says how long that is so.
+const REST: Duration = Duration::from_secs(300);
+
+/// What a job is told.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    /// The agreement whose stream it reads: its identity or the front of it.
+    pub(crate) agreement: String,
+    /// The purpose of every read, an IRI or a short name; the configured one when it is left out.
+    pub(crate) purpose: Option<String>,
+    /// The place of every read; the configured one when it is left out.
+    pub(crate) place: Option<String>,
+    /// Where what was learned is kept; nowhere when it is left out.
+    pub(crate) state: Option<PathBuf>,
+}
+
+/// Under what it reads and asks.
+#[derive(Debug)]
+struct Under {
+    /// Ourselves.
+    us: String,
+    agreement: AgreementLine,
+    purpose: Option<String>,
+    place: Option<String>,
+}
+
+/// What a finding led to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Led {
+    /// The twin.
+    pub(crate) twin: String,
+    /// The first row that says so.
+    pub(crate) first: Timestamp,
+    /// The row by which it was found.
+    pub(crate) found: Timestamp,
+    /// The incident that is open for it; none when the rule asks nobody, or nobody can be asked.
+    pub(crate) incident: Option<IncidentLine>,
+    /// The incident by which the owner is asked to contain that twin already, and has not answered.
+    pub(crate) contained_by: Option<String>,
+}
+
+/// What one step did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Step {
+    /// How many copies were read, and how many rows of them were looked at.
+    pub(crate) copies: usize,
+    pub(crate) rows: usize,
+    /// Copies that were gone before they were read.
+    pub(crate) gone: usize,
+    /// What each finding led to.
+    pub(crate) led: Vec<Led>,
+    /// Why the rest may not be read now.
+    pub(crate) refused: Option<Problem>,
+    /// Why no more will come: the code with which the subscription has ended.
+    pub(crate) ended: Option<String>,
+}
+
+/// A rule that is run on a stream.
+pub(crate) struct Watch {
+    client: AdminClient,
+    file: RuleFile,
+    under: Under,
+    detector: Detector,
+    state: State,
+    path: Option<PathBuf>,
+    /// Copies that were read in this run, with the time of their latest row.
+    read: BTreeMap<String, Timestamp>,
+    /// Of which copy each row is that was not judged yet.
+    fresh: BTreeMap<(Timestamp, String), String>,
+    /// What the detector was given, for the tests.
+    #[cfg(test)]
+    given: Vec<Sample>,
+}
+
+/// The rule of a file.
+///
+/// # Errors
+/// `input.*`.
+pub(crate) fn rule_file(text: &str) -> Result<RuleFile, Problem> {
+    TomlFile::parse(text)?.read()
+}
+
+impl Watch {
+    /// The job of that rule, which goes on from where its state says. The stream of the agreement
+    /// is followed from its start when it is not yet.
+    ///
+    /// # Errors
+    /// `input.*` and `rule.invalid`; `rule.learned` when the state is not of this rule, agreement
+    /// and organisation; what the node refuses.
+    pub(crate) async fn open(
+        client: AdminClient,
+        rule: &str,
+        options: Options,
+    ) -> Result<Watch, Problem> {
+        let file = rule_file(rule)?;
+        let rule = Rule::new(&file)?;
+        let purpose = options.purpose.as_deref().map(scaffold::purpose).transpose()?;
+        let path = format!("/agreements/{}", segment(&options.agreement));
+        let agreement: AgreementLine = client.get(&path).await?;
+        let us = ourselves(&client).await?;
+        let under = Under { us, agreement, purpose, place: options.place };
+        let state = match &options.state {
+            Some(path) => State::read(path, &file, &under.us, &under.agreement.id)?,
+            None => State::new(&file, &under.us, &under.agreement.id)?,
+        };
+        let detector = Detector::resume(rule, state.learned.clone())?;
+        followed(&client, &under).await?;
+        Ok(Watch {
+            client,
+            file,
+            under,
+            detector,
+            state,
+            path: options.state,
+            read: BTreeMap::new(),
+            fresh: BTreeMap::new(),
+            #[cfg(test)]
+            given: Vec::new(),
+        })
+    }
+
+    /// Takes everything that has come since, without waiting for more.
+    ///
+    /// # Errors
+    /// What the node refuses but reads: what was found until then is kept and opened by the next
+    /// step. `input.too_large` when the fleet is.
+    pub(crate) async fn step(&mut self) -> Result<Step, Problem> {
+        let mut step = Step::default();
+        let subscriptions: Vec<SubscriptionLine> = self.client.get("/subscriptions").await?;
+        let of = |one: &&SubscriptionLine| one.agreement == self.under.agreement.id;
+        let Some(one) = subscriptions.iter().find(of) else {
+            return Err(internal("the stream that the job follows is gone"));
+        };
+        step.ended = one.code.clone();
+        if one.position > self.state.place {
+            let came = self.came().await?;
+            self.state.pending.extend(came.receipts);
+            self.state.place = came.position;
+        }
+        // What an earlier step could not open comes first.
+        self.open_found(&mut step.led).await?;
+        while self.read_some(&mut step).await? {
+            self.keep()?;
+            self.open_found(&mut step.led).await?;
+        }
+        Ok(step)
+    }
+
+    /// Takes what comes for as long as the stream is followed, and tells what each step did.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub(crate) async fn run(&mut self, mut tell: impl FnMut(&Step)) -> Result<(), Problem> {
+        loop {
+            let step = self.step().await?;
+            tell(&step);
+            match (&step.refused, &step.ended) {
+                (Some(_), _) => tokio::time::sleep(self.rest().await?).await,
+                (None, Some(_)) => return Ok(()),
+                // Its answer comes when there is something, or after a while.
+                (None, None) => self.came().await.map(|_| ())?,
+            }
+        }
+    }
+
+    async fn came(&self) -> Result<Followed, Problem> {
+        let after = self.state.place.map_or(String::new(), |place| format!("?after={place}"));
+        let agreement = segment(&self.under.agreement.id);
+        self.client.get(&format!("/subscriptions/{agreement}/receipts{after}")).await
+    }
+
+    /// Until when nothing may be read, by the hours of the agreement.
+    async fn rest(&self) -> Result<Duration, Problem> {
+        let clock: serde_json::Value = self.client.get("/clock").await?;
+        let now = clock.get("policy").and_then(|now| now.as_str());
+        let now = now.map(Timestamp::parse).transpose()?.unwrap_or_default();
+        let opens = self.under.agreement.hours.as_ref().filter(|hours| !hours.contains(now));
+        let opens = opens.and_then(|hours| hours.next_change(now));
+        let micros = opens.map(|opens| opens.micros().saturating_sub(now.micros()));
+        let rest = micros.and_then(|micros| u64::try_from(micros).ok()).map(Duration::from_micros);
+        Ok(rest.unwrap_or(REST).min(LONGEST_REST))
+    }
+
+    /// Reads some of the copies that were not read yet and judges their rows; whether there were
+    /// any.
+    async fn read_some(&mut self, step: &mut Step) -> Result<bool, Problem> {
+        let unread = self.state.pending.iter().filter(|one| !self.read.contains_key(*one));
+        let unread: Vec<String> = unread.take(BATCH).cloned().collect();
+        if unread.is_empty() || step.refused.is_some() {
+            return Ok(false);
+        }
+        let (mut samples, mut failed) = (Vec::new(), None);
+        for receipt in unread {
+            let rows = self.copy(&receipt).await;
+            match rows.and_then(|copy| rows::samples(&copy, &self.file)) {
+                Ok(rows) => {
+                    let until = rows.iter().map(|row| row.at).max();
+                    rows.iter().for_each(|row| {
+                        self.fresh.insert((row.at, row.twin.clone()), receipt.clone());
+                    });
+                    step.copies += 1;
+                    step.rows += rows.len();
+                    samples.extend(rows);
+                    self.read.insert(receipt, until.unwrap_or_default());
+                }
+                Err(problem) if problem.code == codes::COPY_DELETED => {
+                    step.gone += 1;
+                    self.read.insert(receipt, Timestamp::default());
+                }
+                Err(problem) if problem.code.class == Class::Denied => {
+                    step.refused = Some(problem);
+                    break;
+                }
+                Err(problem) => {
+                    failed = Some(problem);
+                    break;
+                }
+            }
+        }
+        // What was read is judged, whatever came of the next.
+        self.judge(samples)?;
+        failed.map_or(Ok(true), Err)
+    }
+
+    /// A copy, when the node lets us read it.
+    async fn copy(&self, receipt: &str) -> Result<CopyRead, Problem> {
+        let asked = [("purpose", &self.under.purpose), ("place", &self.under.place)];
+        let asked = asked.into_iter().filter_map(|(name, said)| Some((name, said.as_ref()?)));
+        let asked: Vec<String> =
+            asked.map(|(name, said)| format!("{name}={}", segment(said))).collect();
+        let path = format!("/copies/{}?{}", segment(receipt), asked.join("&"));
+        self.client.get(&path).await
+    }
+
+    /// Gives the rows to the detector, and notes what it finds.
+    fn judge(&mut self, samples: Vec<Sample>) -> Result<(), Problem> {
+        #[cfg(test)]
+        self.given.extend(samples.iter().cloned());
+        let findings = self.detector.take(samples)?;
+        let found: Vec<Found> = findings.iter().map(|finding| self.found(finding)).collect();
+        self.state.found.extend(found);
+        let learned = self.detector.learned();
+        self.state.learned = learned.clone();
+        let dips = learned.dips.iter().flat_map(|(twin, dips)| {
+            dips.iter().map(|dip| (dip.at, twin.clone())).collect::<Vec<_>>()
+        });
+        let of = |key: (Timestamp, String)| Some((key.clone(), self.receipt_of(&key)?));
+        self.state.sources = dips.filter_map(of).collect();
+        let judged = learned.judged;
+        self.fresh.retain(|(at, _), _| Some(*at) > judged);
+        let waits = |one: &String| self.read.get(one).is_none_or(|until| Some(*until) > judged);
+        self.state.pending.retain(waits);
+        let pending: BTreeSet<&String> = self.state.pending.iter().collect();
+        self.read.retain(|receipt, _| pending.contains(receipt));
+        Ok(())
+    }
+
+    /// The copy in which a row came.
+    fn receipt_of(&self, key: &(Timestamp, String)) -> Option<String> {
+        self.fresh.get(key).or_else(|| self.state.sources.get(key)).cloned()
+    }
+
+    fn found(&self, finding: &Finding) -> Found {
+        let dips = finding.dips.iter();
+        let receipts = dips.filter_map(|dip| self.receipt_of(&(dip.at, finding.twin.clone())));
+        let receipts: BTreeSet<String> = receipts.collect();
+        Found {
+            twin: finding.twin.clone(),
+            first: finding.dips.first().map(|dip| dip.at).unwrap_or_default(),
+            found: finding.at(),
+            receipts: receipts.into_iter().collect(),
+        }
+    }
+
+    /// Opens an incident for each finding that has none yet.
+    async fn open_found(&mut self, led: &mut Vec<Led>) -> Result<(), Problem> {
+        while let Some(found) = self.state.found.first().cloned() {
+            let one = self.lead(&found).await?;
+            self.state.found.remove(0);
+            self.keep()?;
+            led.push(one);
+        }
+        Ok(())
+    }
+
+    /// Opens the incident of a finding, unless one stands.
+    async fn lead(&self, found: &Found) -> Result<Led, Problem> {
+        let key = self.state.key(&self.file, found);
+        let Found { twin, first, found: at, .. } = found.clone();
+        let mut led = Led { twin, first, found: at, incident: None, contained_by: None };
+        let all: Vec<IncidentLine> = self.client.get("/incidents").await?;
+        if let Some(known) = all.iter().find(|one| one.key.as_ref() == Some(&key)) {
+            led.incident = Some(known.clone());
+            return Ok(led);
+        }
+        led.contained_by = self.contained_by(&all, &found.twin).await?;
+        if led.contained_by.is_some() {
+            return Ok(led);
+        }
+        let traced = Traced::of(&self.client, &self.file.walk, found, &self.under).await?;
+        let shown = self.state.learned.curves.keys().cloned().collect();
+        let (file, under, traced, shown) = (&self.file, &self.under, &traced, &shown);
+        let incident = Asking { file, under, found, traced, shown }.incident(key)?;
+        if !incident.containments.is_empty() {
+            let body = serde_json::to_vec(&incident);
+            let body = body.map_err(|e| internal(&format!("an incident: {e}")))?;
+            led.incident = Some(self.client.post("/incidents", "application/json", body).await?);
+        }
+        Ok(led)
+    }
+
+    /// The incident of this rule by which the partner is asked about that twin, and has not
+    /// answered.
+    async fn contained_by(
+        &self,
+        all: &[IncidentLine],
+        twin: &str,
+    ) -> Result<Option<String>, Problem> {
+        let open = |one: &&IncidentLine| {
+            one.name.as_deref() == Some(self.file.name.as_str())
+                && one.states.iter().any(|state| state == "open")
+        };
+        for one in all.iter().filter(open) {
+            let path = format!("/incidents/{}", segment(&one.id));
+            let shown: IncidentShown = self.client.get(&path).await?;
+            let asks = shown.containments.iter().any(|asked| {
+                let waits = asked.ours && asked.state == "open" && asked.not_taken.is_none();
+                let partner = asked.asked_of == self.under.agreement.partner;
+                waits && partner && asked.twins.iter().any(|one| one == twin)
+            });
+            if asks {
+                return Ok(Some(one.id.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    fn keep(&self) -> Result<(), Problem> {
+        self.path.as_deref().map_or(Ok(()), |path| self.state.write(path))
+    }
+}
+
+/// Who the node is.
+async fn ourselves(client: &AdminClient) -> Result<String, Problem> {
+    let record = client.get_bytes("/organisation").await?;
+    let record = Json::parse(&record).ok().and_then(|json| Envelope::from_json(&json));
+    let record = record.and_then(|envelope| Record::from_envelope(&envelope).ok());
+    let record = record.ok_or_else(|| internal("the record of this organisation cannot be read"));
+    record.map(|record| record.did)
+}
+
+/// Sees to it that the stream is followed. One that has ended is left so: its copies are read.
+async fn followed(client: &AdminClient, under: &Under) -> Result<(), Problem> {
+    let all: Vec<SubscriptionLine> = client.get("/subscriptions").await?;
+    if all.iter().any(|one| one.agreement == under.agreement.id) {
+        return Ok(());
+    }
+    let asked = Subscribe {
+        agreement: under.agreement.id.clone(),
+        purpose: under.purpose.clone(),
+        place: under.place.clone(),
+        from_start: true,
+    };
+    let body = serde_json::to_vec(&asked).map_err(|e| internal(&format!("a request: {e}")))?;
+    let _: SubscriptionLine = client.post("/subscriptions", "application/json", body).await?;
+    Ok(())
+}
