@@ -48,7 +48,8 @@ struct Driven {
 }
 
 impl Clocks {
-    /// The clocks of a node. A driven policy clock starts at the system's time, and is kept nowhere.
+    /// The clocks of a node. A driven policy clock starts at the system's time, and is kept
+    /// nowhere.
     #[must_use]
     pub fn new(policy: PolicyClock) -> Clocks {
         Clocks::over(system_clock(), policy)
