@@ -407,3 +407,6 @@ async fn followed(client: &AdminClient, under: &Under) -> Result<(), Problem> {
     let _: SubscriptionLine = client.post("/subscriptions", "application/json", body).await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! The job on real recordings, between three whole nodes: what it was given, what it found, whom it
+//! asked, and what a job that dies or is fooled does.
+
+mod recording;
+mod world;
+
+use super::{Led, Options, Step, Watch, rule_file};
+use crate::session::url;
+use recording::{Row, rows};
+use std::path::{Path, PathBuf};
+use twinpact_detect::{Milli, RuleFile, Sample};
+use twinpact_gateway::AdminClient;
+use twinpact_model::{Schedule, Timestamp};
+use twinpact_node::incidents;
+use world::{HOUR, World};
+
+const RULE: &str = include_str!("../../../../../examples/wind/power-loss.rule.toml");
+/// Monday, so that there is something to learn from before the stops.
+const FROM: &str = "2015-07-20T00:00:00+02:00";
+/// The Monday after, by when the stop of the weekend must have been found.
+const UNTIL: &str = "2015-07-27T09:00:00+02:00";
+
+fn at(text: &str) -> Timestamp {
+    Timestamp::parse(text).unwrap()
+}
+
+fn client(world: &World) -> AdminClient {
+    let admin = &world.maker.admin;
+    AdminClient::new(url(admin), admin.token.clone())
+}
+
+fn options(world: &World, state: Option<&Path>) -> Options {
+    Options {
+        agreement: world.stream.clone(),
+        purpose: Some("predictive-maintenance".to_owned()),
+        place: Some("FR".to_owned()),
+        state: state.map(Path::to_owned),
+    }
+}
+
+async fn job(world: &World, state: Option<&Path>) -> Watch {
+    Watch::open(client(world), RULE, options(world, state)).await.unwrap()
+}
+
+/// What the rule reads of a row.
+fn sample(rule: &RuleFile, row: &Row) -> Option<Sample> {
+    let number = |name: &str| row.values.iter().find(|(column, _)| column == name);
+    let milli = |name: &str| Milli::parse(&number(name)?.1);
+    Some(Sample {
+        twin: row.twin.clone(),
+        at: row.at,
+        drive: milli(&rule.drive)?,
+        output: milli(&rule.output)?,
+    })
+}
+
+fn sorted(mut samples: Vec<Sample>) -> Vec<Sample> {
+    samples.sort_by(|a, b| (a.at, &a.twin, a.drive).cmp(&(b.at, &b.twin, b.drive)));
+    samples
+}
+
+/// The job and the world at its time.
+struct Played {
+    world: World,
+    watch: Watch,
+    state: PathBuf,
+    /// What each finding led to, and at which time of the policy clock.
+    led: Vec<(Timestamp, Led)>,
+    /// What is permitted by now.
+    permitted: Vec<Row>,
+}
+
+impl Played {
+    async fn new() -> Played {
+        let world = World::new(at(FROM)).await;
+        let state = world.path("job.state");
+        let watch = job(&world, Some(&state)).await;
+        Played { world, watch, state, led: Vec::new(), permitted: Vec::new() }
+    }
+
+    /// Plays rows hour by hour: they are recorded when the hour is over, and the job takes a step
+    /// whenever it is open.
+    async fn play(&mut self, rows: &[Row], open: &Schedule) {
+        for hour in rows.chunk_by(|a, b| a.at.seconds() / HOUR == b.at.seconds() / HOUR) {
+            let now = Timestamp::from_seconds((hour[0].at.seconds() / HOUR + 1) * HOUR);
+            self.world.set(now).await;
+            self.world.ingest(hour).await;
+            self.permitted.extend(hour.iter().filter(|row| open.contains(row.at)).cloned());
+            if !open.contains(now) {
+                continue;
+            }
+            self.world.delivered(self.permitted.len()).await;
+            let before = self.world.keep(&self.state);
+            let step = self.watch.step().await.unwrap();
+            assert_eq!((step.gone, &step.refused, &step.ended), (0, &None, &None));
+            if !step.led.is_empty() {
+                self.again(&before, &step).await;
+            }
+            for led in step.led {
+                self.world.confirm(led.incident.as_ref().unwrap()).await;
+                self.led.push((now, led));
+            }
+        }
+    }
+
+    /// A job that was killed before it could remember: it finds the same, and opens nothing twice.
+    async fn again(&self, before: &Path, step: &Step) {
+        let opened = || incidents::list(self.world.maker_node(), None).unwrap().len();
+        let (count, mut killed) = (opened(), job(&self.world, Some(before)).await);
+        let again = killed.step().await.unwrap();
+        let names = |step: &Step| -> Vec<_> {
+            let led = step.led.iter();
+            led.map(|one| (one.twin.clone(), one.first, one.incident.clone())).collect()
+        };
+        assert_eq!((names(&again), opened()), (names(step), count));
+        // And one that could has nothing to do.
+        let mut next = job(&self.world, Some(&self.state)).await;
+        assert_eq!(next.step().await.unwrap().led, []);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_stop_of_the_weekend_is_contained_on_monday_by_what_was_permitted_and_nothing_else() {
+    let all = rows(at(FROM), at(UNTIL));
+    let open = Schedule::parse("Mo-Fr 07:00-19:00 [Europe/Paris]").unwrap();
+    let mut played = Played::new().await;
+    let weekend = at("2015-07-25T00:00:00+02:00");
+    let (week, rest): (Vec<Row>, Vec<Row>) = all.into_iter().partition(|row| row.at < weekend);
+    played.play(&week, &open).await;
+    // Thursday's stop of the same turbine was traced to the turbines with a part of its lot.
+    let thursday =
+        played.led.iter().find(|(_, led)| led.twin.ends_with("R80711")).unwrap().1.clone();
+    played.world.traced(&thursday);
+    // At night the job may not read; what it has learned stays.
+    let mut curious = job(&played.world, None).await;
+    let step = curious.step().await.unwrap();
+    assert_eq!(step.refused.map(|problem| problem.code.name), Some("policy.schedule"));
+    assert_eq!((step.rows, step.led), (0, vec![]));
+    // The supplier is away: the walk ends there, and the turbine is contained all the same.
+    played.world.supplier_leaves().await;
+    let known = played.led.len();
+    played.play(&rest, &open).await;
+    let stop = at("2015-07-26T04:00:00+02:00");
+    let monday = played.led[known..]
+        .iter()
+        .find(|(_, led)| led.twin.ends_with("R80711") && led.first > stop);
+    let (when, led) = monday.unwrap();
+    assert!(*when <= at(UNTIL), "{when}");
+    played.world.traced_no_further(led, at(UNTIL));
+
+    let rule = rule_file(RULE).unwrap();
+    let expect: Vec<Sample> =
+        played.permitted.iter().filter_map(|row| sample(&rule, row)).collect();
+    assert!(expect.len() > 1_000);
+    assert_eq!(sorted(std::mem::take(&mut played.watch.given)), sorted(expect));
+    played.world.stop().await;
+}
