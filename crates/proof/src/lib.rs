@@ -25,6 +25,7 @@ pub mod mac;
 pub mod note;
 pub mod policy;
 pub mod record;
+pub mod story;
 pub mod successor;
 pub mod text64;
 pub mod tree;

@@ -428,7 +428,7 @@ fn notes(
 
 /// A time in microseconds since 1970 as RFC 3339 in UTC, to the second. Days are turned into dates
 /// of the proleptic Gregorian calendar in eras of 400 years that begin in March.
-fn utc(micros: i64) -> String {
+pub(crate) fn utc(micros: i64) -> String {
     let seconds = micros.div_euclid(1_000_000);
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let shifted = days + 719_468;

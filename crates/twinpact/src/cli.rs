@@ -494,8 +494,9 @@ pub(crate) enum Trust {
 
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// The proof.
-    pub(crate) file: PathBuf,
+    /// The proof; several, or folders of them, are told as one story.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
     /// Whom you trust; made with `trust add`.
     #[arg(long)]
     pub(crate) trust: Option<PathBuf>,

@@ -83,6 +83,7 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     std::fs::write(path, bytes).map_err(|e| file_problem(path, &e))
 }
 
-fn file_problem(path: &Path, error: &std::io::Error) -> Problem {
+/// That a file or folder cannot be read or written.
+pub(crate) fn file_problem(path: &Path, error: &std::io::Error) -> Problem {
     Problem::new(codes::FILE_UNREADABLE, format!("{}: {error}", path.display()))
 }

@@ -8,7 +8,7 @@
 
 use super::contract_new::own_did;
 use crate::output::{Output, internal, line, shell};
-use crate::session::{Session, write_file};
+use crate::session::{Session, file_problem, write_file};
 use serde::Serialize;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -89,8 +89,7 @@ pub(crate) async fn write(
 ) -> Result<Index, Problem> {
     let shown: IncidentShown = client.get(&format!("/incidents/{}", segment(incident))).await?;
     let organisation = own_did(client).await?.to_string();
-    std::fs::create_dir_all(folder)
-        .map_err(|e| Problem::new(codes::FILE_UNREADABLE, format!("{}: {e}", folder.display())))?;
+    std::fs::create_dir_all(folder).map_err(|e| file_problem(folder, &e))?;
     let index = Index {
         incident: shown.incident.id.clone(),
         organisation,

@@ -36,6 +36,7 @@ mod serve;
 mod trust;
 mod twin;
 mod verify;
+mod verify_story;
 mod watch;
 
 use crate::cli::{Ca, Command, Config};

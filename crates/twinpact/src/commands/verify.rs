@@ -1,8 +1,9 @@
-//! `verify`: a proof against what was pinned, offline. Exit codes: 0 it holds at a level that is
-//! enough, 22 a link is broken, 23 it is consistent but signed by nobody whom you named, or holds
-//! at a lower level than required.
+//! `verify`: a proof, or a story of many, against what was pinned, offline. Exit codes: 0 it holds
+//! at a level that is enough, 22 a link is broken, 23 it is consistent but signed by nobody whom
+//! you named, or holds at a lower level than required.
 
 use super::trust::read_trust;
+use super::verify_story;
 use crate::cli::Verify;
 use crate::output::{Output, line};
 use crate::session::{Session, read_file};
@@ -15,13 +16,19 @@ use twinpact_proof::evidence::Fork;
 use twinpact_proof::{Broken, Level, Trust, Verdict, to_hex, verify as check};
 
 /// The proof holds, but for somebody else than was named, or less than was asked for.
-const NOT_ENOUGH: u8 = 23;
+pub(super) const NOT_ENOUGH: u8 = 23;
 
 pub(crate) async fn verify(arguments: &Verify, out: Output) -> Result<ExitCode, Problem> {
-    let bytes = read_file(&arguments.file)?;
+    let file = match arguments.files.as_slice() {
+        [file] if !file.is_dir() => Some((file.as_path(), read_file(file)?)),
+        _ => None,
+    };
     let trust = match &arguments.node {
         Some(dir) => Some(pinned_by(dir).await?),
         None => arguments.trust.as_deref().map(read_trust).transpose()?,
+    };
+    let Some((file, bytes)) = file else {
+        return verify_story::verify(arguments, &trust.unwrap_or_default(), out);
     };
     if Fork::is_meant(&bytes) {
         return Ok(evidence(arguments, &bytes, trust.as_ref(), out));
@@ -29,7 +36,7 @@ pub(crate) async fn verify(arguments: &Verify, out: Output) -> Result<ExitCode, 
     let required = arguments.require.as_deref().and_then(Level::parse);
     match check(&bytes, trust.as_ref()) {
         Err(broken) => Ok(report_broken(&broken, out)),
-        Ok(verdict) => Ok(report(arguments, &verdict, required, out)),
+        Ok(verdict) => Ok(report((arguments, file), &verdict, required, out)),
     }
 }
 
@@ -51,7 +58,12 @@ fn report_broken(broken: &Broken, out: Output) -> ExitCode {
     out.fail(&Problem::new(codes::PROOF_BROKEN, message))
 }
 
-fn report(arguments: &Verify, verdict: &Verdict, required: Option<Level>, out: Output) -> ExitCode {
+fn report(
+    (arguments, file): (&Verify, &Path),
+    verdict: &Verdict,
+    required: Option<Level>,
+    out: Output,
+) -> ExitCode {
     let document = json!({
         "holds": true,
         "level": verdict.level.name(),
@@ -73,7 +85,7 @@ fn report(arguments: &Verify, verdict: &Verdict, required: Option<Level>, out: O
         return ExitCode::SUCCESS;
     }
     let problem = match verdict.level {
-        Level::Unanchored => unanchored(arguments, verdict),
+        Level::Unanchored => unanchored((arguments, file), verdict),
         level => {
             let why = verdict.uncountersigned.as_ref();
             let why = why.map_or(String::new(), |why| format!(": {why}"));
@@ -116,8 +128,8 @@ fn evidence(arguments: &Verify, bytes: &[u8], trust: Option<&Trust>, out: Output
 }
 
 /// Not broken: nobody whom the reader named stands behind it.
-fn unanchored(arguments: &Verify, verdict: &Verdict) -> Problem {
-    let file = arguments.file.display();
+fn unanchored((arguments, file): (&Verify, &Path), verdict: &Verdict) -> Problem {
+    let file = file.display();
     let trust = arguments.trust.as_deref().map_or("trust.toml".into(), |t| t.to_string_lossy());
     let fingerprint = verdict
         .unpinned

@@ -3,9 +3,11 @@
 
 use crate::canaries::TWIN;
 use crate::evidence::opinions;
-use crate::federation::{MONDAY, Pair, refused_for_benchmarking};
-use crate::world::World;
+use crate::federation::{MONDAY, Pair, refused_for_benchmarking, shown};
+use crate::world::{Done, World};
 use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The maker asks for its turbine to be looked at; the incident and the containment.
 fn asked(pair: &Pair, receipts: &Value) -> (String, String) {
@@ -82,4 +84,174 @@ fn each_exports_what_it_can_prove_into_one_folder() {
     world.write("file", b"");
     let file = world.run(&format!("incident export {id} --out file --dir maker"));
     assert_eq!(file.error(), "file.unreadable", "{file:?}");
+}
+
+/// What both verifiers make of these files and folders: exit code, error, and the story.
+#[allow(clippy::print_stderr, reason = "says what was skipped")]
+fn told(world: &World, paths: &str) -> (Done, Value) {
+    let done = world.run(&format!("--json verify {paths} --trust trust.toml"));
+    let story: Value = serde_json::from_str(&done.stdout).unwrap_or_default();
+    let text = world.run(&format!("verify {paths} --trust trust.toml"));
+    let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/verify_story.py");
+    let other = |more: &[&str]| {
+        let mut command = Command::new("python3");
+        command.arg(&tool).args(paths.split_whitespace()).args(["--trust", "trust.toml"]);
+        command.args(more).current_dir(world.path("")).env("PYTHONDONTWRITEBYTECODE", "1").output()
+    };
+    match (other(&["--json"]), other(&[])) {
+        (Ok(json), Ok(lines)) => {
+            let said = String::from_utf8_lossy(&json.stdout).into_owned();
+            let why = String::from_utf8_lossy(&json.stderr).into_owned();
+            assert_eq!(json.status.code(), Some(done.code), "{paths}: {said} {why} {done:?}");
+            if done.code != 11 {
+                assert_eq!(serde_json::from_str::<Value>(&said).unwrap(), story, "{paths}");
+                assert_eq!(String::from_utf8_lossy(&lines.stdout), text.stdout, "{paths}");
+            }
+        }
+        (Err(why), _) | (_, Err(why)) => {
+            assert!(std::env::var_os("CI_STRICT").is_none(), "no Python: {why}");
+            eprintln!("skipped: the second verifier, {why}");
+        }
+    }
+    (done, story)
+}
+
+/// What happened, in order, of a story.
+fn whats(story: &Value) -> Vec<&str> {
+    story["story"].as_array().unwrap().iter().map(|one| one["what"].as_str().unwrap()).collect()
+}
+
+/// A pull, a refusal, a containment and its answer, exported by both; who may verify it.
+fn contained() -> (Pair, String) {
+    let pair = Pair::concluded();
+    let world = &pair.world;
+    let pulled = pair.pull();
+    refused_for_benchmarking(&pair);
+    let (id, containment) = asked(&pair, &pulled["receipts"]);
+    let by = format!("incident confirm {containment} --by engineer --began {MONDAY} --automatic");
+    world.json(&format!("{by} --dir operator"));
+    for name in ["operator", "maker"] {
+        world.json(&format!("trust add {name}.json --trust trust.toml"));
+        exported(world, &id, name);
+    }
+    (pair, id)
+}
+
+#[test]
+fn an_outsider_is_told_the_story_by_the_folder_alone() {
+    let (pair, id) = contained();
+    let world = &pair.world;
+    let (done, story) = told(world, "folder");
+    assert_eq!((done.code, &story["holds"]), (0, &json!(true)), "{done:?}");
+    let whole = ["agreed", "refused", "permitted", "delivered", "asked", "answered"];
+    let mut got = whats(&story);
+    // Both were decided at the same time.
+    got[1..3].sort_by_key(|what| *what == "permitted");
+    assert_eq!(got, whole, "{story}");
+    let of = |what: &str| {
+        let mut all = story["story"].as_array().unwrap().iter();
+        all.find(|one| one["what"] == what).unwrap()
+    };
+    let (operator, maker) = ("did:web:operator.example", "did:web:maker.example");
+    for (what, member, expect) in [
+        ("agreed", "recorded_by", json!([maker, operator])),
+        ("agreed", "level", "countersigned".into()),
+        ("refused", "code", "policy.purpose".into()),
+        ("refused", "recorded_by", json!([operator])),
+        ("delivered", "level", "countersigned".into()),
+        ("delivered", "rows", shown().len().into()),
+        ("delivered", "deleted", Value::Null),
+        ("asked", "by", maker.into()),
+        ("asked", "missing", json!([])),
+        ("asked", "recorded_by", json!([maker, operator])),
+        ("answered", "by", operator.into()),
+        ("answered", "automatic", true.into()),
+        ("answered", "incident", id.clone().into()),
+    ] {
+        assert_eq!(of(what)[member], expect, "{what} {member}");
+    }
+    assert_eq!(of("asked")["evidence"], json!([of("delivered")["id"]]));
+    // From one side alone the same happened, less well known.
+    let side = |end: &str| {
+        let all = world.files("folder");
+        let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
+        let all = all.iter().map(name).filter(|name| name.ends_with(end));
+        all.map(|name| format!("folder/{name}")).collect::<Vec<_>>().join(" ")
+    };
+    let (done, alone) = told(world, &side("-maker.example.twinproof"));
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(whats(&alone), ["agreed", "delivered", "asked", "answered"]);
+    let (done, alone) = told(world, &side("-operator.example.twinproof"));
+    assert_eq!((done.code, whats(&alone).len()), (0, 6), "{done:?}");
+}
+
+#[test]
+fn what_does_not_hold_is_named_and_tells_nothing() {
+    let (pair, _) = contained();
+    let world = &pair.world;
+    let find = |front: &str| {
+        let name = |path: PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
+        let mut all: Vec<String> = world.files("folder").into_iter().map(name).collect();
+        all.retain(|name| name.starts_with(front) && name.ends_with(".twinproof"));
+        all.sort();
+        all.into_iter().map(|name| format!("folder/{name}")).collect::<Vec<_>>()
+    };
+    // The same bundle twice, under two names.
+    let answers = find("answer");
+    let again = answers[0].replace(".twinproof", "-2.twinproof");
+    std::fs::copy(world.path(&answers[0]), world.path(&again)).unwrap();
+    let (done, story) = told(world, "folder");
+    assert_eq!((done.code, whats(&story).len()), (0, 6), "{done:?}");
+    let (first, second) = (&answers[0].clone().min(again.clone()), &answers[0].clone().max(again));
+    // So is a receipt, where both have it with the same signatures.
+    let repeated = story["repeated"].as_array().unwrap();
+    assert!(repeated.contains(&json!({ "file": second, "same": first })), "{story}");
+    std::fs::remove_file(world.path(second)).unwrap();
+    // A byte of the evidence is another one, in each of its proofs.
+    let receipts = find("receipt");
+    let whole: Vec<Vec<u8>> =
+        receipts.iter().map(|file| std::fs::read(world.path(file)).unwrap()).collect();
+    for (i, (file, bytes)) in receipts.iter().zip(&whole).enumerate() {
+        let mut bytes = bytes.clone();
+        let at = bytes.len() / 2 + i;
+        bytes[at] ^= 1;
+        world.write(file, &bytes);
+    }
+    let (done, story) = told(world, "folder");
+    assert_eq!((done.code, done.error()), (22, "proof.broken"));
+    let broken: Vec<Value> = receipts
+        .iter()
+        .map(|file| json!({ "file": file, "code": "proof.broken", "link": "container" }))
+        .collect();
+    assert_eq!(story["unused"], Value::from(broken));
+    let missing = |story: &Value| {
+        let mut all = story["story"].as_array().unwrap().iter();
+        all.find(|one| one["what"] == "asked").unwrap()["missing"].as_array().unwrap().len()
+    };
+    assert_eq!((whats(&story).contains(&"delivered"), missing(&story)), (false, 1));
+    // They are not there at all: what is there holds, and the line says what it lacks.
+    receipts.iter().for_each(|file| std::fs::remove_file(world.path(file)).unwrap());
+    let (done, story) = told(world, "folder");
+    assert_eq!((done.code, missing(&story)), (0, 1), "{done:?}");
+    receipts.iter().zip(&whole).for_each(|(file, bytes)| world.write(file, bytes));
+    // One of the signers is nobody whom the reader has pinned.
+    std::fs::remove_file(world.path("trust.toml")).unwrap();
+    world.json("trust add operator.json --trust trust.toml");
+    let (done, story) = told(world, "folder");
+    assert_eq!((done.code, done.error()), (23, "proof.unanchored"));
+    assert!(!whats(&story).contains(&"asked"), "{story}");
+    let unused = story["unused"].as_array().unwrap();
+    assert!(unused.iter().all(|one| one["code"] == "proof.unanchored"), "{story}");
+    assert!(
+        unused.iter().any(|one| one["file"].as_str().unwrap().contains("-operator")),
+        "{story}"
+    );
+    // Nothing to read.
+    std::fs::create_dir(world.path("empty")).unwrap();
+    world.write("empty/story.json", b"{}");
+    assert_eq!(
+        (told(world, "empty").0.code, told(world, "empty").0.error().to_owned()),
+        (11, "proof.none".to_owned())
+    );
+    assert_eq!(told(world, "nowhere folder").0.code, 11);
 }

@@ -1,0 +1,271 @@
+//! The story that many bundles tell together: who agreed with whom on what, who read what, who was
+//! refused and why, who was asked to contain what, what was answered, and what was deleted.
+//!
+//! Each bundle is verified by itself, and each document in it by the keys of who signed it, all of
+//! whom the reader has pinned. What does not hold is named and tells nothing. As everything here
+//! it needs no server, no clock and no randomness. The form is described in `docs/format.md`
+//! (Story); `tools/verify_story.py` tells the same.
+
+mod claims;
+mod lines;
+mod tell;
+
+use crate::broken::Link;
+use crate::containment::{Containment, ContainmentAnswer};
+use crate::deletion::Deletion;
+use crate::digest::{Digest, sha256};
+use crate::documents::{Agreement, Clock, Decision, Receipt};
+use crate::json::Json;
+use crate::trust::Trust;
+use crate::verdict::Level;
+use claims::Claim;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a decision that permits is called.
+const PERMIT: &str = "policy.permit";
+
+/// The most bundles of one story.
+pub const MAX_STORY_BUNDLES: usize = 20_000;
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// Two organisations agreed that one shows the other a view.
+    Agreed(Agreement),
+    /// One decided whether another, or it itself, may read.
+    Decided(Decided),
+    /// One delivered rows to the other.
+    Delivered(Receipt),
+    /// One asked the other to contain twins.
+    Asked(Containment),
+    /// The other answered.
+    Answered(ContainmentAnswer),
+    /// One deleted its copies.
+    Deleted(Deletion),
+}
+
+/// A decision, with what its record says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    /// The document.
+    pub document: Decision,
+    /// `policy.permit`, or the code of the denial.
+    pub code: String,
+    /// What was decided and why, in one sentence.
+    pub sentence: String,
+    /// When, by the policy clock of who decided, in microseconds since 1970.
+    pub at: i64,
+    /// Which policy clock that was.
+    pub clock: Clock,
+}
+
+/// One thing that happened, and how well that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// What.
+    pub told: Told,
+    /// The fingerprint of the document; of a delivery its leaf, of an agreement its identity.
+    pub id: Digest,
+    /// The highest level of the bundles that say so.
+    pub level: Level,
+    /// The organisations in whose logs it stands.
+    pub recorded_by: BTreeSet<String>,
+    /// The files of the bundles, in order.
+    pub files: Vec<String>,
+}
+
+/// A bundle that tells nothing, because it does not hold, or not well enough.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unused {
+    /// Its file.
+    pub file: String,
+    /// `proof.broken`, `proof.unanchored` or `proof.level`.
+    pub code: &'static str,
+    /// The link that broke, when one did.
+    pub link: Option<Link>,
+    /// Why, in a sentence.
+    pub why: String,
+}
+
+/// A story: what happened, in order, and what was not used.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Story {
+    /// Agreements first, by when they were concluded, then everything by the policy clock.
+    pub events: Vec<Event>,
+    /// Bundles that tell nothing.
+    pub unused: Vec<Unused>,
+    /// Bundles that hold and say something else, with the kind of what they say.
+    pub others: Vec<(String, String)>,
+    /// Files that are the same as another, with that other.
+    pub repeated: Vec<(String, String)>,
+}
+
+/// Takes the bundles of a story, one after another.
+#[derive(Debug)]
+pub struct Collector<'t> {
+    trust: &'t Trust,
+    required: Level,
+    claims: BTreeMap<Key, Event>,
+    /// Agreements that a consumer has on record, without the provider's document, by their id.
+    noted: Vec<(Digest, String, String)>,
+    seen: BTreeMap<Digest, String>,
+    story: Story,
+}
+
+/// What makes two claims one event: its rank and a digest of its document.
+type Key = (u8, Digest);
+
+impl<'t> Collector<'t> {
+    /// For a reader who has pinned that, and for whom that level is enough.
+    #[must_use]
+    pub fn new(trust: &'t Trust, required: Level) -> Collector<'t> {
+        let (claims, noted, seen) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
+        Collector { trust, required, claims, noted, seen, story: Story::default() }
+    }
+
+    /// Takes the bundle of a file.
+    pub fn take(&mut self, file: &str, bytes: &[u8]) {
+        let digest = sha256(bytes);
+        if let Some(same) = self.seen.get(&digest) {
+            self.story.repeated.push((file.to_owned(), same.clone()));
+            return;
+        }
+        self.seen.insert(digest, file.to_owned());
+        match claims::read(bytes, self.trust, self.required) {
+            Ok(claims) => claims.into_iter().for_each(|claim| self.add(file, claim)),
+            Err(no) => {
+                let (code, link, why) = (no.code, no.link, no.why);
+                self.story.unused.push(Unused { file: file.to_owned(), code, link, why });
+            }
+        }
+    }
+
+    fn add(&mut self, file: &str, claim: Claim) {
+        match claim {
+            Claim::Event { key, told, id, level, by } => {
+                let event = self.claims.entry(key).or_insert_with(|| Event {
+                    told: *told,
+                    id,
+                    level,
+                    recorded_by: BTreeSet::new(),
+                    files: Vec::new(),
+                });
+                event.level = event.level.max(level);
+                event.recorded_by.insert(by);
+                event.files.push(file.to_owned());
+            }
+            Claim::Noted { agreement, by } => self.noted.push((agreement, file.to_owned(), by)),
+            Claim::Other(kind) => self.story.others.push((file.to_owned(), kind)),
+        }
+    }
+
+    /// The story.
+    #[must_use]
+    pub fn finish(mut self) -> Story {
+        for (agreement, file, by) in std::mem::take(&mut self.noted) {
+            let mut known = false;
+            for event in self.claims.values_mut().filter(|event| event.is_between(&agreement, &by))
+            {
+                event.recorded_by.insert(by.clone());
+                event.files.push(file.clone());
+                known = true;
+            }
+            if !known {
+                self.story.others.push((file, claims::CONCLUDED.to_owned()));
+            }
+        }
+        let mut story = self.story;
+        story.events = self.claims.into_values().collect();
+        story.events.iter_mut().for_each(|event| event.files.sort());
+        story.events.sort_by_key(Event::place);
+        story.others.sort();
+        story
+    }
+}
+
+impl Event {
+    /// Whether it is that agreement, and this organisation is a party of it.
+    fn is_between(&self, agreement: &Digest, did: &str) -> bool {
+        let (by, to) = self.parties();
+        matches!(&self.told, Told::Agreed(one) if one.agreement == *agreement)
+            && [by, to].contains(&did)
+    }
+
+    /// Where it stands in the story.
+    fn place(&self) -> (bool, i64, u8, Digest) {
+        let agreed = matches!(self.told, Told::Agreed(_));
+        (!agreed, self.at(), self.told.rank(), self.id)
+    }
+
+    /// When it was, in microseconds since 1970: by the policy clock of who says so, of an agreement
+    /// by the wall clock of the provider.
+    #[must_use]
+    pub const fn at(&self) -> i64 {
+        match &self.told {
+            Told::Agreed(one) => one.concluded,
+            Told::Decided(one) => one.at,
+            Told::Delivered(one) => one.at,
+            Told::Asked(one) => one.opened,
+            Told::Answered(one) => one.at,
+            Told::Deleted(one) => one.deleted,
+        }
+    }
+
+    /// Which clock that was.
+    #[must_use]
+    pub const fn clock(&self) -> Clock {
+        match &self.told {
+            Told::Agreed(_) => Clock::System,
+            Told::Decided(one) => one.clock,
+            Told::Delivered(one) => one.clock,
+            Told::Asked(one) => one.clock,
+            Told::Answered(one) => one.clock,
+            Told::Deleted(one) => one.clock,
+        }
+    }
+
+    /// Who says so, and to whom.
+    #[must_use]
+    pub fn parties(&self) -> (&str, &str) {
+        self.told.parties()
+    }
+}
+
+impl Told {
+    /// Who says so, and to whom.
+    fn parties(&self) -> (&str, &str) {
+        match self {
+            Told::Agreed(one) => (&one.issuer, &one.audience),
+            Told::Decided(one) => (&one.document.issuer, &one.document.audience),
+            Told::Delivered(one) => (&one.issuer, &one.audience),
+            Told::Asked(one) => (&one.issuer, &one.audience),
+            Told::Answered(one) => (&one.issuer, &one.audience),
+            Told::Deleted(one) => (&one.issuer, &one.audience),
+        }
+    }
+
+    const fn rank(&self) -> u8 {
+        match self {
+            Told::Agreed(_) => 0,
+            Told::Decided(_) => 1,
+            Told::Delivered(_) => 2,
+            Told::Asked(_) => 3,
+            Told::Answered(_) => 4,
+            Told::Deleted(_) => 5,
+        }
+    }
+}
+
+impl Story {
+    /// It as JSON: the form that `docs/format.md` describes.
+    #[must_use]
+    pub fn to_json(&self) -> Json {
+        tell::story(self)
+    }
+
+    /// It as sentences for people, one for each event.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        lines::story(self)
+    }
+}
