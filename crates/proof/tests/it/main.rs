@@ -20,6 +20,7 @@ mod levels;
 mod matrix;
 mod pins;
 mod second;
+mod story;
 mod succession;
 mod vectors;
 mod world;
