@@ -21,5 +21,6 @@ mod secrets;
 mod start;
 mod story;
 mod tree;
+mod trio;
 mod twins;
 mod world;

@@ -1,13 +1,16 @@
 //! The story of an incident, as an outsider puts it together from the folders that organisations
 //! export: with the trust file, and no node.
 
-use crate::canaries::TWIN;
+use crate::canaries::{NUMBER, TWIN};
 use crate::evidence::opinions;
-use crate::federation::{MONDAY, Pair, refused_for_benchmarking, shown};
+use crate::federation::{MONDAY, OPERATOR, PURPOSE, Pair, refused_for_benchmarking, shown};
+use crate::trio::{NAMES, Trio, did, receipts};
 use crate::world::{Done, World};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use twinpact_model::Timestamp;
+use twinpact_testkit::readable;
 
 /// The maker asks for its turbine to be looked at; the incident and the containment.
 fn asked(pair: &Pair, receipts: &Value) -> (String, String) {
@@ -254,4 +257,166 @@ fn what_does_not_hold_is_named_and_tells_nothing() {
         (11, "proof.none".to_owned())
     );
     assert_eq!(told(world, "nowhere folder").0.code, 11);
+}
+
+const SUNDAY: &str = "2015-07-26T14:10:00+02:00";
+const LATER: &str = "2015-07-27T12:00:00+02:00";
+const AFTER: &str = "2015-08-10T10:00:00+02:00";
+
+/// What the maker asks of both others, because of what both have shown it.
+fn found(agreements: &[String; 2], pulled: &[Value; 2]) -> Value {
+    let turbine = format!("urn:turbine:{TWIN}");
+    json!({
+        "name": "loss",
+        "story": {},
+        "containments": [
+            {
+                "agreement": agreements[0],
+                "twins": [turbine],
+                "measure": "inspect the bearing",
+                "reason": "it gives too little",
+                "receipts": pulled[0]["receipts"],
+                "seen": { "twin": turbine, "first": MONDAY, "found": MONDAY },
+            },
+            {
+                "agreement": agreements[1],
+                "twins": ["urn:lot:7"],
+                "measure": "ship no more of it",
+                "reason": "a part of it has failed",
+                "receipts": pulled[1]["receipts"],
+            },
+        ],
+    })
+}
+
+/// The answer of one who was asked, as its own people type it.
+fn answers(world: &World, id: &str, dir: &str, words: &str) {
+    let shown = world.json(&format!("incident show {id} --dir {dir}"));
+    let containment = shown["containments"][0]["id"].as_str().unwrap();
+    let mut words = words.split(' ');
+    let verb = words.next().unwrap();
+    let words = words.collect::<Vec<_>>().join(" ");
+    world.json(&format!("incident {verb} {containment} {words} --dir {dir}"));
+}
+
+#[test]
+fn three_organisations_and_the_end_of_the_copies_are_told_to_who_was_not_there() {
+    let (trio, agreements) = Trio::concluded(SUNDAY);
+    let world = &trio.world;
+    let pull = |agreement: &str, purpose: &str| {
+        format!("pull {agreement} --purpose {purpose} --place FR --dir maker")
+    };
+    let closed = world.run(&pull(&agreements[0], PURPOSE));
+    assert_eq!(closed.error(), "policy.schedule", "{closed:?}");
+    trio.set_clock(MONDAY);
+    let benchmarking = "https://w3id.org/twinpact/purpose/Benchmarking";
+    assert_eq!(world.run(&pull(&agreements[0], benchmarking)).error(), "policy.purpose");
+    let pulled = [0, 1].map(|i| world.json(&pull(&agreements[i], PURPOSE)));
+    let first = &receipts(&pulled[0])[0];
+    let read = world.json(&format!("copy show {first} --purpose {PURPOSE} --place FR --dir maker"));
+    assert!(read.to_string().contains(NUMBER));
+    for name in ["operator", "supplier"] {
+        let start = Timestamp::from_seconds(0);
+        trio.until(name, |fold| fold.deletions.next_owed(start).is_some());
+    }
+    world.write("found.json", found(&agreements, &pulled).to_string().as_bytes());
+    let opened = world.json("incident open found.json --dir maker");
+    let id = opened["id"].as_str().unwrap();
+    trio.set_clock(LATER);
+    answers(world, id, "operator", &format!("confirm --by engineer --began {SUNDAY} --automatic"));
+    answers(world, id, "supplier", "refuse --by clerk --note sold");
+    world.copy("maker", "before");
+    assert!(readable(&world.path("before"), &did("maker")).unwrap().contains(NUMBER));
+    trio.set_clock(AFTER);
+    for name in ["operator", "supplier"] {
+        let start = Timestamp::from_seconds(0);
+        trio.until(name, |fold| fold.deletions.next_owed(start).is_none());
+    }
+    let outsider = World::empty();
+    let folder = outsider.path("folder");
+    for name in NAMES {
+        let line = format!("incident export {id} --out {} --dir {name}", folder.display());
+        world.json(&line);
+        world.json(&format!(
+            "trust add {name}.json --trust {}",
+            outsider.path("trust.toml").display()
+        ));
+    }
+    let world = trio.stop();
+    assert!(!readable(&world.path("maker"), &did("maker")).unwrap().contains(NUMBER));
+    assert!(readable(&world.path("operator"), OPERATOR).unwrap().contains(NUMBER));
+    reconstructed(&outsider, &agreements, &pulled);
+}
+
+/// What the outsider learns, from the folder alone.
+fn reconstructed(outsider: &World, agreements: &[String; 2], pulled: &[Value; 2]) {
+    let (done, story) = told(outsider, "folder");
+    assert_eq!((done.code, &story["holds"], &story["others"]), (0, &json!(true), &json!([])));
+    let all = story["story"].as_array().unwrap();
+    let said = |one: &Value| {
+        let text = |name: &str| one[name].as_str().unwrap_or_default();
+        let (by, to) = (text("by"), text("to"));
+        let name =
+            |did: &str| did.trim_start_matches("did:web:").trim_end_matches(".example").to_owned();
+        let more = format!("{}{}{}", text("code"), text("answer"), text("measure"));
+        format!("{} {} {} {more}", text("what"), name(by), name(to)).trim_end().to_owned()
+    };
+    let got: Vec<String> = all.iter().map(said).collect();
+    // What has one time is told by kind, and of one kind by its digest.
+    let steps: [&[&str]; 7] = [
+        &["agreed operator maker", "agreed supplier maker"],
+        &["refused operator maker policy.schedule"],
+        &[
+            "permitted maker maker policy.permit",
+            "permitted operator maker policy.permit",
+            "permitted supplier maker policy.permit",
+            "refused operator maker policy.purpose",
+        ],
+        &["delivered operator maker", "delivered supplier maker"],
+        &["asked maker operator inspect the bearing", "asked maker supplier ship no more of it"],
+        &["answered operator maker confirmed", "answered supplier maker refused"],
+        &["deleted maker operator", "deleted maker supplier"],
+    ];
+    let mut rest = got.as_slice();
+    for step in steps {
+        let (now, then) = rest.split_at(step.len().min(rest.len()));
+        let mut now = now.to_vec();
+        now.sort();
+        assert_eq!(now, step, "{got:#?}");
+        rest = then;
+    }
+    assert!(rest.is_empty(), "{rest:?}");
+    let of = |what: &str, party: &str, name: &str| {
+        let is_it = |one: &&Value| {
+            one["what"] == what && [&one["by"], &one["to"]].contains(&&did(party).into())
+        };
+        let mut found = all.iter().filter(is_it);
+        found.next().unwrap()[name].clone()
+    };
+    for (i, party) in ["operator", "supplier"].into_iter().enumerate() {
+        assert_eq!(of("agreed", party, "id"), agreements[i].as_str());
+        assert_eq!(
+            of("agreed", party, "recorded_by"),
+            json!([did("maker"), did(party)].map(Value::from).to_vec())
+        );
+        assert_eq!(json!([of("delivered", party, "id")]), pulled[i]["receipts"]);
+        assert_eq!(of("delivered", party, "rows"), pulled[i]["rows"]);
+        assert_eq!(of("delivered", party, "level"), "countersigned");
+        assert_eq!(of("delivered", party, "deleted"), of("deleted", party, "at"));
+        assert_eq!(of("asked", party, "missing"), json!([]));
+        assert_eq!(json!(of("asked", party, "evidence")), pulled[i]["receipts"]);
+        assert_eq!(of("answered", party, "incident"), of("asked", party, "incident"));
+        assert_eq!(of("deleted", party, "known"), pulled[i]["receipts"]);
+        assert_eq!(of("deleted", party, "late"), json!([]));
+    }
+    assert_eq!(of("answered", "operator", "automatic"), true);
+    assert_eq!(of("answered", "supplier", "note"), "sold");
+    // Each of the three has its part in it, and one is missed when its folder is.
+    let files = outsider.files("folder");
+    for path in files.iter().filter(|path| path.to_string_lossy().contains("-supplier.")) {
+        std::fs::remove_file(path).unwrap();
+    }
+    let (done, less) = told(outsider, "folder");
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(whats(&less).len(), whats(&story).len() - 1, "its decision is its own");
 }
