@@ -279,7 +279,7 @@ fn line(agreement: &str, one: &Subscription) -> SubscriptionLine {
 
 fn unknown(agreement: &str) -> Problem {
     Problem::new(codes::AGREEMENT_UNKNOWN, format!("the stream of {agreement:?} is not followed"))
-        .hint("GET /subscriptions at the admin door lists those that are")
+        .hint("list those that are with: twinpact subscription list")
 }
 
 fn unreadable() -> Problem {

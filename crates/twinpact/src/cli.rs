@@ -2,6 +2,7 @@
 
 mod copies;
 mod erasure;
+mod follow;
 mod graph;
 mod incident;
 mod log;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 
 pub(crate) use copies::Copies;
 pub(crate) use erasure::{Erase, Erasure};
+pub(crate) use follow::{Follow, Subscription};
 pub(crate) use graph::{Graph, Ways};
 pub(crate) use incident::{Answer as IncidentAnswer, Incident};
 pub(crate) use log::Log;
@@ -113,6 +115,11 @@ pub(crate) enum Command {
     },
     /// Fetch a view under an agreement, verify its receipt and keep the copy.
     Pull(Pull),
+    /// Follow the stream of a view under an agreement: verify, countersign and keep what comes.
+    Follow(Follow),
+    /// Streams that you follow.
+    #[command(subcommand)]
+    Subscription(Subscription),
     /// Agreements.
     #[command(subcommand)]
     Agreement(Agreement),

@@ -11,6 +11,7 @@ mod doctor;
 mod erasure;
 mod exchange;
 mod explain;
+mod follow;
 mod graph;
 mod incident;
 mod incident_export;
@@ -75,6 +76,8 @@ pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Prob
             exchange::negotiate(&dir, Negotiate { partner, dataset, another }, *out).await
         }
         Command::Pull(arguments) => exchange::pull(&arguments, *out).await,
+        Command::Follow(words) => follow::follow(words, *out).await,
+        Command::Subscription(command) => follow::run(command, *out).await,
         Command::Agreement(command) => oversight::agreement(command, *out).await,
         Command::Receipt(command) => receipt::receipt(command, *out).await,
         Command::Decision(command) => oversight::decision(command, *out).await,

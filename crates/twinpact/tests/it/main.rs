@@ -9,6 +9,7 @@ mod doctor;
 mod erasure;
 mod evidence;
 mod federation;
+mod follow;
 mod golden;
 mod guess;
 mod kill;

@@ -65,6 +65,10 @@ fn table(
         ("catalog", read("did:web:operator.example --dir maker")),
         ("negotiate", Change),
         ("pull", Change),
+        ("follow", Change),
+        ("subscription list", read("--dir maker")),
+        ("subscription receipts", read(format!("{agreement} --dir maker"))),
+        ("subscription end", Change),
         ("agreement list", read("--dir maker")),
         ("agreement show", read(format!("{agreement} --dir maker"))),
         ("agreement export", Change),
@@ -143,6 +147,8 @@ pub(crate) fn commands(pair: &Pair) -> Vec<(&'static str, Kind)> {
     world.write("incident.json", open.to_string().as_bytes());
     let opened = world.json("incident open incident.json --dir maker");
     let incident = opened["id"].as_str().unwrap();
+    let follow = format!("follow {} --purpose {PURPOSE} --place FR", pair.agreement);
+    world.json(&format!("{follow} --from-start --dir maker"));
     let mut all = table(&pair.agreement, receipt, decision, incident);
     all.extend(alone());
     all
