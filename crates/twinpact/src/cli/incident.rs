@@ -38,6 +38,13 @@ pub(crate) enum Incident {
         /// The rule by which it was found, when it was found elsewhere.
         #[arg(long)]
         rule: Option<PathBuf>,
+        /// For what copies of a partner's rows are read; the configured purpose when it is left
+        /// out.
+        #[arg(long)]
+        purpose: Option<String>,
+        /// Where they are read; the configured place when it is left out.
+        #[arg(long)]
+        place: Option<String>,
         /// The file.
         #[arg(long)]
         out: PathBuf,

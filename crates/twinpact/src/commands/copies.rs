@@ -5,6 +5,7 @@ use crate::output::{Output, count, front, line, table};
 use crate::session::Session;
 use serde_json::Value;
 use std::process::ExitCode;
+use twinpact_contract::scaffold;
 use twinpact_gateway::client::segment;
 use twinpact_model::problem::Problem;
 use twinpact_node::api::{CopyLine, CopyRead};
@@ -20,12 +21,9 @@ pub(crate) async fn run(command: Copies, out: Output) -> Result<ExitCode, Proble
             out.next("twinpact copy show RECEIPT --purpose PURPOSE");
         }
         Copies::Show { dir, receipt, purpose, place } => {
-            let asked = [("purpose", purpose), ("place", place)];
-            let asked: Vec<String> = asked
-                .into_iter()
-                .filter_map(|(name, said)| Some(format!("{name}={}", segment(&said?))))
-                .collect();
-            let path = format!("/copies/{}?{}", segment(&receipt), asked.join("&"));
+            let purpose = purpose.as_deref().map(scaffold::purpose).transpose()?;
+            let place = place.as_deref().map(scaffold::place).transpose()?;
+            let path = read_path(&receipt, purpose.as_deref(), place.as_deref());
             let session = Session::open(&dir.dir).await?;
             let got = session.client.get(&path).await;
             session.close().await;
@@ -36,6 +34,13 @@ pub(crate) async fn run(command: Copies, out: Output) -> Result<ExitCode, Proble
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where a copy is read for that purpose at that place, the configured ones when they are left out.
+pub(crate) fn read_path(receipt: &str, purpose: Option<&str>, place: Option<&str>) -> String {
+    let asked = [("purpose", purpose), ("place", place)].into_iter();
+    let asked = asked.filter_map(|(name, said)| Some(format!("{name}={}", segment(said?))));
+    format!("/copies/{}?{}", segment(receipt), asked.collect::<Vec<_>>().join("&"))
 }
 
 fn list(copies: &[CopyLine]) -> String {

@@ -2,12 +2,15 @@
 //! contain what, and what they answered.
 
 use super::exchange::body;
-use super::{incident_export, incident_report};
+use super::incident_export;
+use super::incident_report::{self, Draw};
+use super::incident_rows::ReadFor;
 use crate::cli::{Incident, IncidentAnswer};
 use crate::output::{Output, front, line, table};
 use crate::session::{Session, read_file};
 use serde_json::json;
 use std::process::ExitCode;
+use twinpact_contract::scaffold;
 use twinpact_gateway::client::segment;
 use twinpact_model::Timestamp;
 use twinpact_model::problem::Problem;
@@ -42,8 +45,12 @@ pub(crate) async fn run(command: Incident, out: Output) -> Result<ExitCode, Prob
             out.result(&opened, |opened| format!("{} is open", opened.id));
             out.next(&format!("twinpact incident show {}", opened.id));
         }
-        Incident::Report { dir, incident, rule, out: file } => {
-            incident_report::report(&dir.dir, &incident, rule.as_deref(), &file, out).await?;
+        Incident::Report { dir, incident, rule, purpose, place, out: file } => {
+            let purpose = purpose.as_deref().map(scaffold::purpose).transpose()?;
+            let place = place.as_deref().map(scaffold::place).transpose()?;
+            let copies = ReadFor { purpose: purpose.as_deref(), place: place.as_deref() };
+            let asked = Draw { incident: &incident, rule: rule.as_deref(), copies };
+            incident_report::report(&dir.dir, asked, &file, out).await?;
         }
         Incident::Export { dir, incident, out: folder } => {
             incident_export::run(&dir.dir, &incident, &folder, out).await?;

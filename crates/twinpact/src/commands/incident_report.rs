@@ -1,8 +1,10 @@
 //! `incident report`: all that this node knows of an incident, as one picture.
 //!
 //! It is drawn from the organisation's own log and nothing else: its own rows where the twin is its
-//! own, what was decided and delivered, who asked and who answered.
+//! own, copies of them where they were delivered to it and are not deleted yet, what was decided
+//! and delivered, who asked and who answered.
 
+use super::incident_rows::{self, ReadFor};
 use crate::output::{Output, front, shell};
 use crate::report::{CurvePicture, DaysPicture, Figure, Hop, Moment, Picture, page};
 use crate::session::{Session, read_text, write_file};
@@ -12,12 +14,12 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 use twinpact_detect::{Compared, Detector, Milli, Rule, RuleFile, Sample, compare, median};
+use twinpact_gateway::AdminClient;
 use twinpact_gateway::client::segment;
 use twinpact_model::problem::Problem;
-use twinpact_model::{Schedule, Timestamp, codes};
+use twinpact_model::{Schedule, Timestamp};
 use twinpact_node::api::{
-    AgreementLine, ContainmentLine, DecisionLine, History, IncidentShown, ReceiptLine, SeenAt,
-    TwinLine, TwinState,
+    AgreementLine, ContainmentLine, DecisionLine, IncidentShown, ReceiptLine, SeenAt,
 };
 
 /// How many days of rows teach the curve, and how many stand around the finding.
@@ -30,33 +32,44 @@ const PERMIT: &str = "policy.permit";
 /// The most decisions and receipts that are looked at.
 const LATEST: usize = 1_000;
 
+/// What is to be drawn, and from what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Draw<'a> {
+    /// The incident.
+    pub(crate) incident: &'a str,
+    /// The rule by which it was found, when its story does not tell.
+    pub(crate) rule: Option<&'a Path>,
+    /// For what copies of a partner's rows are read.
+    pub(crate) copies: ReadFor<'a>,
+}
+
 /// Writes the picture of an incident to a file.
 pub(crate) async fn report(
     dir: &Path,
-    incident: &str,
-    rule: Option<&Path>,
+    asked: Draw<'_>,
     file: &Path,
     out: Output,
 ) -> Result<(), Problem> {
     let session = Session::open(dir).await?;
-    let gathered = gather(&session, incident, rule).await;
+    let gathered = gather(&session.client, asked).await;
     session.close().await;
     let picture = gathered?;
     let bytes = page(&picture).into_bytes();
     write_file(file, &bytes)?;
-    let made = json!({ "file": file, "incident": incident, "bytes": bytes.len() });
+    let made = json!({ "file": file, "incident": asked.incident, "bytes": bytes.len(), "notices": picture.notices });
     out.result(&made, |_| format!("the report is in {} ({} bytes)", shell(file), bytes.len()));
     Ok(())
 }
 
-async fn gather(
-    session: &Session,
-    incident: &str,
-    rule: Option<&Path>,
-) -> Result<Picture, Problem> {
-    let client = &session.client;
-    let shown: IncidentShown = client.get(&format!("/incidents/{}", segment(incident))).await?;
-    let rule = match (rule, shown.story.get("rule")) {
+/// All that the page shows.
+///
+/// # Errors
+/// `incident.unknown`, `rule.invalid`, and what the node refuses; that a copy may not be read now
+/// is a notice of the page.
+pub(crate) async fn gather(client: &AdminClient, asked: Draw<'_>) -> Result<Picture, Problem> {
+    let incident = segment(asked.incident);
+    let shown: IncidentShown = client.get(&format!("/incidents/{incident}")).await?;
+    let rule = match (asked.rule, shown.story.get("rule")) {
         (Some(path), _) => Some(rule_file(&read_text(path)?)?),
         (None, Some(told)) => serde_json::from_value(told.clone()).ok(),
         (None, None) => None,
@@ -70,14 +83,14 @@ async fn gather(
         walk: walk(&shown.story),
         ..Picture::default()
     };
-    let asked = shown.containments.first();
-    let agreement = seen.or(asked).map(|one| one.agreement.clone());
+    let agreement = seen.or(shown.containments.first()).map(|one| one.agreement.clone());
     let Some(agreement) = agreement else { return Ok(picture) };
     let agreement: AgreementLine =
         client.get(&format!("/agreements/{}", segment(&agreement))).await?;
     if let (Some(rule), Some(seen)) = (rule, seen.and_then(|one| one.seen.as_ref())) {
         let moments = Moments { seen, began: began(&shown), hours: agreement.hours.as_ref() };
-        draw_rows(session, &mut picture, &rule, &moments).await?;
+        let from = (agreement.id.as_str(), asked.copies);
+        draw_rows(client, &mut picture, &rule, &moments, from).await?;
         if let Some(days) = &mut picture.days {
             days.marks = marks(&shown, &moments);
         }
@@ -216,43 +229,42 @@ fn marks(shown: &IncidentShown, moments: &Moments<'_>) -> Vec<(Timestamp, String
     marks
 }
 
-/// Curve and days from our own rows, when the twin is ours.
+/// Curve and days, from our own rows when the twin is ours, else from copies of its owner's.
 async fn draw_rows(
-    session: &Session,
+    client: &AdminClient,
     picture: &mut Picture,
     file: &RuleFile,
     moments: &Moments<'_>,
+    (agreement, asked): (&str, ReadFor<'_>),
 ) -> Result<(), Problem> {
     let (rule, seen, hours) = (Rule::new(file)?, moments.seen, moments.hours);
-    let path = format!("/twins/{}", segment(seen.twin.as_str()));
-    let twin = match session.client.get::<TwinState>(&path).await {
-        Ok(twin) => twin,
-        Err(problem) if problem.code == codes::TWIN_UNKNOWN => return Ok(()),
-        Err(problem) => return Err(problem),
-    };
-    let unit = |column: &str| {
-        let unit = twin.attributes.get(column).and_then(|attribute| attribute.unit.as_deref());
-        unit.map_or_else(|| column.to_owned(), |unit| format!("{column}, {unit}"))
-    };
     let around = (
         seen.first.plus_seconds(-BEFORE_DAYS * DAY_S),
         seen.found.plus_seconds(AFTER_DAYS * DAY_S),
     );
     let since = seen.found.plus_seconds(-LEARN_DAYS * DAY_S);
-    let samples = own_rows(session, &twin, &rule, (since, around.1)).await?;
-    let stood_out = losses(&rule, &samples, moments)?;
-    let (drive, output) = rule.columns();
+    let rows =
+        match incident_rows::own(client, seen.twin.as_str(), &rule, (since, around.1)).await? {
+            Some(rows) => rows,
+            None => incident_rows::copied(client, agreement, file, asked).await?,
+        };
+    picture.notices.splice(0..0, rows.notices);
+    let (samples, axes) = (rows.samples, rows.axes);
     let own = || samples.iter().filter(|sample| sample.twin == seen.twin.as_str());
+    if own().next().is_none() {
+        return Ok(());
+    }
+    let stood_out = losses(&rule, &samples, moments)?;
     let point = |sample: &Sample| (sample.drive.to_f64(), sample.output.to_f64());
     picture.curve = Some(CurvePicture {
-        axes: (unit(drive), unit(output)),
+        axes: axes.clone(),
         rows: own().map(point).collect(),
         learned: stood_out.learned,
         stood_out: stood_out.rows,
     });
     let within = |sample: &&Sample| (around.0..around.1).contains(&sample.at);
     picture.days = Some(DaysPicture {
-        axis: unit(output),
+        axis: axes.1,
         span: around,
         midnights: midnights(hours, around)?,
         twin: own().filter(within).map(|one| (one.at, one.output.to_f64())).collect(),
@@ -261,31 +273,6 @@ async fn draw_rows(
         marks: Vec::new(),
     });
     Ok(())
-}
-
-/// The rows of the twin and of all others of its model, by time.
-async fn own_rows(
-    session: &Session,
-    twin: &TwinState,
-    rule: &Rule,
-    (since, until): (Timestamp, Timestamp),
-) -> Result<Vec<Sample>, Problem> {
-    let twins: Vec<TwinLine> = session.client.get("/twins").await?;
-    let (drive, output) = rule.columns();
-    let mut samples = Vec::new();
-    for one in twins.iter().filter(|one| one.model == twin.model) {
-        let path =
-            format!("/twins/{}/history?since={since}&until={until}&limit=10000", segment(&one.id));
-        let history: History = session.client.get(&path).await?;
-        let standing = history.rows.into_iter().filter(|row| row.corrected_by.is_none());
-        samples.extend(standing.filter_map(|row| {
-            let number = |column: &str| Milli::parse(row.values.get(column)?);
-            let (drive, output) = (number(drive)?, number(output)?);
-            Some(Sample { twin: one.id.clone(), at: row.time, drive, output })
-        }));
-    }
-    samples.sort_by_key(|sample| sample.at);
-    Ok(samples)
 }
 
 /// What was learned of a twin, and its rows that stand out.

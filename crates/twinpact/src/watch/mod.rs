@@ -11,10 +11,11 @@
 //! that is there.
 
 mod asking;
-mod rows;
+pub(crate) mod rows;
 mod state;
 mod trace;
 
+use crate::commands::copies::read_path;
 use crate::output::internal;
 use asking::Asking;
 use serde::Serialize;
@@ -266,12 +267,8 @@ impl Watch {
 
     /// A copy, when the node lets us read it.
     async fn copy(&self, receipt: &str) -> Result<CopyRead, Problem> {
-        let asked = [("purpose", &self.under.purpose), ("place", &self.under.place)];
-        let asked = asked.into_iter().filter_map(|(name, said)| Some((name, said.as_ref()?)));
-        let asked: Vec<String> =
-            asked.map(|(name, said)| format!("{name}={}", segment(said))).collect();
-        let path = format!("/copies/{}?{}", segment(receipt), asked.join("&"));
-        self.client.get(&path).await
+        let (purpose, place) = (self.under.purpose.as_deref(), self.under.place.as_deref());
+        self.client.get(&read_path(receipt, purpose, place)).await
     }
 
     /// Gives the rows to the detector, and notes what it finds.

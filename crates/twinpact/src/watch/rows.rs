@@ -10,7 +10,7 @@ use twinpact_node::api::CopyRead;
 ///
 /// # Errors
 /// `rule.invalid` when the view has no such column; `internal` when a row has no twin and time.
-pub(super) fn samples(copy: &CopyRead, rule: &RuleFile) -> Result<Vec<Sample>, Problem> {
+pub(crate) fn samples(copy: &CopyRead, rule: &RuleFile) -> Result<Vec<Sample>, Problem> {
     // Twin and time stand before the values.
     let column = |name: &str| {
         let at = copy.columns.iter().position(|column| column.name == name);

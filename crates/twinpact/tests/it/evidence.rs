@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
 
-const RULE: &str = include_str!("../../../../examples/wind/power-loss.rule.toml");
+pub(crate) const RULE: &str = include_str!("../../../../examples/wind/power-loss.rule.toml");
 
 /// What both verifiers say of a bundle: exit code and level, and what is proven, as text.
 #[allow(clippy::print_stderr, reason = "says what was skipped")]
@@ -80,8 +80,19 @@ fn an_incident_is_one_page_that_needs_nothing_else() {
     let maker = page("--dir maker");
     assert!(maker.contains("The walk") && maker.contains("urn:bearing:1"));
     assert!(maker.contains("inspect &lt;it&gt;"));
-    // The rows are the operator's, and so is the refusal.
+    // The rows are the operator's, and so is the refusal; nobody said what they are read for.
     assert!(!maker.contains("The days around it") && !maker.contains("benchmarking"));
+    assert!(maker.contains("The copies of the rows were not read: "), "{maker}");
+    // What it holds of them is drawn for a purpose that is allowed, and says for how long.
+    let maker = page("--purpose predictive-maintenance --place FR --dir maker");
+    for words in ["The days around it", "wind_speed, m/s", "urn:bearing:1"] {
+        assert!(maker.contains(words), "{words}");
+    }
+    let until = "Delete it by 2015-08-10T08:00:00Z";
+    let begin = maker.split("<main>").next().unwrap();
+    assert!(begin.contains(until) && begin.contains("drawn from 1 copies"), "{begin}");
+    let maker = page("--purpose Benchmarking --place FR --dir maker");
+    assert!(!maker.contains("The days around it") && maker.contains("not read: "), "{maker}");
     let operator = page("--rule power-loss.rule.toml --dir operator");
     for words in ["The days around it", "wind_speed, m/s", "benchmarking", "delivered 10 rows"] {
         assert!(operator.contains(words), "{words}");

@@ -2,7 +2,7 @@
 //! export: with the trust file, and no node.
 
 use crate::canaries::{NUMBER, TWIN};
-use crate::evidence::opinions;
+use crate::evidence::{RULE, opinions};
 use crate::federation::{MONDAY, OPERATOR, PURPOSE, Pair, refused_for_benchmarking, shown};
 use crate::trio::{NAMES, Trio, did, receipts};
 use crate::world::{Done, World};
@@ -325,6 +325,9 @@ fn three_organisations_and_the_end_of_the_copies_are_told_to_who_was_not_there()
     trio.set_clock(LATER);
     answers(world, id, "operator", &format!("confirm --by engineer --began {SUNDAY} --automatic"));
     answers(world, id, "supplier", "refuse --by clerk --note sold");
+    let drawn = page(world, id);
+    assert!(drawn.contains("The days around it"), "{drawn}");
+    assert!(drawn.contains("Delete it by 2015-08-10T08:00:00Z"), "{drawn}");
     world.copy("maker", "before");
     assert!(readable(&world.path("before"), &did("maker")).unwrap().contains(NUMBER));
     trio.set_clock(AFTER);
@@ -332,6 +335,9 @@ fn three_organisations_and_the_end_of_the_copies_are_told_to_who_was_not_there()
         let start = Timestamp::from_seconds(0);
         trio.until(name, |fold| fold.deletions.next_owed(start).is_none());
     }
+    let drawn = page(world, id);
+    assert!(!drawn.contains("The days around it"), "{drawn}");
+    assert!(drawn.contains("not held any more") && drawn.contains("Who did what"), "{drawn}");
     let outsider = World::empty();
     let folder = outsider.path("folder");
     for name in NAMES {
@@ -346,6 +352,14 @@ fn three_organisations_and_the_end_of_the_copies_are_told_to_who_was_not_there()
     assert!(!readable(&world.path("maker"), &did("maker")).unwrap().contains(NUMBER));
     assert!(readable(&world.path("operator"), OPERATOR).unwrap().contains(NUMBER));
     reconstructed(&outsider, &agreements, &pulled);
+}
+
+/// The picture that the maker draws.
+fn page(world: &World, id: &str) -> String {
+    world.write("power-loss.rule.toml", RULE.as_bytes());
+    let read = format!("--purpose {PURPOSE} --place FR --rule power-loss.rule.toml");
+    world.json(&format!("incident report {id} {read} --out page.html --dir maker"));
+    String::from_utf8(std::fs::read(world.path("page.html")).unwrap()).unwrap()
 }
 
 /// What the outsider learns, from the folder alone.
