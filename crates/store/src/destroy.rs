@@ -8,9 +8,9 @@
 
 use crate::frame::{Frame, SealedEntry};
 use crate::keystore::Keystore;
-use crate::log::Log;
+use crate::log::{Log, Place};
 use crate::vfs::Vfs;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use twinpact_model::codes;
 use twinpact_model::entry::{Attribute, Entry};
@@ -38,34 +38,41 @@ pub(crate) fn destroyed_by(entry: &Entry) -> Option<Vec<u64>> {
 /// Which keys are used where, which are destroyed, and what is left to be done.
 #[derive(Debug, Default)]
 pub(crate) struct Destruction {
-    /// The first and the last segment in which a key is used.
-    spans: HashMap<u64, (u64, u64)>,
+    /// The first and the last place at which a key is used.
+    spans: HashMap<u64, (Place, Place)>,
     /// Keys that an entry of the log destroys.
     destroyed: BTreeSet<u64>,
     /// Keys that the log needs and the keystore does not have.
     missing: BTreeSet<u64>,
-    /// Segments with payloads of destroyed keys.
-    dirty: BTreeSet<u64>,
+    /// The segments with payloads of destroyed keys, and the offsets of the first and the last
+    /// frame in them that may have some.
+    dirty: BTreeMap<u64, (u64, u64)>,
     /// The destroyed keys of the frame under way, and then those that are still there.
     owed: BTreeSet<u64>,
 }
 
 impl Destruction {
-    /// Takes note of an entry that lies in that segment.
-    pub(crate) fn uses(&mut self, entry: &SealedEntry, segment: u64) {
+    /// Takes note of an entry that lies in the frame at that place.
+    pub(crate) fn uses(&mut self, entry: &SealedEntry, place: Place) {
         for key in [entry.subject, u64::from(entry.bucket)] {
-            let span = self.spans.entry(key).or_insert((segment, segment));
-            span.1 = span.1.max(segment);
+            let span = self.spans.entry(key).or_insert((place, place));
+            span.1 = span.1.max(place);
         }
     }
 
     /// An entry was read whose keys are gone.
-    pub(crate) fn gone(&mut self, keys: &Keystore, entry: &SealedEntry, segment: u64) {
+    pub(crate) fn gone(&mut self, keys: &Keystore, entry: &SealedEntry, place: Place) {
         let both = [entry.subject, u64::from(entry.bucket)];
         self.missing.extend(both.into_iter().filter(|key| keys.get(*key).is_none()));
         if !entry.is_taken_out() {
-            self.dirty.insert(segment);
+            self.soil(place.segment, (place.offset, place.offset));
         }
+    }
+
+    /// There may be payloads of destroyed keys in these frames of a segment.
+    fn soil(&mut self, segment: u64, (first, last): (u64, u64)) {
+        let span = self.dirty.entry(segment).or_insert((first, last));
+        *span = (span.0.min(first), span.1.max(last));
     }
 
     /// An entry that is durable, or will be with the frame under way, destroys these keys.
@@ -102,9 +109,12 @@ impl Destruction {
         log: &mut Log,
     ) -> Result<(), Problem> {
         self.owed.retain(|key| keys.get(*key).is_some());
-        for key in &self.owed {
-            if let Some((first, last)) = self.spans.get(key) {
-                self.dirty.extend(*first..=*last);
+        let spans = self.owed.iter().filter_map(|key| self.spans.get(key).copied());
+        for (first, last) in spans.collect::<Vec<_>>() {
+            for segment in first.segment..=last.segment {
+                let from = if segment == first.segment { first.offset } else { 0 };
+                let to = if segment == last.segment { last.offset } else { u64::MAX };
+                self.soil(segment, (from, to));
             }
         }
         if !self.owed.is_empty() {
@@ -113,8 +123,9 @@ impl Destruction {
         }
         let gone = |entry: &SealedEntry| !opens(keys, entry);
         let mut changed = false;
-        while let Some(segment) = self.dirty.first().copied() {
-            changed |= log.take_out(segment, gone)?;
+        while let Some((segment, span)) = self.dirty.first_key_value().map(|(s, span)| (*s, *span))
+        {
+            changed |= log.take_out(segment, span, gone)?;
             self.dirty.remove(&segment);
         }
         if changed { log.sweep() } else { Ok(()) }
@@ -140,6 +151,6 @@ pub(crate) fn check(keys: &Keystore, wanted: &[u64], own: (u64, u32)) -> Result<
 }
 
 /// The keys that a frame's entries name, as a reader of the log meets them.
-pub(crate) fn note(destruction: &mut Destruction, frame: &Frame, segment: u64) {
-    frame.entries.iter().for_each(|entry| destruction.uses(entry, segment));
+pub(crate) fn note(destruction: &mut Destruction, frame: &Frame, place: Place) {
+    frame.entries.iter().for_each(|entry| destruction.uses(entry, place));
 }

@@ -13,6 +13,7 @@ pub mod frame;
 pub mod keystore;
 pub mod log;
 pub mod payload;
+pub mod redo;
 mod replay;
 pub mod seal;
 pub mod spare;

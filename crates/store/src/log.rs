@@ -9,6 +9,8 @@
 //! opened: a killed process had not synced it, or its sync failed and the kernel shows bytes that
 //! it will not write any more. Nothing may be built on what the next power cut takes away. Since
 //! that frame may also be durable and acknowledged, a spare is kept meanwhile ([`crate::spare`]).
+//! For the same reason frames from which payloads are taken out stand in a file of their own while
+//! they are written over ([`crate::redo`]).
 
 use crate::directory::Directory;
 use crate::frame::{
@@ -16,6 +18,7 @@ use crate::frame::{
     bad_frame, frame_length, later_frame,
 };
 use crate::keystore::{damaged, missing, newer, refused};
+use crate::redo::{REDO_BYTES, Redo};
 use crate::spare;
 use crate::vfs::{VfsFile, read_all};
 use std::collections::BTreeMap;
@@ -29,7 +32,7 @@ use twinpact_proof::digest::Digest;
 pub const SEGMENT_BYTES: u64 = 64 << 20;
 
 /// Where an entry's frame lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The segment.
     pub segment: u64,
@@ -70,7 +73,10 @@ pub struct Log {
     stopped: bool,
     /// The newest frame, as it is to be in the last segment, until [`Log::mend`].
     newest: Option<Newest>,
+    /// Frames that were being written over when power went, until [`Log::mend`].
+    redo: Option<Redo>,
     segment_bytes: u64,
+    redo_bytes: usize,
 }
 
 impl Log {
@@ -103,6 +109,7 @@ impl Log {
         mut replay: impl FnMut(Frame, Place) -> Result<(), Problem>,
     ) -> Result<(Log, Option<Cut>), Problem> {
         let mut log = Log::empty(directory, organisation, boot);
+        log.redo = Redo::read(directory.vfs().as_ref(), &log.dir)?;
         let numbers = log.segment_numbers()?;
         let last = numbers.last().copied().unwrap_or(0);
         let mut cut = None;
@@ -115,7 +122,12 @@ impl Log {
         if log.files.is_empty() {
             return Err(missing(&segment_name(1)));
         }
-        Ok((log, cut))
+        match &log.redo {
+            Some(redo) if !log.files.contains_key(&redo.segment) => {
+                Err(missing(&segment_name(redo.segment)))
+            }
+            _ => Ok((log, cut)),
+        }
     }
 
     fn empty(directory: &Directory, organisation: Digest, boot: [u8; 16]) -> Log {
@@ -132,7 +144,9 @@ impl Log {
             last_sync: Duration::ZERO,
             stopped: false,
             newest: None,
+            redo: None,
             segment_bytes: SEGMENT_BYTES,
+            redo_bytes: REDO_BYTES,
         }
     }
 
@@ -160,13 +174,16 @@ impl Log {
         self.length == SEGMENT_HEAD as u64 || self.length >= self.segment_bytes
     }
 
-    /// Makes durable what is left when what was torn is cut: the newest frame and the names of the
-    /// segments. All before that frame was synced before it was begun. The only copy of a frame is
-    /// never written over. Does nothing the second time.
+    /// Makes durable what is left when what was torn is cut: frames that were being written over,
+    /// the newest frame and the names of the segments. All before that frame was synced before it
+    /// was begun. The only copy of a frame is never written over. Does nothing the second time.
     ///
     /// # Errors
     /// `store.io`, and the log takes no frame.
     pub fn mend(&mut self) -> Result<(), Problem> {
+        if let Some(redo) = self.redo.take() {
+            self.write_over(&redo)?;
+        }
         let Some(newest) = &self.newest else { return Ok(()) };
         let path = self.segment_path(self.segment);
         let io = |e| refused(&path, &e);
@@ -193,6 +210,12 @@ impl Log {
     /// Closes segments at this size instead of [`SEGMENT_BYTES`].
     pub fn close_segments_at(&mut self, bytes: u64) {
         self.segment_bytes = bytes;
+    }
+
+    /// Takes payloads out in place where their frames have at most so many bytes, instead of
+    /// [`REDO_BYTES`].
+    pub fn redo_up_to(&mut self, bytes: usize) {
+        self.redo_bytes = bytes;
     }
 
     /// Whether the log goes on; an error once it has stopped.
@@ -253,65 +276,119 @@ impl Log {
     /// # Errors
     /// `store.io`, or `store.damaged` when it is not what was written.
     pub fn read(&self, place: Place) -> Result<Frame, Problem> {
-        let name = segment_name(place.segment);
+        let bytes = self.read_bytes(place)?;
+        let bad = || damaged(&segment_name(place.segment), place.offset);
+        Frame::decode(&bytes).map(|(frame, _)| frame).ok_or_else(bad)
+    }
+
+    /// The bytes of the frame at that place, by its head.
+    fn read_bytes(&self, place: Place) -> Result<Vec<u8>, Problem> {
         let path = self.segment_path(place.segment);
-        let bad = || damaged(&name, place.offset);
+        let bad = || damaged(&segment_name(place.segment), place.offset);
         if let Some(newest) = &self.newest
             && place == (Place { segment: self.segment, offset: newest.offset })
         {
-            return Frame::decode(&newest.bytes).map(|(frame, _)| frame).ok_or_else(bad);
+            return Ok(newest.bytes.clone());
+        }
+        if let Some(frame) = self.redo.as_ref().and_then(|redo| redo.frame(place)) {
+            return Ok(frame.clone());
         }
         let file = self.files.get(&place.segment).ok_or_else(bad)?;
         let head = file.read_at(place.offset, FRAME_HEAD).map_err(|e| refused(&path, &e))?;
         let length = frame_length(&head).ok_or_else(bad)?;
-        let bytes = file.read_at(place.offset, length).map_err(|e| refused(&path, &e))?;
-        Frame::decode(&bytes).map(|(frame, _)| frame).ok_or_else(bad)
+        file.read_at(place.offset, length).map_err(|e| refused(&path, &e))
     }
 
-    /// Takes the payloads of these entries out of a segment: a copy without them, in which every
-    /// frame lies where it lay, is durable in its place when this returns. Says whether there were
-    /// any.
+    /// Takes the payloads of these entries out of a segment, in which they lie in frames from the
+    /// first to the last of these offsets, and says whether there were any. Every frame stays where
+    /// it lies. Few bytes are written over in place, else a copy of the segment takes its place: it
+    /// is durable when this returns.
     ///
     /// # Errors
-    /// `store.io`, and the segment is as it was or as it is to be; `store.damaged`.
+    /// `store.io`, and the next start finishes it; `store.damaged`.
     pub fn take_out(
         &mut self,
         segment: u64,
+        span: (u64, u64),
         gone: impl Fn(&SealedEntry) -> bool,
     ) -> Result<bool, Problem> {
+        let redo = Redo { segment, frames: self.frames_without(segment, span, gone)? };
+        if redo.frames.is_empty() {
+            return Ok(false);
+        }
+        match redo.frames.values().map(Vec::len).sum::<usize>() <= self.redo_bytes {
+            true => self.write_over(&redo)?,
+            false => self.write_copy(&redo)?,
+        }
+        Ok(true)
+    }
+
+    /// The frames of a segment from the first to the last of these offsets that have payloads of
+    /// these entries, without them.
+    fn frames_without(
+        &self,
+        segment: u64,
+        (first, last): (u64, u64),
+        gone: impl Fn(&SealedEntry) -> bool,
+    ) -> Result<BTreeMap<u64, Vec<u8>>, Problem> {
         let (path, name) = (self.segment_path(segment), segment_name(segment));
         let io = |e| refused(&path, &e);
         let file = self.files.get(&segment).ok_or_else(|| damaged(&name, 0))?;
-        let mut bytes = read_all(file.as_ref()).map_err(io)?;
-        let (mut at, mut changed) = (SEGMENT_HEAD, false);
-        while at < bytes.len() {
-            let (frame, length) =
-                bytes.get(at..).and_then(Frame::decode).ok_or_else(|| damaged(&name, at as u64))?;
+        let mut at = first.max(SEGMENT_HEAD as u64);
+        let end = match last {
+            u64::MAX => file.length().map_err(io)?,
+            offset => offset + self.read_bytes(Place { segment, offset })?.len() as u64,
+        };
+        let length = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
+        let (bytes, mut frames) = (file.read_at(at, length).map_err(io)?, BTreeMap::new());
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            let (frame, length) = Frame::decode(rest).ok_or_else(|| damaged(&name, at))?;
             if let Some(without) = without(frame, &gone) {
-                bytes.splice(at..at + length, without);
-                changed = true;
+                frames.insert(at, without);
             }
-            at += length;
+            at += length as u64;
+            rest = rest.get(length..).unwrap_or_default();
         }
-        if changed {
-            self.vfs.replace(&path, &bytes).map_err(io)?;
-            self.files.insert(segment, self.vfs.open(&path).map_err(io)?);
-        }
-        Ok(changed)
+        Ok(frames)
     }
 
-    /// Removes what an interrupted replacement has left, and makes durable what is gone.
+    /// Writes these frames over those that lie there. The only copy of a frame is never written
+    /// over: the redo file is durable first.
+    fn write_over(&mut self, redo: &Redo) -> Result<(), Problem> {
+        let path = self.segment_path(redo.segment);
+        let bad = || damaged(&segment_name(redo.segment), 0);
+        redo.keep(self.vfs.as_ref(), &self.dir)?;
+        let file = self.files.get_mut(&redo.segment).ok_or_else(bad)?;
+        redo.write(file.as_mut()).map_err(|e| refused(&path, &e))?;
+        Redo::forget(self.vfs.as_ref(), &self.dir)
+    }
+
+    /// Puts a copy of the segment with these frames in its place.
+    fn write_copy(&mut self, redo: &Redo) -> Result<(), Problem> {
+        let path = self.segment_path(redo.segment);
+        let io = |e| refused(&path, &e);
+        let bad = || damaged(&segment_name(redo.segment), 0);
+        let file = self.files.get(&redo.segment).ok_or_else(bad)?;
+        let mut bytes = read_all(file.as_ref()).map_err(io)?;
+        redo.apply(&mut bytes)?;
+        self.vfs.replace(&path, &bytes).map_err(io)?;
+        self.files.insert(redo.segment, self.vfs.open(&path).map_err(io)?);
+        Ok(())
+    }
+
+    /// Removes what an interrupted replacement has left, durably.
     ///
     /// # Errors
     /// `store.io`.
     pub fn sweep(&self) -> Result<(), Problem> {
         let io = |e| refused(&self.dir, &e);
-        for name in self.vfs.list(&self.dir).map_err(io)? {
-            if name.ends_with(".new") {
-                self.vfs.remove(&self.dir.join(name)).map_err(io)?;
-            }
+        let mut left = self.vfs.list(&self.dir).map_err(io)?;
+        left.retain(|name| name.ends_with(".new"));
+        for name in &left {
+            self.vfs.remove(&self.dir.join(name)).map_err(io)?;
         }
-        self.vfs.sync_dir(&self.dir).map_err(io)
+        if left.is_empty() { Ok(()) } else { self.vfs.sync_dir(&self.dir).map_err(io) }
     }
 
     fn open_segment(&mut self, number: u64) -> Result<(), Problem> {
@@ -344,6 +421,9 @@ impl Log {
         let file = self.vfs.open(&path).map_err(io)?;
         let mut bytes = read_all(file.as_ref()).map_err(io)?;
         self.check_head(number, &bytes)?;
+        if let Some(redo) = self.redo.as_ref().filter(|redo| redo.segment == number) {
+            redo.apply(&mut bytes)?;
+        }
         if last {
             spare::heal(self.vfs.as_ref(), &self.dir, number, &mut bytes)?;
         }

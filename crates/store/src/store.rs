@@ -252,7 +252,7 @@ impl Store {
         let opened =
             read_ahead(&directory, organisation, random_array()?, open, |frame, place, plain| {
                 let placed = grow(&mut forest, frame, place)?;
-                destroy::note(&mut destruction, frame, place.segment);
+                destroy::note(&mut destruction, frame, place);
                 let all = plain.into_iter().zip(frame.entries.iter().zip(placed));
                 for (plain, (sealed, (index, leaf))) in all {
                     let (tree, pc) = (sealed.tree, sealed.pc);
@@ -264,7 +264,7 @@ impl Store {
                                 Replayed::Open(Opened { tree, index, leaf, pc, seed, entry })
                             }
                             None => {
-                                destruction.gone(&keys, sealed, place.segment);
+                                destruction.gone(&keys, sealed, place);
                                 Replayed::Gone(Gone { tree, index, leaf, pc })
                             }
                         },
@@ -352,7 +352,7 @@ impl Store {
         for (at, ((Draft { entry, .. }, seed), sealed)) in (first..).zip(drafts) {
             let (index, leaf) = grow_entry(&mut self.forest, &sealed, seq, place, at)?;
             let (tree, pc) = (sealed.tree, sealed.pc);
-            self.destruction.uses(&sealed, place.segment);
+            self.destruction.uses(&sealed, place);
             self.destruction.order(&destroys(&entry)?);
             committed.push(Committed { tree, index, leaf, pc, seed, entry });
             self.staged.entries.push(sealed);
@@ -510,6 +510,12 @@ impl Store {
     /// Closes segments at this size: for tests and small disks.
     pub fn close_segments_at(&mut self, bytes: u64) {
         self.log.close_segments_at(bytes);
+    }
+
+    /// Takes payloads out in place where their frames have at most so many bytes, else by a copy of
+    /// the segment: for tests.
+    pub fn redo_up_to(&mut self, bytes: usize) {
+        self.log.redo_up_to(bytes);
     }
 
     /// Adds the items to the entry, if there are any, and seals it.

@@ -18,17 +18,19 @@ pub enum Ignores {
     Segments,
     /// Syncs of the directory `log`.
     SegmentNames,
-    /// Writing the newest frame again, at the start, which a failed sync may have lost.
+    /// Writing again what is there, at the start, which a failed sync may have lost.
     Rewrites,
     /// Putting a copy of the keystore in place, at the start, for the same reason.
     Renewals,
     /// The copy of the newest frame while it is written over.
     Spares,
+    /// The file of the frames from which payloads are taken out in place.
+    Redos,
 }
 
 impl Ignores {
     /// All of them.
-    pub const ALL: [Ignores; 8] = [
+    pub const ALL: [Ignores; 9] = [
         Ignores::Files,
         Ignores::Directories,
         Ignores::Keystore,
@@ -37,6 +39,7 @@ impl Ignores {
         Ignores::Rewrites,
         Ignores::Renewals,
         Ignores::Spares,
+        Ignores::Redos,
     ];
 }
 
@@ -51,7 +54,8 @@ impl Between for Ignores {
         offset: u64,
         bytes: &[u8],
     ) -> io::Result<()> {
-        if *self == Ignores::Rewrites { Ok(()) } else { file.write_at(offset, bytes) }
+        let again = || file.read_at(offset, bytes.len()).is_ok_and(|there| there == bytes);
+        if *self == Ignores::Rewrites && again() { Ok(()) } else { file.write_at(offset, bytes) }
     }
 
     fn sync(&self, path: &Path, file: &mut dyn VfsFile) -> io::Result<()> {
@@ -68,6 +72,7 @@ impl Between for Ignores {
         let forgotten = match self {
             Ignores::Renewals => to.ends_with("keystore") && disk.exists(to),
             Ignores::Spares => to.ends_with("log/newest"),
+            Ignores::Redos => to.ends_with("log/redo"),
             _ => false,
         };
         if forgotten { disk.remove(from) } else { disk.rename(from, to) }

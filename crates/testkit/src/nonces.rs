@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use twinpact_store::bytes::Take;
 use twinpact_store::frame::{Frame, SEGMENT_HEAD};
+use twinpact_store::redo::Redo;
 use twinpact_store::{keystore, spare};
 
 type Seen = BTreeMap<[u8; 12], Vec<u8>>;
@@ -38,6 +39,11 @@ fn sealed_in(path: &Path, bytes: &[u8]) -> Vec<([u8; 12], Vec<u8>)> {
         // A segment as a whole, from which payloads were taken out.
         name if name.ends_with(".seg.new") => sealed_in_frames(behind(SEGMENT_HEAD)),
         "newest.new" => sealed_in_frame(behind(spare::HEAD)),
+        // Frames of a segment, from which payloads are being taken out.
+        "redo.new" => {
+            let frames = Redo::decode(bytes).map(|redo| redo.frames).unwrap_or_default();
+            frames.values().flat_map(|frame| sealed_in_frame(frame)).collect()
+        }
         "keystore" => key_records(bytes),
         // A keystore as a whole.
         "keystore.new" => key_records(behind(keystore::HEAD)),
@@ -86,6 +92,7 @@ mod tests {
     use std::path::PathBuf;
     use twinpact_store::bytes::Put;
     use twinpact_store::frame::{Frame, SealedEntry};
+    use twinpact_store::redo::Redo;
 
     fn frame(pc: u8, sealed: u8) -> (PathBuf, Vec<u8>) {
         let entry =
@@ -108,6 +115,11 @@ mod tests {
         (PathBuf::from("/disk").join(name), [vec![0; head], bytes].concat())
     }
 
+    fn redo(frames: &[(PathBuf, Vec<u8>)]) -> (PathBuf, Vec<u8>) {
+        let frames = (4_096..).zip(frames).map(|(at, (_, bytes))| (at, bytes.clone())).collect();
+        (PathBuf::from("/disk/log/redo.new"), Redo { segment: 1, frames }.encode())
+    }
+
     #[test]
     fn a_nonce_that_comes_again_with_another_text_is_found() {
         for (appended, expect) in [
@@ -122,6 +134,8 @@ mod tests {
             // In a segment that was replaced: taken out, or sealed as another text.
             (vec![frame(1, 1), copy("1.seg.new", 4_096, frame(1, 0))], Some(1)),
             (vec![frame(1, 1), copy("1.seg.new", 4_096, frame(1, 2))], None),
+            (vec![frame(1, 1), redo(&[frame(1, 0), frame(2, 2)])], Some(2)),
+            (vec![frame(1, 1), redo(&[frame(2, 2), frame(1, 2)])], None),
             (vec![key(1, 1), copy("keystore.new", 50, key(1, 2))], None),
         ] {
             assert_eq!(check(&appended).ok(), expect, "{appended:?}");

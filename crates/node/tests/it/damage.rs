@@ -13,9 +13,11 @@ use twinpact_model::Did;
 use twinpact_node::check;
 use twinpact_store::bytes::Put;
 use twinpact_store::frame::SEGMENT_HEAD;
+use twinpact_store::redo::Redo;
 
 const LOG: &str = "log/0000000001.seg";
 const SPARE: &str = "log/newest";
+const REDO: &str = "log/redo";
 const KEYSTORE: &str = "keys/keystore";
 const KEK: &str = "keys/kek";
 const DOCUMENT_KEY: &str = "identity/document.key";
@@ -294,6 +296,34 @@ impl Bench {
     }
 }
 
+impl Bench {
+    /// The frames that are written over while payloads are taken out of them.
+    async fn redo(&mut self) {
+        let (log, frames) = (self.place.good(LOG).to_vec(), self.place.frames());
+        let (at, end) = (frames[1].0, frames[2].0);
+        let frames = [(at as u64, log[at..end].to_vec())].into();
+        let whole = Redo { segment: 1, frames }.encode();
+        let mut torn = log.clone();
+        torn[at..end].fill(0xA5);
+        let later = newer(&whole, 12, 12..whole.len(), 8);
+        let flips: Vec<Vec<u8>> =
+            (0..whole.len()).step_by(9).map(|at| flipped(&whole, at)).collect();
+        for (what, log) in [("whole log", log), ("harmed frame", torn)] {
+            for (how, files) in [
+                ("as it was written", vec![whole.clone()]),
+                ("emptied", vec![Vec::new()]),
+                ("a bit flipped", flips.clone()),
+                ("of a newer release", vec![later.clone()]),
+            ] {
+                let harms = files
+                    .into_iter()
+                    .map(|redo| vec![(LOG, Some(log.clone())), (REDO, Some(redo))]);
+                self.row(&format!("{REDO} | {how}, beside a {what}"), harms.collect()).await;
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn every_file_is_whole_or_refused_by_name() {
     let mut bench = Bench::new().await;
@@ -302,6 +332,7 @@ async fn every_file_is_whole_or_refused_by_name() {
     }
     bench.mixed().await;
     bench.spare().await;
+    bench.redo().await;
     // What a node that was killed leaves is not read at a start.
     bench
         .row("admin.json | of a node that is gone", vec![vec![("admin.json", Some(vec![b'x']))]])

@@ -334,3 +334,37 @@ fn what_the_log_is_read_with_is_never_destroyed() {
     assert_eq!(append(&mut store, vec![own]).map_err(|p| p.code.name), Err("internal"));
     assert!(!store.has_staged());
 }
+
+/// A redo file may come back when power goes, after more was taken out of its frames.
+#[test]
+fn a_stale_redo_file_brings_nothing_back() {
+    for copies in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = create(dir.path());
+        append(&mut store, vec![of("urn:a", "mine"), of("urn:b", "yours")]).unwrap();
+        append(&mut store, vec![of("urn:c", "theirs")]).unwrap();
+        let segment = dir.path().join("log/0000000001.seg");
+        let whole = std::fs::read(&segment).unwrap();
+        let order = destroying(&store, "urn:a");
+        append(&mut store, vec![order]).unwrap();
+        // As it was written for the first key, with the payload of the second.
+        let before = std::fs::read(&segment).unwrap();
+        let at = (4_096..whole.len()).find(|at| whole[*at] != before[*at]).unwrap();
+        let at = whole[..at].windows(4).rposition(|four| four == b"TwFr").unwrap();
+        let frame = before[at..].to_vec();
+        let length = crate::frame::frame_length(&frame).unwrap();
+        let frames = std::collections::BTreeMap::from([(at as u64, frame[..length].to_vec())]);
+        let stale = crate::redo::Redo { segment: 1, frames }.encode();
+        store.redo_up_to(if copies { 0 } else { 1 << 20 });
+        let order = destroying(&store, "urn:b");
+        append(&mut store, vec![order]).unwrap();
+        let state = store.forest().state();
+        drop(store);
+        let good = std::fs::read(&segment).unwrap();
+        std::fs::write(dir.path().join("log/redo"), &stale).unwrap();
+        let (store, entries, cut) = reopen(dir.path()).unwrap();
+        assert_eq!((store.forest().state(), entries.len(), cut), (state, 3, false));
+        assert!(std::fs::read(&segment).unwrap() == good, "a payload has come back");
+        assert!(!dir.path().join("log/redo").exists());
+    }
+}

@@ -1,9 +1,12 @@
 //! Power cuts at any step, over and over, and bits that rot: `TWINPACT_CUTS` says how many (1,000
 //! when it does not), `TWINPACT_SEED` runs one seed alone, again.
 
-use crate::workload::{End, World};
+use crate::workload::{End, UnderWay, World};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use twinpact_store::redo::REDO_BYTES;
 use twinpact_store::vfs::Vfs;
+use twinpact_store::{Store, Subject};
 use twinpact_testkit::disk::{EIO, ENOSPC};
 use twinpact_testkit::{Careless, Ignores, Step};
 
@@ -128,6 +131,57 @@ fn what_is_destroyed_is_gone_or_there_at_any_step() {
             !done
         });
         assert!(cuts.count() > 100);
+    }
+}
+
+/// Three segments, and then a cut after so many steps while the twin is taken out of all of them.
+/// Whether it was done before, and what a start finds under way.
+fn cut_in_place(seed: u64, steps: u64) -> Result<(bool, Option<UnderWay>), End> {
+    let mut world = World::new(seed, |disk| disk);
+    world.twins = 1;
+    let mut store = world.start()?;
+    store.redo_up_to(REDO_BYTES);
+    let twin = Subject::Twin("urn:pump:0".into());
+    let has_it = |store: &Store| store.subject_key(&twin).is_some();
+    while store.log().size().0 < 3 || !has_it(&store) || !world.dice.one_in(3) {
+        world.frame(&mut store)?;
+    }
+    world.always_erases = true;
+    world.disk.cut_after(steps);
+    let done = world.frame(&mut store).is_ok();
+    drop(store);
+    world.disk.power_cycle();
+    let under_way = world.under_way();
+    world.recover()?;
+    world.nonces_are_used_once()?;
+    Ok((done, under_way))
+}
+
+#[test]
+fn power_may_go_while_payloads_are_taken_out_in_place() {
+    let mut met: BTreeMap<UnderWay, usize> = BTreeMap::new();
+    for seed in 0..40 {
+        let cuts = (0..).take_while(|steps| {
+            let (done, under_way) = cut_in_place(seed, *steps)
+                .unwrap_or_else(|end| panic!("seed {seed}, cut {steps}: {end}"));
+            under_way.into_iter().for_each(|one| *met.entry(one).or_default() += 1);
+            !done
+        });
+        assert!(cuts.count() > 20);
+    }
+    // In a closed segment and in the last, nothing, something and all of it was in place, and there
+    // were frames of which the redo file had the only copy.
+    let count = |wanted: &dyn Fn(&UnderWay) -> bool| -> usize {
+        met.iter().filter(|(one, _)| wanted(one)).map(|(_, count)| count).sum()
+    };
+    for last in [false, true] {
+        let counts = [
+            count(&|one| one.last == last && !one.begun && !one.harmed),
+            count(&|one| one.last == last && one.begun && !one.done),
+            count(&|one| one.last == last && one.done),
+            count(&|one| one.last == last && one.harmed),
+        ];
+        assert!(counts.iter().all(|count| *count >= 3), "last: {last}, {counts:?}");
     }
 }
 

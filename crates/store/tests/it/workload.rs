@@ -10,6 +10,7 @@ use twinpact_proof::digest::Digest;
 use twinpact_store::directory::CONFIG_FILE;
 use twinpact_store::forest::{EVENTS, LOCAL, TreeNo};
 use twinpact_store::frame::{Frame, SEGMENT_HEAD};
+use twinpact_store::redo::{REDO_BYTES, Redo};
 use twinpact_store::vfs::Vfs;
 use twinpact_store::{Directory, Draft, ItemPoint, Opened, Replayed, Store, Subject, destroy};
 use twinpact_testkit::{Dice, SimDisk, nonces};
@@ -46,6 +47,21 @@ pub(crate) struct World {
     torn: usize,
     /// Whether every frame destroys a key, and not one of six.
     pub(crate) always_erases: bool,
+    /// How many twins the entries are about.
+    pub(crate) twins: usize,
+}
+
+/// Payloads that are being taken out in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct UnderWay {
+    /// Of the last segment, not of a closed one.
+    pub(crate) last: bool,
+    /// A frame is as it is to be.
+    pub(crate) begun: bool,
+    /// All are.
+    pub(crate) done: bool,
+    /// A frame is not whole.
+    pub(crate) harmed: bool,
 }
 
 /// How many bytes of a segment are in front of its newest frame.
@@ -103,6 +119,7 @@ impl World {
             clock: 1_000_000,
             torn: 0,
             always_erases: false,
+            twins: 5,
         }
     }
 
@@ -124,7 +141,28 @@ impl World {
     pub(crate) fn start(&mut self) -> Result<Store, End> {
         let mut store = if self.made { self.open()? } else { self.make()? };
         store.close_segments_at(SEGMENT_BYTES);
+        // Few bytes in place, more by a copy of the segment; all by one of the two.
+        store.redo_up_to([0, 1_200, REDO_BYTES, REDO_BYTES][self.dice.below(4)]);
         Ok(store)
+    }
+
+    /// What is being taken out in place, as a start will find it.
+    pub(crate) fn under_way(&self) -> Option<UnderWay> {
+        let (log, files) = (self.path().join("log"), self.disk.files());
+        let redo = Redo::decode(files.get(&log.join("redo"))?).unwrap();
+        let segment = |number| files.get(&log.join(format!("{number:010}.seg")));
+        let bytes = segment(redo.segment)?;
+        let there = |(at, frame): (&u64, &Vec<u8>)| {
+            let at = usize::try_from(*at).unwrap();
+            (bytes.get(at..at + frame.len()) == Some(frame), Frame::decode(&bytes[at..]).is_some())
+        };
+        let there: Vec<_> = redo.frames.iter().map(there).collect();
+        Some(UnderWay {
+            last: segment(redo.segment + 1).is_none(),
+            begun: there.iter().any(|(new, _)| *new),
+            done: there.iter().all(|(new, _)| *new),
+            harmed: there.iter().any(|(_, whole)| !whole),
+        })
     }
 
     fn make(&mut self) -> Result<Store, End> {
@@ -191,6 +229,9 @@ impl World {
     fn is_taken_out(&self) -> Result<(), End> {
         let log = self.path().join("log");
         for (path, bytes) in self.disk.files().iter().filter(|(path, _)| path.starts_with(&log)) {
+            if path.file_stem().is_some_and(|stem| stem == "redo") {
+                return broken(format!("{} is there when all is done", path.display()));
+            }
             let mut rest = bytes.get(SEGMENT_HEAD..).unwrap_or_default();
             while let Some((frame, length)) = Frame::decode(rest) {
                 let gone = frame.entries.iter().filter(|entry| self.gone.contains(&entry.pc));
@@ -286,7 +327,7 @@ impl World {
 
     /// The entry that destroys the key of a twin, and so all that was sealed under it.
     fn erase(&mut self, store: &mut Store) -> Result<Vec<Opened>, End> {
-        let twin = format!("urn:pump:{}", self.dice.below(5));
+        let twin = format!("urn:pump:{}", self.dice.below(self.twins));
         let Some(key) = store.subject_key(&Subject::Twin(twin.as_str().into())) else {
             return Ok(Vec::new());
         };
@@ -301,7 +342,7 @@ impl World {
     /// An entry of one of the trees below that number.
     fn draft(&mut self, trees: TreeNo) -> Draft {
         let tree = TreeNo::try_from(self.dice.below(trees as usize)).unwrap();
-        let twin = format!("urn:pump:{}", self.dice.below(5));
+        let twin = format!("urn:pump:{}", self.dice.below(self.twins));
         let subject =
             if self.dice.one_in(2) { Subject::Node } else { Subject::Twin(twin.as_str().into()) };
         let point = ItemPoint { time: "t".into(), datatype: "row".into(), lexical: "1".into() };
