@@ -203,11 +203,12 @@ impl Copies {
         self.ledgers.get(agreement)
     }
 
-    /// The class that is to be deleted next, when its time has come.
+    /// Of the classes whose time has come, those that are to be deleted first, at most so many.
     #[must_use]
-    pub fn due(&self, driven: bool, now: Timestamp) -> Option<&str> {
-        let mut of_clock = self.due.iter().filter(|(kind, ..)| *kind == driven);
-        of_clock.next().filter(|(_, due, _)| *due <= now).map(|(.., class)| class.as_str())
+    pub fn due(&self, driven: bool, now: Timestamp, limit: usize) -> BTreeSet<&str> {
+        let of_clock = self.due.iter().filter(|(kind, ..)| *kind == driven);
+        let due = of_clock.take_while(|(_, due, _)| *due <= now);
+        due.take(limit).map(|(.., class)| class.as_str()).collect()
     }
 
     /// When a class is to be deleted next, by a clock of that kind.

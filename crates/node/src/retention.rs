@@ -1,8 +1,9 @@
 //! What the policy clock brings: copies whose time has come are deleted, and agreements whose
 //! partner owes a deletion receipt are suspended.
 //!
-//! A deletion is one frame: the entry that destroys the keys, the signed receipts, and the rows of
-//! the outbox that send them. The keys are gone before that frame is answered ([`Store::commit`]),
+//! A deletion is one frame: the entries that destroy the keys, the signed receipts, and the rows of
+//! the outbox that send them. All classes that are due are in it, since destroying keys costs the
+//! same for one as for many. The keys are gone before that frame is answered ([`Store::commit`]),
 //! so no receipt leaves before what it says is so. It is done when a node starts, before it serves
 //! anything, and then by one timer, set by the earliest time in the log.
 //!
@@ -34,6 +35,9 @@ use twinpact_store::destroy;
 
 /// How long the timer rests at most: a clock that was set forward is noticed after that.
 const LOOK: Duration = Duration::from_secs(600);
+/// How many classes of copies are deleted in one turn, and after how many copies it is full.
+const CLASSES_A_TURN: usize = 64;
+const COPIES_A_TURN: usize = 10 * MAX_DELETED;
 /// How long it rests when a transfer could not be told yet.
 const REST: Duration = Duration::from_secs(1);
 
@@ -83,7 +87,7 @@ pub async fn advance(node: &Node) -> Result<bool, Problem> {
         return Ok(true);
     }
     let (now, driven) = (node.clocks.policy().0, node.clocks.is_driven());
-    while node.partition.read(|fold, _| fold.copies.due(driven, now).is_some())? {
+    while node.partition.read(|fold, _| !fold.copies.due(driven, now, 1).is_empty())? {
         let ours = node.clone();
         let turn = node.partition.turn(move |turn| {
             let entries = delete(&ours, &turn, now)?;
@@ -102,12 +106,29 @@ pub async fn advance(node: &Node) -> Result<bool, Problem> {
     align(node).await
 }
 
-/// The entries that delete the copies of the class that is due, with the receipts of it.
+/// The entries that delete the copies of the classes that are due, with the receipts of it; when
+/// there are many, of some of them.
 fn delete(node: &Node, turn: &Turn<'_>, now: Timestamp) -> Result<Vec<NewEntry>, Problem> {
-    let (fold, driven) = (turn.fold(), node.clocks.is_driven());
-    let Some(class) = fold.copies.due(driven, now) else { return Ok(Vec::new()) };
+    let (driven, mut entries, mut copies) = (node.clocks.is_driven(), Vec::new(), 0);
+    for class in turn.fold().copies.due(driven, now, CLASSES_A_TURN) {
+        if copies >= COPIES_A_TURN {
+            break;
+        }
+        copies += turn.fold().copies.of_class(class).count();
+        entries.extend(delete_class(node, turn, class, now)?);
+    }
+    Ok(entries)
+}
+
+/// The entry that deletes the copies of a class, with the receipts of it.
+fn delete_class(
+    node: &Node,
+    turn: &Turn<'_>,
+    class: &str,
+    now: Timestamp,
+) -> Result<Vec<NewEntry>, Problem> {
     let clock = clock(node);
-    let copies: Vec<_> = fold.copies.of_class(class).collect();
+    let copies: Vec<_> = turn.fold().copies.of_class(class).collect();
     let Some((_, first)) = copies.first() else { return Ok(Vec::new()) };
     let (agreement, peer) = (first.agreement.clone(), first.from.clone());
     let what = vec![

@@ -109,6 +109,44 @@ async fn a_copy_dies_in_time_and_both_have_the_receipt_of_it() {
     drop(kept);
 }
 
+/// How often a node has destroyed keys: the epoch of its key-encryption key.
+fn destructions(path: &Path) -> u32 {
+    let kek = std::fs::read(path.join("keys/kek")).unwrap();
+    u32::from_le_bytes(kek[10..14].try_into().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_is_due_dies_in_one_frame_with_a_receipt_each() {
+    let (pair, first, pulled) = pulled().await;
+    let second = pair.agreed().await;
+    pair.pull(&second).await.unwrap();
+    // And one that is due an hour later.
+    for node in [pair.operator(), pair.maker()] {
+        drive(node, MONDAY + 3_600).await;
+    }
+    pair.pull(&second).await.unwrap();
+    let (maker, operator) = (pair.path("maker"), pair.path("operator"));
+    let before = destructions(&maker);
+    let due = pulled.delete_by.unwrap();
+    drive(pair.maker(), due.seconds()).await;
+    assert_eq!((rows(pair.maker()), destructions(&maker)), (1, before + 1));
+    drive(pair.operator(), due.seconds()).await;
+    until(pair.operator(), |fold| fold.deletions.next_owed(at(0)) == Some(due.plus_seconds(3_600)))
+        .await;
+    let all = receipts::list(pair.operator(), 10, None).unwrap();
+    let of = |agreement: &str, deleted: Option<Timestamp>| {
+        let fits = |one: &&ReceiptLine| one.agreement == agreement && one.deleted == deleted;
+        all.iter().filter(fits).count()
+    };
+    assert_eq!((of(&first, Some(due)), of(&second, Some(due)), of(&second, None)), (1, 1, 1));
+    let kept = keep(pair).await;
+    assert_eq!(destructions(&maker), before + 1);
+    for path in [&maker, &operator] {
+        holds(path);
+    }
+    drop(kept);
+}
+
 /// Stops both and keeps their directories.
 async fn keep(pair: Pair) -> tempfile::TempDir {
     let Pair { place, operator, maker } = pair;
