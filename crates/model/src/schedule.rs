@@ -17,6 +17,9 @@ const MINUTES_A_DAY: u16 = 1440;
 /// The most intervals a day may have.
 const MAX_INTERVALS: usize = 24;
 
+/// How many intervals are looked at for how long it was open.
+pub const MAX_COUNTED: usize = 1_000;
+
 /// When something is open, week after week, in one IANA time zone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -108,6 +111,23 @@ impl Schedule {
         );
         candidates.sort_unstable();
         candidates.into_iter().find(|c| *c > at && self.contains(*c) != open)
+    }
+
+    /// For how many microseconds it is open from one instant to another. Nothing is counted behind
+    /// the interval in which it comes to more than `most`; and behind so many intervals that it
+    /// would take long to count them ([`MAX_COUNTED`]), all time counts as open.
+    #[must_use]
+    pub fn open_micros(&self, from: Timestamp, to: Timestamp, most: i64) -> i64 {
+        let (mut at, mut open, mut counted) = (from, 0_i64, 0);
+        while at < to && open <= most {
+            let next = self.next_change(at).filter(|_| counted < MAX_COUNTED);
+            let next = next.map_or(to, |next| next.min(to));
+            if self.contains(at) || counted >= MAX_COUNTED {
+                open = open.saturating_add(next.micros().saturating_sub(at.micros()));
+            }
+            (at, counted) = (next, counted + 1);
+        }
+        open
     }
 
     /// The local clock of an instant: `Sun 2015-07-26 04:00`.
@@ -317,6 +337,39 @@ mod tests {
             assert_eq!(s.contains(at(time)), open, "{time}");
             assert_eq!(s.next_change(at(time)), Some(at(change)), "{time}");
         }
+    }
+
+    #[test]
+    fn open_time_is_counted() {
+        let weekdays = "Mo-Fr 07:00-19:00 [Europe/Paris]";
+        let (hour, days) = (3_600_000_000, 86_400_000_000);
+        for (text, from, to, most, expect) in [
+            (weekdays, "2015-07-24T18:00:00+02:00", "2015-07-27T08:00:00+02:00", 99 * hour, 2),
+            // No more than it takes to be more.
+            (weekdays, "2015-07-20T18:00:00+02:00", "2015-07-27T08:00:00+02:00", hour, 13),
+            (weekdays, "2015-07-20T18:00:00+02:00", "2015-07-27T08:00:00+02:00", hour - 1, 1),
+            (weekdays, "2015-07-25T08:00:00+02:00", "2015-07-26T08:00:00+02:00", hour, 0),
+            (weekdays, "2015-07-27T08:00:00+02:00", "2015-07-24T18:00:00+02:00", hour, 0),
+            // Over the hour that comes twice.
+            (
+                "Su 02:00-03:00 [Europe/Paris]",
+                "2015-10-24T12:00:00Z",
+                "2015-10-26T12:00:00Z",
+                hour * 9,
+                2,
+            ),
+            ("Mo-Su 00:00-24:00 [UTC]", "2015-10-24T12:00:00Z", "2015-10-25T12:00:00Z", days, 24),
+        ] {
+            let got = schedule(text).open_micros(at(from), at(to), most);
+            assert_eq!(got, expect * hour, "{text} {from} {to}");
+        }
+        // Of 500 weekdays each counts, of 3,000 not each.
+        let s = schedule("Mo-Fr 07:00-07:01 [UTC]");
+        let from = at("2015-07-27T00:00:00Z");
+        let open =
+            |weeks: i64| s.open_micros(from, from.plus_seconds(weeks * 7 * 86_400), i64::MAX);
+        assert_eq!(open(99), 99 * 5 * 60_000_000);
+        assert!(open(600) > 500 * 7 * 86_400_000_000);
     }
 
     #[test]
