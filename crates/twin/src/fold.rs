@@ -57,6 +57,8 @@ pub struct Node {
     pub created_index: u64,
     /// How many entries there are about it.
     pub seq: u64,
+    /// How many values were recorded about it, corrections among them.
+    pub recorded: u64,
     /// The names of its attributes, numbered by their first appearance.
     pub attributes: Vec<String>,
     /// Everything that was recorded about it, in order.
@@ -189,6 +191,7 @@ impl Twins {
             created: entry.when.recorded,
             created_index: index,
             seq: entry.who.twin_seq,
+            recorded: 0,
             attributes: Vec::new(),
             facts: Vec::new(),
             heads: Vec::new(),
@@ -262,6 +265,7 @@ impl Node {
 
     /// Takes one more fact; the position of the one that it corrects.
     fn push(&mut self, mut fact: Fact, entry: &Entry) -> Option<usize> {
+        self.recorded += entry.what.len() as u64;
         let mut next = 0;
         let values = entry.what.iter().map(|a| {
             let number = self.number(&a.path, next);
