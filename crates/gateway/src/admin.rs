@@ -9,6 +9,7 @@ use crate::federation::identify;
 use crate::followed;
 use crate::incidents;
 use crate::kept;
+use crate::kpis;
 use crate::logs;
 use crate::openapi;
 use crate::owned;
@@ -158,6 +159,7 @@ pub const ROUTES: &[Route] = &[
     guarded(GET, "/decisions", |verb| on(verb, kept::decisions)),
     guarded(GET, "/decisions/{id}", |verb| on(verb, kept::decision)),
     guarded(GET, "/decisions/{id}/proof", |verb| on(verb, decision_proof)),
+    guarded(GET, "/kpis", |verb| on(verb, kpis::show)),
     guarded(GET, "/log", |verb| on(verb, logs::show)),
     guarded(GET, "/log/alerts/{id}", |verb| on(verb, logs::alert)),
     guarded(GET, "/log/inclusion", |verb| on(verb, logs::inclusion)),

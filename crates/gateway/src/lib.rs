@@ -17,6 +17,7 @@ pub mod federation;
 mod followed;
 mod incidents;
 mod kept;
+mod kpis;
 mod logs;
 pub mod openapi;
 pub mod outgoing;

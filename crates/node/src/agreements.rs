@@ -416,7 +416,7 @@ fn line(
 }
 
 /// The hours to which the first permission binds use.
-fn hours(terms: &Terms) -> Option<Schedule> {
+pub(crate) fn hours(terms: &Terms) -> Option<Schedule> {
     let rule = terms.permissions().first()?;
     rule.constraints.iter().find_map(|constraint| match constraint {
         Constraint::Schedule(hours) => Some(hours.clone()),

@@ -11,6 +11,7 @@ use crate::decisions::{self, Reader};
 use crate::egress::{Consistency, Delivered, Egress, item};
 use crate::erasures;
 use crate::fold::Fold;
+use crate::kpis::{self, freshness};
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
 use crate::receipts;
@@ -117,6 +118,8 @@ pub(crate) struct Held {
 pub(crate) struct Ready {
     view: Permitted<View>,
     delivery: receipts::Delivery,
+    /// In how many seconds a row is promised to be delivered.
+    promised: Option<u64>,
     /// For a stream.
     pub(crate) held: Held,
 }
@@ -419,7 +422,12 @@ pub(crate) fn deliver(
     node.rates.delivered(caller, bytes);
     let times = (now, view.delete_by());
     let place = (ledger, turn.store().forest().size(ledger));
-    entries.push(erasures::delivered(fold, caller, place, &view.get().rows));
+    let rows = &view.get().rows;
+    let promised = fold.contracts.get(&facts.target).and_then(freshness::promised);
+    let fresh = freshness::verdict(promised, &facts.terms, freshness::newest(rows), now.0);
+    let mut kept = erasures::delivered(fold, caller, place, rows);
+    kept.entry.what.extend(kpis::delivered(rows, fresh));
+    entries.push(kept);
     let come_to = Some(held.come_to).filter(|come_to| *come_to > 0);
     entries.push(ledger_entry(ledger, caller, (delivery, come_to), items, times));
     drop(obliging);
@@ -446,7 +454,7 @@ pub(crate) fn deliver(
     };
     let (agreement, decision) = (document, record);
     let delivery = receipts::Delivery { entry, ledger, agreement, decision, receipt };
-    Ok(Logged::Delivered(Box::new(Ready { view, delivery, held })))
+    Ok(Logged::Delivered(Box::new(Ready { view, delivery, held, promised })))
 }
 
 fn points(view: &View) -> Vec<ItemPoint> {
@@ -489,7 +497,7 @@ pub(crate) fn prove_delivery(
     tick: u64,
     seen: Sizes,
 ) -> Result<(Delivered, Sizes), Problem> {
-    let Ready { view, delivery, .. } = ready;
+    let Ready { view, delivery, promised, .. } = ready;
     let (ledger, seed) = (delivery.ledger, delivery.entry.seed);
     let (bundle, consistency) = node.partition.read(|fold, store| {
         let bundle = receipts::bundle(node, fold, store, delivery, tick)?;
@@ -503,5 +511,5 @@ pub(crate) fn prove_delivery(
     let shown = (Some(tick + 1), Some(bundle.tree.size));
     let proof = String::from_utf8(bundle.to_bytes())
         .map_err(|_| Problem::new(codes::INTERNAL, "a bundle is not text"))?;
-    Ok((Delivered { view, proof, seed, consistency }, shown))
+    Ok((Delivered { view, promised, proof, seed, consistency }, shown))
 }

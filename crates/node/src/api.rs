@@ -2,6 +2,7 @@
 
 mod graph;
 mod incidents;
+mod kpis;
 mod log;
 
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,10 @@ pub use incidents::{
     AnswerLine, Contain, ContainmentLine, IncidentLine, IncidentShown, OpenIncident, Respond,
     SeenAt,
 };
-
+pub use kpis::{
+    AgreementKpi, BytesKpi, ContainKpi, FlowKpi, FreshnessKpi, IncidentKpi, Kpis, OutcomesKpi,
+    ValuesKpi,
+};
 pub use log::{
     AlertLine, AlertShown, CheckpointLine, ConsistencyShown, InclusionShown, LogShown, SeenLine,
     WitnessLine,

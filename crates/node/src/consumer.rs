@@ -12,6 +12,7 @@ use crate::divergence::{self, Source};
 use crate::documents;
 use crate::fold::Fold;
 use crate::ids;
+use crate::kpis::freshness;
 use crate::link_copies;
 use crate::negotiate::{find, opened_negotiation};
 use crate::open::Node;
@@ -431,12 +432,18 @@ async fn keep(
 ) -> Result<Option<Pins>, Problem> {
     let (name, count, bytes) = (came.receipt(), came.rows.len(), came.bytes);
     let delete_by = came.signed.delete_by.map(Timestamp::from_micros);
+    let decided = Timestamp::from_micros(came.signed.at);
+    let said = (&came.delivery, came.rows.as_slice());
+    let fresh = node.partition.read(|fold, _| freshness::came(fold, agreement, said, decided));
     let copy = Copy {
         agreement: agreement.to_owned(),
         proof: came.proof.clone(),
         delete_by: delete_by.map(|t| t.to_string()).unwrap_or_default(),
         driven: came.signed.clock == Clock::Driven,
-        due: delete_by.map(|time| copies::due(Timestamp::from_micros(came.signed.at), time)),
+        due: delete_by.map(|time| copies::due(decided, time)),
+        bytes: Some(bytes),
+        count: count as u64,
+        fresh: fresh?.map_err(broken)?,
         columns: headings(&came.delivery).ok_or_else(|| broken("it does not name its columns"))?,
         about,
         ..Copy::default()

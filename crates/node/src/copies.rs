@@ -6,6 +6,7 @@
 
 use crate::api::Heading;
 use crate::as_of::known;
+use crate::kpis;
 use crate::partition::NewEntry;
 use crate::processes::local;
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,6 +91,14 @@ pub struct Copy {
     pub deleted: Option<Timestamp>,
     /// Whether the rows of a twin were deleted because its owner has erased it.
     pub erased: bool,
+    /// The bytes of its rows as they were delivered; none in what an older release has stored.
+    pub bytes: Option<u64>,
+    /// How many rows were delivered.
+    pub count: u64,
+    /// Whether they were as fresh as the provider promises; none without rows or a promise.
+    pub fresh: Option<bool>,
+    /// Whether it was read for a purpose.
+    pub read: bool,
     /// The twin of which this is all that the view shows; empty when it is of none or of many.
     pub about: String,
 }
@@ -224,6 +233,13 @@ impl Copies {
         names.filter_map(|name| Some((name.as_str(), self.by_receipt.get(name)?)))
     }
 
+    /// The bytes of a copy that is read for the first time.
+    pub(crate) fn first_read(&mut self, receipt: &str) -> Option<u64> {
+        let copy = self.by_receipt.get_mut(receipt).filter(|copy| !copy.read)?;
+        copy.read = true;
+        copy.bytes
+    }
+
     fn apply_copy(&mut self, entry: &Entry) -> Option<()> {
         let name = entry.get("receipt")?.to_owned();
         let copy = self.by_receipt.entry(name.clone()).or_default();
@@ -237,6 +253,7 @@ impl Copies {
         copy.recorded = entry.when.recorded;
         copy.delete_by = entry.get("deleteBy")?.to_owned();
         copy.about = entry.get("about").unwrap_or_default().to_owned();
+        copy.bytes = entry.get("bytes").and_then(|bytes| bytes.parse().ok());
         let columns = entry.get("columns").map(serde_json::from_str);
         copy.columns = columns.transpose().ok()?.unwrap_or_default();
         let delete_by = Timestamp::parse(&copy.delete_by).ok();
@@ -346,6 +363,9 @@ pub fn copy(
     if !copy.columns.is_empty() {
         let columns = serde_json::to_string(&copy.columns).unwrap_or_default();
         head.push(Attribute::new("columns", "json", columns));
+    }
+    if let Some(bytes) = copy.bytes {
+        head.extend(kpis::received(copy.count, bytes, copy.fresh));
     }
     if !copy.about.is_empty() {
         head.push(Attribute::new("about", "anyURI", &copy.about));

@@ -136,6 +136,18 @@ impl Decisions {
         }
     }
 
+    /// The agreement and the code of the decision of that identity.
+    #[must_use]
+    pub fn outcome(&self, id: &str) -> Option<(&str, &str)> {
+        self.by_id.get(id).map(|known| (known.agreement.as_str(), known.code.as_str()))
+    }
+
+    /// The identity of the one that was recorded last.
+    #[must_use]
+    pub fn newest(&self) -> Option<String> {
+        self.in_order.last().map(|id| to_hex(id))
+    }
+
     /// Those that were recorded last, as they were known at a time or are now. What is not shown
     /// is not looked at.
     fn latest(&self, limit: usize, as_of: Option<Timestamp>) -> Vec<DecisionLine> {

@@ -31,6 +31,7 @@ pub fn state(fold: &Fold, forest: &Forest) -> Digest {
         erasures,
         invitations,
         incidents,
+        counted,
         behind,
         witnessing,
         cosignatures,
@@ -55,6 +56,7 @@ pub fn state(fold: &Fold, forest: &Forest) -> Digest {
     chain.part("erasures", erasures);
     chain.part("invitations", invitations);
     chain.part("incidents", incidents);
+    chain.part("counted", counted);
     chain.part("behind", behind);
     chain.part("witnessing", witnessing);
     chain.part("cosignatures", cosignatures);

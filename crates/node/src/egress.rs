@@ -53,6 +53,8 @@ pub enum Item {
 pub struct Delivered {
     /// The view.
     pub view: Permitted<View>,
+    /// The freshness that the contract promises, in seconds.
+    pub promised: Option<u64>,
     /// The bundle, as text.
     pub proof: String,
     /// The seed of the ledger entry, so that the receiver checks every row.
@@ -178,8 +180,9 @@ impl From<Problem> for Egress {
 
 impl Delivered {
     /// The body of a delivery: the rows of this page as the contract names them, where the next
-    /// page goes on (null when there is none), by when the rows are to be deleted, and the proof.
-    /// The only place where a twin value becomes a partner's bytes.
+    /// page goes on (null when there is none), how fresh they are promised to be (null when nothing
+    /// is promised), by when they are to be deleted, and the proof. The only place where a twin
+    /// value becomes a partner's bytes.
     #[must_use]
     pub fn body(&self) -> Value {
         let view = self.view.get();
@@ -194,6 +197,7 @@ impl Delivered {
             "columns": columns,
             "rows": rows,
             "next": view.next.as_ref().map(ToString::to_string),
+            "freshness": self.promised,
             "deleteBy": self.view.delete_by().map(|t| t.0.to_string()),
             "seed": to_hex(&self.seed),
             "proof": self.proof,

@@ -12,6 +12,7 @@ use crate::divergence::Divergences;
 use crate::erasures::Erasures;
 use crate::incidents::Incidents;
 use crate::invitations::Invitations;
+use crate::kpis::Counted;
 use crate::organisation::Organisation;
 use crate::partners::PinnedPartners;
 use crate::processes::Processes;
@@ -19,6 +20,7 @@ use crate::subscriptions::Subscriptions;
 use crate::witness::Witnessing;
 use twinpact_model::entry::{Entry, Kind};
 use twinpact_model::problem::Problem;
+use twinpact_policy::PERMIT;
 use twinpact_store::Committed;
 use twinpact_store::forest::{DECISIONS, EVENTS, LOCAL, TreeNo};
 use twinpact_twin::Twins;
@@ -53,6 +55,8 @@ pub struct Fold {
     pub invitations: Invitations,
     /// Incidents and containments.
     pub incidents: Incidents,
+    /// What is counted of the exchange.
+    pub counted: Counted,
     /// Checkpoints of ours that our log does not contain.
     pub behind: Behind,
     /// What we have cosigned as a witness.
@@ -84,6 +88,7 @@ impl Fold {
             erasures: Erasures::default(),
             invitations: Invitations::default(),
             incidents: Incidents::default(),
+            counted: Counted::default(),
             behind: Behind::default(),
             witnessing: Witnessing::default(),
             cosignatures: Cosignatures::default(),
@@ -113,10 +118,15 @@ impl Fold {
                 self.agreements.apply(entry, logged.index)?;
                 self.incidents.apply(entry, logged.index)
             }
-            DECISIONS => self.decisions.apply(entry, logged.index),
+            DECISIONS => {
+                self.decisions.apply(entry, logged.index)?;
+                self.met(entry);
+                Ok(())
+            }
             LOCAL => {
                 self.processes.apply(entry, logged.index)?;
                 self.copies.apply(entry)?;
+                self.counted.apply(entry);
                 self.subscriptions.apply(entry)?;
                 self.invitations.apply(entry)?;
                 self.countersignatures.apply(entry)?;
@@ -131,6 +141,17 @@ impl Fold {
                 self.deletions.delivered((ledger, logged.index), logged.leaf, entry);
                 Ok(())
             }
+        }
+    }
+
+    /// A request met a decision, or we read a copy of ours.
+    fn met(&mut self, entry: &Entry) {
+        let id = entry.get("decision").filter(|_| entry.who.kind == Kind::Used);
+        let Some((agreement, code)) = id.and_then(|id| self.decisions.outcome(id)) else { return };
+        self.counted.met(agreement, code, entry);
+        let read = entry.get("copy").filter(|_| code == PERMIT);
+        if let Some(bytes) = read.and_then(|receipt| self.copies.first_read(receipt)) {
+            self.counted.used(agreement, bytes);
         }
     }
 

@@ -30,6 +30,7 @@ use twinpact_proof::documents::{Clock, Receipt};
 use twinpact_proof::{Bundle, Envelope, Json, to_hex};
 use twinpact_store::Store;
 
+pub(crate) use shown::latest;
 pub use shown::{list, show};
 
 /// How long a command waits for partners to take what it sends; the node goes on trying after it.

@@ -44,6 +44,7 @@ mod invitation;
 pub mod invitations;
 pub mod join;
 pub mod keys;
+pub mod kpis;
 pub mod lanes;
 mod link_copies;
 pub mod links;

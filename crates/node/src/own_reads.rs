@@ -16,6 +16,7 @@ use crate::partition::Turn;
 use serde_json::Value;
 use twinpact_contract::text;
 use twinpact_identity::spiffe::SpiffeId;
+use twinpact_model::entry::Attribute;
 use twinpact_model::problem::Problem;
 use twinpact_model::type_model::ModelRef;
 use twinpact_model::{PolicyTime, Selection, Timestamp, codes};
@@ -133,7 +134,10 @@ fn in_turn(
     }
     let rows = rows(copy)?;
     let bytes = copy.parts.iter().map(|part| part.rows.len() as u64).sum();
-    entries.push(decisions::used(&reader, rows.len(), bytes));
+    let mut used = decisions::used(&reader, rows.len(), bytes);
+    // That something of it was used is counted by this.
+    used.entry.what.push(Attribute::new("copy", "text", name));
+    entries.push(used);
     let read = CopyRead {
         copy: line(fold, name, copy)?,
         decision: to_hex(&id),

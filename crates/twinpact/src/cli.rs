@@ -134,6 +134,8 @@ pub(crate) enum Command {
     Incident(Incident),
     /// Look for losses in a stream by a rule, and ask the owners to contain what each may touch.
     Watch(Watch),
+    /// How well the exchange does: times to detect and to contain, freshness, what never left.
+    Kpi(Dir),
     /// Your log and its witnesses, and the logs of partners.
     #[command(subcommand)]
     Log(Log),

@@ -5,6 +5,7 @@
 
 mod erasure_schemas;
 mod incident_schemas;
+mod kpi_schemas;
 mod log_schemas;
 mod operations;
 mod schema;

@@ -360,6 +360,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         body: Body::None,
         answer: Body::Bytes,
     },
+    get("/kpis", "showKpis", "How well the exchange does.", Named("Kpis")),
     get(
         "/log",
         "showLog",

@@ -10,6 +10,7 @@ pub(super) enum Kind {
     /// A whole number, 0 or more.
     Count,
     Integer,
+    Number,
     /// RFC 3339.
     Time,
     /// Bytes as lower-case hexadecimal digits.
@@ -34,6 +35,7 @@ impl Kind {
             Kind::Bool => json!({ "type": "boolean" }),
             Kind::Count => json!({ "type": "integer", "minimum": 0 }),
             Kind::Integer => json!({ "type": "integer" }),
+            Kind::Number => json!({ "type": "number" }),
             Kind::Time => json!({ "type": "string", "format": "date-time" }),
             Kind::Hex => json!({ "type": "string", "pattern": "^([0-9a-f]{2})*$" }),
             Kind::Word(words) => json!({ "type": "string", "enum": words }),

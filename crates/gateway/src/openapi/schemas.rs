@@ -1,6 +1,7 @@
 //! The bodies of the doors by name: the JSON of `twinpact_node::api`, of batches and reports of
 //! `twinpact_edge`, and of a delivery. Real answers are held against them by a test.
 
+use super::kpi_schemas;
 use super::log_schemas;
 use super::schema::Kind::{
     Any, Bool, Count, Hex, Integer, Many, Map as By, Named, Null, Text, Time, Word,
@@ -31,7 +32,12 @@ const ROLES: &[&str] = &["provider", "consumer"];
 
 /// All of them by name.
 pub(super) fn all() -> Map<String, Value> {
-    let more = [incident_schemas::OBJECTS, erasure_schemas::OBJECTS, log_schemas::OBJECTS];
+    let more = [
+        incident_schemas::OBJECTS,
+        erasure_schemas::OBJECTS,
+        log_schemas::OBJECTS,
+        kpi_schemas::OBJECTS,
+    ];
     let all = OBJECTS.iter().chain(more.into_iter().flatten());
     all.map(|object| (object.name.to_owned(), object.schema())).collect()
 }
@@ -657,6 +663,7 @@ const OBJECTS: &[Object] = &[
             must("columns", Many(&Named("Column"))),
             must("rows", Many(&Many(&Null(&Text)))),
             must("next", Null(&Text)),
+            must("freshness", Null(&Count)),
             must("deleteBy", Null(&Time)),
             must("seed", Hex),
             must("proof", Text),

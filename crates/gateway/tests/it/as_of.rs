@@ -20,6 +20,7 @@ const WITHOUT: &[(&str, &str)] = &[
     ("/clock", "about now"),
     ("/strangers", "counts since the start"),
     ("/catalog", "asks the partner"),
+    ("/kpis", "counts that run along with the log, as they are now"),
     ("/log", "about now: what a witness had cosigned when is in its cosignatures"),
     ("/log/alerts/{id}", "an alert has its time"),
     ("/log/inclusion", "of the size that is asked for"),

@@ -15,6 +15,7 @@ mod graph;
 mod identities;
 mod impostor;
 mod joining;
+mod kpis;
 mod malicious;
 mod metrics;
 mod openapi;

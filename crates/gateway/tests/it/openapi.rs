@@ -255,6 +255,7 @@ fn reads<'a>(agreement: &'a str, receipt: &'a str, decision: &'a str) -> Vec<(&'
         "/trust",
         "/incidents",
         "/erasures",
+        "/kpis",
     ];
     let plain = open.into_iter().chain(lists).chain(more).map(|path| (path, ""));
     plain

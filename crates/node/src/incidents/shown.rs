@@ -6,7 +6,7 @@ use crate::as_of::{begun, known};
 use crate::fold::Fold;
 use crate::open::Node;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use twinpact_model::problem::Problem;
 use twinpact_model::{Iri, Timestamp, codes};
 use twinpact_proof::containment::{Answer, ContainmentAnswer};
@@ -45,6 +45,23 @@ pub fn show(node: &Node, id: &str, as_of: Option<Timestamp>) -> Result<IncidentS
                 .hint("list them with: twinpact incident list")
         })
     })?
+}
+
+/// Those that were recorded last, at most so many; the latest comes first.
+pub(crate) fn latest(node: &Node, fold: &Fold, most: usize) -> Vec<IncidentShown> {
+    let incidents = &fold.incidents;
+    let opened = incidents.opened.iter().map(|(id, one)| (id.as_str(), one.recorded));
+    let asked = incidents.containments.values().map(|known| &known.asked);
+    let asked = asked.map(|asked| (asked.document.incident.as_str(), asked.recorded));
+    let mut first: BTreeMap<&str, Timestamp> = BTreeMap::new();
+    for (id, recorded) in opened.chain(asked) {
+        let known = first.entry(id).or_insert(recorded);
+        *known = recorded.min(*known);
+    }
+    let mut all: Vec<_> = first.into_iter().map(|(id, recorded)| (recorded, id)).collect();
+    all.sort_unstable_by(|a, b| b.cmp(a));
+    let latest = all.into_iter().take(most);
+    latest.filter_map(|(_, id)| line(node, fold, id, None)).collect()
 }
 
 fn line(node: &Node, fold: &Fold, id: &str, as_of: Option<Timestamp>) -> Option<IncidentShown> {

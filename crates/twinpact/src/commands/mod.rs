@@ -22,6 +22,7 @@ mod ingest_events;
 mod init;
 mod join;
 mod key;
+mod kpi;
 mod link;
 mod log;
 mod log_watch;
@@ -84,6 +85,7 @@ pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Prob
         Command::Decision(command) => oversight::decision(command, *out).await,
         Command::Incident(command) => incident::run(command, *out).await,
         Command::Watch(arguments) => watch::watch(arguments, *out).await,
+        Command::Kpi(dir) => kpi::kpi(&dir, *out).await,
         Command::Log(command) => log::run(command, *out).await,
         Command::Clock(command) => oversight::clock(command, *out).await,
         Command::Proof(command) => proof::run(command, *out).await,

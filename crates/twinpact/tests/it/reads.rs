@@ -87,6 +87,7 @@ fn table(
         ("incident confirm", Change),
         ("incident refuse", Change),
         ("incident release", Change),
+        ("kpi", read("--dir operator")),
         ("log show", read("--dir operator")),
         ("log proof", read("--tick 1 --dir operator")),
         ("log alerts", read("--dir operator")),
