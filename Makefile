@@ -2,7 +2,7 @@
 # `make demo` and `make test` share what they build.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo start packaging test soak lint bench ci announce oracle deny-tool
+.PHONY: help demo start packaging picture test soak lint bench ci announce oracle deny-tool
 
 CARGO ?= cargo
 COLD := $(if $(wildcard $(or $(CARGO_TARGET_DIR),target)/debug/.fingerprint),,yes)
@@ -27,6 +27,9 @@ packaging: ## Try the systemd unit and the container file, where there are tools
 test: CRATES = --workspace
 test: announce oracle ## Run all tests.
 	$(CARGO) test --workspace
+
+picture: ## Look at the pages of incident reports in a headless browser (needs Chromium and Node.js).
+	@.ci/picture $(FILE)
 
 soak: ## Many more power cuts (10,000 for 1,000), runs of a bad network (3,000 for 200) and kills.
 	TWINPACT_CUTS=10000 $(CARGO) test -p twinpact-store -p twinpact-node --test it power_may_go

@@ -13,6 +13,8 @@ pub(super) const KEY: &str = "<ul class=\"key\">\
 
 /// Rows further apart than this are not joined: between them nothing was shown.
 const GAP_S: i64 = 3_600;
+/// The room of a letter of a day's name, in pixels.
+const LETTER: f64 = 7.2;
 
 pub(super) fn draw(picture: &DaysPicture, size: Size) -> String {
     let frame = Frame::of(size);
@@ -66,12 +68,12 @@ fn days(
     frame: Frame,
     at: impl Fn(Timestamp) -> f64,
 ) {
-    let room = if size.is_narrow() { 72.0 } else { 84.0 };
     let mut free = f64::NEG_INFINITY;
     for (time, name) in &picture.midnights {
         let x = at(*time);
         line(out, "grid", (x, frame.top), (x, frame.bottom));
-        if x >= free && x + room <= frame.right + 12.0 {
+        let room = LETTER * name.chars().count() as f64;
+        if x >= free && x + room <= size.width {
             text(out, "soft", (x + 2.0, frame.bottom + 18.0), "start", name);
             free = x + room;
         }

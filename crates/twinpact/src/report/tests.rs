@@ -84,6 +84,10 @@ pub(crate) fn picture() -> Picture {
 #[test]
 fn the_page_needs_nothing_else() {
     let page = page(&picture());
+    // For a look in a browser: `make picture`.
+    if let Some(folder) = std::env::var_os("TWINPACT_PAGES") {
+        std::fs::write(std::path::Path::new(&folder).join("drawn-sample.html"), &page).unwrap();
+    }
     for other in ["<script", "http://", "https://", "url(", "@import", "<link", "<img", "<iframe"] {
         assert!(!page.contains(other), "{other}");
     }

@@ -37,6 +37,15 @@ pub(crate) fn opinions(world: &World, file: &str) -> (i32, String, String) {
     (done.code, level, said["statement"].to_string())
 }
 
+/// Keeps the page for a look in a browser: `make picture`.
+fn keep(world: &World, line: &str) {
+    if let Some(folder) = std::env::var_os("TWINPACT_PAGES") {
+        let name: String = line.chars().filter(char::is_ascii_alphanumeric).collect();
+        let to = Path::new(&folder).join(format!("drawn-{name}.html"));
+        std::fs::copy(world.path("page.html"), to).unwrap();
+    }
+}
+
 #[test]
 fn an_incident_is_one_page_that_needs_nothing_else() {
     let pair = Pair::concluded();
@@ -71,6 +80,7 @@ fn an_incident_is_one_page_that_needs_nothing_else() {
     let id = opened["id"].as_str().unwrap();
     let page = |line: &str| {
         world.json(&format!("incident report {id} --out page.html {line}"));
+        keep(world, line);
         let page = String::from_utf8(std::fs::read(world.path("page.html")).unwrap()).unwrap();
         for other in ["<script", "http://", "https://", "<it>"] {
             assert!(!page.contains(other), "{other}");
