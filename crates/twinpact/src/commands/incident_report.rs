@@ -4,9 +4,10 @@
 //! own, copies of them where they were delivered to it and are not deleted yet, what was decided
 //! and delivered, who asked and who answered.
 
+use super::incident_figures;
 use super::incident_rows::{self, ReadFor};
 use crate::output::{Output, front, shell};
-use crate::report::{CurvePicture, DaysPicture, Figure, Hop, Moment, Picture, page};
+use crate::report::{CurvePicture, DaysPicture, Hop, Moment, Picture, page};
 use crate::session::{Session, read_text, write_file};
 use crate::watch::rule_file;
 use serde::Deserialize;
@@ -19,7 +20,7 @@ use twinpact_gateway::client::segment;
 use twinpact_model::problem::Problem;
 use twinpact_model::{Schedule, Timestamp};
 use twinpact_node::api::{
-    AgreementLine, ContainmentLine, DecisionLine, IncidentShown, ReceiptLine, SeenAt,
+    AgreementLine, ContainmentLine, DecisionLine, IncidentShown, Kpis, ReceiptLine, SeenAt,
 };
 
 /// How many days of rows teach the curve, and how many stand around the finding.
@@ -79,11 +80,12 @@ pub(crate) async fn gather(client: &AdminClient, asked: Draw<'_>) -> Result<Pict
         title: title(&shown, seen),
         notices: notices(&shown),
         facts: facts(&shown, seen),
-        figures: figures(&shown),
         walk: walk(&shown.story),
         ..Picture::default()
     };
     let agreement = seen.or(shown.containments.first()).map(|one| one.agreement.clone());
+    let kpis: Kpis = client.get("/kpis").await?;
+    picture.figures = incident_figures::figures(&shown, &kpis, agreement.as_deref());
     let Some(agreement) = agreement else { return Ok(picture) };
     let agreement: AgreementLine =
         client.get(&format!("/agreements/{}", segment(&agreement))).await?;
@@ -136,45 +138,6 @@ fn facts(shown: &IncidentShown, seen: Option<&ContainmentLine>) -> Vec<(String, 
         facts.push((name, format!("{}: {}", one.measure, one.state)));
     }
     facts
-}
-
-/// What can be said of the times, in the words of docs/incidents.md.
-fn figures(shown: &IncidentShown) -> Vec<Figure> {
-    let mut figures = Vec::new();
-    let mut add = |name: &str, from: Timestamp, to: Timestamp, meaning: &str| {
-        figures.push(Figure {
-            name: name.to_owned(),
-            value: span(to.seconds() - from.seconds()),
-            meaning: meaning.to_owned(),
-        });
-    };
-    for one in &shown.containments {
-        let first = one.answers.first();
-        if let Some(seen) = &one.seen {
-            if let Some(began) = first.and_then(|answer| answer.began) {
-                let meaning = "from when it began, by its owner’s rows, to the row by which it was \
-                               found";
-                add("time to detect, since it began", began, seen.found, meaning);
-            }
-            let meaning = "from the first row that was shown to the row by which it was found";
-            add("time to detect, since it could be seen", seen.first, seen.found, meaning);
-        }
-        if let Some(answer) = first {
-            let name = format!("time to answer, {}", one.asked_of);
-            add(&name, one.opened, answer.at, "from being asked to the answer");
-        }
-    }
-    figures
-}
-
-/// A time span in words.
-fn span(seconds: i64) -> String {
-    let (hours, minutes) = (seconds.div_euclid(3_600), seconds.rem_euclid(3_600) / 60);
-    match (hours, minutes) {
-        (0, minutes) => format!("{minutes} min"),
-        (hours, 0) => format!("{hours} h"),
-        (hours, minutes) => format!("{hours} h {minutes} min"),
-    }
 }
 
 /// A link of the walk as a story tells it.
@@ -424,20 +387,11 @@ fn timeline(
 
 #[cfg(test)]
 mod tests {
-    use super::{closed, midnights, span};
+    use super::{closed, midnights};
     use twinpact_model::{Schedule, Timestamp};
 
     fn at(text: &str) -> Timestamp {
         Timestamp::parse(text).unwrap()
-    }
-
-    #[test]
-    fn spans_are_said_in_words() {
-        for (seconds, expect) in
-            [(0, "0 min"), (1_200, "20 min"), (3_600, "1 h"), (68_400 + 60, "19 h 1 min")]
-        {
-            assert_eq!(span(seconds), expect);
-        }
     }
 
     #[test]

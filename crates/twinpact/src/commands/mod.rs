@@ -15,6 +15,7 @@ mod follow;
 mod graph;
 mod incident;
 mod incident_export;
+mod incident_figures;
 mod incident_report;
 mod incident_rows;
 mod ingest;

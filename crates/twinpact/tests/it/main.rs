@@ -24,4 +24,5 @@ mod story;
 mod tree;
 mod trio;
 mod twins;
+mod witness;
 mod world;

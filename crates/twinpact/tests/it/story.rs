@@ -328,6 +328,10 @@ fn three_organisations_and_the_end_of_the_copies_are_told_to_who_was_not_there()
     let drawn = page(world, id);
     assert!(drawn.contains("The days around it"), "{drawn}");
     assert!(drawn.contains("Delete it by 2015-08-10T08:00:00Z"), "{drawn}");
+    // Found on Monday morning what began on Sunday afternoon.
+    for words in ["price of the policy", "19 h 50 min", "bytes used", "time to reconstruct"] {
+        assert!(drawn.contains(words), "{words}: {drawn}");
+    }
     world.copy("maker", "before");
     assert!(readable(&world.path("before"), &did("maker")).unwrap().contains(NUMBER));
     trio.set_clock(AFTER);

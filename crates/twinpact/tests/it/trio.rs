@@ -29,14 +29,20 @@ pub(crate) struct Trio {
 impl Trio {
     /// They know each other as partners, and the maker has an agreement with both others.
     pub(crate) fn concluded(time: &str) -> (Trio, [String; 2]) {
+        Trio::with(time, "")
+    }
+
+    /// The same, with this in the configuration of the operator.
+    pub(crate) fn with(time: &str, more: &str) -> (Trio, [String; 2]) {
         let world = World::empty();
         let ports = [(); 3].map(|()| free_port());
         for (name, port) in NAMES.iter().zip(ports) {
             ok(&world, &format!("init --dir {name} --org {} --name {name}", did(name)));
             let allowed = ports.map(|port| format!("https://127.0.0.1:{port}"));
+            let more = if *name == "operator" { more } else { "" };
             let config = format!(
                 "organisation = \"{}\"\nname = \"{name}\"\n[federation]\n\
-                 listen = \"127.0.0.1:{port}\"\nallow_private = {allowed:?}\n",
+                 listen = \"127.0.0.1:{port}\"\nallow_private = {allowed:?}\n{more}",
                 did(name)
             );
             world.write(&format!("{name}/twinpact.toml"), config.as_bytes());
@@ -65,6 +71,16 @@ impl Trio {
     pub(crate) fn node(&self, name: &str) -> &Node {
         let at = NAMES.iter().position(|one| *one == name).unwrap();
         &self.running[at].parts.node
+    }
+
+    /// Where partners reach it.
+    pub(crate) fn endpoint(&self, name: &str) -> String {
+        let at = NAMES.iter().position(|one| *one == name).unwrap();
+        format!("https://{}", self.running[at].federation.unwrap())
+    }
+
+    pub(crate) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
     }
 
     /// In lockstep; what has to be deleted by then is.
