@@ -61,6 +61,27 @@ pub enum Class {
 }
 
 impl Class {
+    /// The word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Class::Invalid => "invalid",
+            Class::NotFound => "not-found",
+            Class::Unauthenticated => "unauthenticated",
+            Class::Denied => "denied",
+            Class::Conflict => "conflict",
+            Class::TooLarge => "too-large",
+            Class::TooMany => "too-many",
+            Class::Contract => "contract",
+            Class::Unproven => "unproven",
+            Class::Config => "config",
+            Class::Peer => "peer",
+            Class::Unavailable => "unavailable",
+            Class::Damaged => "damaged",
+            Class::Internal => "internal",
+        }
+    }
+
     /// The HTTP status that a refusal of this class is answered with.
     #[must_use]
     pub const fn http_status(self) -> u16 {

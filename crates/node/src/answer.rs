@@ -12,6 +12,7 @@ use crate::egress::{Consistency, Delivered, Egress, item};
 use crate::erasures;
 use crate::fold::Fold;
 use crate::kpis::{self, freshness};
+use crate::metrics::Went;
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
 use crate::receipts;
@@ -20,7 +21,8 @@ use crate::stream::{self, Part};
 use crate::tokens;
 use crate::trace::{self, Step};
 use serde_json::Value;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 use twinpact_dsp::transfer;
 use twinpact_identity::partners::PeerIdentity;
 use twinpact_identity::token::TokenDigest;
@@ -62,6 +64,8 @@ pub struct Ask {
     pub after: Option<Cursor>,
     /// The sizes of our anchor and of the ledger that the asker saw last.
     pub seen: Sizes,
+    /// The name of the contract that it is about, once that is known: it is counted under it.
+    pub contract: OnceLock<String>,
 }
 
 /// Sizes of our anchor and of a ledger.
@@ -120,6 +124,8 @@ pub(crate) struct Ready {
     delivery: receipts::Delivery,
     /// In how many seconds a row is promised to be delivered.
     promised: Option<u64>,
+    /// How old the newest row was, in microseconds of data time.
+    age: Option<i64>,
     /// For a stream.
     pub(crate) held: Held,
 }
@@ -134,10 +140,16 @@ impl Ready {
     pub(crate) const fn size(&self) -> (u64, u64) {
         (self.delivery.receipt.count, self.delivery.receipt.bytes)
     }
+
+    /// How the request for it went.
+    pub(crate) const fn went(&self) -> Went {
+        Went::Delivered { bytes: self.delivery.receipt.bytes, age: self.age }
+    }
 }
 
 /// Answers a request for a view.
 pub(crate) async fn answer(node: &Node, ask: Ask) -> Answer {
+    let begun = Instant::now();
     let (seen, ask) = (ask.seen, Arc::new(ask));
     let mut logged = one_turn(node, &ask, false).await;
     if let Ok((Logged::KeyUnknown(record), _)) = &logged {
@@ -146,22 +158,36 @@ pub(crate) async fn answer(node: &Node, ask: Ask) -> Answer {
     }
     match logged {
         Ok((Logged::KeyUnknown(_), _)) => Answer::unrecorded(contradiction().into()),
-        Err(problem) => Answer::unrecorded(problem.into()),
+        Err(problem) => {
+            note(node, &ask, begun, Went::Failed(problem.code));
+            Answer::unrecorded(problem.into())
+        }
         Ok((Logged::Refused(problem, _), _)) => {
             node.metrics.decided(problem.code.name);
+            note(node, &ask, begun, Went::Refused(problem.code));
             Answer::recorded(problem.into())
         }
         Ok((Logged::Delivered(ready), tick)) => {
-            let (rows, bytes) = ready.size();
+            let ((rows, bytes), went) = (ready.size(), ready.went());
             node.metrics.decided(PERMIT);
             node.metrics.delivered(rows, bytes);
-            Answer::recorded(match prove_delivery(node, *ready, tick, seen) {
+            let proven = prove_delivery(node, *ready, tick, seen);
+            let failed = proven.as_ref().err().map(|problem| Went::Failed(problem.code));
+            note(node, &ask, begun, failed.unwrap_or(went));
+            Answer::recorded(match proven {
                 Ok((delivered, _)) => Egress::Permitted(Box::new(delivered)),
                 Err(problem) => problem.into(),
             })
         }
         // A page is never quiet.
         Ok((Logged::Quiet(_), _)) => Answer::unrecorded(contradiction().into()),
+    }
+}
+
+/// Counts how a request went under its contract, if it came as far as one.
+pub(crate) fn note(node: &Node, ask: &Ask, begun: Instant, went: Went) {
+    if let Some(contract) = ask.contract.get() {
+        node.metrics.contracts.note(contract, begun.elapsed(), went);
     }
 }
 
@@ -193,6 +219,9 @@ pub(crate) fn in_turn(
     }
     let agreeing = trace::step(Step::Agreement);
     let facts = narrowed(agreements::facts(turn.fold(), agreement)?, ask);
+    if let Some(contract) = turn.fold().contracts.get(&facts.target) {
+        ask.contract.get_or_init(|| contract.name.clone());
+    }
     drop(agreeing);
     let deciding = trace::step(Step::Decide);
     let decision = decide(&request, &facts, now, wall, &node.vocabulary);
@@ -424,7 +453,9 @@ pub(crate) fn deliver(
     let place = (ledger, turn.store().forest().size(ledger));
     let rows = &view.get().rows;
     let promised = fold.contracts.get(&facts.target).and_then(freshness::promised);
-    let fresh = freshness::verdict(promised, &facts.terms, freshness::newest(rows), now.0);
+    let newest = freshness::newest(rows);
+    let age = newest.map(|newest| now.0.micros().saturating_sub(newest.micros()));
+    let fresh = freshness::verdict(promised, &facts.terms, newest, now.0);
     let mut kept = erasures::delivered(fold, caller, place, rows);
     kept.entry.what.extend(kpis::delivered(rows, fresh));
     entries.push(kept);
@@ -454,7 +485,7 @@ pub(crate) fn deliver(
     };
     let (agreement, decision) = (document, record);
     let delivery = receipts::Delivery { entry, ledger, agreement, decision, receipt };
-    Ok(Logged::Delivered(Box::new(Ready { view, delivery, held, promised })))
+    Ok(Logged::Delivered(Box::new(Ready { view, delivery, held, promised, age })))
 }
 
 fn points(view: &View) -> Vec<ItemPoint> {

@@ -16,6 +16,7 @@ use crate::repin;
 use crate::strangers::Away;
 use crate::stream::{self, Start};
 use crate::tokens;
+use std::sync::OnceLock;
 use twinpact_dsp::route::{Endpoint, match_route};
 use twinpact_dsp::{MAX_MESSAGE_BYTES, Message};
 use twinpact_identity::partners::PeerIdentity;
@@ -207,6 +208,7 @@ fn plain(asked: &Asked, transfer: &str) -> Option<Ask> {
         twin: None,
         after: None,
         seen: (None, None),
+        contract: OnceLock::new(),
     })
 }
 

@@ -12,6 +12,7 @@ use crate::answer::{self, Ask, Asking, COME_TO, Deciding, Held, Logged, Ready};
 use crate::ask::Answer;
 use crate::egress::{Egress, Item, PublicFault};
 use crate::fold::Fold;
+use crate::metrics::Went;
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
 use crate::processes::local;
@@ -87,10 +88,17 @@ struct Wakes {
 
 /// Opens the stream that is asked for, or says why not.
 pub(crate) async fn open(node: &Node, ask: Ask, start: Start) -> Answer {
-    match opened(node, Arc::new(ask), start).await {
+    let (begun, ask) = (std::time::Instant::now(), Arc::new(ask));
+    match opened(node, Arc::clone(&ask), start).await {
         Ok(Ok(stream)) => Answer::recorded(Egress::Stream(Box::new(stream))),
-        Ok(Err(refused)) => Answer::recorded(refused.into()),
-        Err(problem) => Answer::unrecorded(problem.into()),
+        Ok(Err(refused)) => {
+            answer::note(node, &ask, begun, Went::Refused(refused.code));
+            Answer::recorded(refused.into())
+        }
+        Err(problem) => {
+            answer::note(node, &ask, begun, Went::Failed(problem.code));
+            Answer::unrecorded(problem.into())
+        }
     }
 }
 
@@ -100,7 +108,7 @@ async fn opened(
     ask: Arc<Ask>,
     start: Start,
 ) -> Result<Result<Stream, Problem>, Problem> {
-    let did = ask.peer.did.to_string();
+    let (begun, did) = (std::time::Instant::now(), ask.peer.did.to_string());
     let seat = node.streams.enter(&did)?;
     let wakes = Wakes {
         commits: node.partition.changes(),
@@ -139,7 +147,7 @@ async fn opened(
         ended: None,
     };
     if let Some(ready) = ready {
-        stream.first = Some(stream.event(*ready, taken.1)?);
+        stream.first = Some(stream.event(*ready, taken.1, begun)?);
     }
     Ok(Ok(stream))
 }
@@ -319,11 +327,12 @@ impl Stream {
 
     /// Takes a turn: an event, nothing, or the refusal that is on record.
     async fn decided(&mut self) -> Result<Option<Item>, (Problem, Option<PolicyTime>)> {
-        let part = Part { start: Start::At(self.held.come_to), opens: false };
+        let (part, begun) =
+            (Part { start: Start::At(self.held.come_to), opens: false }, std::time::Instant::now());
         match turn(&self.node, &self.ask, (Some(self.held.clone()), part), true).await {
             Ok((Logged::Delivered(ready), tick)) => {
                 self.held = ready.held.clone();
-                self.event(*ready, tick).map(Some).map_err(|problem| (problem, None))
+                self.event(*ready, tick, begun).map(Some).map_err(|problem| (problem, None))
             }
             Ok((Logged::Quiet(held), _)) => {
                 self.held = *held;
@@ -331,6 +340,7 @@ impl Stream {
             }
             Ok((Logged::Refused(problem, opens), _)) => {
                 self.node.metrics.decided(problem.code.name);
+                answer::note(&self.node, &self.ask, begun, Went::Refused(problem.code));
                 Err((problem, opens))
             }
             Ok((Logged::KeyUnknown(_), _)) => {
@@ -339,16 +349,25 @@ impl Stream {
             }
             // Nothing is decided, so nothing leaves; it is tried again.
             Err(problem) if problem.code == codes::EXCHANGE_TOO_MANY => {
+                answer::note(&self.node, &self.ask, begun, Went::Failed(problem.code));
                 self.rest = Some(Instant::now() + REST);
                 Ok(None)
             }
-            Err(problem) => Err((problem, None)),
+            Err(problem) => {
+                answer::note(&self.node, &self.ask, begun, Went::Failed(problem.code));
+                Err((problem, None))
+            }
         }
     }
 
-    /// The event of a delivery that is durable.
-    fn event(&mut self, ready: Ready, tick: u64) -> Result<Item, Problem> {
-        let (position, (rows, bytes)) = (ready.position(), ready.size());
+    /// The event of a delivery that is durable, and was begun then.
+    fn event(
+        &mut self,
+        ready: Ready,
+        tick: u64,
+        begun: std::time::Instant,
+    ) -> Result<Item, Problem> {
+        let (position, (rows, bytes), went) = (ready.position(), ready.size(), ready.went());
         let seen = self.ask.seen;
         let (delivered, shown) = answer::prove_delivery(&self.node, ready, tick, seen)?;
         // The next one continues this one.
@@ -358,6 +377,7 @@ impl Stream {
         self.node.metrics.decided(PERMIT);
         self.node.metrics.delivered(rows, bytes);
         self.node.metrics.streamed();
+        answer::note(&self.node, &self.ask, begun, went);
         self.position = Some(position);
         self.events += 1;
         self.beat = Instant::now() + HEARTBEAT;

@@ -13,7 +13,8 @@ use twinpact_node::api::{
 };
 use twinpact_node::fold::Fold;
 use twinpact_node::{
-    Node, PolicyClock, consumer, incidents, kpis, open, own_reads, retention, subscriptions,
+    Node, PolicyClock, consumer, incidents, kpis, metrics, open, own_reads, retention,
+    subscriptions,
 };
 use twinpact_proof::Bundle;
 use twinpact_proof::containment::Answer;
@@ -223,6 +224,7 @@ async fn each_says_what_it_knows_and_a_restart_says_the_same() {
         assert_eq!((one.contain_s, one.automatic), (Some(600), Some(true)));
         assert_eq!(one.containments[0].asked_of, OPERATOR);
     }
+    counted_by_contract(pair.operator(), ours.given.bytes);
     assert_eq!((ours.agreements[0].partner.as_str(), ours.driven), (MAKER, true));
     let Pair { place, operator, maker } = pair;
     operator.stop().await;
@@ -232,6 +234,24 @@ async fn each_says_what_it_knows_and_a_restart_says_the_same() {
         let running = Running::start(parts).await.unwrap();
         assert_eq!(settled(&running.parts.node).await, before, "{name}");
         running.stop().await;
+    }
+}
+
+/// The page of metrics says the same under the name of the contract, of pages and of a stream.
+fn counted_by_contract(operator: &Node, bytes: u64) {
+    let page = metrics::page(operator);
+    for (name, more, value) in [
+        ("request_seconds_count", "", 4),
+        ("decisions_total", ",code=\"policy.permit\"", 3),
+        ("decisions_total", ",code=\"policy.purpose\"", 1),
+        ("errors_total", ",class=\"denied\"", 1),
+        // The row of 08:00 was two seconds old.
+        ("newest_row_age_seconds", "", 2),
+        ("delivered_bytes_total", "", bytes),
+    ] {
+        let line =
+            format!("twinpact_contract_{name}{{contract=\"turbine-maintenance\"{more}}} {value}");
+        assert!(page.lines().any(|has| has == line), "{line} is not in\n{page}");
     }
 }
 

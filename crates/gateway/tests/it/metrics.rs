@@ -39,7 +39,8 @@ fn samples(page: &str) -> BTreeMap<String, f64> {
         let labels = labels.strip_suffix('}').unwrap();
         let names: Vec<&str> =
             labels.split("\",").filter_map(|l| l.split_once('=').map(|l| l.0)).collect();
-        assert!(names == family.labels || (bare.ends_with("_bucket") && names == ["le"]), "{line}");
+        let bucket = [family.labels, &["le"]].concat();
+        assert!(names == family.labels || (bare.ends_with("_bucket") && names == bucket), "{line}");
         assert!(found.insert(name.to_owned(), value.parse().unwrap()).is_none(), "{line} twice");
     }
     assert!(families.next().is_none(), "a family is missing");

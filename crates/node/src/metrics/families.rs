@@ -11,7 +11,7 @@ pub struct Family {
     pub kind: Kind,
     /// One sentence for people.
     pub help: &'static str,
-    /// The names of its labels; their values are words out of closed sets.
+    /// The names of its labels; their values are words out of closed sets, or names of contracts.
     pub labels: &'static [&'static str],
 }
 
@@ -93,6 +93,16 @@ families! {
     DELIVERED_ROWS = Counter "twinpact_delivered_rows_total" [] "Rows delivered to partners.";
     DELIVERED_BYTES = Counter "twinpact_delivered_bytes_total" []
         "Bytes of the rows delivered to partners.";
+    CONTRACT_SECONDS = Histogram "twinpact_contract_request_seconds" ["contract"]
+        "Time until a page, or the next event of a stream, was decided, logged and proven.";
+    CONTRACT_DECISIONS = Counter "twinpact_contract_decisions_total" ["contract", "code"]
+        "Requests for data under a contract by the decision that they met.";
+    CONTRACT_ERRORS = Counter "twinpact_contract_errors_total" ["contract", "class"]
+        "Requests for data under a contract that got none, by the class of the code.";
+    CONTRACT_AGE = Gauge "twinpact_contract_newest_row_age_seconds" ["contract"]
+        "Age of the newest row of the last delivery with rows when it was decided.";
+    CONTRACT_BYTES = Counter "twinpact_contract_delivered_bytes_total" ["contract"]
+        "Bytes of the rows delivered under a contract.";
     STREAMS = Gauge "twinpact_streams" [] "Streams that partners have open.";
     EVENTS = Counter "twinpact_stream_events_total" [] "Events of streams that were built.";
     STREAM_ENDS = Counter "twinpact_stream_ends_total" ["code"]

@@ -1,5 +1,6 @@
 //! The page: what was counted, and what the state says now.
 
+use super::contracts::Series;
 use super::families as family;
 use super::text::{Number, Page};
 use super::{Flow, Metrics};
@@ -9,6 +10,7 @@ use crate::divergence::Grade;
 use crate::fold::Fold;
 use crate::open::Node;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use twinpact_dsp::{Role, negotiation, transfer};
 use twinpact_model::Timestamp;
@@ -34,6 +36,7 @@ pub fn page(node: &Node) -> String {
     log(&mut page, node, state.as_ref());
     door(&mut page, node);
     left(&mut page, &node.metrics);
+    contracts(&mut page, &node.metrics);
     streams(&mut page, node);
     flow(&mut page, PULLED, &node.metrics.pulled);
     exchange(&mut page, state.as_ref(), now);
@@ -180,6 +183,34 @@ fn door(page: &mut Page, node: &Node) {
 fn left(page: &mut Page, metrics: &Metrics) {
     page.family(&family::DECISIONS, labelled(&metrics.decisions.read()));
     flow(page, DELIVERED, &metrics.delivered);
+}
+
+/// Of each contract that was asked for since the start.
+fn contracts(page: &mut Page, metrics: &Metrics) {
+    let all = metrics.contracts.read();
+    let each = all.iter().map(|(name, series)| ([name.clone()], &series.took));
+    page.histograms(&family::CONTRACT_SECONDS, each);
+    let decisions = all.iter().map(|(name, series)| (name, series.decisions.read()));
+    page.family(&family::CONTRACT_DECISIONS, named(decisions));
+    let errors = all.iter().map(|(name, series)| (name, series.errors.read()));
+    page.family(&family::CONTRACT_ERRORS, named(errors));
+    let age = |(name, series): &(String, Arc<Series>)| {
+        series.age().map(|age| ([name.clone()], Number::Micros(age)))
+    };
+    page.family(&family::CONTRACT_AGE, all.iter().filter_map(age));
+    let bytes: Vec<(&String, u64)> = all.iter().map(|(name, s)| (name, s.bytes())).collect();
+    page.family(&family::CONTRACT_BYTES, labelled(&bytes));
+}
+
+/// Counts by a word, each under the name of its contract.
+fn named<'c>(
+    all: impl Iterator<Item = (&'c String, Vec<(&'static str, u64)>)>,
+) -> Vec<([String; 2], Number)> {
+    let each = all.flat_map(|(name, counts)| {
+        let sample = |(word, n): (&str, u64)| ([name.clone(), word.to_owned()], Number::Whole(n));
+        counts.into_iter().map(sample).collect::<Vec<_>>()
+    });
+    each.collect()
 }
 
 const DELIVERED: [family::Family; 3] =

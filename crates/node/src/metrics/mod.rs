@@ -3,14 +3,16 @@
 //!
 //! Numbers since the start are counted here while the spines run ([`Metrics`]); all else is read
 //! from the state when the page is asked for ([`page`]). Labels are words of ours out of closed
-//! sets: no id, no DID, no value of a twin stands in the page, so it can grow no further than
-//! [`families`] says.
+//! sets, and the names of so many contracts ([`contracts`]): no id, no DID, no value of a twin
+//! stands in the page, so it can grow no further than [`families`] says.
 
+mod contracts;
 mod counts;
 pub mod families;
 mod gather;
 mod text;
 
+pub use contracts::{ByContract, MAX_NAMED, Went};
 pub use counts::{Counts, Histogram};
 pub use gather::page;
 
@@ -33,6 +35,8 @@ pub struct Metrics {
     pulled: Flow,
     events: AtomicU64,
     ends: Counts<&'static str>,
+    /// What is counted of each contract.
+    pub contracts: ByContract,
     connections: OnceLock<Connections>,
 }
 
@@ -70,6 +74,7 @@ impl Metrics {
             pulled: Flow::default(),
             events: AtomicU64::new(0),
             ends: Counts::default(),
+            contracts: ByContract::default(),
             connections: OnceLock::new(),
         }
     }

@@ -17,14 +17,7 @@ impl Page {
     ) {
         self.head(family);
         for (values, number) in samples {
-            debug_assert_eq!(values.len(), family.labels.len());
-            let labels: Vec<String> = family
-                .labels
-                .iter()
-                .zip(values)
-                .map(|(name, value)| format!("{name}=\"{}\"", escaped(&value)))
-                .collect();
-            self.sample(family.name, &labels.join(","), number);
+            self.sample(family.name, &labels(family, values), number);
         }
     }
 
@@ -35,17 +28,33 @@ impl Page {
 
     /// A family of durations.
     pub(super) fn histogram(&mut self, family: &Family, histogram: &Histogram) {
+        self.histograms(family, [([], histogram)]);
+    }
+
+    /// A family of durations for each set of label values.
+    pub(super) fn histograms<'h, const N: usize>(
+        &mut self,
+        family: &Family,
+        all: impl IntoIterator<Item = ([String; N], &'h Histogram)>,
+    ) {
         self.head(family);
-        let (buckets, all, micros) = histogram.read();
-        let bucket = format!("{}_bucket", family.name);
-        for (bound, count) in buckets {
-            let label = format!("le=\"{}\"", Number::Micros(bound.cast_signed()));
-            self.sample(&bucket, &label, Number::Whole(count));
+        let [bucket, sum, count] =
+            ["bucket", "sum", "count"].map(|end| format!("{}_{end}", family.name));
+        for (values, histogram) in all {
+            let labels = labels(family, values);
+            let (buckets, all, micros) = histogram.read();
+            let up_to = |bound: &str| match labels.as_str() {
+                "" => format!("le=\"{bound}\""),
+                labels => format!("{labels},le=\"{bound}\""),
+            };
+            for (bound, count) in buckets {
+                let bound = Number::Micros(bound.cast_signed()).to_string();
+                self.sample(&bucket, &up_to(&bound), Number::Whole(count));
+            }
+            self.sample(&bucket, &up_to("+Inf"), Number::Whole(all));
+            self.sample(&sum, &labels, Number::Micros(micros.cast_signed()));
+            self.sample(&count, &labels, Number::Whole(all));
         }
-        self.sample(&bucket, "le=\"+Inf\"", Number::Whole(all));
-        let sum = Number::Micros(micros.cast_signed());
-        self.sample(&format!("{}_sum", family.name), "", sum);
-        self.sample(&format!("{}_count", family.name), "", Number::Whole(all));
     }
 
     pub(super) fn text(self) -> String {
@@ -92,12 +101,21 @@ impl std::fmt::Display for Number {
     }
 }
 
+/// The labels of a sample as it names them.
+fn labels<const N: usize>(family: &Family, values: [String; N]) -> String {
+    debug_assert_eq!(values.len(), family.labels.len());
+    let named = family.labels.iter().zip(values);
+    let labels = named.map(|(name, value)| format!("{name}=\"{}\"", escaped(&value)));
+    labels.collect::<Vec<_>>().join(",")
+}
+
 fn escaped(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::counts::Histogram;
     use super::super::families::{Family, Kind};
     use super::{Number, Page};
 
@@ -111,6 +129,25 @@ mod tests {
         let expect = "# HELP x_total What.\n# TYPE x_total counter\n\
                       x_total{a=\"q\\\"\\\\\\n\",b=\"é\"} 7\n";
         assert_eq!(page.text(), expect);
+    }
+
+    #[test]
+    fn a_histogram_bears_its_labels_before_the_bound() {
+        let labels = &["a"];
+        let family = Family { name: "x_seconds", kind: Kind::Histogram, help: "What.", labels };
+        let (mut page, histogram) = (Page::default(), Histogram::default());
+        histogram.observe(std::time::Duration::from_micros(150));
+        page.histograms(&family, [(["c".to_owned()], &histogram)]);
+        let text = page.text();
+        for line in [
+            "x_seconds_bucket{a=\"c\",le=\"0.0001\"} 0",
+            "x_seconds_bucket{a=\"c\",le=\"0.00025\"} 1",
+            "x_seconds_bucket{a=\"c\",le=\"+Inf\"} 1",
+            "x_seconds_sum{a=\"c\"} 0.00015",
+            "x_seconds_count{a=\"c\"} 1",
+        ] {
+            assert!(text.lines().any(|has| has == line), "{line} is not in\n{text}");
+        }
     }
 
     #[test]

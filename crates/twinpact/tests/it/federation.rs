@@ -433,6 +433,9 @@ pub(crate) fn refused_for_benchmarking(pair: &Pair) {
     assert_eq!(done.error(), "policy.purpose");
 }
 
+/// The contract of the operator in the page of metrics.
+const CONTRACT_LABEL: &str = "contract=\"turbine-maintenance\"";
+
 #[test]
 fn metrics_count_an_exchange_and_name_nobody() {
     let pair = Pair::concluded();
@@ -451,6 +454,14 @@ fn metrics_count_an_exchange_and_name_nobody() {
                 "twinpact_federation_connections{caller=\"nameless\"} 0".to_owned(),
                 "twinpact_agreements{role=\"provider\",state=\"active\"} 1".to_owned(),
                 "twinpact_policy_clock_driven 1".to_owned(),
+                format!("twinpact_contract_request_seconds_count{{{CONTRACT_LABEL}}} 2"),
+                format!(
+                    "twinpact_contract_decisions_total{{{CONTRACT_LABEL},code=\"policy.permit\"}} 1"
+                ),
+                format!(
+                    "twinpact_contract_decisions_total{{{CONTRACT_LABEL},code=\"policy.purpose\"}} 1"
+                ),
+                format!("twinpact_contract_errors_total{{{CONTRACT_LABEL},class=\"denied\"}} 1"),
             ],
         ),
         (
