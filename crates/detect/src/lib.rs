@@ -6,11 +6,13 @@
 //! siblings give what they should. It sees the rows that it is given: no twin of ours, no policy,
 //! no clock. Whoever may read a copy can run it, and needs nothing else.
 
+mod began;
 pub mod curve;
 mod detector;
 mod milli;
 mod rule;
 
+pub use began::losses_until;
 pub use curve::Curve;
 pub use detector::{Compared, Detector, Dip, Finding, Learned, MAX_TWINS, Sample, compare};
 pub use milli::{Milli, median};

@@ -2,7 +2,7 @@
 
 use crate::recording::{Episode, episodes, good_wind, permitted, read, rule};
 use std::path::{Path, PathBuf};
-use twinpact_detect::{Detector, Finding, Sample};
+use twinpact_detect::{Detector, Finding, Sample, losses_until};
 use twinpact_model::Timestamp;
 
 /// Hours in seconds.
@@ -92,4 +92,24 @@ fn the_labels_are_made_by_their_rule() {
     made.sort();
     told.sort();
     assert_eq!(made, told);
+}
+
+/// Who sees every row says since when: at the first row of the stop in good wind, as the labels do.
+#[test]
+fn the_owner_knows_when_a_stop_began() {
+    let all = read(&excerpt());
+    for finding in found(&permitted(&all)) {
+        let losses = losses_until(&rule(), &all, &finding.twin, finding.at()).unwrap();
+        let began = losses.first().unwrap().at;
+        assert!(began <= finding.dips[0].at, "{finding:?}");
+        let of = |episode: &&Episode| finds(&finding, episode) && episode.first <= finding.at();
+        for episode in episodes(&all).iter().filter(of) {
+            println!("{} label {} began {began}", finding.twin, episode.first);
+            assert!(began <= episode.first, "{episode:?} {began}");
+        }
+    }
+    let monday = Timestamp::parse("2015-07-27T05:20:00Z").unwrap();
+    let losses = losses_until(&rule(), &all, "R80711", monday).unwrap();
+    let noon = Timestamp::parse("2015-07-26T12:10:00+02:00").unwrap();
+    assert_eq!(losses.first().map(|dip| dip.at), Some(noon));
 }

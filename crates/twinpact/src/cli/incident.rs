@@ -59,6 +59,16 @@ pub(crate) enum Incident {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Say since when the twin of a containment has lost, by all of your own rows.
+    Began {
+        #[command(flatten)]
+        dir: Dir,
+        /// The containment: its fingerprint or the front of it.
+        containment: String,
+        /// The rule by which it was found: a TOML file.
+        #[arg(long)]
+        rule: PathBuf,
+    },
     /// Say that the twins of a containment are contained.
     Confirm(Answer),
     /// Say that they are not, and will not be.

@@ -1,7 +1,8 @@
-//! `incident list|show|open|report|export|confirm|refuse|release`: what was found, who was asked to
-//! contain what, and what they answered.
+//! `incident list|show|open|report|export|began|confirm|refuse|release`: what was found, who was
+//! asked to contain what, and what they answered.
 
 use super::exchange::body;
+use super::incident_began;
 use super::incident_export;
 use super::incident_report::{self, Draw};
 use super::incident_rows::ReadFor;
@@ -54,6 +55,9 @@ pub(crate) async fn run(command: Incident, out: Output) -> Result<ExitCode, Prob
         }
         Incident::Export { dir, incident, out: folder } => {
             incident_export::run(&dir.dir, &incident, &folder, out).await?;
+        }
+        Incident::Began { dir, containment, rule } => {
+            incident_began::began(&dir, &containment, &rule, out).await?;
         }
         Incident::Confirm(answer) => respond(answer, "confirm", out).await?,
         Incident::Refuse(answer) => respond(answer, "refuse", out).await?,

@@ -14,6 +14,7 @@ mod explain;
 mod follow;
 mod graph;
 mod incident;
+pub(crate) mod incident_began;
 mod incident_export;
 mod incident_figures;
 mod incident_report;

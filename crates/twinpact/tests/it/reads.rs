@@ -7,6 +7,8 @@ use crate::tree;
 use crate::world::World;
 use serde_json::{Value, json};
 
+const RULE: &str = include_str!("../../../../examples/wind/power-loss.rule.toml");
+
 /// What a command does.
 pub(crate) enum Kind {
     /// It changes something, or runs until it is told to stop.
@@ -29,6 +31,7 @@ fn table(
     receipt: &str,
     decision: &str,
     incident: &str,
+    containment: &str,
 ) -> Vec<(&'static str, Kind)> {
     vec![
         ("init", Change),
@@ -83,6 +86,7 @@ fn table(
         ("watch", Change),
         ("incident open", Change),
         ("incident report", Change),
+        ("incident began", read(format!("{containment} --rule rule.toml --dir operator"))),
         ("incident export", Change),
         ("incident confirm", Change),
         ("incident refuse", Change),
@@ -139,18 +143,26 @@ pub(crate) fn commands(pair: &Pair) -> Vec<(&'static str, Kind)> {
             "measure": "inspect",
             "reason": "it may fail",
             "receipts": [receipt],
+            "seen": {
+                "twin": format!("urn:turbine:{TWIN}"),
+                "first": "2015-07-24T10:00:00Z",
+                "found": "2015-07-24T16:50:00Z",
+            },
         }],
     });
     let row = "name,time,power,pitch,wind,note\ngone,2015-07-21T05:00:00Z,1,1,8,x\n";
     world.write("gone.csv", row.as_bytes());
     assert_eq!(world.json("ingest gone.csv --map map.toml --dir operator")["new"], 1);
     world.json("erase urn:turbine:gone --basis asked-for --yes --dir operator");
+    world.write("rule.toml", RULE.as_bytes());
     world.write("incident.json", open.to_string().as_bytes());
     let opened = world.json("incident open incident.json --dir maker");
     let incident = opened["id"].as_str().unwrap();
     let follow = format!("follow {} --purpose {PURPOSE} --place FR", pair.agreement);
     world.json(&format!("{follow} --from-start --dir maker"));
-    let mut all = table(&pair.agreement, receipt, decision, incident);
+    let shown = world.json(&format!("incident show {incident} --dir maker"));
+    let containment = shown["containments"][0]["id"].as_str().unwrap();
+    let mut all = table(&pair.agreement, receipt, decision, incident, containment);
     all.extend(alone());
     all
 }

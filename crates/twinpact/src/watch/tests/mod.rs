@@ -5,11 +5,12 @@ mod recording;
 mod world;
 
 use super::{Led, Options, Step, Watch, rule_file};
+use crate::commands::incident_began::look;
 use crate::session::url;
 use recording::{Row, rows};
 use std::path::{Path, PathBuf};
-use twinpact_detect::{Milli, RuleFile, Sample};
-use twinpact_gateway::AdminClient;
+use twinpact_detect::{Milli, Rule, RuleFile, Sample};
+use twinpact_gateway::{AdminClient, Running};
 use twinpact_model::{Schedule, Timestamp};
 use twinpact_node::incidents;
 use world::{HOUR, World};
@@ -24,8 +25,8 @@ fn at(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap()
 }
 
-fn client(world: &World) -> AdminClient {
-    let admin = &world.maker.admin;
+fn client(node: &Running) -> AdminClient {
+    let admin = &node.admin;
     AdminClient::new(url(admin), admin.token.clone())
 }
 
@@ -39,7 +40,7 @@ fn options(world: &World, state: Option<&Path>) -> Options {
 }
 
 async fn job(world: &World, state: Option<&Path>) -> Watch {
-    Watch::open(client(world), RULE, options(world, state)).await.unwrap()
+    Watch::open(client(&world.maker), RULE, options(world, state)).await.unwrap()
 }
 
 /// What the rule reads of a row.
@@ -147,6 +148,12 @@ async fn the_stop_of_the_weekend_is_contained_on_monday_by_what_was_permitted_an
     let (when, led) = monday.unwrap();
     assert!(*when <= at(UNTIL), "{when}");
     played.world.traced_no_further(led, at(UNTIL));
+    // Its owner sees the weekend too, and that it began then.
+    let containment = played.world.asked_of_operator(led);
+    let rule = Rule::new(&rule_file(RULE).unwrap()).unwrap();
+    let began = look(&client(&played.world.operator), &containment, &rule).await.unwrap();
+    let began = began.began.unwrap();
+    assert!(began > stop && began < led.first && !open.contains(began), "{began}");
 
     let rule = rule_file(RULE).unwrap();
     let expect: Vec<Sample> =

@@ -31,7 +31,7 @@ const LOTS: [&str; 4] = ["7", "7", "8", "7"];
 
 pub(super) struct World {
     place: tempfile::TempDir,
-    operator: Running,
+    pub(super) operator: Running,
     pub(super) maker: Running,
     supplier: Option<Running>,
     /// The agreement about the rows.
@@ -198,6 +198,12 @@ impl World {
     fn shown(&self, led: &Led) -> IncidentShown {
         let id = &led.incident.as_ref().unwrap().id;
         incidents::show(self.maker_node(), id, None).unwrap()
+    }
+
+    /// The containment that the operator is asked for.
+    pub(super) fn asked_of_operator(&self, led: &Led) -> String {
+        let shown = self.shown(led);
+        shown.containments.into_iter().find(|one| one.asked_of == OPERATOR).unwrap().id
     }
 
     /// That a loss at R80711 was traced to the two turbines with a part of the same lot, to that
