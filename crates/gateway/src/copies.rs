@@ -1,17 +1,16 @@
 //! What partners have delivered, at the admin door.
 
-use crate::admin::Nothing;
 use crate::refusal::Refusal;
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use twinpact_node::api::{CopyLine, CopyRead, ReadCopy};
+use twinpact_node::api::{CopyLine, CopyRead, ListCopies, ReadCopy};
 use twinpact_node::{Node, own_reads};
 
 pub(crate) async fn list(
     State(node): State<Node>,
-    _: Query<Nothing>,
+    Query(asked): Query<ListCopies>,
 ) -> Result<Json<Vec<CopyLine>>, Refusal> {
-    Ok(Json(own_reads::list(&node)?))
+    Ok(Json(own_reads::list(&node, &asked)?))
 }
 
 pub(crate) async fn show(

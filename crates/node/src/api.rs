@@ -458,6 +458,21 @@ pub struct CopyLine {
     pub erased: bool,
 }
 
+/// Which copies are listed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListCopies {
+    /// Only those of this agreement.
+    #[serde(default)]
+    pub agreement: Option<String>,
+    /// So many at most.
+    #[serde(default)]
+    pub limit: Option<usize>,
+    /// Only those that were stored before the one with this receipt.
+    #[serde(default)]
+    pub after: Option<String>,
+}
+
 /// What the values of a row are called, in their order behind twin and time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heading {
@@ -625,6 +640,9 @@ pub struct SubscriptionLine {
 pub struct Followed {
     /// The receipts of the events, the oldest first: the rows are read with `GET /copies/{id}`.
     pub receipts: Vec<String>,
+    /// Whether there were more behind the position that was asked for, of which it is not known any
+    /// more which copies they became.
+    pub skipped: bool,
     /// The position of the last event that is stored.
     pub position: Option<u64>,
     /// Why the subscription has ended: a code, or `left` when we have ended it.

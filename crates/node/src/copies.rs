@@ -137,9 +137,17 @@ impl Copies {
     /// # Errors
     /// `receipt.unknown`, also when the name is the front of more than one.
     pub fn get(&self, receipt: &str) -> Result<&Copy, Problem> {
-        let mut found = self.fitting(receipt);
+        self.named(receipt).map(|(_, copy)| copy)
+    }
+
+    /// The same, with the whole name of its receipt.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub(crate) fn named(&self, receipt: &str) -> Result<(&str, &Copy), Problem> {
+        let mut found = self.of_front(receipt);
         match (found.next(), found.next()) {
-            (Some(copy), None) => Ok(copy),
+            (Some((name, copy)), None) => Ok((name.as_str(), copy)),
             _ => Err(Problem::new(
                 codes::RECEIPT_UNKNOWN,
                 format!("there is no receipt {receipt:?}"),
@@ -149,8 +157,12 @@ impl Copies {
 
     /// The copies whose receipts have a name with that front, of at least eight digits.
     pub(crate) fn fitting(&self, front: &str) -> impl Iterator<Item = &Copy> {
+        self.of_front(front).map(|(_, copy)| copy)
+    }
+
+    fn of_front(&self, front: &str) -> impl Iterator<Item = (&String, &Copy)> {
         let from = self.by_receipt.range(front.to_owned()..).take_while(|_| front.len() >= 8);
-        from.take_while(move |(name, _)| name.starts_with(front)).map(|(_, copy)| copy)
+        from.take_while(move |(name, _)| name.starts_with(front))
     }
 
     /// The receipts of the copies that were stored last by that time, at most so many.

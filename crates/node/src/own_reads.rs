@@ -5,11 +5,11 @@
 //! people and programs to what was agreed, and shows it: each decision is signed and in our log.
 
 use crate::agreements::{self, Agreement};
-use crate::api::{CopyLine, CopyRead, ReadCopy};
+use crate::api::{CopyLine, CopyRead, ListCopies, ReadCopy};
 use crate::assertion;
 use crate::consumer::asserted;
 use crate::copies::Copy;
-use crate::decisions::{self, Reader};
+use crate::decisions::{self, MAX_LIST, Reader};
 use crate::fold::Fold;
 use crate::open::Node;
 use crate::partition::Turn;
@@ -29,16 +29,28 @@ use twinpact_proof::{Bundle, to_hex};
 /// How long a read of our own may take from its decision on, in seconds.
 const READ_SECONDS: i64 = 60;
 
-/// All copies, the latest first.
+/// Copies, the latest first, at most [`MAX_LIST`] at a time: the receipt of the last one says where
+/// the next part goes on.
 ///
 /// # Errors
+/// `agreement.unknown`; `receipt.unknown` when it is to go on behind one that is not there;
 /// `store.stopped`.
-pub fn list(node: &Node) -> Result<Vec<CopyLine>, Problem> {
+pub fn list(node: &Node, asked: &ListCopies) -> Result<Vec<CopyLine>, Problem> {
+    let limit = asked.limit.unwrap_or(MAX_LIST).min(MAX_LIST);
     node.partition.read(|fold, _| {
-        let lines = fold.copies.iter().map(|(name, copy)| line(fold, name, copy));
-        let mut lines = lines.collect::<Result<Vec<_>, _>>()?;
-        lines.sort_by_key(|line| std::cmp::Reverse(line.stored));
-        Ok(lines)
+        let agreement = asked.agreement.as_ref().map(|name| fold.agreements.get(name));
+        let agreement = agreement.transpose()?.map(|known| to_hex(&known.id));
+        let after = asked.after.as_ref().map(|name| fold.copies.named(name)).transpose()?;
+        let after = after.map(|(name, copy)| (copy.recorded, name));
+        let of = |copy: &Copy| agreement.as_ref().is_none_or(|id| *id == copy.agreement);
+        let fits = fold.copies.iter().filter(|(_, copy)| of(copy));
+        let mut keys: Vec<(Timestamp, &str)> =
+            fits.map(|(name, copy)| (copy.recorded, name)).collect();
+        keys.retain(|key| after.is_none_or(|after| *key < after));
+        keys.sort_unstable_by(|a, b| b.cmp(a));
+        // Only of those that are shown the receipt is read.
+        let shown = keys.into_iter().take(limit);
+        shown.map(|(_, name)| line(fold, name, fold.copies.get(name)?)).collect()
     })?
 }
 
@@ -70,11 +82,9 @@ fn line(fold: &Fold, name: &str, copy: &Copy) -> Result<CopyLine, Problem> {
 pub async fn show(node: &Node, name: &str, asked: ReadCopy) -> Result<CopyRead, Problem> {
     let (purpose, place) = asserted(node, asked.purpose.as_ref(), asked.place.as_ref())?;
     let (name, agreement) = node.partition.read(|fold, _| {
-        let copy = there(node, fold, name)?;
-        let known = fold.copies.iter().find(|(_, one)| std::ptr::eq(*one, copy));
-        Ok::<_, Problem>((known.map(|(name, _)| name.to_owned()), copy.agreement.clone()))
+        let agreement = there(node, fold, name)?.agreement.clone();
+        Ok::<_, Problem>((fold.copies.named(name)?.0.to_owned(), agreement))
     })??;
-    let name = name.unwrap_or_default();
     let us = node.config.organisation.as_str();
     let signed = assertion::sign(node, us, &agreement, &purpose, &place)?;
     let key = node.signer().key().public();

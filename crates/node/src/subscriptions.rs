@@ -46,6 +46,16 @@ pub struct Subscription {
     pub ended: Option<(String, String)>,
     /// Positions and copies of the last events that are stored.
     recent: VecDeque<(u64, String)>,
+    /// The position of the last one that is no more among them.
+    forgotten: Option<u64>,
+}
+
+impl Subscription {
+    /// Whether there were events behind that position of which it is not known any more which
+    /// copies they became.
+    fn skipped(&self, after: Option<u64>) -> bool {
+        self.forgotten > after
+    }
 }
 
 /// Subscriptions by the hex of their agreement's identity.
@@ -81,12 +91,13 @@ impl Subscriptions {
                 rows: 0,
                 ended: None,
                 recent: VecDeque::new(),
+                forgotten: None,
             };
             // One that ended goes on where it was.
             let old = self.by_agreement.remove(agreement);
             let new = match old {
-                Some(Subscription { position, rows, recent, .. }) => {
-                    Subscription { position, rows, recent, ..new }
+                Some(Subscription { position, rows, recent, forgotten, .. }) => {
+                    Subscription { position, rows, recent, forgotten, ..new }
                 }
                 None => new,
             };
@@ -106,7 +117,7 @@ impl Subscriptions {
         known.position = Some(position);
         known.recent.extend(entry.get("receipt").map(|receipt| (position, receipt.to_owned())));
         if known.recent.len() > MAX_RECENT {
-            known.recent.pop_front();
+            known.forgotten = known.recent.pop_front().map(|(position, _)| position);
         }
         known.rows += entry.get("rows")?.parse::<u64>().ok()?;
         Some(())
@@ -213,7 +224,8 @@ const LEFT: &str = "left";
 
 /// The receipts of the events that were stored behind a position, as soon as there are any; who
 /// waits in vain is answered after a while, and asks again. Of events that are no more among the
-/// last [`MAX_RECENT`] nothing comes. The rows are read as those of any copy
+/// last [`MAX_RECENT`] it is said that there were some; [`crate::own_reads::list`] has all copies.
+/// The rows are read as those of any copy
 /// ([`crate::own_reads`]): for a purpose that the agreement allows.
 ///
 /// # Errors
@@ -244,7 +256,8 @@ fn followed(fold: &Fold, name: &str, after: Option<u64>) -> Result<Followed, Pro
     let new = one.recent.iter().filter(|(position, _)| Some(*position) > after);
     let receipts = new.map(|(_, receipt)| receipt.clone()).collect();
     let (code, why) = one.ended.clone().unzip();
-    Ok(Followed { receipts, position: one.position, code, why })
+    let skipped = one.skipped(after);
+    Ok(Followed { receipts, skipped, position: one.position, code, why })
 }
 
 /// Every subscription.
@@ -284,4 +297,32 @@ fn unknown(agreement: &str) -> Problem {
 
 fn unreadable() -> Problem {
     Problem::new(codes::INTERNAL, "a logged subscription cannot be read")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_RECENT, Subscriptions, came};
+    use crate::processes::local;
+    use twinpact_model::entry::{Attribute, Kind};
+
+    #[test]
+    fn who_asks_for_what_is_forgotten_hears_that_there_was_more() {
+        let text = |name: &str, value: &str| Attribute::new(name, "text", value);
+        let peer = "did:web:operator.example";
+        let begun = ["agreement", "atId", "purpose", "place", "from"].map(|name| text(name, "a"));
+        let mut all = Subscriptions::default();
+        all.apply(&local(Kind::Subscription, peer, begun.to_vec()).entry).unwrap();
+        let add = |all: &mut Subscriptions, position: u64| {
+            all.apply(&came(peer, ("a", &position.to_string()), position, 1).entry).unwrap();
+        };
+        let most = MAX_RECENT as u64;
+        (1..=most).for_each(|position| add(&mut all, position));
+        assert!(!all.get("a").unwrap().skipped(None));
+        add(&mut all, most + 1);
+        let one = all.get("a").unwrap();
+        assert_eq!((one.recent.len(), one.rows), (MAX_RECENT, most + 1));
+        for (after, expect) in [(None, true), (Some(0), true), (Some(1), false), (Some(9), false)] {
+            assert_eq!(one.skipped(after), expect, "{after:?}");
+        }
+    }
 }

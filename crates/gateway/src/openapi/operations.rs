@@ -313,7 +313,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "Says that they are contained no more.",
         (Named("Respond"), Named("IncidentLine")),
     ),
-    get("/copies", "listCopies", "What partners have delivered.", Many(&Named("CopyLine"))),
+    get("/copies", "listCopies", "What partners have delivered.", Many(&Named("CopyLine")))
+        .with(&[("agreement", Text, false), ("limit", Count, false), ("after", Text, false)]),
     get(
         "/copies/{id}",
         "readCopy",

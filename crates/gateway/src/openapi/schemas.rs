@@ -548,6 +548,7 @@ const OBJECTS: &[Object] = &[
         closed: false,
         members: &[
             must("receipts", Many(&Text)),
+            must("skipped", Bool),
             must("position", Null(&Count)),
             must("code", Null(&Text)),
             must("why", Null(&Text)),

@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex};
 use twinpact_gateway::Running;
 use twinpact_gateway::outgoing::HttpsOutbound;
 use twinpact_model::entry::{Attribute, Kind};
-use twinpact_node::api::Subscribe;
+use twinpact_node::api::{ListCopies, Subscribe};
 use twinpact_node::outbound::{Call, FirstCall, Flow, Flowing, Opening, Outbound, Pending, Piece};
 use twinpact_node::processes::local;
-use twinpact_node::{Node, PolicyClock, agreements, consumer, open, subscriptions};
+use twinpact_node::{Node, PolicyClock, agreements, consumer, open, own_reads, subscriptions};
 use twinpact_proof::{Bundle, verify};
 
 /// What happens to the next stream that a node opens.
@@ -210,5 +210,37 @@ async fn a_position_that_the_partner_does_not_know_ends_it() {
     // Whoever follows again begins anew.
     follow(&pair, &agreement).await;
     stored(pair.maker(), 2 * ROWS).await;
+    pair.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_are_listed_in_parts_by_agreement() {
+    let (pair, agreement) = Pair::concluded().await;
+    let maker = pair.maker();
+    for n in 0..3 {
+        ingest(pair.operator(), &[(20 + n, "1".to_owned())]).await;
+        pair.pull(&agreement).await.unwrap();
+    }
+    let list = |agreement: Option<&str>, limit: Option<usize>, after: Option<&str>| {
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        let asked = ListCopies { agreement: text(agreement), limit, after: text(after) };
+        let listed = own_reads::list(maker, &asked).map_err(|problem| problem.code.name);
+        listed.map(|all| all.into_iter().map(|one| one.receipt).collect::<Vec<_>>())
+    };
+    let all = list(None, None, None).unwrap();
+    assert_eq!(all.len(), 3);
+    let (mut parts, mut after) = (Vec::new(), None::<String>);
+    while let Some(last) = list(None, Some(2), after.as_deref()).unwrap().last().cloned() {
+        parts.extend(list(None, Some(2), after.as_deref()).unwrap());
+        after = Some(last);
+    }
+    assert_eq!(parts, all);
+    assert_eq!(list(None, Some(1), Some(&all[0][..12])).unwrap(), all[1..2]);
+    assert_eq!(list(None, Some(0), None).unwrap(), Vec::<String>::new());
+    let other = pair.agreed().await;
+    assert_eq!(list(Some(&other), None, None).unwrap(), Vec::<String>::new());
+    assert_eq!(list(Some(&agreement[..12]), None, None).unwrap(), all);
+    assert_eq!(list(Some("none"), None, None).unwrap_err(), "agreement.unknown");
+    assert_eq!(list(None, None, Some("00000000")).unwrap_err(), "receipt.unknown");
     pair.stop().await;
 }

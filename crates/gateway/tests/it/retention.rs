@@ -6,7 +6,7 @@ use crate::pair::{MAKER, OPERATOR, Pair, ROWS, start, until, wanted};
 use std::path::Path;
 use std::sync::Arc;
 use twinpact_model::{Timestamp, WallTime};
-use twinpact_node::api::{Pulled, ReadCopy, ReceiptLine};
+use twinpact_node::api::{ListCopies, Pulled, ReadCopy, ReceiptLine};
 use twinpact_node::fold::Fold;
 use twinpact_node::{
     Node, PolicyClock, agreements, check, decisions, open, own_reads, prove, receipts, retention,
@@ -337,7 +337,7 @@ async fn we_read_our_copies_under_their_terms_and_on_record() {
     let other = own_reads::show(maker, "00000000", ReadCopy::default()).await;
     assert_eq!(other.unwrap_err().code.name, "exchange.purpose");
     // From its time on it is gone, also before anything was done about it.
-    let line = || own_reads::list(maker).unwrap().remove(0);
+    let line = || own_reads::list(maker, &ListCopies::default()).unwrap().remove(0);
     assert_eq!((line().deleted, line().delete_by), (None, pulled.delete_by));
     maker.clocks.set_policy(pulled.delete_by.unwrap()).unwrap();
     assert_eq!(read(purpose, place).await.unwrap_err().code.name, "copy.deleted");

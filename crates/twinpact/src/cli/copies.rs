@@ -9,6 +9,15 @@ pub(crate) enum Copies {
     List {
         #[command(flatten)]
         dir: Dir,
+        /// Only under this agreement.
+        #[arg(long)]
+        agreement: Option<String>,
+        /// So many, the latest first, at most 1000.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+        /// Go on behind the copy with this receipt.
+        #[arg(long, value_name = "RECEIPT")]
+        after: Option<String>,
     },
     /// Show the rows of a copy, if its agreement permits this use of them; it is recorded.
     Show {

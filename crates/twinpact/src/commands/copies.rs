@@ -6,19 +6,30 @@ use crate::session::Session;
 use serde_json::Value;
 use std::process::ExitCode;
 use twinpact_contract::scaffold;
+use twinpact_gateway::AdminClient;
 use twinpact_gateway::client::segment;
 use twinpact_model::problem::Problem;
 use twinpact_node::api::{CopyLine, CopyRead};
+use twinpact_node::decisions::MAX_LIST;
 
 pub(crate) async fn run(command: Copies, out: Output) -> Result<ExitCode, Problem> {
     match command {
-        Copies::List { dir } => {
+        Copies::List { dir, agreement, limit, after } => {
+            let text = limit.to_string();
+            let (agreement, after) = (agreement.as_deref(), after.as_deref());
+            let asked =
+                [("agreement", agreement), ("limit", Some(text.as_str())), ("after", after)];
             let session = Session::open(&dir.dir).await?;
-            let got = session.client.get("/copies").await;
+            let got = session.client.get(&format!("/copies?{}", query(asked))).await;
             session.close().await;
             let copies: Vec<CopyLine> = got?;
             out.result(&copies, |copies| list(copies));
-            out.next("twinpact copy show RECEIPT --purpose PURPOSE");
+            match copies.last().filter(|_| copies.len() >= limit.min(MAX_LIST)) {
+                Some(last) => {
+                    out.next(&format!("twinpact copy list --after {}", front(&last.receipt)))
+                }
+                None => out.next("twinpact copy show RECEIPT --purpose PURPOSE"),
+            }
         }
         Copies::Show { dir, receipt, purpose, place } => {
             let purpose = purpose.as_deref().map(scaffold::purpose).transpose()?;
@@ -38,9 +49,32 @@ pub(crate) async fn run(command: Copies, out: Output) -> Result<ExitCode, Proble
 
 /// Where a copy is read for that purpose at that place, the configured ones when they are left out.
 pub(crate) fn read_path(receipt: &str, purpose: Option<&str>, place: Option<&str>) -> String {
-    let asked = [("purpose", purpose), ("place", place)].into_iter();
-    let asked = asked.filter_map(|(name, said)| Some(format!("{name}={}", segment(said?))));
-    format!("/copies/{}?{}", segment(receipt), asked.collect::<Vec<_>>().join("&"))
+    format!("/copies/{}?{}", segment(receipt), query([("purpose", purpose), ("place", place)]))
+}
+
+/// Every copy that was delivered under an agreement, the latest first.
+///
+/// # Errors
+/// What the node refuses.
+pub(crate) async fn all_of(
+    client: &AdminClient,
+    agreement: &str,
+) -> Result<Vec<CopyLine>, Problem> {
+    let (mut all, mut after) = (Vec::new(), None::<String>);
+    loop {
+        let asked = query([("agreement", Some(agreement)), ("after", after.as_deref())]);
+        let part: Vec<CopyLine> = client.get(&format!("/copies?{asked}")).await?;
+        let Some(last) = part.last() else { return Ok(all) };
+        after = Some(last.receipt.clone());
+        all.extend(part);
+    }
+}
+
+/// What is said of these, as a query.
+fn query<const N: usize>(said: [(&str, Option<&str>); N]) -> String {
+    let said = said.into_iter();
+    let said = said.filter_map(|(name, said)| Some(format!("{name}={}", segment(said?))));
+    said.collect::<Vec<_>>().join("&")
 }
 
 fn list(copies: &[CopyLine]) -> String {

@@ -55,7 +55,7 @@ pub(crate) async fn run(command: Subscription, out: Output) -> Result<ExitCode, 
             let got = session.client.post(&path, "application/json", Vec::new()).await;
             session.close().await;
             let one: SubscriptionLine = got?;
-            out.result(&one, |one| state(one));
+            out.result(&one, state);
             out.next(&format!("twinpact follow {}{}", front(&one.agreement), dir.flag()));
         }
     }

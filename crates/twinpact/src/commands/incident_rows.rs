@@ -82,9 +82,8 @@ pub(super) async fn copied(
     file: &RuleFile,
     asked: ReadFor<'_>,
 ) -> Result<Rows, Problem> {
-    let all: Vec<CopyLine> = client.get("/copies").await?;
-    let of_it = || all.iter().filter(|copy| copy.agreement == agreement);
-    let held: Vec<&CopyLine> = of_it().filter(|copy| copy.deleted.is_none()).collect();
+    let all = copies::all_of(client, agreement).await?;
+    let held: Vec<&CopyLine> = all.iter().filter(|copy| copy.deleted.is_none()).collect();
     let mut rows = Rows::default();
     let mut read = Reading::default();
     for copy in held.iter().take(MAX_COPIES_DRAWN) {
@@ -99,7 +98,7 @@ pub(super) async fn copied(
             other => other?,
         }
     }
-    let gone = of_it().filter_map(|copy| copy.deleted).max();
+    let gone = all.iter().filter_map(|copy| copy.deleted).max();
     rows.notices.extend(notice(&read, gone));
     if held.len() > MAX_COPIES_DRAWN {
         rows.notices.push(format!("Only the latest {MAX_COPIES_DRAWN} copies are drawn."));

@@ -15,7 +15,7 @@ pub(crate) mod rows;
 mod state;
 mod trace;
 
-use crate::commands::copies::read_path;
+use crate::commands::copies::{all_of, read_path};
 use crate::output::internal;
 use asking::Asking;
 use serde::Serialize;
@@ -176,9 +176,7 @@ impl Watch {
         };
         step.ended = one.code.clone();
         if one.position > self.state.place {
-            let came = self.came().await?;
-            self.state.pending.extend(came.receipts);
-            self.state.place = came.position;
+            self.take_in().await?;
         }
         // What an earlier step could not open comes first.
         self.open_found(&mut step.led).await?;
@@ -204,6 +202,27 @@ impl Watch {
                 (None, None) => self.came().await.map(|_| ())?,
             }
         }
+    }
+
+    /// Notes which copies have come since.
+    async fn take_in(&mut self) -> Result<(), Problem> {
+        let came = self.came().await?;
+        let new = match self.state.place.is_none() || came.skipped {
+            true => self.held().await?,
+            false => came.receipts,
+        };
+        let known: BTreeSet<String> = self.state.pending.iter().cloned().collect();
+        self.state.pending.extend(new.into_iter().filter(|one| !known.contains(one)));
+        self.state.place = came.position;
+        Ok(())
+    }
+
+    /// Every copy that is held under the agreement, the oldest first. What was judged before
+    /// teaches nothing when it is read again.
+    async fn held(&self) -> Result<Vec<String>, Problem> {
+        let all = all_of(&self.client, &self.under.agreement.id).await?;
+        let held = all.into_iter().rev().filter(|one| one.deleted.is_none());
+        Ok(held.map(|one| one.receipt).collect())
     }
 
     async fn came(&self) -> Result<Followed, Problem> {
