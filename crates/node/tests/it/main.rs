@@ -6,6 +6,7 @@ mod agreement_identity;
 mod bad_faith;
 mod clock_jumps;
 mod config_keys;
+mod counted;
 mod damage;
 mod disk;
 mod door;

@@ -140,7 +140,7 @@ impl World {
         Bundle::parse(page.proof.as_bytes()).unwrap().entry.index
     }
 
-    fn asked(&self, leaf: &str, query: &str, last_event: Option<&str>) -> Asked {
+    pub(crate) fn asked(&self, leaf: &str, query: &str, last_event: Option<&str>) -> Asked {
         Asked {
             peer: Some(self.operator.maker.clone()),
             method: "GET".to_owned(),
