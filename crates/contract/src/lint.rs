@@ -12,8 +12,8 @@ use twinpact_model::{AttributeModel, Code, Datatype, Timestamp, TypeModel, codes
 
 impl Contract {
     /// The findings, in the order of the document: what reading remarked, ids, words, dates,
-    /// retention against the duty to delete, hours of use against hours of rows and, when the
-    /// owner's type model is given, attributes, datatypes and units.
+    /// retention against the duty to delete, freshness against frequency, hours of use against
+    /// hours of rows and, when the owner's type model is given, attributes, datatypes and units.
     #[must_use]
     pub fn lint(&self, model: Option<&TypeModel>) -> Vec<Diagnostic> {
         let mut found = self.remarks.clone();
@@ -21,6 +21,7 @@ impl Contract {
         self.lint_words(&mut found);
         self.lint_dates(&mut found);
         self.lint_retention(&mut found);
+        self.lint_freshness(&mut found);
         self.lint_hours(&mut found);
         if let Some(model) = model {
             self.lint_model(model, &mut found);
@@ -102,6 +103,27 @@ impl Contract {
             Diagnostic::new(Severity::Warning, codes::CONTRACT_RETENTION, level.at, why)
                 .hint("add or shorten the obligation to delete in odrlOffer"),
         );
+    }
+
+    /// Between two rows the newest is as old as they are apart.
+    fn lint_freshness(&self, found: &mut Vec<Diagnostic>) {
+        let promise = |name: &str| match self.service_level(name) {
+            Some(level) => match level.value {
+                Promise::Milliseconds(millis) => Some((millis, level.at)),
+                Promise::From(_) | Promise::Kept(_) => None,
+            },
+            None => None,
+        };
+        let (Some((fresh, at)), Some((every, _))) = (promise("freshness"), promise("frequency"))
+        else {
+            return;
+        };
+        if fresh < every {
+            let why = "rows are promised to be fresher than they are recorded";
+            let hint = format!("freshness can be kept from {} on", text::duration(every / 1_000));
+            let code = codes::CONTRACT_FRESHNESS;
+            found.push(Diagnostic::new(Severity::Warning, code, at, why).hint(hint));
+        }
     }
 
     /// Hours in the terms say when the view may be asked, not which rows it shows.

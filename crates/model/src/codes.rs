@@ -158,6 +158,7 @@ codes! {
     CONTRACT_MODEL = "contract.model", Caller, Contract, "the contract does not fit the type model that it pins";
     CONTRACT_IDENTITY = "contract.identity", Caller, Contract, "an object or property has no id of its own";
     CONTRACT_DATES = "contract.dates", Caller, Contract, "the dates of the contract are not in order";
+    CONTRACT_FRESHNESS = "contract.freshness", Caller, Contract, "rows are promised to be fresher than they are recorded";
     CONTRACT_RETENTION = "contract.retention", Caller, Contract, "a partner may keep copies longer than the owner keeps the originals";
     CONTRACT_ROW_FILTER = "contract.row_filter", Caller, Contract, "the hours limit use and not rows";
     // Decisions.

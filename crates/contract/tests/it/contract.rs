@@ -268,6 +268,14 @@ fn dates_retention_and_hours() {
     let no_duty = no_duty.split("      obligation:").next().unwrap();
     assert_eq!(found(no_duty), [(Severity::Warning, "contract.retention")]);
 
+    for (fresh, expect) in [
+        ("PT1H", vec![]),
+        ("PT10M", vec![]),
+        ("PT9M59S", vec![(Severity::Warning, "contract.freshness")]),
+    ] {
+        assert_eq!(found(&EXAMPLE.replace("value: PT1H", &format!("value: {fresh}"))), expect);
+    }
+
     let open = EXAMPLE.replace("property: rowFilter", "property: rowFilter_").replace(
         "    vendor: twinpact\n    value: {localSchedule",
         "    vendor: other\n    value: {localSchedule",
