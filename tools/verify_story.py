@@ -62,7 +62,12 @@ def claims(data, trust, required):  # what a bundle says: told, level and by who
     if raw["claim"]["kind"] == "delivery":
         both = LEVELS[min(LEVELS.index(level), 2)]  # witnesses have seen the delivery; what the two signed is countersigned
         agreed, receipt = (raw[name] and told(name, read("envelope", raw[name])) for name in ("agreement", "receipt"))
-        return [(agreed, both, by), (receipt, level, by) if receipt else (None, "Delivery", None)]
+        said = [(agreed, both, by), (receipt, level, by) if receipt else (None, "Delivery", None)]
+        try:  # a decision is signed by one alone
+            decision = told("decision", read("envelope", raw["decision"]))
+            return said + [(decision, "witnessed" if level == "witnessed" else "signed", by)]
+        except Exception:  # of one that is not of this form only the digest counts
+            return said
     values = raw["claim"]["values"]
     kind = shown(json.loads(values["@who"])[0]) if "@who" in values else ""
     for name in ("document", "record"):

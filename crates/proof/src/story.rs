@@ -257,6 +257,16 @@ impl Told {
 }
 
 impl Story {
+    /// The incidents because of which anybody was asked.
+    #[must_use]
+    pub fn incidents(&self) -> BTreeSet<&str> {
+        let asked = self.events.iter().filter_map(|event| match &event.told {
+            Told::Asked(one) => Some(one.incident.as_str()),
+            _ => None,
+        });
+        asked.collect()
+    }
+
     /// It as JSON: the form that `docs/format.md` describes.
     #[must_use]
     pub fn to_json(&self) -> Json {

@@ -73,8 +73,8 @@ pub(super) fn read(bytes: &[u8], trust: &Trust, required: Level) -> Result<Vec<C
     }
 }
 
-/// A delivery says what was delivered, and under which agreement. Its documents are verified with
-/// it.
+/// A delivery says what was delivered, under which agreement and by which decision. Its documents
+/// are verified with it.
 fn delivery(bundle: &Bundle, level: Level, by: &str) -> Result<Vec<Claim>, No> {
     let event = |(told, key, id): (Told, Key, Digest), level: Level| Claim::Event {
         key,
@@ -87,6 +87,11 @@ fn delivery(bundle: &Bundle, level: Level, by: &str) -> Result<Vec<Claim>, No> {
     if let Some(envelope) = &bundle.agreement {
         // Witnesses have seen the delivery; what the two have signed is countersigned.
         claims.push(event(told(envelope)?, level.min(Level::Countersigned)));
+    }
+    // A decision is signed by one alone. Of one that is not of our form only the digest counts.
+    if let Some(decision) = bundle.decision.as_ref().and_then(|envelope| told(envelope).ok()) {
+        let level = if level == Level::Witnessed { level } else { Level::Signed };
+        claims.push(event(decision, level));
     }
     match &bundle.receipt {
         Some(envelope) => claims.push(event(told(envelope)?, level)),

@@ -28,6 +28,11 @@ pub(super) fn verify(arguments: &Verify, trust: &Trust, out: Output) -> Result<E
     let told: Value = serde_json::from_str(&story.to_json().canonical())
         .map_err(|_| internal("the story cannot be written"))?;
     out.result(&told, |_| story.lines().join("\n"));
+    let incidents = story.incidents();
+    if incidents.len() > 1 {
+        let names: Vec<String> = incidents.iter().map(|name| line(name)).collect();
+        out.say(&format!("note: it is of {} incidents: {}", names.len(), names.join(", ")));
+    }
     for (what, count) in [
         ("are the same as another, and count once", story.repeated.len()),
         ("hold, and tell nothing of this", story.others.len()),

@@ -183,9 +183,30 @@ fn an_outsider_is_told_the_story_by_the_folder_alone() {
     };
     let (done, alone) = told(world, &side("-maker.example.twinproof"));
     assert_eq!(done.code, 0, "{done:?}");
-    assert_eq!(whats(&alone), ["agreed", "delivered", "asked", "answered"]);
+    assert_eq!(whats(&alone), ["agreed", "permitted", "delivered", "asked", "answered"]);
     let (done, alone) = told(world, &side("-operator.example.twinproof"));
     assert_eq!((done.code, whats(&alone).len()), (0, 6), "{done:?}");
+}
+
+#[test]
+fn a_question_of_another_incident_is_told_as_such() {
+    let (pair, id) = contained();
+    let world = &pair.world;
+    let receipt = world.json("receipt list --dir maker")[0]["id"].clone();
+    let (other, _) = asked(&pair, &json!([receipt]));
+    exported(world, &other, "maker");
+    let (done, story) = told(world, "folder");
+    assert_eq!((done.code, &story["holds"]), (0, &json!(true)), "{done:?}");
+    assert!(done.stderr.contains("it is of 2 incidents") && done.stderr.contains(&other));
+    let of = |what: &str| {
+        let all = story["story"].as_array().unwrap().iter().filter(|one| one["what"] == what);
+        let mut all: Vec<&str> = all.map(|one| one["incident"].as_str().unwrap()).collect();
+        all.sort_unstable();
+        all
+    };
+    let mut both = [id.as_str(), other.as_str()];
+    both.sort_unstable();
+    assert_eq!((of("asked"), of("answered")), (both.to_vec(), vec![id.as_str()]), "{story}");
 }
 
 #[test]
@@ -429,12 +450,19 @@ fn reconstructed(outsider: &World, agreements: &[String; 2], pulled: &[Value; 2]
     }
     assert_eq!(of("answered", "operator", "automatic"), true);
     assert_eq!(of("answered", "supplier", "note"), "sold");
-    // Each of the three has its part in it, and one is missed when its folder is.
-    let files = outsider.files("folder");
-    for path in files.iter().filter(|path| path.to_string_lossy().contains("-supplier.")) {
-        std::fs::remove_file(path).unwrap();
-    }
-    let (done, less) = told(outsider, "folder");
-    assert_eq!(done.code, 0, "{done:?}");
-    assert_eq!(whats(&less).len(), whats(&story).len() - 1, "its decision is its own");
+    // What two have on record is told by either: of one folder only its own refusals are missed.
+    let less = |without: &str| {
+        for path in outsider.files("folder") {
+            if path.to_string_lossy().contains(&format!("-{without}.")) {
+                std::fs::remove_file(path).unwrap();
+            }
+        }
+        let (done, less) = told(outsider, "folder");
+        assert_eq!(done.code, 0, "{done:?}");
+        whats(&less).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(less("supplier"), whats(&story));
+    let mut heard = whats(&story);
+    heard.retain(|what| *what != "refused");
+    assert_eq!(less("operator"), heard);
 }
