@@ -140,6 +140,7 @@ pub const ROUTES: &[Route] = &[
     guarded(POST, "/subscriptions", |verb| on(verb, followed::subscribe)),
     guarded(GET, "/subscriptions/{id}/receipts", |verb| on(verb, followed::receipts)),
     guarded(POST, "/subscriptions/{id}/end", |verb| on(verb, followed::end)),
+    guarded(POST, "/learned", |verb| on(verb, followed::learned)),
     guarded(GET, "/agreements", |verb| on(verb, owned::agreements)),
     guarded(GET, "/agreements/{id}", |verb| on(verb, owned::agreement)),
     guarded(GET, "/agreements/{id}/proof", |verb| on(verb, agreement_proof)),

@@ -1,4 +1,4 @@
-//! Streams of partners that are followed, at the admin door.
+//! Streams of partners that are followed, and what was learned from them, at the admin door.
 
 use crate::admin::read_json;
 use crate::owned::Listed;
@@ -7,8 +7,8 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
-use twinpact_node::api::{Followed, Subscribe, SubscriptionLine};
-use twinpact_node::{Node, subscriptions};
+use twinpact_node::api::{Followed, SignLearned, Subscribe, SubscriptionLine};
+use twinpact_node::{Node, learned as learning, subscriptions};
 
 /// What is followed is about now.
 #[derive(Deserialize)]
@@ -49,4 +49,9 @@ pub(crate) async fn end(
     _: Bytes,
 ) -> Result<Json<SubscriptionLine>, Refusal> {
     Ok(Json(subscriptions::end(&node, &id).await?))
+}
+
+pub(crate) async fn learned(State(node): State<Node>, body: Bytes) -> Result<Vec<u8>, Refusal> {
+    let asked: SignLearned = read_json(&body)?;
+    Ok(learning::sign(&node, &asked)?.to_json().canonical().into_bytes())
 }

@@ -616,6 +616,18 @@ pub struct Subscribe {
     pub from_start: bool,
 }
 
+/// `POST /learned`: what is to be signed of what a program of ours has learned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignLearned {
+    /// The agreement whose stream it was learned from.
+    pub agreement: String,
+    /// The SHA-256 digest of the rule, in hex.
+    pub rule: String,
+    /// The SHA-256 digest of what was learned, in hex.
+    pub state: String,
+}
+
 /// A stream that is followed, or was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubscriptionLine {

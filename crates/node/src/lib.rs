@@ -46,6 +46,7 @@ pub mod join;
 pub mod keys;
 pub mod kpis;
 pub mod lanes;
+pub mod learned;
 mod link_copies;
 pub mod links;
 pub mod log_door;

@@ -21,6 +21,7 @@ pub mod fields;
 pub mod fork;
 pub mod json;
 pub mod keys;
+pub mod learned;
 pub mod mac;
 pub mod note;
 pub mod policy;

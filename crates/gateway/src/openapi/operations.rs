@@ -263,6 +263,15 @@ pub(super) const OPERATIONS: &[Operation] = &[
         body: Body::None,
         answer: Body::Json(Named("SubscriptionLine")),
     },
+    Operation {
+        method: "POST",
+        path: "/learned",
+        id: "signLearned",
+        summary: "Our signature on the digest of what a program of ours has learned.",
+        query: &[],
+        body: Body::Json(Named("SignLearned")),
+        answer: Body::Bytes,
+    },
     get("/agreements", "listAgreements", "The agreements.", Many(&Named("AgreementLine")))
         .with(AS_OF),
     get("/agreements/{id}", "showAgreement", "An agreement.", Named("AgreementLine")).with(AS_OF),

@@ -543,6 +543,12 @@ const OBJECTS: &[Object] = &[
         ],
     },
     Object {
+        name: "SignLearned",
+        what: "What is to be signed of what a program of ours has learned.",
+        closed: true,
+        members: &[must("agreement", Text), must("rule", Hex), must("state", Hex)],
+    },
+    Object {
         name: "Followed",
         what: "What has come of a stream that is followed.",
         closed: false,

@@ -379,6 +379,9 @@ async fn follow(judge: &mut Judge, pair: &Pair, agreement: &str) {
     let read = ask(judge, maker, ("GET", copy), &filled, "").await;
     assert!(!read["rows"].as_array().unwrap().is_empty(), "{read}");
     ask(judge, maker, ("GET", "/subscriptions"), "/subscriptions", "").await;
+    let digest = "0a".repeat(32);
+    let signed = json!({ "agreement": agreement, "rule": digest, "state": digest }).to_string();
+    ask(judge, maker, ("POST", "/learned"), "/learned", &signed).await;
     let path = "/subscriptions/{id}/end";
     ask(judge, maker, ("POST", path), &at(path, agreement), "").await;
 }

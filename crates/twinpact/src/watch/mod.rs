@@ -140,12 +140,13 @@ impl Watch {
         let purpose = options.purpose.as_deref().map(scaffold::purpose).transpose()?;
         let path = format!("/agreements/{}", segment(&options.agreement));
         let agreement: AgreementLine = client.get(&path).await?;
-        let us = ourselves(&client).await?;
-        let under = Under { us, agreement, purpose, place: options.place };
+        let record = ourselves(&client).await?;
+        let new = State::new(&file, &record.did, &agreement.id)?;
         let state = match &options.state {
-            Some(path) => State::read(path, &file, &under.us, &under.agreement.id)?,
-            None => State::new(&file, &under.us, &under.agreement.id)?,
+            Some(path) => State::read(path, new, |at| record.unended_keys(at))?,
+            None => new,
         };
+        let under = Under { us: record.did, agreement, purpose, place: options.place };
         let detector = Detector::resume(rule, state.learned.clone())?;
         followed(&client, &under).await?;
         Ok(Watch {
@@ -181,7 +182,7 @@ impl Watch {
         // What an earlier step could not open comes first.
         self.open_found(&mut step.led).await?;
         while self.read_some(&mut step).await? {
-            self.keep()?;
+            self.keep().await?;
             self.open_found(&mut step.led).await?;
         }
         Ok(step)
@@ -335,7 +336,7 @@ impl Watch {
         while let Some(found) = self.state.found.first().cloned() {
             let one = self.lead(&found).await?;
             self.state.found.remove(0);
-            self.keep()?;
+            self.keep().await?;
             led.push(one);
         }
         Ok(())
@@ -393,18 +394,23 @@ impl Watch {
         Ok(None)
     }
 
-    fn keep(&self) -> Result<(), Problem> {
-        self.path.as_deref().map_or(Ok(()), |path| self.state.write(path))
+    /// Puts the state away, with our node's signature.
+    async fn keep(&self) -> Result<(), Problem> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let (asked, state) = self.state.to_sign()?;
+        let body = serde_json::to_vec(&asked).map_err(|e| internal(&format!("a request: {e}")))?;
+        let envelope: serde_json::Value =
+            self.client.post("/learned", "application/json", body).await?;
+        state::write(path, &envelope.to_string(), &state)
     }
 }
 
-/// Who the node is.
-async fn ourselves(client: &AdminClient) -> Result<String, Problem> {
+/// The record of the node.
+async fn ourselves(client: &AdminClient) -> Result<Record, Problem> {
     let record = client.get_bytes("/organisation").await?;
     let record = Json::parse(&record).ok().and_then(|json| Envelope::from_json(&json));
     let record = record.and_then(|envelope| Record::from_envelope(&envelope).ok());
-    let record = record.ok_or_else(|| internal("the record of this organisation cannot be read"));
-    record.map(|record| record.did)
+    record.ok_or_else(|| internal("the record of this organisation cannot be read"))
 }
 
 /// Sees to it that the stream is followed. One that has ended is left so: its copies are read.

@@ -1,8 +1,10 @@
 //! What a job remembers: how far it has read, what was learned, and what it has still to open.
 //!
 //! It holds no row. What was learned are values without their times, and the losses of the last
-//! hours ([`twinpact_detect::Learned`]); rows that were not judged yet are read again.
+//! hours ([`twinpact_detect::Learned`]); rows that were not judged yet are read again. The file is
+//! signed by the node (docs/format.md): who could give a rule its past could hide a loss from it.
 
+use crate::output::internal;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,7 +13,10 @@ use std::path::Path;
 use twinpact_detect::{Learned, RuleFile};
 use twinpact_model::problem::Problem;
 use twinpact_model::{Timestamp, codes};
+use twinpact_node::api::SignLearned;
 use twinpact_proof::digest::{sha256, to_hex};
+use twinpact_proof::learned::Learned as Statement;
+use twinpact_proof::{Envelope, Json, PublicKey};
 
 /// The largest file of what was learned, in bytes.
 pub(crate) const MAX_LEARNED_BYTES: u64 = 256 * 1024 * 1024;
@@ -67,18 +72,17 @@ impl State {
         })
     }
 
-    /// That of a file; a new one when there is none.
+    /// That of a file; a new one when there is none. It must be signed by a key that was ours when
+    /// it was signed.
     ///
     /// # Errors
-    /// `rule.learned` when it cannot be read, or is of another rule, agreement or organisation;
-    /// `file.unreadable`.
+    /// `rule.learned` when it cannot be read, is of another rule, agreement or organisation, or was
+    /// changed; `file.unreadable`.
     pub(super) fn read(
         path: &Path,
-        rule: &RuleFile,
-        us: &str,
-        agreement: &str,
+        new: State,
+        ours: impl Fn(i64) -> Vec<PublicKey>,
     ) -> Result<State, Problem> {
-        let new = State::new(rule, us, agreement)?;
         let file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(new),
@@ -90,38 +94,36 @@ impl State {
         if bytes.len() as u64 > MAX_LEARNED_BYTES {
             return Err(foreign(path, &format!("has more than {MAX_LEARNED_BYTES} bytes")));
         }
-        let state: State = serde_json::from_slice(&bytes)
-            .map_err(|error| foreign(path, &format!("is not what a job writes: {error}")))?;
+        let written = signed(&bytes).ok_or_else(|| foreign(path, "is not what a job writes"))?;
+        let Written { envelope, learned, body } = written;
         let told = [
-            (state.version == VERSION, "is of another release"),
-            (state.organisation == new.organisation, "is not of this organisation"),
-            (state.agreement == new.agreement, "was learned under another agreement"),
-            (state.rule == new.rule, "was learned by another rule"),
+            (learned.issuer == new.organisation, "is not of this organisation"),
+            (to_hex(&learned.agreement) == new.agreement, "was learned under another agreement"),
+            (to_hex(&learned.rule) == new.rule, "was learned by another rule"),
+            (envelope.signed_only_by(&ours(learned.at)), "is not signed by this organisation"),
+            (learned.state == sha256(body), "was changed since it was signed"),
         ];
-        match told.into_iter().find(|(holds, _)| !holds) {
-            None => Ok(state),
-            Some((_, why)) => Err(foreign(path, why)),
+        if let Some((_, why)) = told.into_iter().find(|(holds, _)| !holds) {
+            return Err(foreign(path, why));
+        }
+        let state: State = serde_json::from_slice(body)
+            .map_err(|error| foreign(path, &format!("is of another release: {error}")))?;
+        match state.version {
+            VERSION => Ok(state),
+            _ => Err(foreign(path, "is of another release")),
         }
     }
 
-    /// Puts it in the place of what is there, wholly or not at all.
+    /// What is to be signed of it, and its bytes.
     ///
     /// # Errors
-    /// `file.unreadable`.
-    pub(super) fn write(&self, path: &Path) -> Result<(), Problem> {
-        let bytes = serde_json::to_vec(self).map_err(|error| unreadable(path, &error.into()))?;
-        let folder = match path.parent() {
-            Some(folder) if folder != Path::new("") => folder,
-            _ => Path::new("."),
-        };
-        let put = || {
-            let mut draft = tempfile::NamedTempFile::new_in(folder)?;
-            draft.write_all(&bytes)?;
-            draft.as_file().sync_all()?;
-            draft.persist(path).map_err(|error| error.error)?;
-            File::open(folder)?.sync_all()
-        };
-        put().map_err(|error| unreadable(path, &error))
+    /// `internal` when it cannot be written.
+    pub(super) fn to_sign(&self) -> Result<(SignLearned, Vec<u8>), Problem> {
+        let bytes = serde_json::to_vec(self);
+        let bytes = bytes.map_err(|error| internal(&format!("what was learned: {error}")))?;
+        let (agreement, rule) = (self.agreement.clone(), self.rule.clone());
+        let state = to_hex(&sha256(&bytes));
+        Ok((SignLearned { agreement, rule, state }, bytes))
     }
 
     /// What a finding is called, wherever and however often it is found.
@@ -131,9 +133,46 @@ impl State {
     }
 }
 
+/// A file of a job, taken apart.
+struct Written<'a> {
+    envelope: Envelope,
+    learned: Statement,
+    body: &'a [u8],
+}
+
+/// A file: the envelope in its first line, and what it is about.
+fn signed(bytes: &[u8]) -> Option<Written<'_>> {
+    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    let (head, body) = (bytes.get(..end)?, bytes.get(end + 1..)?);
+    let envelope = Envelope::from_json(&Json::parse(head).ok()?)?;
+    let learned = Statement::from_envelope(&envelope).ok()?;
+    Some(Written { envelope, learned, body })
+}
+
+/// Puts a signed state in the place of what is there, wholly or not at all.
+///
+/// # Errors
+/// `file.unreadable`.
+pub(super) fn write(path: &Path, envelope: &str, body: &[u8]) -> Result<(), Problem> {
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let put = || {
+        let mut draft = tempfile::NamedTempFile::new_in(folder)?;
+        draft.write_all(envelope.as_bytes())?;
+        draft.write_all(b"\n")?;
+        draft.write_all(body)?;
+        draft.as_file().sync_all()?;
+        draft.persist(path).map_err(|error| error.error)?;
+        File::open(folder)?.sync_all()
+    };
+    put().map_err(|error| unreadable(path, &error))
+}
+
 fn digest(rule: &RuleFile) -> Result<String, Problem> {
     let text = serde_json::to_vec(rule);
-    let text = text.map_err(|error| Problem::new(codes::INTERNAL, format!("a rule: {error}")))?;
+    let text = text.map_err(|error| internal(&format!("a rule: {error}")))?;
     Ok(to_hex(&sha256(&text)))
 }
 
@@ -166,15 +205,18 @@ mod sources {
 
 #[cfg(test)]
 mod tests {
-    use super::{Found, State};
+    use super::{Found, State, Statement, write};
     use crate::watch::rule_file;
+    use std::path::Path;
     use twinpact_model::Timestamp;
+    use twinpact_proof::SecretKey;
+    use twinpact_proof::digest::from_hex;
 
     const RULE: &str = include_str!("../../../../examples/wind/power-loss.rule.toml");
     const US: &str = "did:web:maker.example";
 
     fn state() -> State {
-        let mut state = State::new(&rule_file(RULE).unwrap(), US, "agreement").unwrap();
+        let mut state = new();
         let found = Found {
             twin: "urn:a".to_owned(),
             first: Timestamp::from_seconds(1),
@@ -187,29 +229,64 @@ mod tests {
         state
     }
 
+    const KEY: [u8; 32] = [7; 32];
+
+    fn new() -> State {
+        State::new(&rule_file(RULE).unwrap(), US, &"0a".repeat(32)).unwrap()
+    }
+
+    /// Writes what an organisation has signed.
+    fn put(path: &Path, state: &State, issuer: &str, key: [u8; 32]) {
+        let (asked, body) = state.to_sign().unwrap();
+        let learned = Statement {
+            issuer: issuer.to_owned(),
+            agreement: from_hex(&asked.agreement).unwrap(),
+            rule: from_hex(&asked.rule).unwrap(),
+            state: from_hex(&asked.state).unwrap(),
+            at: 5,
+        };
+        let envelope = learned.sign(&SecretKey::new(&key)).to_json().canonical();
+        write(path, &envelope, &body).unwrap();
+    }
+
     #[test]
     fn what_is_written_is_read_and_what_is_another_s_is_not() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("a.state");
-        let rule = rule_file(RULE).unwrap();
-        // Where there is nothing it begins anew.
-        let new = State::read(&path, &rule, US, "agreement").unwrap();
-        assert_eq!(new, State::new(&rule, US, "agreement").unwrap());
-        state().write(&path).unwrap();
-        state().write(&path).unwrap();
-        assert_eq!(State::read(&path, &rule, US, "agreement").unwrap(), state());
-        let refused = |rule: &str, us: &str, agreement: &str| {
-            let read = State::read(&path, &rule_file(rule).unwrap(), us, agreement);
-            assert_eq!(read.unwrap_err().code.name, "rule.learned");
+        let ours = |at: i64| {
+            assert_eq!(at, 5);
+            vec![SecretKey::new(&KEY).public()]
         };
-        refused(&RULE.replace("share = 0.5", "share = 0.6"), US, "agreement");
-        refused(RULE, "did:web:other.example", "agreement");
-        refused(RULE, US, "another");
-        let written = std::fs::read(&path).unwrap();
-        std::fs::write(&path, &written[1..]).unwrap();
-        refused(RULE, US, "agreement");
-        std::fs::write(&path, String::from_utf8(written).unwrap().replacen('1', "2", 1)).unwrap();
-        refused(RULE, US, "agreement");
+        // Where there is nothing it begins anew.
+        assert_eq!(State::read(&path, new(), ours).unwrap(), new());
+        put(&path, &state(), US, KEY);
+        put(&path, &state(), US, KEY);
+        assert_eq!(State::read(&path, new(), ours).unwrap(), state());
+        let refused = |expect: State, why: &str| {
+            let problem = State::read(&path, expect, ours).unwrap_err();
+            assert_eq!(problem.code.name, "rule.learned");
+            assert!(problem.message.ends_with(why), "{}", problem.message);
+        };
+        let file = rule_file(&RULE.replace("share = 0.5", "share = 0.6")).unwrap();
+        refused(State::new(&file, US, &"0a".repeat(32)).unwrap(), "by another rule");
+        let file = rule_file(RULE).unwrap();
+        refused(State::new(&file, US, &"0b".repeat(32)).unwrap(), "under another agreement");
+        put(&path, &state(), "did:web:other.example", KEY);
+        refused(new(), "is not of this organisation");
+        put(&path, &state(), US, [8; 32]);
+        refused(new(), "is not signed by this organisation");
+        put(&path, &State { version: 2, ..state() }, US, KEY);
+        refused(new(), "is of another release");
+        put(&path, &state(), US, KEY);
+        let written = String::from_utf8(std::fs::read(&path).unwrap()).unwrap();
+        for (from, to, why) in [
+            ("\"place\":7", "\"place\":8", "was changed since it was signed"),
+            ("\n", "", "is not what a job writes"),
+            ("{", "", "is not what a job writes"),
+        ] {
+            std::fs::write(&path, written.replacen(from, to, 1)).unwrap();
+            refused(new(), why);
+        }
         // Nothing but the one file is left.
         assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1);
     }

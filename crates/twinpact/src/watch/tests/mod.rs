@@ -120,6 +120,22 @@ impl Played {
     }
 }
 
+/// A job is not given a past that is not its own, and leaves the evidence where it is.
+async fn fooled(played: &Played) {
+    let (world, state) = (&played.world, &played.state);
+    let written = std::fs::read_to_string(state).unwrap();
+    let changed = written.replacen("\"quiet\":{", "\"quiet\":{\"urn:turbine:R80721\":1,", 1);
+    assert_ne!(changed, written);
+    std::fs::write(state, &changed).unwrap();
+    let opened = Watch::open(client(&world.maker), RULE, options(world, Some(state))).await;
+    let problem = opened.err().unwrap();
+    assert_eq!(problem.code.name, "rule.learned", "{problem}");
+    assert_eq!(std::fs::read_to_string(state).unwrap(), changed);
+    // As it was, it is its own.
+    std::fs::write(state, &written).unwrap();
+    assert_eq!(job(world, Some(state)).await.step().await.unwrap().led, []);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_stop_of_the_weekend_is_contained_on_monday_by_what_was_permitted_and_nothing_else() {
     let all = rows(at(FROM), at(UNTIL));
@@ -160,5 +176,6 @@ async fn the_stop_of_the_weekend_is_contained_on_monday_by_what_was_permitted_an
         played.permitted.iter().filter_map(|row| sample(&rule, row)).collect();
     assert!(expect.len() > 1_000);
     assert_eq!(sorted(std::mem::take(&mut played.watch.given)), sorted(expect));
+    fooled(&played).await;
     played.world.stop().await;
 }
