@@ -30,7 +30,7 @@ use twinpact_edge::toml_file::TomlFile;
 use twinpact_gateway::AdminClient;
 use twinpact_gateway::client::segment;
 use twinpact_model::problem::{Class, Problem};
-use twinpact_model::{Timestamp, codes};
+use twinpact_model::{Schedule, Timestamp, codes};
 use twinpact_node::api::{
     AgreementLine, CopyRead, Followed, IncidentLine, IncidentShown, Subscribe, SubscriptionLine,
 };
@@ -191,18 +191,36 @@ impl Watch {
     /// Takes what comes for as long as the stream is followed, and tells what each step did.
     ///
     /// # Errors
-    /// As [`step`](Self::step).
+    /// As [`step`](Self::step); why copies may not be read, unless that passes.
     pub(crate) async fn run(&mut self, mut tell: impl FnMut(&Step)) -> Result<(), Problem> {
         loop {
             let step = self.step().await?;
             tell(&step);
-            match (&step.refused, &step.ended) {
-                (Some(_), _) => tokio::time::sleep(self.rest().await?).await,
+            match (step.refused, step.ended) {
+                (Some(problem), None) if passes(&problem) => self.wait().await?,
+                (Some(problem), Some(_)) if problem.code == codes::POLICY_SCHEDULE => {
+                    tokio::time::sleep(self.rest().await?).await;
+                }
+                (Some(problem), _) => return Err(problem),
                 (None, Some(_)) => return Ok(()),
                 // Its answer comes when there is something, or after a while.
                 (None, None) => self.came().await.map(|_| ())?,
             }
         }
+    }
+
+    /// Rests until copies may be read again; what comes ends it early.
+    async fn wait(&self) -> Result<(), Problem> {
+        let more = async {
+            loop {
+                let came = self.came().await?;
+                if came.position > self.state.place || came.code.is_some() {
+                    return Ok(());
+                }
+            }
+        };
+        // When the time is over it is tried again, whatever came.
+        tokio::time::timeout(self.rest().await?, more).await.unwrap_or(Ok(()))
     }
 
     /// Notes which copies have come since.
@@ -237,11 +255,7 @@ impl Watch {
         let clock: serde_json::Value = self.client.get("/clock").await?;
         let now = clock.get("policy").and_then(|now| now.as_str());
         let now = now.map(Timestamp::parse).transpose()?.unwrap_or_default();
-        let opens = self.under.agreement.hours.as_ref().filter(|hours| !hours.contains(now));
-        let opens = opens.and_then(|hours| hours.next_change(now));
-        let micros = opens.map(|opens| opens.micros().saturating_sub(now.micros()));
-        let rest = micros.and_then(|micros| u64::try_from(micros).ok()).map(Duration::from_micros);
-        Ok(rest.unwrap_or(REST).min(LONGEST_REST))
+        Ok(until_open(self.under.agreement.hours.as_ref(), now))
     }
 
     /// Reads some of the copies that were not read yet and judges their rows; whether there were
@@ -382,12 +396,7 @@ impl Watch {
         for one in all.iter().filter(open) {
             let path = format!("/incidents/{}", segment(&one.id));
             let shown: IncidentShown = self.client.get(&path).await?;
-            let asks = shown.containments.iter().any(|asked| {
-                let waits = asked.ours && asked.state == "open" && asked.not_taken.is_none();
-                let partner = asked.asked_of == self.under.agreement.partner;
-                waits && partner && asked.twins.iter().any(|one| one == twin)
-            });
-            if asks {
+            if waits_for(&shown, &self.under.agreement.partner, twin) {
                 return Ok(Some(one.id.clone()));
             }
         }
@@ -403,6 +412,28 @@ impl Watch {
             self.client.post("/learned", "application/json", body).await?;
         state::write(path, &envelope.to_string(), &state)
     }
+}
+
+/// Whether a refusal may be over by itself.
+fn passes(problem: &Problem) -> bool {
+    [codes::POLICY_SCHEDULE, codes::POLICY_DATETIME, codes::POLICY_SUSPENDED]
+        .contains(&problem.code)
+}
+
+/// For how long it is closed; a while when the hours do not say.
+fn until_open(hours: Option<&Schedule>, now: Timestamp) -> Duration {
+    let opens = hours.filter(|hours| !hours.contains(now)).and_then(|one| one.next_change(now));
+    let micros = opens.map(|opens| opens.micros().saturating_sub(now.micros()));
+    let rest = micros.and_then(|micros| u64::try_from(micros).ok()).map(Duration::from_micros);
+    rest.unwrap_or(REST).min(LONGEST_REST)
+}
+
+/// Whether that owner is asked about that twin in this incident of ours, and has not answered.
+fn waits_for(shown: &IncidentShown, owner: &str, twin: &str) -> bool {
+    shown.containments.iter().any(|asked| {
+        let waits = asked.ours && asked.state == "open" && asked.not_taken.is_none();
+        waits && asked.asked_of == owner && asked.twins.iter().any(|one| one == twin)
+    })
 }
 
 /// The record of the node.

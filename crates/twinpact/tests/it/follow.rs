@@ -21,6 +21,49 @@ fn receipts(pair: &Pair) -> Vec<String> {
     all
 }
 
+const RULE: &str = include_str!("../../../../examples/wind/power-loss.rule.toml");
+
+#[test]
+fn a_job_takes_what_has_come_remembers_it_and_ends_with_the_stream() {
+    let pair = Pair::concluded();
+    let world = &pair.world;
+    world.write("rule.toml", RULE.as_bytes());
+    let follow = format!("follow {} --purpose {PURPOSE} --place FR", pair.agreement);
+    world.json(&format!("{follow} --from-start --dir maker"));
+    receipts(&pair);
+    let watch = |words: &str| {
+        let asked = format!("--agreement {} {words} --state job.state", pair.agreement);
+        world.run(&format!("watch rule.toml {asked} --dir maker"))
+    };
+    let once = |purpose: &str| {
+        let done = watch(&format!("--purpose {purpose} --place FR --once --json"));
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        (serde_json::from_str::<Value>(&done.stdout).unwrap(), done.stderr)
+    };
+    // For another purpose nothing is read, and nothing is forgotten.
+    let (nothing, why) = once("marketing");
+    assert_eq!(nothing, json!({ "found": [], "copies": 0, "rows": 0 }));
+    assert!(why.contains("what is left is not read now: "), "{why}");
+    let (all, _) = once(PURPOSE);
+    assert_eq!((&all["found"], &all["rows"]), (&json!([]), &json!(shown().len())));
+    // The copy of the latest instant is read again: whether that has more rows is not known yet.
+    let (rest, _) = once(PURPOSE);
+    assert_eq!((&rest["found"], &rest["copies"]), (&json!([]), &json!(1)));
+    // Without end it ends with the stream.
+    world.json(&format!("subscription end {} --dir maker", pair.agreement));
+    let ended = watch(&format!("--purpose {PURPOSE} --place FR"));
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, ""), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the stream has ended: left"), "{}", ended.stderr);
+    // What may not be read, and will not be by waiting, ends it too.
+    std::fs::remove_file(world.path("job.state")).unwrap();
+    let refused = watch("--purpose marketing --place FR");
+    assert_eq!((refused.code, refused.error()), (20, "policy.purpose"), "{}", refused.stderr);
+    // What another has written is not gone on with.
+    world.write("job.state", b"{}\n{}");
+    let foreign = watch(&format!("--purpose {PURPOSE} --place FR --once"));
+    assert_eq!((foreign.code, foreign.error()), (11, "rule.learned"), "{}", foreign.stderr);
+}
+
 #[test]
 fn a_stream_is_followed_listed_and_ended() {
     let pair = Pair::concluded();

@@ -4,14 +4,16 @@
 mod recording;
 mod world;
 
-use super::{Led, Options, Step, Watch, rule_file};
+use super::{LONGEST_REST, Led, Options, REST, Step, Watch, rule_file, until_open, waits_for};
 use crate::commands::incident_began::look;
 use crate::session::url;
 use recording::{Row, rows};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use twinpact_detect::{Milli, Rule, RuleFile, Sample};
 use twinpact_gateway::{AdminClient, Running};
 use twinpact_model::{Schedule, Timestamp};
+use twinpact_node::api::IncidentShown;
 use twinpact_node::incidents;
 use world::{HOUR, World};
 
@@ -178,4 +180,50 @@ async fn the_stop_of_the_weekend_is_contained_on_monday_by_what_was_permitted_an
     assert_eq!(sorted(std::mem::take(&mut played.watch.given)), sorted(expect));
     fooled(&played).await;
     played.world.stop().await;
+}
+
+#[test]
+fn a_job_rests_until_it_is_open() {
+    let hours = Schedule::parse("Mo-Fr 07:00-19:00 [Europe/Paris]").unwrap();
+    let check = |now: &str, seconds: u64| {
+        assert_eq!(until_open(Some(&hours), at(now)).as_secs(), seconds, "{now}");
+    };
+    check("2015-07-27T06:59:00+02:00", 60);
+    check("2015-07-27T06:00:00+02:00", 3_600);
+    check("2015-07-25T06:00:00+02:00", LONGEST_REST.as_secs());
+    // It is open: what refuses is something else.
+    check("2015-07-27T07:00:00+02:00", REST.as_secs());
+    assert_eq!(until_open(None, at(FROM)), REST);
+}
+
+#[test]
+fn a_twin_is_asked_about_once_until_its_owner_answers() {
+    let operator = "did:web:operator.example";
+    let shown = |ours: bool, state: &str, not_taken: Option<&str>| -> IncidentShown {
+        let containment = json!({
+            "id": "c", "asked_by": "did:web:maker.example", "asked_of": operator, "ours": ours,
+            "agreement": "a", "twins": ["urn:a", "urn:b"], "measure": "m", "reason": "r",
+            "evidence": [], "seen": null, "opened": FROM, "driven": false, "recorded": FROM,
+            "event": 1, "state": state, "waits": null, "not_taken": not_taken, "answers": [],
+        });
+        let incident = json!({
+            "id": "i", "name": "power-loss", "key": null, "recorded": FROM, "event": 1,
+            "containments": 1, "states": [state],
+        });
+        let shown = json!({ "incident": incident, "story": null, "containments": [containment] });
+        serde_json::from_value(shown).unwrap()
+    };
+    let open = shown(true, "open", None);
+    for (incident, owner, twin, expect) in [
+        (&open, operator, "urn:a", true),
+        (&open, operator, "urn:b", true),
+        (&open, operator, "urn:c", false),
+        (&open, "did:web:supplier.example", "urn:a", false),
+        (&shown(false, "open", None), operator, "urn:a", false),
+        (&shown(true, "confirmed", None), operator, "urn:a", false),
+        (&shown(true, "released", None), operator, "urn:a", false),
+        (&shown(true, "open", Some("document.refused")), operator, "urn:a", false),
+    ] {
+        assert_eq!(waits_for(incident, owner, twin), expect, "{incident:?} {owner} {twin}");
+    }
 }
