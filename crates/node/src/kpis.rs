@@ -9,9 +9,10 @@ pub(crate) mod freshness;
 mod shown;
 
 use crate::fold::Fold;
-use std::collections::BTreeMap;
-use twinpact_model::Row;
+use std::collections::{BTreeMap, BTreeSet};
+use twinpact_contract::Contract;
 use twinpact_model::entry::{Attribute, Entry, Kind};
+use twinpact_model::{ModelRef, Row};
 use twinpact_store::forest::TreeNo;
 
 pub use shown::{MAX_INCIDENTS, show};
@@ -130,18 +131,82 @@ fn verdict(fresh: Option<bool>) -> Option<Attribute> {
     fresh.map(|fresh| Attribute::new("fresh", "text", if fresh { FRESH } else { STALE }))
 }
 
-/// How many values were recorded of the twins that any of these views show, each twin once.
-fn recorded<'f>(fold: &Fold, views: impl Iterator<Item = &'f str>) -> u64 {
-    let mut of_model: BTreeMap<_, Vec<&[twinpact_model::Iri]>> = BTreeMap::new();
-    for contract in views.filter_map(|view| fold.contracts.get(view)) {
-        of_model.entry(&contract.model).or_default().push(&contract.twins);
+/// How many values were recorded, by model and by twin: one look at the twins for all contracts.
+struct Recorded<'f> {
+    of_model: BTreeMap<&'f ModelRef, u64>,
+    of_twin: BTreeMap<&'f str, (&'f ModelRef, u64)>,
+}
+
+impl<'f> Recorded<'f> {
+    fn of(fold: &'f Fold) -> Recorded<'f> {
+        let (mut of_model, mut of_twin) = (BTreeMap::new(), BTreeMap::new());
+        for (name, node) in fold.twins.nodes() {
+            *of_model.entry(&node.model).or_default() += node.recorded;
+            of_twin.insert(name, (&node.model, node.recorded));
+        }
+        Recorded { of_model, of_twin }
     }
-    let shown = |(name, node): &(&str, &twinpact_twin::Node)| {
+
+    /// Of the twins that any of these contracts shows, each twin once.
+    fn shown_by(&self, contracts: &[&Contract]) -> u64 {
         // A contract that names none shows every twin of its model.
-        let named = |twins: &&[twinpact_model::Iri]| {
-            twins.is_empty() || twins.iter().any(|twin| twin.as_str() == *name)
+        let (named, whole): (Vec<&Contract>, Vec<&Contract>) =
+            contracts.iter().copied().partition(|contract| !contract.twins.is_empty());
+        let whole: BTreeSet<&ModelRef> = whole.iter().map(|contract| &contract.model).collect();
+        let named: BTreeSet<(&ModelRef, &str)> = named
+            .iter()
+            .filter(|contract| !whole.contains(&contract.model))
+            .flat_map(|contract| contract.twins.iter().map(|twin| (&contract.model, twin.as_str())))
+            .collect();
+        let of_named = named.into_iter().filter_map(|(model, twin)| {
+            let (of, recorded) = self.of_twin.get(twin)?;
+            (*of == model).then_some(*recorded)
+        });
+        let of_whole = whole.into_iter().filter_map(|model| self.of_model.get(model).copied());
+        of_whole.chain(of_named).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Recorded;
+    use std::collections::BTreeMap;
+    use twinpact_contract::Contract;
+    use twinpact_model::ModelRef;
+
+    const EXAMPLE: &str = include_str!("../../../examples/wind/turbine-maintenance.odcs.yaml");
+
+    fn contract(model: &str, twins: &str) -> Contract {
+        let document =
+            EXAMPLE.replace("value: wind-turbine@1", &format!("value: {model}")).replace(
+                "property: twins, vendor: twinpact, value: all",
+                &format!("property: twins, vendor: twinpact, value: {twins}"),
+            );
+        Contract::parse(document.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn each_twin_counts_once_by_whatever_contracts_it_is_shown() {
+        let [pump, wind] = ["pump@1", "wind@1"].map(|m| ModelRef::try_from(m.to_owned()).unwrap());
+        let twins = [("urn:a", &wind, 1), ("urn:b", &wind, 10), ("urn:p", &pump, 100)];
+        let recorded = Recorded {
+            of_model: BTreeMap::from([(&wind, 11), (&pump, 100)]),
+            of_twin: twins.into_iter().map(|(name, model, n)| (name, (model, n))).collect(),
         };
-        of_model.get(&node.model).is_some_and(|contracts| contracts.iter().any(named))
-    };
-    fold.twins.nodes().filter(shown).map(|(_, node)| node.recorded).sum()
+        let all = contract("wind@1", "all");
+        let (a, both) = (contract("wind@1", "[urn:a]"), contract("wind@1", "[urn:b, urn:a]"));
+        // One that is not there, and one of another model.
+        let none = contract("wind@1", "[urn:c, urn:p]");
+        for (contracts, expect) in [
+            (vec![], 0),
+            (vec![&all], 11),
+            (vec![&a], 1),
+            (vec![&a, &both, &none], 11),
+            (vec![&all, &a, &all], 11),
+            (vec![&a, &contract("pump@1", "all")], 101),
+            (vec![&contract("gone@1", "all")], 0),
+        ] {
+            assert_eq!(recorded.shown_by(&contracts), expect);
+        }
+    }
 }

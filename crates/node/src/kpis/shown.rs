@@ -1,6 +1,6 @@
 //! What a node says of its exchange when it is asked.
 
-use super::{Fresh, Given, Met, Received, recorded};
+use super::{Fresh, Given, Met, Received, Recorded};
 use crate::agreements::Agreement;
 use crate::api::{
     AgreementKpi, BytesKpi, ContainKpi, ContainmentLine, FlowKpi, FreshnessKpi, IncidentKpi,
@@ -11,6 +11,7 @@ use crate::open::Node;
 use crate::{decisions, incidents, prove};
 use std::collections::BTreeMap;
 use std::time::Instant;
+use twinpact_contract::Contract;
 use twinpact_dsp::Role;
 use twinpact_model::problem::Problem;
 use twinpact_model::{Timestamp, codes};
@@ -53,17 +54,17 @@ async fn reconstructed(node: &Node) -> Result<Option<(String, f64)>, Problem> {
 }
 
 fn gathered(node: &Node, fold: &Fold, store: &Store) -> Kpis {
-    let mut all = Sums::default();
-    let each = fold.agreements.iter().map(|known| agreement(fold, store, known, &mut all));
+    let (mut all, recorded) = (Sums::default(), Recorded::of(fold));
+    let each = fold.agreements.iter();
+    let each = each.map(|known| agreement((fold, store), known, &recorded, &mut all));
     let agreements: Vec<AgreementKpi> = each.collect();
-    let views = fold.agreements.iter().filter(|known| known.role == Role::Provider);
-    let views = views.map(|known| known.wire.target.as_str()).filter(|view| has_values(fold, view));
+    let shown: Vec<&Contract> = fold.agreements.iter().filter_map(|k| of_values(fold, k)).collect();
     Kpis {
         at: node.clocks.policy().0,
         driven: node.clocks.is_driven(),
         incidents: incidents::latest(node, fold, MAX_INCIDENTS).iter().map(incident).collect(),
         freshness: freshness(all.fresh),
-        values: values(recorded(fold, views), all.values),
+        values: values(recorded.shown_by(&shown), all.values),
         bytes: bytes(&all.received),
         reconstruct_ms: None,
         reconstructed: None,
@@ -105,14 +106,18 @@ impl Sums {
     }
 }
 
-fn agreement(fold: &Fold, store: &Store, known: &Agreement, all: &mut Sums) -> AgreementKpi {
+fn agreement(
+    (fold, store): (&Fold, &Store),
+    known: &Agreement,
+    recorded: &Recorded<'_>,
+    all: &mut Sums,
+) -> AgreementKpi {
     let (counted, id) = (&fold.counted, to_hex(&known.id));
     let met = counted.met.get(&id).cloned().unwrap_or_default();
     let ledger = known.ledger.filter(|_| known.role == Role::Provider);
-    let shown = has_values(fold, &known.wire.target);
+    let shown = of_values(fold, known);
     let given = ledger.and_then(|ledger| counted.given.get(&ledger)).copied().unwrap_or_default();
-    // The cells of a view of links are no values of a twin.
-    let given = Given { values: if shown { given.values } else { 0 }, ..given };
+    let given = Given { values: if shown.is_some() { given.values } else { 0 }, ..given };
     let got = counted.received.get(&id).copied().unwrap_or_default();
     let out = ledger.map(|ledger| FlowKpi {
         deliveries: store.forest().size(ledger),
@@ -120,8 +125,7 @@ fn agreement(fold: &Fold, store: &Store, known: &Agreement, all: &mut Sums) -> A
         bytes: met.bytes,
     });
     all.add(&met, &out.clone().unwrap_or_default(), given, got);
-    let of_view = || recorded(fold, std::iter::once(known.wire.target.as_str()));
-    let kept = ledger.filter(|_| shown).and_then(|_| values(of_view(), given.values));
+    let kept = shown.and_then(|contract| values(recorded.shown_by(&[contract]), given.values));
     AgreementKpi {
         agreement: id,
         role: known.role.name().to_owned(),
@@ -135,9 +139,11 @@ fn agreement(fold: &Fold, store: &Store, known: &Agreement, all: &mut Sums) -> A
     }
 }
 
-/// Whether the rows of a view of ours are values of twins.
-fn has_values(fold: &Fold, view: &str) -> bool {
-    fold.contracts.get(view).is_some_and(|contract| contract.links.is_none())
+/// The contract of an agreement that shows values of our twins: the cells of a view of links are
+/// none.
+fn of_values<'f>(fold: &'f Fold, known: &Agreement) -> Option<&'f Contract> {
+    let ours = (known.role == Role::Provider).then(|| fold.contracts.get(&known.wire.target));
+    ours?.filter(|contract| contract.links.is_none())
 }
 
 fn received(got: &Received) -> FlowKpi {

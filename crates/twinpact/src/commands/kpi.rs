@@ -109,3 +109,59 @@ fn agreement(one: &AgreementKpi) -> Vec<String> {
         count(one.flow.bytes),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{NONE, text};
+    use serde_json::json;
+    use twinpact_node::api::Kpis;
+
+    fn shown(change: impl FnOnce(&mut serde_json::Value)) -> String {
+        let flow = json!({ "deliveries": 2, "rows": 1_234, "bytes": 56_789 });
+        let mut kpis = json!({
+            "at": "2015-07-27T08:00:00Z", "driven": true, "incidents": [], "freshness": null,
+            "values": null, "bytes": null, "reconstruct_ms": null, "reconstructed": null,
+            "decisions": { "permit": 3, "deny": 1, "by_code": { "policy.schedule": 1 } },
+            "given": flow, "received": flow, "agreements": [],
+        });
+        change(&mut kpis);
+        text(&serde_json::from_value::<Kpis>(kpis).unwrap())
+    }
+
+    #[test]
+    fn what_is_not_known_is_said_to_be_unknown() {
+        let said = shown(|_| ());
+        for line in [
+            "at 2015-07-27T08:00:00Z (driven clock: not evidence)",
+            &format!("freshness: {NONE}"),
+            &format!("one decision with its proof: {NONE}"),
+            "decisions: 3 permitted, 1 refused: policy.schedule 1",
+            "delivered: 2 deliveries, 1 234 rows, 56 789 bytes",
+        ] {
+            assert!(said.lines().any(|has| has == line), "{line} is not in\n{said}");
+        }
+    }
+
+    #[test]
+    fn an_incident_says_what_the_policy_cost_and_who_confirmed() {
+        let said = shown(|kpis| {
+            kpis["values"] = json!({ "recorded": 4, "delivered": 1, "share_kept": 0.75 });
+            kpis["incidents"] = json!([{
+                "incident": "urn:uuid:1", "name": "loss", "role": "asker", "twin": "urn:t:1",
+                "began": null, "first": null, "found": null, "detect_since_began_s": 93_600,
+                "detect_since_visible_s": 7_200, "price_of_policy_s": 86_400, "contain_s": null,
+                "automatic": true, "driven": true, "containments": [],
+            }]);
+        });
+        for line in [
+            "incident urn:uuid:1: loss, by a driven clock",
+            "  detected since it began: 93 600 s",
+            "  detected since the first row that was shown: 7 200 s",
+            "  price of the policy: 86 400 s",
+            "  contained: unknown, by a program",
+            "values that never left: 75.0 %, 1 of 4 values delivered",
+        ] {
+            assert!(said.lines().any(|has| has == line), "{line} is not in\n{said}");
+        }
+    }
+}
