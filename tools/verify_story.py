@@ -49,7 +49,7 @@ def told(kind, envelope):  # what a document tells: what, id, what makes it one 
     number = payload["agreement"] if kind == "agreement" else name
     return what, number, name, payload[at], payload.get("clock", "system"), payload
 
-def claims(data, trust, required):  # what a bundle says: told, level and by whom; or (None, kind, agreement) of something else
+def claims(data, trust, required):  # a bundle, and what it says: told, level, by whom; or (None, kind, agreement)
     links = []
     try:
         level, _ = verify.verify(data, trust, lambda link: links.append(link) or True)
@@ -58,16 +58,18 @@ def claims(data, trust, required):  # what a bundle says: told, level and by who
     if LEVELS.index(level) < max(1, LEVELS.index(required)):
         raise No("proof.unanchored" if level == "unanchored" else "proof.level", None)
     raw = parse(data.partition(b"\n")[2])
+    return raw, said(raw, level, trust)
+def said(raw, level, trust):  # what a bundle that holds says
     by = parse(read("envelope", raw["records"][0]).payload)["did"]
     if raw["claim"]["kind"] == "delivery":
         both = LEVELS[min(LEVELS.index(level), 2)]  # witnesses have seen the delivery; what the two signed is countersigned
         agreed, receipt = (raw[name] and told(name, read("envelope", raw[name])) for name in ("agreement", "receipt"))
-        said = [(agreed, both, by), (receipt, level, by) if receipt else (None, "Delivery", None)]
+        all_of = [(agreed, both, by), (receipt, level, by) if receipt else (None, "Delivery", None)]
         try:  # a decision is signed by one alone
             decision = told("decision", read("envelope", raw["decision"]))
-            return said + [(decision, "witnessed" if level == "witnessed" else "signed", by)]
+            return all_of + [(decision, "witnessed" if level == "witnessed" else "signed", by)]
         except Exception:  # of one that is not of this form only the digest counts
-            return said
+            return all_of
     values = raw["claim"]["values"]
     kind = shown(json.loads(values["@who"])[0]) if "@who" in values else ""
     for name in ("document", "record"):
@@ -140,18 +142,38 @@ def linked(story):  # what the events of a story say of each other
         one["deliveries"] = len(one["deliveries"])
     return story
 
+def forks(held):  # the logs of which two bundles contradict each other, each with the first two files that show it
+    shown_first, sizes, forked = {}, {}, {}
+    for file, raw, _ in held:
+        origin, anchor, tree = raw["checkpoint"].partition("\n")[0], raw["anchor"], (raw["entry"]["tree"], raw["tree"]["size"])
+        slot, tick = raw["head"]["slot"], anchor["tick"]
+        facts = [("root", anchor["size"], anchor["root"]), ("leaf", tick, anchor["leaf"]), ("slot", slot, tree[0]),
+                 ("tree", tree[0], slot), ("tree root", tree, raw["tree"]["root"]), ("size", (tree[0], tick), tree[1])]
+        before = [(shown_first.setdefault((origin, *fact[:2]), (fact[2], file)), fact[2]) for fact in facts]
+        if other := next((one[1] for one, value in before if one[0] != value), None):
+            forked.setdefault(origin, [other, file])
+        sizes.setdefault((origin, tree[0], tick), (tree[1], file))
+    steps = sorted(sizes.items())
+    for ((origin, tree, _), one), ((later, same, _), two) in zip(steps, steps[1:]):
+        if (origin, tree) == (later, same) and two[0] < one[0]:
+            forked.setdefault(origin, [one[1], two[1]])
+    return forked
 def gather(files, trust, required):  # the story of these files
-    events, noted, seen, rest = {}, [], {}, {"unused": [], "others": [], "repeated": []}
+    events, noted, seen, held, rest = {}, [], {}, [], {"unused": [], "others": [], "repeated": []}
     for file, data in files:
         if (same := seen.setdefault(hashlib.sha256(data).digest(), file)) != file:
             rest["repeated"].append({"file": file, "same": same})
             continue
         try:
-            said = claims(data, trust, required)
+            held.append((file, *claims(data, trust, required)))
         except No as no:
             rest["unused"].append({"file": file, "code": no.args[0], "link": no.args[1]})
+    forked = forks(held)
+    for file, raw, all_of in held:
+        if raw["checkpoint"].partition("\n")[0] in forked:
+            rest["unused"].append({"file": file, "code": "log.forked", "link": None})
             continue
-        for one in said:
+        for one in all_of:
             if one[0] is None:
                 noted.append((file, *one[1:])) if one[2] else rest["others"].append({"file": file, "kind": one[1]})
                 continue
@@ -165,6 +187,8 @@ def gather(files, trust, required):  # the story of these files
             one[6].add(by), one[7].append(file)
         if not known:
             rest["others"].append({"file": file, "kind": kind})
+    rest["forked"] = [{"origin": origin, "files": two} for origin, two in sorted(forked.items())]
+    rest["unused"].sort(key=lambda one: os.fsencode(one["file"]))
     rest["others"].sort(key=lambda one: (os.fsencode(one["file"]), one["kind"]))
     order = sorted(events.values(), key=lambda one: (one[0] != "agreed", one[2], WHAT.index(one[0]), one[1]))
     return {"holds": not rest["unused"], "story": linked([event(*one) for one in order])} | rest
@@ -222,7 +246,7 @@ def run(paths, trust=None, require="signed"):  # exit code and the story, or why
     except Exception as error:  # whatever it is, nothing was proven
         return 11, repr(error)
     codes = {one["code"] for one in story["unused"]}
-    return 22 if "proof.broken" in codes else 23 if codes else 0, story
+    return 22 if {"proof.broken", "log.forked"} & codes else 23 if codes else 0, story
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Tells the story of many Twinpact proofs, offline.")

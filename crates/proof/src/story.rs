@@ -7,6 +7,7 @@
 //! (Story); `tools/verify_story.py` tells the same.
 
 mod claims;
+mod heads;
 mod lines;
 mod tell;
 
@@ -15,14 +16,18 @@ use crate::containment::{Containment, ContainmentAnswer};
 use crate::deletion::Deletion;
 use crate::digest::{Digest, sha256};
 use crate::documents::{Agreement, Clock, Decision, Receipt};
+use crate::fields::shown;
+use crate::fork::Seen;
 use crate::json::Json;
 use crate::trust::Trust;
 use crate::verdict::Level;
-use claims::Claim;
+use claims::{Claim, Claimed};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a decision that permits is called.
 const PERMIT: &str = "policy.permit";
+/// Why a bundle of a log that keeps two histories tells nothing.
+const FORKED: &str = "log.forked";
 
 /// The most bundles of one story.
 pub const MAX_STORY_BUNDLES: usize = 20_000;
@@ -79,7 +84,7 @@ pub struct Event {
 pub struct Unused {
     /// Its file.
     pub file: String,
-    /// `proof.broken`, `proof.unanchored` or `proof.level`.
+    /// `proof.broken`, `proof.unanchored`, `proof.level`, or `log.forked`.
     pub code: &'static str,
     /// The link that broke, when one did.
     pub link: Option<Link>,
@@ -98,6 +103,8 @@ pub struct Story {
     pub others: Vec<(String, String)>,
     /// Files that are the same as another, with that other.
     pub repeated: Vec<(String, String)>,
+    /// The logs that keep two histories, each with the two files that show it.
+    pub forked: BTreeMap<String, [String; 2]>,
 }
 
 /// Takes the bundles of a story, one after another.
@@ -105,9 +112,9 @@ pub struct Story {
 pub struct Collector<'t> {
     trust: &'t Trust,
     required: Level,
-    claims: BTreeMap<Key, Event>,
-    /// Agreements that a consumer has on record, without the provider's document, by their id.
-    noted: Vec<(Digest, String, String)>,
+    /// What each file that holds claims, and what it shows of its log.
+    claims: Vec<Vec<Claim>>,
+    heads: Vec<(String, Seen)>,
     seen: BTreeMap<Digest, String>,
     story: Story,
 }
@@ -115,12 +122,16 @@ pub struct Collector<'t> {
 /// What makes two claims one event: its rank and a digest of its document.
 type Key = (u8, Digest);
 
+/// An agreement that a consumer has on record, without the provider's document: its id, the file
+/// that says so, and who.
+type Noted = (Digest, String, String);
+
 impl<'t> Collector<'t> {
     /// For a reader who has pinned that, and for whom that level is enough.
     #[must_use]
     pub fn new(trust: &'t Trust, required: Level) -> Collector<'t> {
-        let (claims, noted, seen) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
-        Collector { trust, required, claims, noted, seen, story: Story::default() }
+        let (claims, heads, seen) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Collector { trust, required, claims, heads, seen, story: Story::default() }
     }
 
     /// Takes the bundle of a file.
@@ -132,55 +143,51 @@ impl<'t> Collector<'t> {
         }
         self.seen.insert(digest, file.to_owned());
         match claims::read(bytes, self.trust, self.required) {
-            Ok(claims) => claims.into_iter().for_each(|claim| self.add(file, claim)),
-            Err(no) => {
-                let (code, link, why) = (no.code, no.link, no.why);
-                self.story.unused.push(Unused { file: file.to_owned(), code, link, why });
+            Ok((claims, head)) => {
+                self.claims.push(claims);
+                self.heads.push((file.to_owned(), head));
             }
+            Err(no) => self.story.unused(file, no.code, no.link, no.why),
         }
     }
 
-    fn add(&mut self, file: &str, claim: Claim) {
-        match claim {
-            Claim::Event { key, told, id, level, by } => {
-                let event = self.claims.entry(key).or_insert_with(|| Event {
-                    told: *told,
-                    id,
-                    level,
-                    recorded_by: BTreeSet::new(),
-                    files: Vec::new(),
-                });
-                event.level = event.level.max(level);
-                event.recorded_by.insert(by);
-                event.files.push(file.to_owned());
-            }
-            Claim::Noted { agreement, by } => self.noted.push((agreement, file.to_owned(), by)),
-            Claim::Other(kind) => self.story.others.push((file.to_owned(), kind)),
-        }
-    }
-
-    /// The story.
+    /// The story. Nothing under a log that keeps two histories is told.
     #[must_use]
-    pub fn finish(mut self) -> Story {
-        for (agreement, file, by) in std::mem::take(&mut self.noted) {
-            let mut known = false;
-            for event in self.claims.values_mut().filter(|event| event.is_between(&agreement, &by))
-            {
-                event.recorded_by.insert(by.clone());
-                event.files.push(file.clone());
-                known = true;
+    pub fn finish(self) -> Story {
+        let (mut story, mut events, mut noted) = (self.story, BTreeMap::new(), Vec::new());
+        story.forked = heads::forked(&self.heads);
+        for ((file, head), claims) in self.heads.iter().zip(self.claims) {
+            if story.forked.contains_key(&head.origin) {
+                let why = format!("the log {} keeps two histories", shown(&head.origin));
+                story.unused(file, FORKED, None, why);
+                continue;
             }
-            if !known {
-                self.story.others.push((file, claims::CONCLUDED.to_owned()));
+            for claim in claims {
+                match claim {
+                    Claim::Event(event) => merge(&mut events, file, *event),
+                    Claim::Noted { agreement, by } => noted.push((agreement, file.clone(), by)),
+                    Claim::Other(kind) => story.others.push((file.clone(), kind)),
+                }
             }
         }
-        let mut story = self.story;
-        story.events = self.claims.into_values().collect();
+        noted.into_iter().for_each(|noted| story.note(&mut events, noted));
+        story.events = events.into_values().collect();
         story.events.iter_mut().for_each(|event| event.files.sort());
         story.events.sort_by_key(Event::place);
         story.others.sort();
+        story.unused.sort_by(|a, b| a.file.cmp(&b.file));
         story
     }
+}
+
+/// What a file claims becomes one with what others have claimed of the same.
+fn merge(events: &mut BTreeMap<Key, Event>, file: &str, claimed: Claimed) {
+    let Claimed { key, told, id, level, by } = claimed;
+    let (recorded_by, files) = (BTreeSet::new(), Vec::new());
+    let event = events.entry(key).or_insert(Event { told, id, level, recorded_by, files });
+    event.level = event.level.max(level);
+    event.recorded_by.insert(by);
+    event.files.push(file.to_owned());
 }
 
 impl Event {
@@ -257,6 +264,23 @@ impl Told {
 }
 
 impl Story {
+    fn unused(&mut self, file: &str, code: &'static str, link: Option<Link>, why: String) {
+        self.unused.push(Unused { file: file.to_owned(), code, link, why });
+    }
+
+    /// That a party has an agreement on record belongs to the agreement, if that is told.
+    fn note(&mut self, events: &mut BTreeMap<Key, Event>, (agreement, file, by): Noted) {
+        let mut known = false;
+        for event in events.values_mut().filter(|event| event.is_between(&agreement, &by)) {
+            event.recorded_by.insert(by.clone());
+            event.files.push(file.clone());
+            known = true;
+        }
+        if !known {
+            self.others.push((file, claims::CONCLUDED.to_owned()));
+        }
+    }
+
     /// The incidents because of which anybody was asked.
     #[must_use]
     pub fn incidents(&self) -> BTreeSet<&str> {

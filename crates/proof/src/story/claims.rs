@@ -13,6 +13,7 @@ use crate::documents::{
 };
 use crate::dsse::Envelope;
 use crate::fields::{Malformed, shown};
+use crate::fork::Seen;
 use crate::json::Json;
 use crate::keys::PublicKey;
 use crate::trust::Trust;
@@ -26,13 +27,25 @@ const UNANCHORED: &str = "proof.unanchored";
 const TOO_LOW: &str = "proof.level";
 
 /// What a bundle says.
+#[derive(Debug)]
 pub(super) enum Claim {
     /// Something happened.
-    Event { key: Key, told: Box<Told>, id: Digest, level: Level, by: String },
+    Event(Box<Claimed>),
     /// An organisation has this agreement on record.
     Noted { agreement: Digest, by: String },
     /// Something else, of that kind.
     Other(String),
+}
+
+/// Something that happened, as one bundle has it.
+#[derive(Debug)]
+pub(super) struct Claimed {
+    pub(super) key: Key,
+    pub(super) told: Told,
+    pub(super) id: Digest,
+    pub(super) level: Level,
+    /// In whose log it stands.
+    pub(super) by: String,
 }
 
 /// Why a bundle says nothing.
@@ -54,8 +67,8 @@ impl From<Malformed> for No {
     }
 }
 
-/// What the bundle in these bytes says.
-pub(super) fn read(bytes: &[u8], trust: &Trust, required: Level) -> Result<Vec<Claim>, No> {
+/// What the bundle in these bytes says, and what it shows of its log.
+pub(super) fn read(bytes: &[u8], trust: &Trust, required: Level) -> Result<(Vec<Claim>, Seen), No> {
     let verdict = verify(bytes, Some(trust))?;
     let (level, by) = (verdict.level, verdict.issuer);
     if level == Level::Unanchored {
@@ -68,20 +81,16 @@ pub(super) fn read(bytes: &[u8], trust: &Trust, required: Level) -> Result<Vec<C
     }
     let bundle = Bundle::parse(bytes)?;
     match bundle.claim.kind {
-        ClaimKind::Delivery => delivery(&bundle, level, &by),
-        ClaimKind::Fact => Ok(vec![fact(&bundle, trust, level, by)?]),
+        ClaimKind::Delivery => Ok((delivery(&bundle, level, &by)?, verdict.seen)),
+        ClaimKind::Fact => Ok((vec![fact(&bundle, trust, level, by)?], verdict.seen)),
     }
 }
 
 /// A delivery says what was delivered, under which agreement and by which decision. Its documents
 /// are verified with it.
 fn delivery(bundle: &Bundle, level: Level, by: &str) -> Result<Vec<Claim>, No> {
-    let event = |(told, key, id): (Told, Key, Digest), level: Level| Claim::Event {
-        key,
-        told: Box::new(told),
-        id,
-        level,
-        by: by.to_owned(),
+    let event = |(told, key, id): (Told, Key, Digest), level: Level| {
+        Claim::Event(Box::new(Claimed { key, told, id, level, by: by.to_owned() }))
     };
     let mut claims = Vec::new();
     if let Some(envelope) = &bundle.agreement {
@@ -117,7 +126,7 @@ fn fact(bundle: &Bundle, trust: &Trust, level: Level, by: String) -> Result<Clai
     };
     let (told, key, id) = told(&envelope)?;
     signed(&envelope, &told, trust)?;
-    Ok(Claim::Event { key, told: Box::new(told), id, level, by })
+    Ok(Claim::Event(Box::new(Claimed { key, told, id, level, by })))
 }
 
 /// The kind that a group `@who` says, fit for a terminal; empty when it is withheld.

@@ -106,7 +106,12 @@ pub(super) fn story(story: &Story) -> Json {
         ("unused", Json::Array(unused.collect())),
         ("others", pairs(&story.others, "kind")),
         ("repeated", pairs(&story.repeated, "same")),
+        ("forked", Json::Array(story.forked.iter().map(forked).collect())),
     ])
+}
+
+fn forked((origin, files): (&String, &[String; 2])) -> Json {
+    Json::object([("origin", Json::text(origin)), ("files", Json::texts(files))])
 }
 
 fn event(event: &Event, links: &Links<'_>) -> Json {

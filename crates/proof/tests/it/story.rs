@@ -2,25 +2,40 @@
 //! `tools/verify_story.py` tells the same.
 
 use crate::world::{
-    ANCHOR_KEY, DELIVERY, EVENTS, MAKER, OPERATOR, ORIGIN, START, World, agreement, maker,
-    operator, operator_record, seed, time, trust,
+    DELIVERY, EVENTS, MAKER, OPERATOR, ORIGIN, START, World, agreement, event, maker, operator,
+    operator_record, seed, trust,
 };
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use twinpact_proof::anchor::{Head, anchor_leaf, blind, blinding, entry_leaf, slots_tree};
-use twinpact_proof::build::{self, Place};
+use twinpact_proof::anchor::entry_leaf;
+use twinpact_proof::build;
 use twinpact_proof::bundle::{Bundle, Exactness};
-use twinpact_proof::commit::{Attr, commit};
+use twinpact_proof::commit::{Attr, Commitment, commit};
 use twinpact_proof::containment::{Answer, Containment, ContainmentAnswer, Evidence};
 use twinpact_proof::deletion::{Deletion, Reason};
 use twinpact_proof::documents::{Clock, Decision};
-use twinpact_proof::note::Checkpoint;
 use twinpact_proof::story::Collector;
 use twinpact_proof::tree::Tree;
 use twinpact_proof::{Digest, Envelope, Json, Level, SecretKey, to_hex};
 
-/// A fact of the operator's that has this text under that name.
-fn fact(kind: &str, name: &str, text: &str) -> Bundle {
+/// What a bundle is made of: the delivery of the world, or an entry of the operator's that has a
+/// text under a name.
+#[derive(Clone)]
+enum Said {
+    Given,
+    Fact { kind: String, name: String, text: String },
+}
+
+fn fact(kind: &str, name: &str, text: &str) -> Said {
+    Said::Fact { kind: kind.to_owned(), name: name.to_owned(), text: text.to_owned() }
+}
+
+fn paper(envelope: &Envelope) -> Said {
+    fact("Paper", "document", &envelope.to_json().canonical())
+}
+
+fn committed(said: &Said) -> Option<Commitment> {
+    let Said::Fact { kind, name, text } = said else { return None };
     let who = format!(r#"["{kind}","",0,"local"]"#);
     let attr = |path, datatype, lexical| Attr { path, datatype, lexical };
     let attributes = [
@@ -29,33 +44,28 @@ fn fact(kind: &str, name: &str, text: &str) -> Bundle {
         attr("@why", "group", r#"["","","","",""]"#),
         attr(name, "json", text),
     ];
-    let made = commit(&seed(text), &attributes).unwrap();
-    let (mut tree, mut anchor) = (Tree::default(), Tree::default());
-    tree.append(entry_leaf(&EVENTS, 0, &made.pc));
-    let head = Head { tree: EVENTS, size: 1, root: tree.root() };
-    let slots = slots_tree(&ANCHOR_KEY, 0, &[Some(head)]);
-    let placed = build::place_head(
-        blind(&blinding(&ANCHOR_KEY, 0, 0)),
-        (0, 0, slots.size()),
-        &head,
-        slots.inclusion(0, slots.size()).unwrap(),
-        slots.root(),
-    );
-    anchor.append(anchor_leaf(0, time(0), slots.size(), &slots.root()));
-    let checkpoint = Checkpoint { origin: ORIGIN.into(), size: 1, root: anchor.root() };
-    let place = Place {
-        entry: build::entry(EVENTS, 0, &made.pc),
-        tree: build::prove_tree(&tree, 0, 1).unwrap(),
-        anchor: build::prove_anchor(&anchor, &placed, time(0), 1).unwrap(),
-        head: placed,
-        checkpoint: checkpoint.sign(&operator()),
-    };
-    let opened = build::open(&made, &["@who", "@why", name]);
-    build::fact(opened, Exactness::Exact, place, operator_record())
+    commit(&seed(text), &attributes)
 }
 
-fn paper(envelope: &Envelope) -> Bundle {
-    fact("Paper", "document", &envelope.to_json().canonical())
+/// All of them in one log.
+fn bundles(all: &[Said]) -> Vec<Bundle> {
+    let made: Vec<Option<Commitment>> = all.iter().map(committed).collect();
+    let mut events = Tree::default();
+    for i in 0..100 {
+        let usual = event(i);
+        let pc = made.get(i as usize).and_then(Option::as_ref).map_or(usual.pc, |made| made.pc);
+        events.append(entry_leaf(&EVENTS, i, &pc));
+    }
+    let world = World::of(events, |_, _| {});
+    let bundle = |(i, said): (usize, &Said)| {
+        let (Said::Fact { name, .. }, Some(made)) = (said, &made[i]) else {
+            return world.delivery(true);
+        };
+        let place = world.place_in(0, EVENTS, &world.events, i as u64, &made.pc);
+        let opened = build::open(made, &["@who", "@why", name]);
+        build::fact(opened, Exactness::Exact, place, operator_record())
+    };
+    all.iter().enumerate().map(bundle).collect()
 }
 
 fn leaf() -> Digest {
@@ -105,8 +115,13 @@ fn answer(to: &Containment, key: &SecretKey) -> ContainmentAnswer {
     }
 }
 
-/// The story of these bundles by both verifiers, as JSON.
-fn story(bundles: &[Bundle], required: Level) -> Json {
+/// The story of these by both verifiers, as JSON.
+fn story(all: &[Said], required: Level) -> Json {
+    told_of(&bundles(all), required)
+}
+
+/// The story of these bundles.
+fn told_of(bundles: &[Bundle], required: Level) -> Json {
     static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let name = format!("story-{}-{number}", std::process::id());
@@ -170,8 +185,8 @@ fn told<'a>(story: &'a Json, what: &str) -> &'a Json {
 }
 
 /// Code and link of the only bundle that is not used.
-fn unused(bundle: &Bundle) -> (String, String) {
-    let story = story(&[bundle.clone(), World::new().delivery(true)], Level::Signed);
+fn unused(said: &Said) -> (String, String) {
+    let story = story(&[said.clone(), Said::Given], Level::Signed);
     let unused = list(&story, "unused");
     assert_eq!((unused.len(), list(&story, "story").len()), (1, 2));
     (text(&unused[0], "code").to_owned(), text(&unused[0], "link").to_owned())
@@ -179,7 +194,7 @@ fn unused(bundle: &Bundle) -> (String, String) {
 
 #[test]
 fn what_was_asked_answered_and_deleted_is_told_with_what_it_rests_on() {
-    let (asked, given) = (containment(), World::new().delivery(true));
+    let (asked, given) = (containment(), Said::Given);
     let bundles = [
         given,
         paper(&asked.sign(&maker())),
@@ -210,8 +225,8 @@ fn what_was_asked_answered_and_deleted_is_told_with_what_it_rests_on() {
 
 #[test]
 fn what_is_late_or_of_others_is_told_as_such() {
-    let given = World::new().delivery(true);
-    let with = |bundle: Bundle| story(&[given.clone(), bundle], Level::Signed);
+    let given = Said::Given;
+    let with = |said: Said| story(&[given.clone(), said], Level::Signed);
     let late = with(paper(&deletion(MAKER, OPERATOR, 1).sign(&maker())));
     assert_eq!(list(told(&late, "deleted"), "late"), [Json::text(to_hex(&leaf()))]);
     // Who has delivered has nothing to delete.
@@ -240,8 +255,8 @@ fn what_is_late_or_of_others_is_told_as_such() {
 
 #[test]
 fn a_document_is_worth_what_its_signature_is_worth() {
-    let check = |bundle: &Bundle, code: &str, link: &str| {
-        assert_eq!(unused(bundle), (code.to_owned(), link.to_owned()));
+    let check = |said: &Said, code: &str, link: &str| {
+        assert_eq!(unused(said), (code.to_owned(), link.to_owned()));
     };
     let asked = containment();
     // In the name of the maker, by the operator.
@@ -270,7 +285,7 @@ fn a_document_is_worth_what_its_signature_is_worth() {
 
 #[test]
 fn a_fact_that_is_about_something_else_tells_nothing() {
-    let given = World::new().delivery(true);
+    let given = Said::Given;
     let about = |kind: &str, name: &str, text: &str| {
         let story = story(&[given.clone(), fact(kind, name, text)], Level::Signed);
         assert_eq!(list(&story, "story").len(), 2);
@@ -293,4 +308,25 @@ fn a_fact_that_is_about_something_else_tells_nothing() {
         about("AgreementConcluded", "agreement", &other),
         (vec!["AgreementConcluded".into()], 1)
     );
+}
+
+#[test]
+fn a_log_of_which_two_bundles_contradict_each_other_tells_nothing() {
+    let (asked, answered) = (containment(), answer(&containment(), &maker()));
+    let (one, two) = (paper(&asked.sign(&maker())), paper(&answered.sign(&operator())));
+    // One history has the question, the other one the answer.
+    let (first, second) =
+        (bundles(&[one.clone(), Said::Given]), bundles(std::slice::from_ref(&two)));
+    let all = told_of(&[first, second].concat(), Level::Signed);
+    assert!(list(&all, "story").is_empty() && list(&all, "others").is_empty());
+    let codes: Vec<&str> = list(&all, "unused").iter().map(|one| text(one, "code")).collect();
+    assert_eq!(codes, ["log.forked"; 3]);
+    let forked = list(&all, "forked");
+    assert_eq!((forked.len(), text(&forked[0], "origin")), (1, ORIGIN));
+    let files = list(&forked[0], "files").iter().map(|one| one.as_text().unwrap());
+    let pairs = files.zip(["00.twinproof", "02.twinproof"]);
+    assert_eq!(pairs.filter(|(file, end)| file.ends_with(end)).count(), 2);
+    let honest = story(&[one, Said::Given, two], Level::Signed);
+    assert!(list(&honest, "forked").is_empty());
+    assert_eq!(list(&honest, "story").len(), 4);
 }

@@ -172,8 +172,14 @@ impl World {
 
     /// A world whose operator changes the hashes in the slots before it signs.
     pub fn with(change: impl Fn(u64, &mut Vec<Digest>)) -> World {
-        let (mut events, mut ledger) = (Tree::default(), Tree::default());
+        let mut events = Tree::default();
         (0..100).for_each(|i| events.append(entry_leaf(&EVENTS, i, &event(i).pc)));
+        World::of(events, change)
+    }
+
+    /// A world with these events.
+    pub fn of(events: Tree, change: impl Fn(u64, &mut Vec<Digest>)) -> World {
+        let mut ledger = Tree::default();
         (0..6).for_each(|i| ledger.append(entry_leaf(&LEDGER, i, &delivery(i).pc)));
         let mut world = World { events, ledger, slots: Vec::new(), anchor: Tree::default() };
         for tick in 0..TICKS {

@@ -50,6 +50,12 @@ pub(super) fn verify(arguments: &Verify, trust: &Trust, out: Output) -> Result<E
 }
 
 fn judged(story: &Story, files: usize, out: Output) -> ExitCode {
+    if let Some((origin, files)) = story.forked.iter().next() {
+        let [one, two] = files.each_ref().map(|file| line(file));
+        let origin = line(origin);
+        let message = format!("the log {origin} keeps two histories: {one} and {two} show it");
+        return out.fail(&Problem::new(codes::PROOF_BROKEN, message));
+    }
     let count = |code: &str| story.unused.iter().filter(|one| one.code == code).count();
     let (broken, all) = (count(codes::PROOF_BROKEN.name), story.unused.len());
     let message = format!("{all} of {files} proofs tell nothing of this story");
