@@ -19,8 +19,8 @@ pub use incidents::{
     SeenAt,
 };
 pub use kpis::{
-    AgreementKpi, BytesKpi, ContainKpi, FlowKpi, FreshnessKpi, IncidentKpi, Kpis, OutcomesKpi,
-    ValuesKpi,
+    AgreementKpi, BytesKpi, ContainKpi, DeletedKpi, FlowKpi, FreshnessKpi, IncidentKpi, Kpis,
+    OutcomesKpi, ValuesKpi,
 };
 pub use log::{
     AlertLine, AlertShown, CheckpointLine, ConsistencyShown, InclusionShown, LogShown, SeenLine,

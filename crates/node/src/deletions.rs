@@ -70,6 +70,13 @@ impl Deletions {
         Some((name, self.kept.get(name)?))
     }
 
+    /// Of how many deliveries of ours there is such a receipt, and of how many to us.
+    #[must_use]
+    pub fn counted(&self) -> (u64, u64) {
+        let given = self.of.keys().filter(|leaf| self.places.contains_key(*leaf)).count() as u64;
+        (given, self.of.len() as u64 - given)
+    }
+
     /// When the next delivery is to be deleted, at that time or later, of which no deletion receipt
     /// has come.
     #[must_use]

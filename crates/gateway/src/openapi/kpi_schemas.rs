@@ -21,6 +21,7 @@ pub(super) const OBJECTS: &[Object] = &[
             must("decisions", Named("OutcomesKpi")),
             must("given", Named("FlowKpi")),
             must("received", Named("FlowKpi")),
+            must("deleted", Named("DeletedKpi")),
             must("agreements", Many(&Named("AgreementKpi"))),
         ],
     },
@@ -92,6 +93,12 @@ pub(super) const OBJECTS: &[Object] = &[
         what: "Deliveries, their rows and the bytes of these.",
         closed: false,
         members: &[must("deliveries", Count), must("rows", Count), must("bytes", Count)],
+    },
+    Object {
+        name: "DeletedKpi",
+        what: "Deliveries whose copies are gone, ours and those to us.",
+        closed: false,
+        members: &[must("given", Count), must("received", Count)],
     },
     Object {
         name: "AgreementKpi",

@@ -31,6 +31,8 @@ pub struct Kpis {
     pub given: FlowKpi,
     /// What was delivered to us.
     pub received: FlowKpi,
+    /// Of how many deliveries the copies are gone.
+    pub deleted: DeletedKpi,
     /// The same of each agreement.
     pub agreements: Vec<AgreementKpi>,
 }
@@ -141,6 +143,15 @@ pub struct FlowKpi {
     pub rows: u64,
     /// The bytes of their rows.
     pub bytes: u64,
+}
+
+/// Deliveries whose copies are deleted, as a signed deletion receipt says.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeletedKpi {
+    /// Of ours, as those say that have come.
+    pub given: u64,
+    /// Of those to us, as we have signed.
+    pub received: u64,
 }
 
 /// One agreement.

@@ -3,8 +3,8 @@
 use super::{Fresh, Given, Met, Received, Recorded};
 use crate::agreements::Agreement;
 use crate::api::{
-    AgreementKpi, BytesKpi, ContainKpi, ContainmentLine, FlowKpi, FreshnessKpi, IncidentKpi,
-    IncidentShown, Kpis, OutcomesKpi, ValuesKpi,
+    AgreementKpi, BytesKpi, ContainKpi, ContainmentLine, DeletedKpi, FlowKpi, FreshnessKpi,
+    IncidentKpi, IncidentShown, Kpis, OutcomesKpi, ValuesKpi,
 };
 use crate::fold::Fold;
 use crate::open::Node;
@@ -59,6 +59,7 @@ fn gathered(node: &Node, fold: &Fold, store: &Store) -> Kpis {
     let each = each.map(|known| agreement((fold, store), known, &recorded, &mut all));
     let agreements: Vec<AgreementKpi> = each.collect();
     let shown: Vec<&Contract> = fold.agreements.iter().filter_map(|k| of_values(fold, k)).collect();
+    let (given, deleted) = fold.deletions.counted();
     Kpis {
         at: node.clocks.policy().0,
         driven: node.clocks.is_driven(),
@@ -71,6 +72,7 @@ fn gathered(node: &Node, fold: &Fold, store: &Store) -> Kpis {
         decisions: outcomes(&all.codes),
         given: all.given,
         received: received(&all.received),
+        deleted: DeletedKpi { given, received: deleted },
         agreements,
     }
 }
