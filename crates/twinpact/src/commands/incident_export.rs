@@ -7,6 +7,7 @@
 //! node writes the same names again.
 
 use super::contract_new::own_did;
+use super::incident_report::PERMIT;
 use crate::output::{Output, internal, line, shell};
 use crate::session::{Session, file_problem, write_file};
 use serde::Serialize;
@@ -96,7 +97,7 @@ pub(crate) async fn write(
         files: Vec::new(),
         left_out: Vec::new(),
     };
-    let mut export = Export { client, folder, index };
+    let mut export = Export { client, folder, index, under: BTreeSet::new() };
     export.agreements(&shown).await?;
     for one in &shown.containments {
         export.deliveries(one).await?;
@@ -115,6 +116,8 @@ struct Export<'a> {
     client: &'a AdminClient,
     folder: &'a Path,
     index: Index,
+    /// The decisions under which was delivered what a containment rests on.
+    under: BTreeSet<String>,
 }
 
 impl Export<'_> {
@@ -142,6 +145,7 @@ impl Export<'_> {
                     continue;
                 }
             };
+            self.under.insert(receipt.decision.clone());
             self.take("receipt", id, receipt.at, &format!("{path}/proof")).await?;
             if let Some(at) = receipt.deleted {
                 self.take("deletion", id, at, &format!("{path}/deletion")).await?;
@@ -161,6 +165,8 @@ impl Export<'_> {
         Ok(())
     }
 
+    /// What was refused under its agreements; and what was permitted of what it rests on, and
+    /// between the first row and the last request. Of other permits the incident says nothing.
     async fn decisions(&mut self, shown: &IncidentShown) -> Result<(), Problem> {
         let (client, agreements) = (self.client, agreements(shown));
         let all: Vec<DecisionLine> = client.get(&format!("/decisions?limit={LATEST}")).await?;
@@ -168,7 +174,17 @@ impl Export<'_> {
             let why = format!("only the latest {LATEST} decisions were looked at");
             self.index.left_out.push(why);
         }
-        for one in all.iter().filter(|one| agreements.contains(&one.agreement)) {
+        let under = std::mem::take(&mut self.under);
+        let first =
+            shown.containments.iter().filter_map(|one| one.seen.as_ref().map(|seen| seen.first));
+        let opened = shown.containments.iter().map(|one| one.opened).max();
+        let span = first.min().zip(opened);
+        let within = |at: Timestamp| span.is_some_and(|(first, last)| (first..=last).contains(&at));
+        let tells = |one: &&DecisionLine| {
+            let counts = one.code != PERMIT || under.contains(&one.id) || within(one.from);
+            agreements.contains(&one.agreement) && counts
+        };
+        for one in all.iter().filter(tells) {
             let path = format!("/decisions/{}/proof", segment(&one.id));
             self.take("decision", &one.id, one.from, &path).await?;
         }

@@ -29,7 +29,7 @@ const BEFORE_DAYS: i64 = 3;
 const AFTER_DAYS: i64 = 2;
 const DAY_S: i64 = 86_400;
 /// The outcome of a decision that lets somebody in.
-const PERMIT: &str = "policy.permit";
+pub(super) const PERMIT: &str = "policy.permit";
 /// The most decisions and receipts that are looked at.
 const LATEST: usize = 1_000;
 
