@@ -11,9 +11,9 @@ help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
 demo: CRATES = -p twinpact -e normal,build
-demo: announce ## Run the main job: two organisations, one contract, one proof.
+demo: announce ## Run the main job: three organisations, one fault, and every step of it proven.
 	@$(CARGO) build -p twinpact
-	@$(CARGO) run -q -p twinpact -- demo
+	@$(CARGO) run -q -p twinpact -- demo --auto-confirm
 
 start: CRATES = -p twinpact -e normal,build
 start: announce ## Run docs/start.md as it stands, in a root with nothing but the program and a shell.

@@ -563,6 +563,15 @@ pub(crate) struct Demo {
     /// Leave everything in this directory.
     #[arg(long)]
     pub(crate) keep: Option<PathBuf>,
+    /// Let a program confirm what the owners of twins are asked; the answers say so.
+    #[arg(long, conflicts_with = "data")]
+    pub(crate) auto_confirm: bool,
+    /// Leave out the question in the end, which runs the recording a second time.
+    #[arg(long, conflicts_with = "data")]
+    pub(crate) once: bool,
+    /// The program that serves the nodes in place of this one: tests put one here that dies.
+    #[arg(long, hide = true, conflicts_with = "data")]
+    pub(crate) serve_with: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

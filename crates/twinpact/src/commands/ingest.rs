@@ -191,7 +191,7 @@ fn read_rows(arguments: &Ingest, map: &Map, summary: &mut Summary) -> Result<Gro
 }
 
 /// A progress bar on stderr; hidden when stderr is no terminal.
-pub(super) fn bar(length: u64, unit: &str) -> ProgressBar {
+pub(crate) fn bar(length: u64, unit: &str) -> ProgressBar {
     let bar = ProgressBar::new(length);
     let style = format!("{{bar:40}} {{human_pos}} of {{human_len}} {unit} {{eta}}");
     if let Ok(style) = ProgressStyle::with_template(&style) {

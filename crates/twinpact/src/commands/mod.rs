@@ -47,6 +47,7 @@ mod watch;
 use crate::cli::{Ca, Command, Config};
 use crate::demo;
 use crate::output::Output;
+pub(crate) use ingest::bar;
 use std::process::ExitCode;
 use twinpact_model::problem::Problem;
 use twinpact_node::api::Negotiate;
@@ -101,6 +102,6 @@ pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Prob
         Command::Explain(arguments) => explain::explain(&arguments, *out),
         Command::Config(Config::Show { dir, origin }) => config::show(&dir, origin, *out),
         Command::Completions(arguments) => Ok(completions::completions(&arguments, *out)),
-        Command::Demo(arguments) => demo::demo(&arguments, *out),
+        Command::Demo(arguments) => demo::demo(&arguments, *out).await,
     }
 }

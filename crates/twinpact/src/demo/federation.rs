@@ -129,7 +129,7 @@ fn set_clock(stage: &mut Stage, time: &str) -> Result<(), Problem> {
 }
 
 /// A port that nobody has at this moment.
-fn free_port() -> Result<u16, Problem> {
+pub(crate) fn free_port() -> Result<u16, Problem> {
     let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     port.map(|address| address.port()).map_err(|e| internal(&format!("no free port: {e}")))
 }

@@ -2,13 +2,14 @@
 //! type.
 //!
 //! Nothing in here knows how a node works: each step runs this binary with a command line, shows it
-//! and what it printed, and holds its exit code against the one that it must have. The two nodes
-//! are `twinpact serve` processes.
+//! and what it printed, and holds its exit code against the one that it must have. The nodes are
+//! `twinpact serve` processes. On shipped recordings there are three ([`three`]), on others two.
 
 mod fact;
 mod federation;
 mod play;
 mod stage;
+mod three;
 
 use crate::cli::Demo;
 use crate::output::{Output, internal};
@@ -25,6 +26,7 @@ pub(crate) struct Report {
     steps: Vec<Step>,
     nodes: Vec<Value>,
     agreement: Option<Value>,
+    agreements: Vec<Value>,
     permitted: Vec<Value>,
     denied: Vec<Denied>,
     proof: Option<Value>,
@@ -45,9 +47,10 @@ pub(crate) struct Denied {
     sentence: String,
 }
 
-pub(crate) fn demo(arguments: &Demo, out: Output) -> Result<ExitCode, Problem> {
+pub(crate) async fn demo(arguments: &Demo, out: Output) -> Result<ExitCode, Problem> {
     // Before anything is shown: what is wrong with the files is said by itself.
-    let play = Play::of(arguments)?;
+    let own = arguments.data.as_deref().zip(arguments.map.as_deref());
+    let own = own.map(|(data, map)| Play::own(data, map, arguments)).transpose()?;
     let temporary = tempfile::tempdir().map_err(|e| internal(&format!("no place: {e}")))?;
     let place = match &arguments.keep {
         Some(keep) => {
@@ -56,6 +59,7 @@ pub(crate) fn demo(arguments: &Demo, out: Output) -> Result<ExitCode, Problem> {
         }
         None => temporary.path().to_owned(),
     };
+    let Some(play) = own else { return three::show(arguments, out, &place).await };
     let mut stage = Stage::new(out, place)?;
     fact::one_provable_fact(&mut stage, &play)?;
     let nodes = federation::two_nodes(&mut stage, &play)?;

@@ -1,8 +1,8 @@
-//! What the demo is about: recordings, their map and model, a contract, and the moments to show.
+//! What the demo on a user's own recordings is about: these, their map and model, a contract, and
+//! the moments to show.
 //!
-//! The shipped play is a wind farm. Any other is made of a user's own files: what it shows follows
-//! from the data (the first twin, the last time) and from the contract's terms (when it is open,
-//! what is refused), so that nothing in the path knows a domain.
+//! What it shows follows from the data (the first twin, the last time) and from the contract's
+//! terms (when it is open, what is refused), so that nothing in the path knows a domain.
 
 use crate::cli::Demo;
 use crate::output::internal;
@@ -14,13 +14,6 @@ use twinpact_contract::{Constraint, Contract, PurposeTest, Truth, Vocabulary, do
 use twinpact_edge::{Map, Observation, Reading, Rows, model_file};
 use twinpact_model::problem::Problem;
 use twinpact_model::{Did, Schedule, Timestamp, TypeModel, codes};
-
-/// Real recordings: "ENGIE, La Haute Borne wind farm" (examples/wind/ATTRIBUTION.md).
-const RECORDING: &[u8] =
-    include_bytes!("../../../../examples/wind/la-haute-borne-2015-05-to-07.csv.gz");
-const MODEL: &str = include_str!("../../../../examples/wind/wind-turbine.toml");
-const MAP: &str = include_str!("../../../../examples/wind/wind-turbine.map.toml");
-const CONTRACT: &str = include_str!("../../../../examples/wind/turbine-maintenance.odcs.yaml");
 
 /// A file of the play.
 pub(crate) struct File {
@@ -59,53 +52,8 @@ pub(crate) struct Play {
 }
 
 impl Play {
-    /// The play of the command: the user's own files, or the wind farm.
-    pub(crate) fn of(arguments: &Demo) -> Result<Play, Problem> {
-        match (&arguments.data, &arguments.map) {
-            (Some(data), Some(map)) => Play::own(data, map, arguments),
-            _ => Ok(Play::wind()),
-        }
-    }
-
-    fn wind() -> Play {
-        let (open, purpose) =
-            ("2015-07-27T10:00:00+02:00", format!("{PURPOSE}PredictiveMaintenance"));
-        let refusal = |name: &str, at: &str, purpose: &str, place: &str| Refusal {
-            name: name.to_owned(),
-            at: at.to_owned(),
-            purpose: purpose.to_owned(),
-            place: place.to_owned(),
-        };
-        let benchmarking = format!("{PURPOSE}Benchmarking");
-        let file = |name, bytes: &[u8]| File { name, bytes: bytes.to_vec() };
-        Play {
-            data: file("la-haute-borne-2015-05-to-07.csv.gz", RECORDING),
-            model: file("wind-turbine.toml", MODEL.as_bytes()),
-            map: file("wind-turbine.map.toml", MAP.as_bytes()),
-            contract: file("turbine-maintenance.odcs.yaml", CONTRACT.as_bytes()),
-            owner: "did:web:operator.example".to_owned(),
-            title: "A wind-farm operator records three months of four turbines".to_owned(),
-            twin: "urn:turbine:R80711".to_owned(),
-            since: "2015-07-26T14:00:00+02:00".to_owned(),
-            story:
-                "The history of one turbine: on Sunday 26 July 2015 it stands still in good wind"
-                    .to_owned(),
-            offer: "The operator offers power, pitch and wind, on its terms".to_owned(),
-            open: open.to_owned(),
-            open_words: "Monday 27 July 2015, 10:00 in Paris".to_owned(),
-            refusals: vec![
-                refusal("on Sunday", "2015-07-26T14:10:00+02:00", &purpose, "FR"),
-                refusal("after 19:00", "2015-07-27T19:00:00+02:00", &purpose, "FR"),
-                refusal("for another purpose", open, &benchmarking, "FR"),
-                refusal("from outside the EU", open, &purpose, "US"),
-            ],
-            purpose,
-            place: "FR".to_owned(),
-        }
-    }
-
     /// The play of a user's own recordings.
-    fn own(data: &Path, map_path: &Path, arguments: &Demo) -> Result<Play, Problem> {
+    pub(crate) fn own(data: &Path, map_path: &Path, arguments: &Demo) -> Result<Play, Problem> {
         let map_text = read_text(map_path)?;
         let map = Map::parse(&map_text)?;
         let model_text = model_text(&map, map_path, arguments.model.as_deref())?;

@@ -21,6 +21,7 @@ mod reads;
 mod secrets;
 mod start;
 mod story;
+mod three;
 mod tree;
 mod trio;
 mod twins;

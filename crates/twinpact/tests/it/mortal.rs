@@ -11,16 +11,19 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 use twinpact_gateway::{HttpsOutbound, Running};
 use twinpact_model::Timestamp;
 use twinpact_node::api::AdminFile;
-use twinpact_node::outbound::{Call, FirstCall, Outbound, Pending, Reply};
+use twinpact_node::outbound::{Call, FirstCall, Opening, Outbound, Pending, Reply};
 use twinpact_node::{Node, PolicyClock, open};
 use twinpact_proof::to_hex;
 use twinpact_store::vfs::RealDisk;
 use twinpact_testkit::{Doom, Moment, MortalDisk};
 
 const DIRECTORY: &str = "TWINPACT_MORTAL";
+/// The same for one that stands in for `twinpact serve`.
+pub(crate) const SERVED: &str = "TWINPACT_SERVED";
 /// Begins a line of the child; the test harness has lines of its own.
 const MARK: &str = "> ";
 /// A test fails when a node has nothing to say for so long.
@@ -53,15 +56,17 @@ impl Outbound for MortalWay {
     fn first(&self, call: FirstCall) -> Pending<'_> {
         self.0.first(call)
     }
+
+    fn flow(&self, call: Call) -> Opening<'_> {
+        self.0.flow(call)
+    }
 }
 
-/// Serves until the input ends, and does what its lines say.
-async fn serve(directory: &Path) {
-    let doom = Doom::default();
+/// A node in that directory which ends as its doom says.
+async fn mortal(directory: &Path, doom: &Doom) -> Running {
     let disk = Arc::new(MortalDisk::new(Arc::new(RealDisk), doom.clone()));
     let parts = open::open_on(disk, directory, PolicyClock::Driven).await.unwrap();
     let (node, clocks) = (parts.node.clone(), parts.node.clocks.clone());
-    clocks.set_policy(Timestamp::parse(MONDAY).unwrap()).unwrap();
     let (presented, partners) = (node.presented.clone(), node.tls_partners.clone());
     let allowed = node.config.federation.allow_private.clone();
     let clock = Arc::new(move || clocks.wall());
@@ -70,7 +75,48 @@ async fn serve(directory: &Path) {
     let running = Running::start(parts).await.unwrap();
     let url = format!("http://{}", running.admin.address);
     let file = AdminFile { url, token: running.admin.token.clone(), pid: std::process::id() };
-    std::fs::write(directory.join("admin.json"), json!(file).to_string()).unwrap();
+    let (written, new) = (directory.join("admin.json"), directory.join("admin.new"));
+    std::fs::write(&new, json!(file).to_string()).unwrap();
+    std::fs::rename(new, written).unwrap();
+    running
+}
+
+/// Serves until SIGTERM, in place of `twinpact serve`, and ends as the next line of its plan says;
+/// the plan loses that line.
+#[test]
+fn served() {
+    let Ok(directory) = std::env::var(SERVED) else { return };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let directory = Path::new(&directory);
+        let (doom, plan) = (Doom::default(), directory.with_extension("plan"));
+        let text = std::fs::read_to_string(&plan).unwrap_or_default();
+        if let Some((line, rest)) = text.split_once('\n') {
+            let (moment, n) = line.split_once(' ').unwrap();
+            let moment = Moment::ALL.into_iter().find(|m| format!("{m:?}") == moment);
+            doom.plan(Some((moment.unwrap(), n.parse().unwrap())));
+            std::fs::write(&plan, rest).unwrap();
+        }
+        let mut told = signal(SignalKind::terminate()).unwrap();
+        let running = mortal(directory, &doom).await;
+        let (admin, federation) = (running.admin.address, running.federation.unwrap());
+        let doors = format!("admin http://{admin}\nfederation https://{federation}\n");
+        std::fs::write(directory.with_extension("new"), doors).unwrap();
+        std::fs::rename(directory.with_extension("new"), directory.with_extension("doors"))
+            .unwrap();
+        told.recv().await;
+        let passed = Moment::ALL.map(|moment| doom.passed(moment));
+        std::fs::write(directory.with_extension("passed"), format!("{passed:?}")).unwrap();
+        running.stop().await;
+    });
+}
+
+/// Serves until the input ends, and does what its lines say.
+async fn serve(directory: &Path) {
+    let doom = Doom::default();
+    let running = mortal(directory, &doom).await;
+    let node = running.parts.node.clone();
+    node.clocks.set_policy(Timestamp::parse(MONDAY).unwrap()).unwrap();
     say("ready");
     loop {
         let line = tokio::task::spawn_blocking(|| {
