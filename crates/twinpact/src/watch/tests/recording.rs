@@ -38,6 +38,8 @@ pub(super) fn rows(from: Timestamp, until: Timestamp) -> Vec<Row> {
             .collect(),
     };
     let mut rows: Vec<Row> = lines.map(row).filter(|row| (from..until).contains(&row.at)).collect();
+    // What has no value is no observation.
+    rows.retain(|row| !row.values.is_empty());
     rows.sort_by_key(|row| row.at);
     rows
 }
