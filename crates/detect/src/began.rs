@@ -52,7 +52,7 @@ fn loss(rule: &Rule, rows: &[&Sample], twin: &str, curve: &Curve) -> Option<Dip>
     let compared = own.map(|row| compare(rule, row, others.clone(), curve));
     compared.into_iter().find_map(|one| match one {
         Compared::Loss(dip) => Some(dip),
-        Compared::Usual | Compared::Behind => None,
+        Compared::Usual | Compared::Good | Compared::Behind => None,
     })
 }
 

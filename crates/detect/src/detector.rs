@@ -8,7 +8,7 @@ use crate::curve::Curve;
 use crate::milli::{Milli, median};
 use crate::rule::Rule;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use twinpact_model::problem::Problem;
 use twinpact_model::{Timestamp, codes};
 
@@ -74,6 +74,9 @@ pub struct Learned {
     pub dips: BTreeMap<String, VecDeque<Dip>>,
     /// Until when each twin that was found is not found again.
     pub quiet: BTreeMap<String, Timestamp>,
+    /// Twins that were found, and have not given what they should since.
+    #[serde(default)]
+    pub losing: BTreeSet<String>,
     /// The last instant that was judged.
     pub judged: Option<Timestamp>,
 }
@@ -83,6 +86,8 @@ pub struct Learned {
 pub enum Compared {
     /// Nothing is known against it.
     Usual,
+    /// It gives what it should beside its siblings, in which that can be judged.
+    Good,
     /// It gives too little beside its siblings, and its curve does not say what it should give, or
     /// says as little.
     Behind,
@@ -93,13 +98,14 @@ pub enum Compared {
 /// Compares a row with what its siblings gave at that instant, and with what was learned of it.
 #[must_use]
 pub fn compare(rule: &Rule, sample: &Sample, others: Vec<Milli>, curve: &Curve) -> Compared {
-    let too_little = |should: &Milli| {
-        sample.drive >= rule.drive_from
-            && *should >= rule.expect_from
-            && sample.output <= should.share(rule.permille)
-    };
+    let judged = |should: &Milli| sample.drive >= rule.drive_from && *should >= rule.expect_from;
+    let too_little =
+        |should: &Milli| judged(should) && sample.output <= should.share(rule.permille);
     let siblings = (others.len() >= LEAST_SIBLINGS).then(|| median(others)).flatten();
-    let Some(siblings) = siblings.filter(too_little) else { return Compared::Usual };
+    let Some(siblings) = siblings.filter(judged) else { return Compared::Usual };
+    if !too_little(&siblings) {
+        return Compared::Good;
+    }
     let expected = curve.at(rule.bin_of(sample.drive), rule.learn);
     let Some(expected) = expected.filter(too_little) else { return Compared::Behind };
     let Sample { at, drive, output, .. } = *sample;
@@ -128,7 +134,8 @@ impl Detector {
     /// # Errors
     /// `rule.learned` when that passes a bound.
     pub fn resume(rule: Rule, learned: Learned) -> Result<Detector, Problem> {
-        let twins = [learned.curves.len(), learned.dips.len(), learned.quiet.len()];
+        let Learned { curves, dips, quiet, losing, .. } = &learned;
+        let twins = [curves.len(), dips.len(), quiet.len(), losing.len()];
         let few = |dips: &VecDeque<Dip>| dips.len() <= rule.rows;
         let bounded = twins.iter().all(|count| *count <= MAX_TWINS)
             && learned.curves.values().all(Curve::is_bounded)
@@ -221,7 +228,12 @@ impl Detector {
             let others = others.map(|other| other.output).collect();
             let curve = self.learned.curves.entry(sample.twin.clone()).or_default();
             match compare(&self.rule, sample, others, curve) {
-                Compared::Usual => curve.learn(self.rule.bin_of(sample.drive), sample.output),
+                usual @ (Compared::Usual | Compared::Good) => {
+                    curve.learn(self.rule.bin_of(sample.drive), sample.output);
+                    if usual == Compared::Good {
+                        self.learned.losing.remove(&sample.twin);
+                    }
+                }
                 // What may be a fault must not become what is expected.
                 Compared::Behind => {}
                 Compared::Loss(dip) => findings.extend(self.loss(&sample.twin, dip)),
@@ -238,10 +250,13 @@ impl Detector {
         while dips.len() > rule.rows || dips.front().is_some_and(|first| first.at < from) {
             dips.pop_front();
         }
-        let quiet = self.learned.quiet.get(twin).is_some_and(|until| dip.at <= *until);
+        let lately = self.learned.quiet.get(twin).is_some_and(|until| dip.at <= *until);
+        // Nor is it another one when nobody could look in between.
+        let quiet = lately || self.learned.losing.contains(twin);
         if quiet || dips.len() >= rule.rows {
             // As long as it goes on it is one and the same.
             self.learned.quiet.insert(twin.to_owned(), dip.at.plus_seconds(rule.again_s));
+            self.learned.losing.insert(twin.to_owned());
         }
         (!quiet && dips.len() >= rule.rows)
             .then(|| Finding { twin: twin.to_owned(), dips: dips.iter().copied().collect() })

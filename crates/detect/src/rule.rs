@@ -39,7 +39,8 @@ pub struct RuleFile {
     pub rows: usize,
     /// when they lie within this time (ISO 8601 duration).
     pub within: String,
-    /// The same twin is not found again before it has had no loss for this time.
+    /// The same twin is not found again before it has had no loss for this time, and has given
+    /// once what it should.
     pub again_after: String,
     /// Over which links it is traced from the twin that was found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -65,6 +65,10 @@ fn a_loss_is_a_row_far_below_siblings_and_curve() {
     let pause = |n: usize| [vec![bad; 3], vec![good; n], vec![bad; 3]].concat();
     check(&pause(30), &[2]);
     check(&pause(36), &[2, 41]);
+    // Whoever could not look, or had no wind, has not seen it end.
+    let calm = |n: usize| [vec![bad; 3], vec![(3, 0); n], vec![bad; 3]].concat();
+    check(&calm(200), &[2]);
+    check(&[calm(200), vec![good; 36], vec![bad; 3]].concat(), &[2, 244]);
 }
 
 #[test]
