@@ -6,14 +6,14 @@ use crate::report::Figure;
 use twinpact_node::api::{AgreementKpi, IncidentKpi, IncidentShown, Kpis};
 
 /// All that can be said. What there is nothing to compute from is left out.
-pub(super) fn figures(shown: &IncidentShown, kpis: &Kpis, agreement: Option<&str>) -> Vec<Figure> {
+pub(super) fn figures(shown: &IncidentShown, kpis: &Kpis, agreement: &str) -> Vec<Figure> {
     let mut figures = Vec::new();
     let id = &shown.incident.id;
     if let Some(one) = kpis.incidents.iter().find(|one| one.incident == *id) {
         figures.extend(times(one));
     }
     figures.extend(answers(shown));
-    let of = kpis.agreements.iter().find(|one| Some(one.agreement.as_str()) == agreement);
+    let of = kpis.agreements.iter().find(|one| one.agreement == agreement);
     figures.extend(of.iter().flat_map(|one| shares(one)));
     if let Some(took) = kpis.reconstruct_ms {
         let meaning = "to export the newest decision with its proof and to verify it, just now";

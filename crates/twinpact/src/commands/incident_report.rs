@@ -57,7 +57,12 @@ pub(crate) async fn report(
     let picture = gathered?;
     let bytes = page(&picture).into_bytes();
     write_file(file, &bytes)?;
-    let made = json!({ "file": file, "incident": asked.incident, "bytes": bytes.len(), "notices": picture.notices });
+    let made = json!({
+        "file": file,
+        "incident": asked.incident,
+        "bytes": bytes.len(),
+        "notices": picture.notices,
+    });
     out.result(&made, |_| format!("the report is in {} ({} bytes)", shell(file), bytes.len()));
     Ok(())
 }
@@ -84,8 +89,6 @@ pub(crate) async fn gather(client: &AdminClient, asked: Draw<'_>) -> Result<Pict
         ..Picture::default()
     };
     let agreement = seen.or(shown.containments.first()).map(|one| one.agreement.clone());
-    let kpis: Kpis = client.get("/kpis").await?;
-    picture.figures = incident_figures::figures(&shown, &kpis, agreement.as_deref());
     let Some(agreement) = agreement else { return Ok(picture) };
     let agreement: AgreementLine =
         client.get(&format!("/agreements/{}", segment(&agreement))).await?;
@@ -97,6 +100,9 @@ pub(crate) async fn gather(client: &AdminClient, asked: Draw<'_>) -> Result<Pict
             days.marks = marks(&shown, &moments);
         }
     }
+    // Behind the rows: that they were read for this counts as use.
+    let kpis: Kpis = client.get("/kpis").await?;
+    picture.figures = incident_figures::figures(&shown, &kpis, &agreement.id);
     let decisions: Vec<DecisionLine> = client.get(&format!("/decisions?limit={LATEST}")).await?;
     let receipts: Vec<ReceiptLine> = client.get(&format!("/receipts?limit={LATEST}")).await?;
     picture.timeline = timeline(&shown, &decisions, &receipts);

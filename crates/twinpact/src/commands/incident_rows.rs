@@ -122,11 +122,13 @@ fn notice(read: &Reading, gone: Option<Timestamp>) -> Option<String> {
              agreement wants. Curve and days cannot be drawn."
         )),
         (0, _, None) => None,
-        (n, Some(until), _) => Some(format!(
-            "This page is drawn from {n} copies of a partner’s rows. Delete it by {until}, when \
-             the first of them is to be deleted."
-        )),
-        (n, None, _) => Some(format!("This page is drawn from {n} copies of a partner’s rows.")),
+        (n, until, _) => {
+            let copies = if n == 1 { "a copy".to_owned() } else { format!("{n} copies") };
+            let until = until.map_or(String::new(), |until| {
+                format!(" Delete it by {until}, when the first of them is to be deleted.")
+            });
+            Some(format!("This page is drawn from {copies} of a partner’s rows.{until}"))
+        }
     }
 }
 

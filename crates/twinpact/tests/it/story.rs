@@ -450,7 +450,11 @@ fn reconstructed(outsider: &World, agreements: &[String; 2], pulled: &[Value; 2]
     }
     assert_eq!(of("answered", "operator", "automatic"), true);
     assert_eq!(of("answered", "supplier", "note"), "sold");
-    // What two have on record is told by either: of one folder only its own refusals are missed.
+    told_by_either(outsider, &story);
+}
+
+/// What two have on record is told by either: of one folder only its own refusals are missed.
+fn told_by_either(outsider: &World, story: &Value) {
     let less = |without: &str| {
         for path in outsider.files("folder") {
             if path.to_string_lossy().contains(&format!("-{without}.")) {
@@ -461,8 +465,8 @@ fn reconstructed(outsider: &World, agreements: &[String; 2], pulled: &[Value; 2]
         assert_eq!(done.code, 0, "{done:?}");
         whats(&less).into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
-    assert_eq!(less("supplier"), whats(&story));
-    let mut heard = whats(&story);
+    assert_eq!(less("supplier"), whats(story));
+    let mut heard = whats(story);
     heard.retain(|what| *what != "refused");
     assert_eq!(less("operator"), heard);
 }
