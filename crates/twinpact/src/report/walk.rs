@@ -86,12 +86,15 @@ fn columns(hops: &[Hop], owners: &[&str], size: Size) -> (String, f64, usize) {
         let (left, top) = corner((column, 0));
         text(&mut out, "soft", (left, top - 12.0), "start", &short(owner, width));
     }
+    let mut tags = String::new();
     for hop in hops {
         let corners = ends(hop).map(|end| places.get(&end).map(|place| corner(*place)));
         if let [Some(from), Some(to)] = corners {
-            link(&mut out, from, to, width, &hop.predicate);
+            link((&mut out, &mut tags), (from, to), width, &hop.predicate);
         }
     }
+    // No line goes through a word.
+    out.push_str(&tags);
     for ((twin, _), place) in &places {
         let (left, top) = corner(*place);
         twin_box(&mut out, (left, top), width);
@@ -156,7 +159,12 @@ fn twin_box(out: &mut String, (left, top): (f64, f64), width: f64) {
 }
 
 /// A line between two twins with an arrow at its end, and the predicate above it.
-fn link(out: &mut String, from: (f64, f64), to: (f64, f64), width: f64, predicate: &str) {
+fn link(
+    (out, tags): (&mut String, &mut String),
+    (from, to): ((f64, f64), (f64, f64)),
+    width: f64,
+    predicate: &str,
+) {
     let middle = BOX / 2.0;
     let (start, end) = if from.0 < to.0 {
         ((from.0 + width, from.1 + middle), (to.0, to.1 + middle))
@@ -171,7 +179,7 @@ fn link(out: &mut String, from: (f64, f64), to: (f64, f64), width: f64, predicat
     arrow(out, start, end);
     if from.0 != to.0 {
         let place = (f64::midpoint(start.0, end.0), f64::midpoint(start.1, end.1) - 7.0);
-        text(out, "tag", place, "middle", predicate);
+        text(tags, "tag", place, "middle", predicate);
     }
 }
 

@@ -63,7 +63,7 @@ impl Answers<'_> {
         incident: &str,
     ) -> Result<(), Problem> {
         let by = match self.automatic {
-            true => "a program of the demo (--auto-confirm)",
+            true => "whoever is on duty (--auto-confirm)",
             false => self.ask(owner.name, &one.measure)?,
         };
         let began = self.began(owner, one).await?;
@@ -82,7 +82,8 @@ impl Answers<'_> {
         }
         let (name, twins) = (owner.name, one.twins.join(", "));
         let since = began.map_or(String::new(), |began| format!("; it began {began}"));
-        self.stage.say(&format!("    {name}, {twins}: confirmed by {by}{since}"));
+        let program = if self.automatic { "a program for " } else { "" };
+        self.stage.say(&format!("    {name}, {twins}: confirmed by {program}{by}{since}"));
         Ok(())
     }
 
