@@ -140,8 +140,7 @@ impl Clocks {
         match &self.driven {
             Some(driven) => {
                 if let Some((disk, path)) = &driven.kept {
-                    let text = format!("{time}\n");
-                    disk.replace(path, text.as_bytes()).map_err(|e| refused(path, &e))?;
+                    keep(disk.as_ref(), path, time).map_err(|e| refused(path, &e))?;
                 }
                 driven.micros.store(time.micros(), Ordering::SeqCst);
                 driven.set.store(true, Ordering::SeqCst);
@@ -152,6 +151,18 @@ impl Clocks {
                 .hint("start the node with --policy-clock=driven; its decisions are no evidence")),
         }
     }
+}
+
+/// Writes where the clock stands. It is whole or the one before, and not durable: what a power cut
+/// takes of a driven clock is set again.
+fn keep(disk: &dyn Vfs, path: &Path, time: Timestamp) -> std::io::Result<()> {
+    let new = path.with_extension("new");
+    if disk.exists(&new) {
+        // Whoever was killed before it had its name left it.
+        disk.remove(&new)?;
+    }
+    disk.create(&new)?.append(format!("{time}\n").as_bytes())?;
+    disk.rename(&new, path)
 }
 
 #[cfg(test)]
@@ -192,6 +203,8 @@ mod tests {
         first.set_policy(noon).unwrap();
         let again = open();
         assert_eq!((again.policy().0, again.tells()), (noon, true));
+        std::fs::write(place.path().join(DRIVEN_FILE).with_extension("new"), "2015").unwrap();
+        open().set_policy(noon).unwrap();
         std::fs::write(place.path().join(DRIVEN_FILE), "soon").unwrap();
         assert!(!open().tells());
     }

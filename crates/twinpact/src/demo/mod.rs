@@ -1,9 +1,10 @@
-//! `demo`: the main job on real recordings, shipped or one's own, by the commands that a user would
-//! type.
+//! `demo`: the main job on real recordings, by the commands that a user would type.
 //!
-//! Nothing in here knows how a node works: each step runs this binary with a command line, shows it
-//! and what it printed, and holds its exit code against the one that it must have. The nodes are
-//! `twinpact serve` processes. On shipped recordings there are three ([`three`]), on others two.
+//! Nothing in here knows how a node works: the nodes are `twinpact serve` processes, and what is
+//! shown behind a `$` runs this binary with that command line and holds its exit code against the
+//! one that it must have. On shipped recordings there are three organisations ([`three`]): the
+//! recording, the clocks and the answers go in over their admin doors. On a user's own recordings
+//! there are two.
 
 mod fact;
 mod federation;

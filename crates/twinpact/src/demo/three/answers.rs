@@ -111,7 +111,12 @@ impl Answers<'_> {
         out.say(&format!("    you are the {name}, asked to {measure}: press Enter to confirm"));
         let mut line = String::new();
         let read = std::io::stdin().read_line(&mut line);
-        read.map_err(|e| internal(&format!("the terminal: {e}")))?;
-        Ok("whoever sat at the terminal")
+        let read = read.map_err(|e| internal(&format!("the terminal: {e}")))?;
+        // Nothing but an empty line is a yes.
+        match read > 0 && line.trim().is_empty() {
+            true => Ok("whoever sat at the terminal"),
+            false => Err(Problem::new(codes::INPUT_MALFORMED, "it was not confirmed")
+                .hint("press Enter alone to confirm, or run it with --auto-confirm")),
+        }
     }
 }

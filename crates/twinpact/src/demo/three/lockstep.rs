@@ -1,4 +1,4 @@
-//! One recording, hour by hour, at three nodes whose policy clocks are set together: what the
+//! One recording at three nodes whose policy clocks are set together: what the
 //! operator records goes to the maker as its contract allows, the maker's job looks at what came,
 //! and what it finds is asked of who owns it and answered.
 
@@ -10,8 +10,8 @@ use crate::output::internal;
 use crate::watch::Led;
 use indicatif::ProgressBar;
 use serde::Serialize;
-use serde_json::Value;
 use std::time::Instant;
+use twinpact_edge::batch::IngestReport;
 use twinpact_gateway::client::segment;
 use twinpact_model::problem::Problem;
 use twinpact_model::{Schedule, Timestamp};
@@ -89,9 +89,10 @@ impl Run<'_> {
     async fn feed(&mut self, now: Timestamp) -> Result<(), Problem> {
         let fed = self.recording.until(now, &self.hours);
         for body in fed.bodies {
-            self.three.operator.post_bytes::<Value>("/ingest", body).await?;
+            let report: IngestReport = self.three.operator.post_bytes("/ingest", body).await?;
+            // Known already when the answer to an earlier attempt was lost.
+            self.went.recorded += report.new + report.duplicate;
         }
-        self.went.recorded += fed.rows;
         self.went.shown += fed.shown;
         self.bar.inc(fed.rows);
         Ok(())

@@ -90,11 +90,10 @@ pub(crate) async fn show(arguments: &Demo, out: Output, place: &Path) -> Result<
     stage.serves_with(arguments.serve_with.as_deref());
     let mut aside = stage.aside("wider")?;
     // The answer to the question in the end is worked out meanwhile.
-    let (played, wider) = tokio::join!(
+    let ((three, run), wider) = tokio::try_join!(
         play(&mut stage, CONTRACT, arguments.auto_confirm),
         question::wider(&mut aside, arguments.once),
-    );
-    let ((three, run), wider) = (played?, wider?);
+    )?;
     scenes::refusals(&mut stage, &three).await?;
     let mut told = scenes::incident(&mut stage, &three, &run).await?;
     let kpis = Kept {
@@ -164,12 +163,11 @@ async fn play(
     }
     let went = Went { recorded: fed.rows, shown: fed.shown, ..Went::default() };
     setup::genealogy(stage, &three).await?;
-    stage.title("The recording comes in, hour by hour; the maker sees what its contract shows");
+    stage.title("The recording comes in; the maker sees what its contract shows");
     let state = stage.place.join("maker-watch.json");
-    stage.say(&format!(
-        "$ twinpact watch {RULE_FILE} --agreement {} --dir maker",
-        short(&three.rows)
-    ));
+    stage.say(
+        "  (the maker runs what `twinpact watch` runs, one step each time the clocks are set)",
+    );
     let run = Run {
         three: &three,
         recording,

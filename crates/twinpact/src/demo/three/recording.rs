@@ -71,17 +71,19 @@ impl Recording {
     }
 }
 
-/// The moments at which the clocks are set: each full hour in which it is open, and when it closes.
+/// The moments at which the clocks are set: when it opens, an hour later, then every two hours, and
+/// when it closes.
 pub(crate) fn moments(hours: &Schedule, (first, last): (Timestamp, Timestamp)) -> Vec<Timestamp> {
     const HOUR_S: i64 = 3_600;
     let (mut moments, mut at) = (Vec::new(), first);
     while at <= last {
         let change = hours.next_change(at).unwrap_or(last.plus_seconds(1));
         if hours.contains(at) {
-            let mut hour = at;
-            while hour < change && hour <= last {
-                moments.push(hour);
-                hour = hour.plus_seconds(HOUR_S);
+            moments.push(at);
+            let mut next = at.plus_seconds(HOUR_S);
+            while next < change && next <= last {
+                moments.push(next);
+                next = next.plus_seconds(2 * HOUR_S);
             }
             moments.push(change);
         }
@@ -96,12 +98,12 @@ mod tests {
     use twinpact_model::{Schedule, Timestamp};
 
     #[test]
-    fn clocks_are_set_hour_by_hour_while_it_is_open() {
+    fn clocks_are_set_while_it_is_open() {
         let at = |text: &str| Timestamp::parse(text).unwrap();
-        let hours = Schedule::parse("Mo-Fr 07:00-10:00 [Europe/Paris]").unwrap();
+        let hours = Schedule::parse("Mo-Fr 07:00-11:00 [Europe/Paris]").unwrap();
         let span = (at("2015-05-01T00:00:00+02:00"), at("2015-05-04T08:30:00+02:00"));
         let set = moments(&hours, span);
-        let expect = ["01T07", "01T08", "01T09", "01T10", "04T07", "04T08", "04T10"];
+        let expect = ["01T07", "01T08", "01T10", "01T11", "04T07", "04T08", "04T11"];
         let expect = expect.map(|hour| at(&format!("2015-05-{hour}:00:00+02:00")));
         assert_eq!(set, expect);
     }

@@ -8,6 +8,7 @@ use super::{GENEALOGY, LINKS, LOT_MODEL, LOTS, MAP, MODEL, RULE, RULE_FILE, UNIT
 use crate::output::internal;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use twinpact_model::problem::Problem;
 use twinpact_node::api::AgreementLine;
 
@@ -157,8 +158,7 @@ pub(crate) async fn genealogy(stage: &Stage, three: &Three) -> Result<(), Proble
         toml::from_str(GENEALOGY).map_err(|e| internal(&format!("the genealogy: {e}")))?;
     let Three { operator, maker, supplier, .. } = three;
     stage.title("What is in which turbine: INVENTED for this demo, unlike the recordings");
-    let lots: std::collections::BTreeSet<&str> =
-        all.unit.iter().map(|unit| unit.lot.as_str()).collect();
+    let lots: BTreeSet<&str> = all.unit.iter().map(|unit| unit.lot.as_str()).collect();
     let units: Vec<&str> = all.unit.iter().map(|unit| unit.id.as_str()).collect();
     twins(maker, "pitch-unit@1", &units, json!({ "state": "known" })).await?;
     twins(
