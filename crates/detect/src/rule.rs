@@ -68,8 +68,8 @@ pub struct Measure {
     pub reached: Vec<usize>,
     /// What is to be done with them.
     pub measure: String,
-    /// Why. It goes to every owner as it stands here, so it can give away nothing that another
-    /// owner has shown.
+    /// Why. It goes to every owner as it stands here, so it is to say nothing that another owner
+    /// has shown.
     pub reason: String,
 }
 

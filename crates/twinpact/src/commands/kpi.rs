@@ -34,8 +34,8 @@ fn text(kpis: &Kpis) -> String {
             None => format!("one decision with its proof: {NONE}"),
         },
         format!("decisions: {}", outcomes(&kpis.decisions)),
-        format!("delivered: {}", flow(&kpis.given)),
-        format!("received: {}", flow(&kpis.received)),
+        format!("delivered: {}", flow(&kpis.given, kpis.deleted.given)),
+        format!("received: {}", flow(&kpis.received, kpis.deleted.received)),
     ]);
     if !kpis.agreements.is_empty() {
         let rows: Vec<_> = kpis.agreements.iter().map(agreement).collect();
@@ -94,9 +94,9 @@ fn outcomes(one: &OutcomesKpi) -> String {
     format!("{} permitted, {} refused{why}", count(one.permit), count(one.deny))
 }
 
-fn flow(one: &FlowKpi) -> String {
-    let (deliveries, rows) = (count(one.deliveries), count(one.rows));
-    format!("{deliveries} deliveries, {rows} rows, {} bytes", count(one.bytes))
+fn flow(one: &FlowKpi, gone: u64) -> String {
+    let (deliveries, rows, bytes) = (count(one.deliveries), count(one.rows), count(one.bytes));
+    format!("{deliveries} deliveries, {rows} rows, {bytes} bytes; {} of them deleted", count(gone))
 }
 
 fn agreement(one: &AgreementKpi) -> Vec<String> {
@@ -122,7 +122,8 @@ mod tests {
             "at": "2015-07-27T08:00:00Z", "driven": true, "incidents": [], "freshness": null,
             "values": null, "bytes": null, "reconstruct_ms": null, "reconstructed": null,
             "decisions": { "permit": 3, "deny": 1, "by_code": { "policy.schedule": 1 } },
-            "given": flow, "received": flow, "agreements": [],
+            "given": flow, "received": flow, "deleted": { "given": 1, "received": 0 },
+            "agreements": [],
         });
         change(&mut kpis);
         text(&serde_json::from_value::<Kpis>(kpis).unwrap())
@@ -136,7 +137,7 @@ mod tests {
             &format!("freshness: {NONE}"),
             &format!("one decision with its proof: {NONE}"),
             "decisions: 3 permitted, 1 refused: policy.schedule 1",
-            "delivered: 2 deliveries, 1 234 rows, 56 789 bytes",
+            "delivered: 2 deliveries, 1 234 rows, 56 789 bytes; 1 of them deleted",
         ] {
             assert!(said.lines().any(|has| has == line), "{line} is not in\n{said}");
         }

@@ -54,10 +54,11 @@ pub(crate) async fn watch(words: Words, out: Output) -> Result<ExitCode, Problem
 
 /// What a finding led to, as one line.
 fn told(led: &Led) -> String {
-    let then = match (&led.incident, &led.contained_by) {
-        (Some(incident), _) => format!("incident {} is open", incident.id),
-        (None, Some(incident)) => format!("its owner is asked already, in incident {incident}"),
-        (None, None) => "nobody is asked: the rule names nobody who can be".to_owned(),
+    let then = match (&led.incident, &led.contained_by, &led.refused) {
+        (Some(incident), ..) => format!("incident {} is open", incident.id),
+        (None, Some(incident), _) => format!("its owner is asked already, in incident {incident}"),
+        (None, None, Some(code)) => format!("no incident could be opened ({code})"),
+        (None, None, None) => "nobody is asked: the rule names nobody who can be".to_owned(),
     };
     line(&format!("{} since {}, found {}: {then}", led.twin, led.first, led.found))
 }

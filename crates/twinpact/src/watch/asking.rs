@@ -1,7 +1,8 @@
 //! Whom a finding concerns, and what each is asked: the incident as it is opened.
 //!
 //! An owner is asked about its own twins, on the evidence of its own deliveries, in the words of
-//! the rule. What was walked over stays in the story, in our own log; no value stands in either.
+//! the rule. What was walked over stays in the story, in our own log; no value of a row stands in
+//! either.
 
 use super::Under;
 use super::state::Found;
@@ -61,11 +62,13 @@ impl Asking<'_> {
         Ok(OpenIncident { name, story, containments, key: Some(key) })
     }
 
-    /// The twins of a measure, by their owner.
+    /// The twins of a measure, by their owner. A walk that leads back to the twin that was found
+    /// has not reached another: that one is meant by step 0 alone.
     fn concerned(&self, measure: &Measure) -> BTreeMap<Option<String>, BTreeSet<String>> {
         let mut owners: BTreeMap<Option<String>, BTreeSet<String>> = BTreeMap::new();
         let reached = measure.reached.iter().filter_map(|step| self.traced.reached.get(*step));
-        for (twin, owner) in reached.flatten() {
+        let other = |at: &&At| measure.reached.contains(&0) || at.0 != self.found.twin;
+        for (twin, owner) in reached.flatten().filter(other) {
             owners.entry(owner.clone()).or_default().insert(twin.clone());
         }
         owners

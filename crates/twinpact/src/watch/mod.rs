@@ -34,6 +34,7 @@ use twinpact_model::{Schedule, Timestamp, codes};
 use twinpact_node::api::{
     AgreementLine, CopyRead, Followed, IncidentLine, IncidentShown, Subscribe, SubscriptionLine,
 };
+use twinpact_proof::containment::{MAX_MEASURE_BYTES, MAX_REASON_BYTES};
 use twinpact_proof::record::Record;
 use twinpact_proof::{Envelope, Json};
 
@@ -80,6 +81,26 @@ pub(crate) struct Led {
     pub(crate) incident: Option<IncidentLine>,
     /// The incident by which the owner is asked to contain that twin already, and has not answered.
     pub(crate) contained_by: Option<String>,
+    /// The code by which the incident was refused, when it was for good.
+    pub(crate) refused: Option<String>,
+}
+
+impl Led {
+    fn new(twin: String, (first, found): (Timestamp, Timestamp)) -> Led {
+        Led { twin, first, found, incident: None, contained_by: None, refused: None }
+    }
+}
+
+impl Found {
+    fn refused(&self, code: &str) -> Led {
+        let led = Led::new(self.twin.clone(), (self.first, self.found));
+        Led { refused: Some(code.to_owned()), ..led }
+    }
+}
+
+/// Whether what was refused would be refused again, by a fault of what was asked.
+fn is_for_good(problem: &Problem) -> bool {
+    matches!(problem.code.class, Class::Invalid | Class::NotFound | Class::TooLarge)
 }
 
 /// What one step did.
@@ -123,6 +144,24 @@ pub(crate) fn rule_file(text: &str) -> Result<RuleFile, Problem> {
     TomlFile::parse(text)?.read()
 }
 
+/// That the words of a rule fit into what is asked of an owner.
+fn words(file: &RuleFile) -> Result<(), Problem> {
+    let fits = |words: &str, most: usize| (1..=most).contains(&words.len());
+    let asked = file.contain.iter();
+    let mut said = asked
+        .map(|one| fits(&one.measure, MAX_MEASURE_BYTES) && fits(&one.reason, MAX_REASON_BYTES));
+    match fits(&file.name, MAX_MEASURE_BYTES) && said.all(|fits| fits) {
+        true => Ok(()),
+        false => Err(Problem::new(
+            codes::RULE_INVALID,
+            format!(
+                "name and measure of a rule have 1 to {MAX_MEASURE_BYTES} bytes, a reason 1 to \
+                 {MAX_REASON_BYTES}"
+            ),
+        )),
+    }
+}
+
 impl Watch {
     /// The job of that rule, which goes on from where its state says. The stream of the agreement
     /// is followed from its start when it is not yet.
@@ -137,6 +176,7 @@ impl Watch {
     ) -> Result<Watch, Problem> {
         let file = rule_file(rule)?;
         let rule = Rule::new(&file)?;
+        words(&file)?;
         let purpose = options.purpose.as_deref().map(scaffold::purpose).transpose()?;
         let path = format!("/agreements/{}", segment(&options.agreement));
         let agreement: AgreementLine = client.get(&path).await?;
@@ -348,7 +388,11 @@ impl Watch {
     /// Opens an incident for each finding that has none yet.
     async fn open_found(&mut self, led: &mut Vec<Led>) -> Result<(), Problem> {
         while let Some(found) = self.state.found.first().cloned() {
-            let one = self.lead(&found).await?;
+            let one = match self.lead(&found).await {
+                // It would be refused again: it is told, and the rest goes on.
+                Err(problem) if is_for_good(&problem) => found.refused(problem.code.name),
+                one => one?,
+            };
             self.state.found.remove(0);
             self.keep().await?;
             led.push(one);
@@ -360,7 +404,7 @@ impl Watch {
     async fn lead(&self, found: &Found) -> Result<Led, Problem> {
         let key = self.state.key(&self.file, found);
         let Found { twin, first, found: at, .. } = found.clone();
-        let mut led = Led { twin, first, found: at, incident: None, contained_by: None };
+        let mut led = Led::new(twin, (first, at));
         let all: Vec<IncidentLine> = self.client.get("/incidents").await?;
         if let Some(known) = all.iter().find(|one| one.key.as_ref() == Some(&key)) {
             led.incident = Some(known.clone());

@@ -33,6 +33,9 @@ impl Answers<'_> {
     ) -> Result<Option<IncidentShown>, Problem> {
         let Led { twin, first, found, .. } = led;
         let lost = format!("  {twin} lost power from {first} on, found by the row of {found}");
+        if let Some(code) = &led.refused {
+            return Err(internal(&format!("the incident of {twin} was refused: {code}")));
+        }
         let Some(opened) = &led.incident else {
             let known = led.contained_by.as_deref().map(short).unwrap_or_default();
             self.stage.say(&format!("{lost}; {known} asks for it already"));

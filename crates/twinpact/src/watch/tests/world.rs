@@ -10,7 +10,9 @@ use twinpact_edge::batch::IngestBatch;
 use twinpact_edge::model_file;
 use twinpact_gateway::Running;
 use twinpact_model::{Did, Iri, Timestamp};
-use twinpact_node::api::{IncidentLine, IncidentShown, LinkAsked, Negotiate, Respond};
+use twinpact_node::api::{
+    ContainmentLine, IncidentLine, IncidentShown, LinkAsked, Negotiate, Respond,
+};
 use twinpact_node::{
     Node, PolicyClock, consumer, contracts, incidents, links, open, partners, prove, record,
     retention,
@@ -179,19 +181,22 @@ impl World {
         kept
     }
 
-    /// The operator confirms what it is asked.
+    /// The operator confirms all that it is asked.
     pub(super) async fn confirm(&self, incident: &IncidentLine) {
-        let asked = |node: &Node| incidents::show(node, &incident.id, None).is_ok();
-        until(self.operator_node(), asked).await;
-        let said =
-            Respond { by: "a test".to_owned(), note: String::new(), automatic: true, began: None };
-        let shown = incidents::show(self.operator_node(), &incident.id, None).unwrap();
-        let id = &shown.containments[0].id;
-        incidents::respond(self.operator_node(), id, Answer::Confirmed, said).await.unwrap();
-        let confirmed = |node: &Node| {
-            let shown = incidents::show(node, &incident.id, None).unwrap();
-            shown.incident.states.iter().any(|state| state == "confirmed")
+        let of_operator = |node: &Node| -> Vec<ContainmentLine> {
+            let shown = incidents::show(node, &incident.id, None);
+            let all = shown.map(|shown| shown.containments).unwrap_or_default();
+            all.into_iter().filter(|one| one.asked_of == OPERATOR).collect()
         };
+        let asked = of_operator(self.maker_node());
+        until(self.operator_node(), |node| of_operator(node).len() == asked.len()).await;
+        for one in &asked {
+            let by = "a test".to_owned();
+            let said = Respond { by, note: String::new(), automatic: true, began: None };
+            let node = self.operator_node();
+            incidents::respond(node, &one.id, Answer::Confirmed, said).await.unwrap();
+        }
+        let confirmed = |node: &Node| of_operator(node).iter().all(|one| one.state == "confirmed");
         until(self.maker_node(), confirmed).await;
     }
 
@@ -203,27 +208,36 @@ impl World {
     /// The containment that the operator is asked for.
     pub(super) fn asked_of_operator(&self, led: &Led) -> String {
         let shown = self.shown(led);
-        shown.containments.into_iter().find(|one| one.asked_of == OPERATOR).unwrap().id
+        let of_the_loss = |one: &ContainmentLine| one.asked_of == OPERATOR && one.seen.is_some();
+        shown.containments.into_iter().find(of_the_loss).unwrap().id
     }
 
     /// That a loss at R80711 was traced to the two turbines with a part of the same lot, to that
     /// lot, and no further.
     pub(super) fn traced(&self, led: &Led) {
         let shown = self.shown(led);
-        let asked = |did: &str| {
-            let one = shown.containments.iter().find(|one| one.asked_of == did).unwrap();
-            assert!(!one.evidence.is_empty() && one.not_taken.is_none(), "{one:?}");
-            one
+        let taken = |one: &&ContainmentLine| !one.evidence.is_empty() && one.not_taken.is_none();
+        let of_supplier = |one: &&ContainmentLine| one.asked_of == SUPPLIER;
+        let lot = shown.containments.iter().find(of_supplier).filter(taken).unwrap();
+        let of_operator = shown.containments.iter().filter(|one| one.asked_of == OPERATOR);
+        let (found, others): (Vec<_>, Vec<_>) = of_operator.partition(|one| one.seen.is_some());
+        let twins = |all: &[&ContainmentLine]| {
+            all.iter().flat_map(|one| one.twins.clone()).collect::<Vec<String>>()
         };
-        let turbines = ["R80711", "R80721", "R80790"].map(|name| format!("urn:turbine:{name}"));
-        assert_eq!((shown.containments.len(), &asked(OPERATOR).twins[..]), (2, &turbines[..]));
-        assert_eq!(asked(SUPPLIER).twins, ["urn:lot:7"]);
-        let seen = asked(OPERATOR).seen.as_ref().unwrap();
+        let turbine = |name: &str| format!("urn:turbine:{name}");
+        // The one that was found, and in words of their own those that have a part of its lot.
+        assert_eq!(twins(&found), [turbine("R80711")]);
+        assert_eq!(twins(&others), ["R80721", "R80790"].map(turbine));
+        assert_ne!(found[0].reason, others[0].reason);
+        assert_eq!(shown.containments.len(), 3);
+        assert!(found.iter().chain(&others).all(taken));
+        assert_eq!(lot.twins, ["urn:lot:7"]);
+        let seen = found[0].seen.as_ref().unwrap();
         assert_eq!(
             (seen.twin.as_str(), seen.first, seen.found),
             (&*led.twin, led.first, led.found)
         );
-        assert_eq!(asked(SUPPLIER).seen, None);
+        assert_eq!(lot.seen, None);
         let story = &shown.story;
         assert_eq!((&story["not_shown"], &story["not_asked"]), (&json!([]), &json!([])));
         let walk = story["walk"].as_array().unwrap();
