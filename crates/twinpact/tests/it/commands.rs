@@ -4,44 +4,6 @@ use crate::world::{ROWS, World};
 use serde_json::Value;
 
 #[test]
-fn the_demo_runs_as_it_says() {
-    let world = World::empty();
-    let report = world.json("demo --keep kept");
-    let names: Vec<&str> =
-        report["steps"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
-    for name in ["verify", "verify flipped", "negotiate", "pull", "verify receipt", "decisions"] {
-        assert!(names.contains(&name), "{names:?}");
-    }
-    for step in report["steps"].as_array().unwrap() {
-        assert!(step["ms"].is_u64(), "{step}");
-    }
-    let nodes = report["nodes"].as_array().unwrap();
-    let node_names: Vec<&str> = nodes.iter().map(|node| node["name"].as_str().unwrap()).collect();
-    assert_eq!(node_names, ["operator", "maker"]);
-    for node in nodes {
-        let url = |name: &str| node[name].as_str().unwrap();
-        assert!(url("admin").starts_with("http://127.0.0.1:"), "{node}");
-        assert!(url("federation").starts_with("https://127.0.0.1:"), "{node}");
-    }
-    assert!(report["agreement"]["id"].as_str().unwrap().len() >= 12);
-    assert_eq!(report["agreement"]["state"], "active");
-    assert!(report["permitted"][0]["rows"].as_u64().unwrap() > 18_000);
-    let denied = |i: usize| report["denied"][i]["code"].as_str().unwrap();
-    let codes = [denied(0), denied(1), denied(2), denied(3)];
-    let schedule = "policy.schedule";
-    assert_eq!(codes, [schedule, schedule, "policy.purpose", "policy.place"]);
-    let sentence = |i: usize| report["denied"][i]["sentence"].as_str().unwrap();
-    for (i, word) in ["Sunday", "19:00", "benchmarking", "the EU"].iter().enumerate() {
-        assert!(sentence(i).contains(word), "{}", sentence(i));
-    }
-    assert_eq!(report["proof"]["level"], "signed");
-    for proof in ["fact", "receipt"] {
-        let verified = world.run(&format!("verify kept/{proof}.twinproof --trust kept/trust.toml"));
-        assert_eq!(verified.code, 0, "{}", verified.stderr);
-    }
-}
-
-#[test]
 fn rows_are_new_then_duplicate_then_corrected() {
     let world = World::with_node();
     let check = |csv: &str, expect: [u64; 4]| {

@@ -1,6 +1,7 @@
 //! The demo on recordings of another domain: gauges of a river.
 
 use crate::world::World;
+use serde_json::Value;
 
 fn files(world: &World) {
     let mut rows = String::from("gauge;time;level [cm];flow\n");
@@ -30,8 +31,31 @@ fn the_demo_runs_on_any_recordings_that_have_a_map() {
     let sentence = denied[0]["sentence"].as_str().unwrap();
     assert!(sentence.contains("Monday 17 June 2024"), "{sentence}");
     assert_eq!(report["proof"]["level"], "signed");
+    steps(&report);
+    for proof in ["fact", "receipt"] {
+        let verified = world.run(&format!("verify kept/{proof}.twinproof --trust kept/trust.toml"));
+        assert_eq!(verified.code, 0, "{}", verified.stderr);
+    }
     let shown = report.to_string().to_lowercase();
     assert!(!shown.contains("turbine") && !shown.contains("wind"), "{shown}");
+}
+
+/// What was done, each with its time, at two nodes that listened.
+fn steps(report: &Value) {
+    let steps = report["steps"].as_array().unwrap();
+    for name in ["verify", "verify flipped", "negotiate", "pull", "verify receipt", "decisions"] {
+        let step = steps.iter().find(|step| step["name"] == name);
+        assert!(step.is_some_and(|step| step["ms"].is_u64()), "{name}: {steps:?}");
+    }
+    let nodes = report["nodes"].as_array().unwrap();
+    let names: Vec<&str> = nodes.iter().map(|node| node["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["operator", "maker"]);
+    for node in nodes {
+        let url = |name: &str| node[name].as_str().unwrap();
+        assert!(url("admin").starts_with("http://127.0.0.1:"), "{node}");
+        assert!(url("federation").starts_with("https://127.0.0.1:"), "{node}");
+    }
+    assert_eq!(report["agreement"]["state"], "active");
 }
 
 #[test]
@@ -52,6 +76,8 @@ fn the_demo_takes_a_contract_of_ones_own() {
     assert_eq!(denied.len(), 1, "only the purpose is limited: {report}");
     assert_eq!(denied[0]["code"], "policy.purpose");
     for (line, code) in [
+        // Nobody is there to confirm anything.
+        ("demo", "input.malformed"),
         ("demo --data nowhere.csv --map river.map.toml --model m.toml", "ingest.file"),
         ("demo --data river.csv --map m.toml --model m.toml", "input.unknown_key"),
         ("demo --data m.toml --map river.map.toml --model m.toml", "ingest.map"),

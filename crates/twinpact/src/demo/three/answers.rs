@@ -9,7 +9,6 @@ use crate::commands::incident_began;
 use crate::output::internal;
 use crate::watch::{Led, rule_file};
 use serde_json::{Value, json};
-use std::io::IsTerminal as _;
 use twinpact_detect::Rule;
 use twinpact_gateway::client::segment;
 use twinpact_model::problem::Problem;
@@ -106,10 +105,6 @@ impl Answers<'_> {
 
     /// Asks whoever sits at the terminal.
     fn ask(&self, name: &str, measure: &str) -> Result<&'static str, Problem> {
-        if !std::io::stdin().is_terminal() {
-            return Err(Problem::new(codes::INPUT_MALFORMED, "there is nobody to confirm it")
-                .hint("run it on a terminal, or with --auto-confirm"));
-        }
         let out = self.stage.out;
         out.say(&format!("    you are the {name}, asked to {measure}: press Enter to confirm"));
         let mut line = String::new();

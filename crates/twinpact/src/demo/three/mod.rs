@@ -27,13 +27,14 @@ use scenes::Copies;
 use serde::Serialize;
 use serde_json::Value;
 use setup::Three;
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 use twinpact_contract::Contract;
 use twinpact_contract::vocabulary::PURPOSE;
-use twinpact_model::Schedule;
 use twinpact_model::problem::Problem;
+use twinpact_model::{Schedule, codes};
 use twinpact_node::api::Kpis;
 
 /// Real recordings: "ENGIE, La Haute Borne wind farm" (examples/wind/ATTRIBUTION.md).
@@ -86,6 +87,10 @@ fn purpose() -> String {
 
 pub(crate) async fn show(arguments: &Demo, out: Output, place: &Path) -> Result<ExitCode, Problem> {
     let start = Instant::now();
+    if !arguments.auto_confirm && !std::io::stdin().is_terminal() {
+        return Err(Problem::new(codes::INPUT_MALFORMED, "nobody is there to confirm anything")
+            .hint("run it on a terminal, or with --auto-confirm"));
+    }
     let mut stage = Stage::new(out, place.to_owned())?;
     stage.serves_with(arguments.serve_with.as_deref());
     let mut aside = stage.aside("wider")?;
