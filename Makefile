@@ -13,7 +13,8 @@ help: ## Show this list.
 demo: CRATES = -p twinpact -e normal,build
 demo: announce ## Run the main job: three organisations, one fault, and every step of it proven.
 	@$(CARGO) build -p twinpact
-	@$(CARGO) run -q -p twinpact -- demo --auto-confirm
+	@rm -rf "$(or $(CARGO_TARGET_DIR),target)/demo"
+	@$(CARGO) run -q -p twinpact -- demo --auto-confirm --keep "$(or $(CARGO_TARGET_DIR),target)/demo"
 
 start: CRATES = -p twinpact -e normal,build
 start: announce ## Run docs/start.md as it stands, in a root with nothing but the program and a shell.
