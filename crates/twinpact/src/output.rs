@@ -118,6 +118,11 @@ pub(crate) fn front(name: &str) -> String {
     name.chars().take(12).collect()
 }
 
+/// A share in percent.
+pub(crate) fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
 /// Columns of text, aligned; numbers and times need no more.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let cells = |row: &Vec<String>| row.iter().map(|cell| line(cell)).collect();

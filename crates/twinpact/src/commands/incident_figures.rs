@@ -1,7 +1,7 @@
 //! The figures of the picture of an incident: what the node counts of itself (`GET /kpis`), as far
 //! as it is about that incident, in the words of the picture.
 
-use crate::output::count;
+use crate::output::{count, percent};
 use crate::report::Figure;
 use twinpact_node::api::{AgreementKpi, IncidentKpi, IncidentShown, Kpis};
 
@@ -92,10 +92,6 @@ fn shares(one: &AgreementKpi) -> Vec<Figure> {
     figures
 }
 
-fn percent(share: f64) -> String {
-    format!("{:.1} %", share * 100.0)
-}
-
 /// A time span in words.
 fn span(seconds: i64) -> String {
     let (hours, minutes) = (seconds.div_euclid(3_600), seconds.rem_euclid(3_600) / 60);
@@ -108,7 +104,8 @@ fn span(seconds: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{percent, span};
+    use super::span;
+    use crate::output::percent;
 
     #[test]
     fn spans_are_said_in_words() {

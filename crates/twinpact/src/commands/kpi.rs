@@ -1,7 +1,7 @@
 //! `kpi`: how well the exchange does, by what this node knows.
 
 use crate::cli::Dir;
-use crate::output::{Output, count, front, line, table};
+use crate::output::{Output, count, front, line, percent, table};
 use crate::session::Session;
 use std::process::ExitCode;
 use twinpact_model::problem::Problem;
@@ -67,10 +67,6 @@ fn incident(one: &IncidentKpi, lines: &mut Vec<String>) {
 fn signed(seconds: i64) -> String {
     let sign = if seconds < 0 { "-" } else { "" };
     format!("{sign}{}", count(seconds.unsigned_abs()))
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.1} %", share * 100.0)
 }
 
 fn freshness(one: &FreshnessKpi) -> String {

@@ -1,7 +1,7 @@
 //! What a job remembers: how far it has read, what was learned, and what it has still to open.
 //!
-//! It holds no row. What was learned are values without their times, and the losses of the last
-//! hours ([`twinpact_detect::Learned`]); rows that were not judged yet are read again. The file is
+//! What was learned are values without their times, and the rows of the losses of the last hours
+//! ([`twinpact_detect::Learned`]); rows that were not judged yet are read again. The file is
 //! signed by the node (docs/format.md): who could give a rule its past could hide a loss from it.
 
 use crate::output::internal;

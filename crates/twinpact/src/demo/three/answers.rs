@@ -2,11 +2,11 @@
 //! one.
 
 use super::super::stage::Stage;
+use super::RULE;
 use super::peers::Peer;
 use super::setup::Three;
-use super::{RULE, short};
 use crate::commands::incident_began;
-use crate::output::internal;
+use crate::output::{front, internal};
 use crate::watch::{Led, rule_file};
 use serde_json::{Value, json};
 use twinpact_detect::Rule;
@@ -36,7 +36,7 @@ impl Answers<'_> {
             return Err(internal(&format!("the incident of {twin} was refused: {code}")));
         }
         let Some(opened) = &led.incident else {
-            let known = led.contained_by.as_deref().map(short).unwrap_or_default();
+            let known = led.contained_by.as_deref().map(front).unwrap_or_default();
             self.stage.say(&format!("{lost}; {known} asks for it already"));
             return Ok(None);
         };

@@ -185,8 +185,3 @@ async fn play(
     let went = run.whole().await?;
     Ok((three, went))
 }
-
-/// The front of a name, as people write it.
-fn short(name: &str) -> String {
-    name.chars().take(12).collect()
-}

@@ -2,10 +2,10 @@
 //! proof, how well it went, and that the copies are gone in the end.
 
 use super::super::stage::Stage;
+use super::Kept;
 use super::lockstep::Went;
 use super::setup::Three;
-use super::{Kept, short};
-use crate::output::internal;
+use crate::output::{front, internal, percent};
 use serde::Serialize;
 use twinpact_contract::vocabulary::PURPOSE;
 use twinpact_gateway::client::segment;
@@ -42,7 +42,7 @@ pub(crate) struct Copies {
 /// What the contract does not allow, each with its sentence.
 pub(crate) async fn refusals(stage: &mut Stage, three: &Three) -> Result<(), Problem> {
     stage.title("What is refused, each in one sentence");
-    let rows = short(&three.rows);
+    let rows = front(&three.rows);
     let pull = |purpose: &str, place: &str| {
         format!("pull {rows} --purpose {PURPOSE}{purpose} --place {place} --dir maker")
     };
@@ -55,7 +55,7 @@ pub(crate) async fn refusals(stage: &mut Stage, three: &Three) -> Result<(), Pro
     let path = format!("/copies?agreement={}&limit=1", segment(&three.rows));
     let newest: Vec<CopyLine> = three.maker.get(&path).await?;
     let newest = newest.first().ok_or_else(|| internal("the maker has no copy"))?;
-    let receipt = short(&newest.receipt);
+    let receipt = front(&newest.receipt);
     let own = format!("copy show {receipt} --purpose {PURPOSE}Benchmarking --place FR --dir maker");
     stage.denied("its own copy, for another purpose", &own)
 }
@@ -127,7 +127,6 @@ pub(crate) fn kpis(stage: &Stage, kpis: &Kept, took: &IncidentKpi) {
     let hours = |seconds: Option<i64>| {
         seconds.map(|s| format!("{} h {:02} min", s / 3_600, s % 3_600 / 60))
     };
-    let percent = |share: f64| format!("{:.1} %", share * 100.0);
     said("found after it began", hours(took.detect_since_began_s));
     said("found after the first row that the maker was shown", hours(took.detect_since_visible_s));
     said("the difference: the price of the policy", hours(took.price_of_policy_s));
@@ -167,7 +166,7 @@ pub(crate) async fn copies(stage: &mut Stage, three: &Three) -> Result<Copies, P
     let path = format!("/copies?agreement={}&limit=1", segment(&three.rows));
     let gone: Vec<CopyLine> = three.maker.get(&path).await?;
     if let Some(one) = gone.first() {
-        let receipt = short(&one.receipt);
+        let receipt = front(&one.receipt);
         stage.run("receipt", &format!("receipt show {receipt} --dir operator"), 0)?;
     }
     Ok(Copies { got, gone_before: before.deleted.received, left, receipts })
