@@ -7,10 +7,10 @@
 #[allow(dead_code, reason = "shared with the tests")]
 mod recording;
 
-use recording::{episodes, good_wind, permitted, read, rule};
+use recording::{episodes, found, good_wind, permitted, read};
 use std::path::Path;
 use std::time::Instant;
-use twinpact_detect::{Detector, Finding, Sample};
+use twinpact_detect::{Finding, Sample};
 
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -22,8 +22,6 @@ fn main() {
     let all = read(&file);
     println!("{}", file.display());
     for (name, samples) in [("permitted", permitted(&all)), ("all", all.clone())] {
-        let mut samples = samples;
-        samples.sort_by_key(|sample| sample.at);
         let start = Instant::now();
         let findings = found(&samples);
         let cost = start.elapsed().as_nanos() / samples.len().max(1) as u128;
@@ -42,16 +40,6 @@ fn main() {
             episodes.len()
         );
     }
-}
-
-fn found(samples: &[Sample]) -> Vec<Finding> {
-    let mut detector = Detector::new(rule());
-    let mut findings = Vec::new();
-    for hour in samples.chunk_by(|a, b| a.at.seconds() / 3_600 == b.at.seconds() / 3_600) {
-        findings.extend(detector.take(hour.iter().cloned()).unwrap());
-    }
-    findings.extend(detector.close());
-    findings
 }
 
 fn is_real(all: &[Sample], finding: &Finding) -> bool {

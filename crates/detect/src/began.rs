@@ -28,7 +28,7 @@ pub fn losses_until(
     detector.close();
     // What may be a loss has taught it nothing.
     let unknown = Curve::default();
-    let curve = detector.learned().curves.get(twin).unwrap_or(&unknown);
+    let curve = detector.curve(twin).unwrap_or(&unknown);
     let mut instants: BTreeMap<Timestamp, Vec<&Sample>> = BTreeMap::new();
     known().for_each(|sample| instants.entry(sample.at).or_default().push(sample));
     let mut losses: Vec<Dip> = Vec::new();
@@ -74,6 +74,7 @@ mod tests {
             at: Timestamp::from_seconds(step * STEP * 60),
             drive: Milli(8_000),
             output: Milli(power * 1_000),
+            keep_until: None,
         };
         let instant = |step: i64| {
             let power = if still.contains(&step) { 0 } else { 600 };

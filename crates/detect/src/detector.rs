@@ -8,7 +8,7 @@ use crate::curve::Curve;
 use crate::milli::{Milli, median};
 use crate::rule::Rule;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use twinpact_model::problem::Problem;
 use twinpact_model::{Timestamp, codes};
 
@@ -30,10 +30,12 @@ pub struct Sample {
     pub drive: Milli,
     /// What it gave.
     pub output: Milli,
+    /// From when on nothing of it may be known any more; `None` when it may be for ever.
+    pub keep_until: Option<Timestamp>,
 }
 
 /// A row at which a twin gave too little.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dip {
     /// When.
     pub at: Timestamp,
@@ -47,38 +49,48 @@ pub struct Dip {
     pub siblings: Milli,
 }
 
-/// A twin that gave too little for so long that its owner should look.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A twin that gave too little for so long that its owner should look. It has times and no value.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The twin.
     pub twin: String,
-    /// The rows that say so, the oldest first.
-    pub dips: Vec<Dip>,
+    /// The first row at which it gave too little since it last gave what it should; the first of
+    /// `rows` when that is earlier.
+    pub since: Timestamp,
+    /// The rows that make it a finding, the oldest first.
+    pub rows: Vec<Timestamp>,
 }
 
 impl Finding {
     /// The time of the row that made it.
     #[must_use]
     pub fn at(&self) -> Timestamp {
-        self.dips.last().map(|dip| dip.at).unwrap_or_default()
+        self.rows.last().copied().unwrap_or_default()
     }
 }
 
-/// What a detector has learned, to go on from later.
+/// What a detector has judged: times, and no value of any row.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Learned {
-    /// What each twin gives.
-    pub curves: BTreeMap<String, Curve>,
-    /// The last losses of each twin that had any lately, the oldest first.
-    pub dips: BTreeMap<String, VecDeque<Dip>>,
+pub struct Judged {
+    /// The last instant that was judged.
+    pub until: Option<Timestamp>,
+    /// When each twin that gave too little lately did so, the oldest first.
+    pub losses: BTreeMap<String, VecDeque<Timestamp>>,
     /// Until when each twin that was found is not found again.
     pub quiet: BTreeMap<String, Timestamp>,
-    /// Twins that were found, and have not given what they should since.
-    #[serde(default)]
-    pub losing: BTreeSet<String>,
-    /// The last instant that was judged.
-    pub judged: Option<Timestamp>,
+    /// Twins that gave too little, and have not given what they should since.
+    pub losing: BTreeMap<String, Losing>,
+}
+
+/// That a twin gives too little.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Losing {
+    /// The first row that says so.
+    pub since: Timestamp,
+    /// Whether it was found.
+    pub found: bool,
 }
 
 /// A row beside its siblings and its curve.
@@ -116,7 +128,14 @@ pub fn compare(rule: &Rule, sample: &Sample, others: Vec<Milli>, curve: &Curve) 
 #[derive(Debug, Clone)]
 pub struct Detector {
     rule: Rule,
-    learned: Learned,
+    /// What each twin gives.
+    curves: BTreeMap<String, Curve>,
+    judged: Judged,
+    /// Up to which instant rows were judged in a life before this one: they teach, and find
+    /// nothing.
+    known: Option<Timestamp>,
+    /// The last instant of this life.
+    last: Option<Timestamp>,
     /// Rows of instants that are not judged yet.
     waiting: BTreeMap<Timestamp, Vec<Sample>>,
     late: u64,
@@ -126,37 +145,72 @@ impl Detector {
     /// One that knows nothing yet.
     #[must_use]
     pub fn new(rule: Rule) -> Detector {
-        Detector { rule, learned: Learned::default(), waiting: BTreeMap::new(), late: 0 }
-    }
-
-    /// One that goes on with what was learned before.
-    ///
-    /// # Errors
-    /// `rule.learned` when that passes a bound.
-    pub fn resume(rule: Rule, learned: Learned) -> Result<Detector, Problem> {
-        let Learned { curves, dips, quiet, losing, .. } = &learned;
-        let twins = [curves.len(), dips.len(), quiet.len(), losing.len()];
-        let few = |dips: &VecDeque<Dip>| dips.len() <= rule.rows;
-        let bounded = twins.iter().all(|count| *count <= MAX_TWINS)
-            && learned.curves.values().all(Curve::is_bounded)
-            && learned.dips.values().all(few);
-        match bounded {
-            true => Ok(Detector { learned, ..Detector::new(rule) }),
-            false => Err(Problem::new(codes::RULE_LEARNED, "what was learned passes a bound")),
+        Detector {
+            rule,
+            curves: BTreeMap::new(),
+            judged: Judged::default(),
+            known: None,
+            last: None,
+            waiting: BTreeMap::new(),
+            late: 0,
         }
     }
 
-    /// What it knows by now. Rows of instants that are not judged yet are not in it: give them
-    /// again.
+    /// One that goes on behind what was judged before. What it had learned it learns anew: give it
+    /// the rows again that are still held.
+    ///
+    /// # Errors
+    /// `rule.learned` when that passes a bound.
+    pub fn resume(rule: Rule, judged: Judged) -> Result<Detector, Problem> {
+        let Judged { losses, quiet, losing, .. } = &judged;
+        let twins = [losses.len(), quiet.len(), losing.len()];
+        let few = |losses: &VecDeque<Timestamp>| losses.len() <= rule.rows;
+        match twins.iter().all(|count| *count <= MAX_TWINS) && losses.values().all(few) {
+            true => Ok(Detector { known: judged.until, judged, ..Detector::new(rule) }),
+            false => Err(Problem::new(codes::RULE_LEARNED, "what was judged passes a bound")),
+        }
+    }
+
+    /// What it has judged by now. Rows of instants that are not judged yet are not in it.
     #[must_use]
-    pub fn learned(&self) -> &Learned {
-        &self.learned
+    pub fn judged(&self) -> &Judged {
+        &self.judged
+    }
+
+    /// Up to which instant it has judged or learned in this life.
+    #[must_use]
+    pub fn last(&self) -> Option<Timestamp> {
+        self.last
+    }
+
+    /// Whether it has not yet learned again up to where it had judged.
+    #[must_use]
+    pub fn learns_again(&self) -> bool {
+        self.known > self.last
+    }
+
+    /// What it has learned of a twin; `None` when that is nothing.
+    #[must_use]
+    pub fn curve(&self, twin: &str) -> Option<&Curve> {
+        self.curves.get(twin).filter(|curve| !curve.is_empty())
+    }
+
+    /// The twins of which it knows anything.
+    pub fn twins(&self) -> impl Iterator<Item = &str> {
+        self.curves.iter().filter(|(_, curve)| !curve.is_empty()).map(|(twin, _)| twin.as_str())
     }
 
     /// How many rows came after their instant was judged.
     #[must_use]
     pub fn late(&self) -> u64 {
         self.late
+    }
+
+    /// Forgets what may not be known any more at that time.
+    pub fn forget(&mut self, now: Timestamp) {
+        self.curves.values_mut().for_each(|curve| curve.forget(now));
+        let kept = |sample: &Sample| sample.keep_until.is_none_or(|until| until > now);
+        self.waiting.values_mut().for_each(|samples| samples.retain(kept));
     }
 
     /// Takes rows, in any order, and judges every instant before the latest.
@@ -169,15 +223,14 @@ impl Detector {
         samples: impl IntoIterator<Item = Sample>,
     ) -> Result<Vec<Finding>, Problem> {
         for sample in samples {
-            if self.learned.judged.is_some_and(|judged| sample.at <= judged) {
+            if self.last.is_some_and(|last| sample.at <= last) {
                 self.late += 1;
                 continue;
             }
-            let twins = &self.learned.curves;
-            if twins.len() >= MAX_TWINS && !twins.contains_key(&sample.twin) {
+            if self.curves.len() >= MAX_TWINS && !self.curves.contains_key(&sample.twin) {
                 return Err(too_large(&format!("{MAX_TWINS} twins")));
             }
-            self.learned.curves.entry(sample.twin.clone()).or_default();
+            self.curves.entry(sample.twin.clone()).or_default();
             let instant = self.waiting.entry(sample.at).or_default();
             if instant.len() >= MAX_INSTANT {
                 return Err(too_large(&format!("{MAX_INSTANT} rows of one instant")));
@@ -202,64 +255,75 @@ impl Detector {
             let (at, mut samples) = first.remove_entry();
             // By value, so that the order in which they came changes nothing.
             samples.sort_by(|a, b| (&a.twin, a.drive, a.output).cmp(&(&b.twin, b.drive, b.output)));
-            findings.extend(self.judge(&samples));
-            self.learned.judged = Some(at);
+            findings.extend(self.judge(at, &samples));
+            self.last = Some(at);
+            self.judged.until = self.judged.until.max(self.last);
         }
-        self.forget();
+        self.drop_old();
         findings
     }
 
     /// What can weigh no more is not kept: no row of later is beside it.
-    fn forget(&mut self) {
-        let Some(judged) = self.learned.judged else { return };
-        let from = judged.plus_seconds(-self.rule.within_s);
-        self.learned.dips.retain(|_, dips| {
-            dips.retain(|dip| dip.at >= from);
-            !dips.is_empty()
+    fn drop_old(&mut self) {
+        let Some(until) = self.judged.until else { return };
+        let from = until.plus_seconds(-self.rule.within_s);
+        self.judged.losses.retain(|_, losses| {
+            losses.retain(|at| *at >= from);
+            !losses.is_empty()
         });
-        self.learned.quiet.retain(|_, until| *until >= judged);
+        self.judged.quiet.retain(|_, quiet| *quiet >= until);
     }
 
     /// The rows of one instant, each beside those of the other twins.
-    fn judge(&mut self, samples: &[Sample]) -> Vec<Finding> {
+    fn judge(&mut self, at: Timestamp, samples: &[Sample]) -> Vec<Finding> {
+        let known = self.known.is_some_and(|known| at <= known);
         let mut findings = Vec::new();
         for sample in samples {
             let others = samples.iter().filter(|other| other.twin != sample.twin);
             let others = others.map(|other| other.output).collect();
-            let curve = self.learned.curves.entry(sample.twin.clone()).or_default();
+            let curve = self.curves.entry(sample.twin.clone()).or_default();
             match compare(&self.rule, sample, others, curve) {
                 usual @ (Compared::Usual | Compared::Good) => {
-                    curve.learn(self.rule.bin_of(sample.drive), sample.output);
-                    if usual == Compared::Good {
-                        self.learned.losing.remove(&sample.twin);
+                    let bin = self.rule.bin_of(sample.drive);
+                    curve.learn(bin, sample.output, sample.keep_until);
+                    if usual == Compared::Good && !known {
+                        self.judged.losing.remove(&sample.twin);
                     }
                 }
                 // What may be a fault must not become what is expected.
                 Compared::Behind => {}
-                Compared::Loss(dip) => findings.extend(self.loss(&sample.twin, dip)),
+                Compared::Loss(_) if known => {}
+                Compared::Loss(_) => findings.extend(self.loss(&sample.twin, at)),
             }
         }
         findings
     }
 
-    fn loss(&mut self, twin: &str, dip: Dip) -> Option<Finding> {
-        let rule = &self.rule;
-        let dips = self.learned.dips.entry(twin.to_owned()).or_default();
-        dips.push_back(dip);
-        let from = dip.at.plus_seconds(-rule.within_s);
-        while dips.len() > rule.rows || dips.front().is_some_and(|first| first.at < from) {
-            dips.pop_front();
+    fn loss(&mut self, twin: &str, at: Timestamp) -> Option<Finding> {
+        let (rule, judged) = (&self.rule, &mut self.judged);
+        let losses = judged.losses.entry(twin.to_owned()).or_default();
+        losses.push_back(at);
+        let from = at.plus_seconds(-rule.within_s);
+        while losses.len() > rule.rows || losses.front().is_some_and(|first| *first < from) {
+            losses.pop_front();
         }
-        let lately = self.learned.quiet.get(twin).is_some_and(|until| dip.at <= *until);
+        let new = Losing { since: at, found: false };
+        let losing = judged.losing.entry(twin.to_owned()).or_insert(new);
+        let lately = judged.quiet.get(twin).is_some_and(|until| at <= *until);
         // Nor is it another one when nobody could look in between.
-        let quiet = lately || self.learned.losing.contains(twin);
-        if quiet || dips.len() >= rule.rows {
+        let quiet = lately || losing.found;
+        if quiet || losses.len() >= rule.rows {
             // As long as it goes on it is one and the same.
-            self.learned.quiet.insert(twin.to_owned(), dip.at.plus_seconds(rule.again_s));
-            self.learned.losing.insert(twin.to_owned());
+            judged.quiet.insert(twin.to_owned(), at.plus_seconds(rule.again_s));
+            losing.found = true;
         }
-        (!quiet && dips.len() >= rule.rows)
-            .then(|| Finding { twin: twin.to_owned(), dips: dips.iter().copied().collect() })
+        let since = losses.front().map_or(losing.since, |first| losing.since.min(*first));
+        let rows = losses.iter().copied().collect();
+        (!quiet && losses.len() >= rule.rows).then(|| Finding {
+            twin: twin.to_owned(),
+            since,
+            rows,
+        })
     }
 }
 

@@ -14,6 +14,6 @@ mod rule;
 
 pub use began::losses_until;
 pub use curve::Curve;
-pub use detector::{Compared, Detector, Dip, Finding, Learned, MAX_TWINS, Sample, compare};
+pub use detector::{Compared, Detector, Dip, Finding, Judged, Losing, MAX_TWINS, Sample, compare};
 pub use milli::{Milli, median};
 pub use rule::{Hop, MAX_HOPS, MAX_MEASURES, MAX_RULE_ROWS, Measure, Rule, RuleFile};

@@ -54,7 +54,7 @@ impl Session {
 }
 
 /// A client of the node that runs in the directory, if one does and answers.
-async fn running(dir: &Path) -> Option<AdminClient> {
+pub(crate) async fn running(dir: &Path) -> Option<AdminClient> {
     let text = std::fs::read(dir.join(ADMIN_FILE)).ok()?;
     let file: AdminFile = serde_json::from_slice(&text).ok()?;
     let client = AdminClient::new(file.url, file.token);

@@ -1,7 +1,7 @@
 //! What is found and what is not, row by row.
 
-use super::{Detector, Finding, MAX_TWINS, Sample};
-use crate::milli::Milli;
+use super::{Detector, Finding, Judged, Losing, MAX_TWINS, Sample};
+use crate::milli::{Milli, median};
 use crate::rule::tests::file;
 use crate::rule::{Rule, RuleFile};
 use proptest::prelude::*;
@@ -16,6 +16,7 @@ fn sample(twin: &str, step: i64, drive: i64, output: i64) -> Sample {
         at: Timestamp::from_seconds(step * STEP),
         drive: Milli(drive * 1_000),
         output: Milli(output * 1_000),
+        keep_until: None,
     }
 }
 
@@ -44,7 +45,7 @@ fn a_loss_is_a_row_far_below_siblings_and_curve() {
         let findings = found(&file(), fleet(given));
         let steps: Vec<i64> = findings.iter().map(|f| f.at().seconds() / STEP - 4).collect();
         assert_eq!(steps, expect, "{given:?}");
-        assert!(findings.iter().all(|f| f.twin == "a" && f.dips.len() == 3));
+        assert!(findings.iter().all(|f| f.twin == "a" && f.rows.len() == 3));
     };
     check(&[(8, 0); 2], &[]);
     check(&[(8, 0); 3], &[2]);
@@ -93,20 +94,23 @@ fn a_fault_does_not_teach() {
         all.push(sample("a", step, 8, if stands { 0 } else { 600 }));
         all.extend(["b", "c"].map(|twin| sample(twin, step, 8, 600)));
     }
-    let findings = found(&file(), all);
+    let mut detector = Detector::new(Rule::new(&file()).unwrap());
+    let mut findings = detector.take(all).unwrap();
+    findings.extend(detector.close());
     assert_eq!(findings.len(), 1);
     assert_eq!(findings.first().map(|f| f.at().seconds() / STEP), Some(32));
-    let expected = findings.iter().flat_map(|f| &f.dips).map(|dip| dip.expected.0);
-    assert!(expected.into_iter().all(|expected| expected == 600_000));
+    let learned: Vec<_> = detector.curve("a").unwrap().medians().map(|one| one.1.0).collect();
+    assert_eq!(learned, [600_000]);
 }
 
 #[test]
 fn a_late_row_changes_nothing() {
     let mut detector = Detector::new(Rule::new(&file()).unwrap());
     detector.take(fleet(&[(8, 0); 2])).unwrap();
-    let before = detector.learned().clone();
+    let before = (detector.judged().clone(), detector.curve("a").cloned());
     detector.take([sample("a", 0, 8, 0)]).unwrap();
-    assert_eq!((detector.late(), detector.learned()), (1, &before));
+    assert_eq!(detector.late(), 1);
+    assert_eq!((detector.judged().clone(), detector.curve("a").cloned()), before);
 }
 
 #[test]
@@ -116,12 +120,25 @@ fn a_fleet_has_a_bound() {
     assert!(detector.take(twins(MAX_TWINS)).is_ok());
     let problem = detector.take(twins(MAX_TWINS + 1)).unwrap_err();
     assert_eq!(problem.code.name, "input.too_large");
-    let mut learned = detector.learned().clone();
     let rule = Rule::new(&file()).unwrap();
-    assert!(Detector::resume(rule.clone(), learned.clone()).is_ok());
-    learned.curves.insert("one more".to_owned(), crate::Curve::default());
-    let problem = Detector::resume(rule, learned).unwrap_err();
-    assert_eq!(problem.code.name, "rule.learned");
+    let at = Timestamp::default();
+    let check = |change: &dyn Fn(&mut Judged), bounded: bool| {
+        let mut judged = Judged::default();
+        change(&mut judged);
+        let resumed = Detector::resume(rule.clone(), judged).map(|_| ());
+        let code = resumed.map_err(|problem| problem.code.name);
+        assert_eq!(code, if bounded { Ok(()) } else { Err("rule.learned") });
+    };
+    let names = |n: usize| (0..n).map(|twin| twin.to_string());
+    for (n, bounded) in [(MAX_TWINS, true), (MAX_TWINS + 1, false)] {
+        let losing = Losing { since: at, found: false };
+        check(&|judged| judged.losing = names(n).map(|twin| (twin, losing)).collect(), bounded);
+        check(&|judged| judged.quiet = names(n).map(|twin| (twin, at)).collect(), bounded);
+        let losses = |twin: String| (twin, [at].into());
+        check(&|judged| judged.losses = names(n).map(losses).collect(), bounded);
+    }
+    check(&|judged| judged.losses = [("a".to_owned(), [at; 3].into())].into(), true);
+    check(&|judged| judged.losses = [("a".to_owned(), [at; 4].into())].into(), false);
 }
 
 /// Winds and powers of three turbines over some hours.
@@ -139,18 +156,18 @@ proptest! {
     #[test]
     fn every_finding_is_what_the_rule_says(samples in hours()) {
         for finding in found(&file(), samples.clone()) {
-            prop_assert_eq!(finding.dips.len(), 3);
-            let first = finding.dips.first().map(|dip| dip.at.seconds()).unwrap_or_default();
+            prop_assert_eq!(finding.rows.len(), 3);
+            let first = finding.rows.first().map(|at| at.seconds()).unwrap_or_default();
             prop_assert!(finding.at().seconds() - first <= 7_200);
-            for dip in finding.dips {
-                let of = |s: &&Sample| s.at == dip.at;
-                let row = (&finding.twin, dip.drive, dip.output);
-                let rows: Vec<_> = samples.iter().filter(of).collect();
-                let given = rows.iter().any(|s| (&s.twin, s.drive, s.output) == row);
-                prop_assert!(given);
-                prop_assert!(dip.drive.0 >= 5_500);
-                prop_assert!(dip.expected.0 >= 150_000 && dip.siblings.0 >= 150_000);
-                prop_assert!(2 * dip.output.0 <= dip.expected.0.min(dip.siblings.0));
+            prop_assert!(finding.since.seconds() <= first);
+            for at in finding.rows {
+                let (own, others): (Vec<_>, Vec<_>) = samples
+                    .iter()
+                    .filter(|s| s.at == at)
+                    .partition(|s| s.twin == finding.twin);
+                let siblings = median(others.iter().map(|s| s.output).collect()).unwrap();
+                let lost = own.iter().any(|s| s.drive.0 >= 5_500 && 2 * s.output.0 <= siblings.0);
+                prop_assert!(lost && siblings.0 >= 150_000);
             }
         }
     }
@@ -173,11 +190,11 @@ proptest! {
         let rule = Rule::new(&file()).unwrap();
         let mut detector = Detector::new(rule.clone());
         let mut findings = detector.take(first.to_vec()).unwrap();
-        let judged = detector.learned().judged;
-        let mut detector = Detector::resume(rule, detector.learned().clone()).unwrap();
-        // What was not judged is given again.
-        let again = first.iter().filter(|s| judged.is_none_or(|judged| s.at > judged));
-        findings.extend(detector.take(again.chain(rest).cloned()).unwrap());
+        let mut detector = Detector::resume(rule, detector.judged().clone()).unwrap();
+        // All that is held is given again, in parts: it teaches, and what was judged finds nothing.
+        for part in first.chunks(40).chain([rest]) {
+            findings.extend(detector.take(part.iter().cloned()).unwrap());
+        }
         findings.extend(detector.close());
         prop_assert_eq!(findings, whole);
         prop_assert_eq!(detector.late(), 0);

@@ -5,7 +5,7 @@ use flate2::read::MultiGzDecoder;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
-use twinpact_detect::{Milli, Rule, RuleFile, Sample};
+use twinpact_detect::{Detector, Finding, Milli, Rule, RuleFile, Sample};
 use twinpact_model::{Schedule, Timestamp};
 
 /// The rule of the example, which knows nothing of the recording.
@@ -29,15 +29,39 @@ pub(crate) fn read(path: &Path) -> Vec<Sample> {
             at: Timestamp::parse(&row[at]).unwrap(),
             drive: Milli::parse(&row[drive])?,
             output: Milli::parse(&row[output])?,
+            keep_until: None,
         })
     };
     rows.records().filter_map(|row| sample(row.unwrap())).collect()
 }
 
-/// The rows that the contract of the example shows: weekdays, 07:00 to 19:00 in Paris.
+/// By when copies of rows are to be deleted, in seconds: the 14 days of the contract.
+const COPIES_S: i64 = 14 * 86_400;
+
+/// The rows that the contract of the example shows: weekdays, 07:00 to 19:00 in Paris, for 14 days.
 pub(crate) fn permitted(samples: &[Sample]) -> Vec<Sample> {
     let open = Schedule::parse("Mo-Fr 07:00-19:00 [Europe/Paris]").unwrap();
-    samples.iter().filter(|sample| open.contains(sample.at)).cloned().collect()
+    let shown = samples.iter().filter(|sample| open.contains(sample.at));
+    let copied = shown.map(|sample| Sample {
+        keep_until: Some(sample.at.plus_seconds(COPIES_S)),
+        ..sample.clone()
+    });
+    copied.collect()
+}
+
+/// What is found when the rows come hour by hour, by time.
+pub(crate) fn found(samples: &[Sample]) -> Vec<Finding> {
+    let mut samples = samples.to_vec();
+    samples.sort_by_key(|sample| sample.at);
+    let mut detector = Detector::new(rule());
+    let mut findings = Vec::new();
+    for hour in samples.chunk_by(|a, b| a.at.seconds() / 3_600 == b.at.seconds() / 3_600) {
+        detector.forget(hour[0].at);
+        findings.extend(detector.take(hour.iter().cloned()).unwrap());
+    }
+    findings.extend(detector.close());
+    assert_eq!(detector.late(), 0);
+    findings
 }
 
 /// The median power of the siblings at each row of a turbine in good wind: at least 5.5 m/s for

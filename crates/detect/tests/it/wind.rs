@@ -1,8 +1,8 @@
 //! Three months of four turbines, seen through the contract of the example.
 
-use crate::recording::{Episode, episodes, good_wind, permitted, read, rule};
+use crate::recording::{Episode, episodes, found, good_wind, permitted, read, rule};
 use std::path::{Path, PathBuf};
-use twinpact_detect::{Detector, Finding, Sample, losses_until};
+use twinpact_detect::{Finding, Sample, losses_until};
 use twinpact_model::Timestamp;
 
 /// Hours in seconds.
@@ -11,20 +11,6 @@ const HOURS: i64 = 3_600;
 fn excerpt() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../examples/wind/la-haute-borne-2015-05-to-07.csv.gz")
-}
-
-/// What is found when the rows come hour by hour.
-fn found(samples: &[Sample]) -> Vec<Finding> {
-    let mut samples = samples.to_vec();
-    samples.sort_by_key(|sample| sample.at);
-    let mut detector = Detector::new(rule());
-    let mut findings = Vec::new();
-    for hour in samples.chunk_by(|a, b| a.at.seconds() / HOURS == b.at.seconds() / HOURS) {
-        findings.extend(detector.take(hour.iter().cloned()).unwrap());
-    }
-    findings.extend(detector.close());
-    assert_eq!(detector.late(), 0);
-    findings
 }
 
 /// How many rows within three hours of a finding are real losses, by all of the recording.
@@ -101,7 +87,7 @@ fn the_owner_knows_when_a_stop_began() {
     for finding in found(&permitted(&all)) {
         let losses = losses_until(&rule(), &all, &finding.twin, finding.at()).unwrap();
         let began = losses.first().unwrap().at;
-        assert!(began <= finding.dips[0].at, "{finding:?}");
+        assert!(began <= finding.since, "{finding:?}");
         let of = |episode: &&Episode| finds(&finding, episode) && episode.first <= finding.at();
         for episode in episodes(&all).iter().filter(of) {
             println!("{} label {} began {began}", finding.twin, episode.first);

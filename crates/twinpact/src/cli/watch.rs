@@ -19,7 +19,7 @@ pub(crate) struct Watch {
     /// The place of every read: a country code or an IRI.
     #[arg(long)]
     pub(crate) place: Option<String>,
-    /// Where what was learned is kept; without it the rule learns anew from the copies held.
+    /// Where it is kept what was judged and found; without it all copies that are held are judged.
     #[arg(long)]
     pub(crate) state: Option<PathBuf>,
     /// Take what has come, and end.

@@ -70,6 +70,14 @@ pub(crate) async fn all_of(
     }
 }
 
+/// So many copies, in words.
+pub(super) fn so_many(copies: usize) -> String {
+    match copies {
+        1 => "a copy".to_owned(),
+        n => format!("{} copies", count(n as u64)),
+    }
+}
+
 /// What is said of these, as a query.
 fn query<const N: usize>(said: [(&str, Option<&str>); N]) -> String {
     let said = said.into_iter();

@@ -6,12 +6,12 @@
 
 use super::incident_figures;
 use super::incident_rows::{self, ReadFor};
+use super::incident_walk::walk;
 use crate::output::{Output, front, shell};
-use crate::report::{CurvePicture, DaysPicture, Hop, Moment, Picture, page};
+use crate::report::{CurvePicture, DaysPicture, Moment, Picture, page};
 use crate::session::{Session, read_text, write_file};
 use crate::watch::rule_file;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
 use twinpact_detect::{Compared, Detector, Milli, Rule, RuleFile, Sample, compare, median};
@@ -85,9 +85,14 @@ pub(crate) async fn gather(client: &AdminClient, asked: Draw<'_>) -> Result<Pict
         title: title(&shown, seen),
         notices: notices(&shown),
         facts: facts(&shown, seen),
-        walk: walk(&shown.story),
         ..Picture::default()
     };
+    if let Some(us) = shown.containments.iter().find(|one| one.ours) {
+        let (us, story) = (us.asked_by.as_str(), &shown.story);
+        let walk = walk(client, us, story, rule.as_ref(), asked.copies).await?;
+        picture.notices.splice(0..0, walk.notices);
+        picture.walk = walk.hops;
+    }
     let agreement = seen.or(shown.containments.first()).map(|one| one.agreement.clone());
     let Some(agreement) = agreement else { return Ok(picture) };
     let agreement: AgreementLine =
@@ -144,29 +149,6 @@ fn facts(shown: &IncidentShown, seen: Option<&ContainmentLine>) -> Vec<(String, 
         facts.push((name, format!("{}: {}", one.measure, one.state)));
     }
     facts
-}
-
-/// A link of the walk as a story tells it.
-#[derive(Deserialize)]
-struct Told {
-    from: [String; 2],
-    predicate: String,
-    to: [String; 2],
-    said_by: String,
-    level: String,
-}
-
-/// How it was traced, when the story tells it: `walk`, a list of links between two twins, each
-/// `[IRI, owner]`.
-fn walk(story: &Value) -> Vec<Hop> {
-    let told = story.get("walk").cloned().unwrap_or_default();
-    let told: Vec<Told> = serde_json::from_value(told).unwrap_or_default();
-    let hop = |one: Told| {
-        let ([from, owner], [to, other]) = (one.from, one.to);
-        let (predicate, said_by, level) = (one.predicate, one.said_by, one.level);
-        Hop { from: (from, owner), predicate, to: (to, other), said_by, level }
-    };
-    told.into_iter().map(hop).collect()
 }
 
 /// When it was seen, when it began as far as that is known, and when one may look.
@@ -256,7 +238,7 @@ fn losses(rule: &Rule, samples: &[Sample], moments: &Moments<'_>) -> Result<Stoo
     detector.take(samples.iter().filter(|one| one.at < end).cloned())?;
     detector.close();
     let twin = moments.seen.twin.as_str();
-    let curve = detector.learned().curves.get(twin).cloned().unwrap_or_default();
+    let curve = detector.curve(twin).cloned().unwrap_or_default();
     let level = |bin: i64| rule.level(bin).to_f64();
     let learned = curve.medians().map(|(bin, median)| (level(bin), median.to_f64())).collect();
     let mut instants: BTreeMap<Timestamp, Vec<&Sample>> = BTreeMap::new();

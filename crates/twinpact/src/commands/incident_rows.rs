@@ -68,7 +68,7 @@ pub(super) async fn own(
         samples.extend(standing.filter_map(|row| {
             let number = |column: &str| Milli::parse(row.values.get(column)?);
             let (drive, output) = (number(drive)?, number(output)?);
-            Some(Sample { twin: one.id.clone(), at: row.time, drive, output })
+            Some(Sample { twin: one.id.clone(), at: row.time, drive, output, keep_until: None })
         }));
     }
     samples.sort_by_key(|sample| sample.at);
@@ -110,7 +110,7 @@ pub(super) async fn copied(
 }
 
 /// Whether it is the answer to this read, which the rest of the picture does without.
-fn is_no(problem: &Problem) -> bool {
+pub(super) fn is_no(problem: &Problem) -> bool {
     problem.code == codes::EXCHANGE_PURPOSE || problem.code.name.starts_with("policy.")
 }
 
@@ -123,7 +123,7 @@ fn notice(read: &Reading, gone: Option<Timestamp>) -> Option<String> {
         )),
         (0, _, None) => None,
         (n, until, _) => {
-            let copies = if n == 1 { "a copy".to_owned() } else { format!("{n} copies") };
+            let copies = copies::so_many(n);
             let until = until.map_or(String::new(), |until| {
                 format!(" Delete it by {until}, when the first of them is to be deleted.")
             });

@@ -19,6 +19,7 @@ mod incident_export;
 mod incident_figures;
 mod incident_report;
 mod incident_rows;
+mod incident_walk;
 mod ingest;
 mod ingest_events;
 mod init;

@@ -1,9 +1,9 @@
 //! `watch`: runs the job of a rule, and tells what each finding led to.
 
-use crate::cli::Watch as Words;
-use crate::output::{Output, count, internal, line};
-use crate::session::{Session, read_text};
-use crate::watch::{Led, Options, Step, Watch};
+use crate::cli::{Dir, Watch as Words};
+use crate::output::{Output, count, front, internal, line};
+use crate::session::{self, Session, read_text};
+use crate::watch::{Led, NotAsked, Options, Step, Watch, Why};
 use serde_json::json;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
@@ -24,32 +24,44 @@ pub(crate) async fn watch(words: Words, out: Output) -> Result<ExitCode, Problem
     };
     let mut job = Watch::open(session.client.clone(), &rule, options).await?;
     if words.once {
-        let step = job.step().await?;
-        out.result(&json!({ "found": step.led, "copies": step.copies, "rows": step.rows }), |_| {
-            step.led.iter().map(told).collect::<Vec<_>>().join("\n")
-        });
-        tell(&step, out);
-        if let Some(incident) = step.led.iter().find_map(|led| led.incident.as_ref()) {
-            out.next(&format!("twinpact incident show {}{}", incident.id, words.dir.flag()));
-        }
-        return Ok(ExitCode::SUCCESS);
+        return once(&mut job, &words.dir, out).await;
     }
-    let running = job.run(|step| {
-        for led in &step.led {
-            let text = match out.is_json() {
-                true => json!(led).to_string(),
-                false => told(led),
-            };
-            out.data(format!("{text}\n").as_bytes());
-        }
-        tell(step, out);
-    });
+    let dir = words.dir.dir.clone();
+    let running = job.run(
+        async || session::running(&dir).await,
+        |step| {
+            for led in &step.led {
+                let text = match out.is_json() {
+                    true => json!(led).to_string(),
+                    false => told(led),
+                };
+                out.data(format!("{text}\n").as_bytes());
+            }
+            tell(step, out);
+        },
+    );
     tokio::select! {
         ran = running => ran?,
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// One step; that copies may not be read now is its end too.
+async fn once(job: &mut Watch, dir: &Dir, out: Output) -> Result<ExitCode, Problem> {
+    let step = job.step().await?;
+    let refused = step.refused.as_ref().map(|problem| problem.code.name);
+    let shown = json!({
+        "found": step.led, "copies": step.copies, "rows": step.rows, "late": step.late,
+        "gone": step.gone, "unread": step.unread, "refused": refused, "ended": step.ended,
+    });
+    out.result(&shown, |_| step.led.iter().map(told).collect::<Vec<_>>().join("\n"));
+    tell(&step, out);
+    if let Some(incident) = step.led.iter().find_map(|led| led.incident.as_ref()) {
+        out.next(&format!("twinpact incident show {}{}", incident.id, dir.flag()));
+    }
+    step.refused.map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
 /// What a finding led to, as one line.
@@ -72,10 +84,30 @@ fn tell(step: &Step, out: Output) {
     if step.gone > 0 {
         out.say(&format!("{} copies were gone before they were read", step.gone));
     }
+    if step.late > 0 {
+        out.say(&format!("{} rows came late and were not looked at", count(step.late)));
+    }
+    for (receipt, code) in &step.unread {
+        out.say(&line(&format!("copy {} is put aside: {code}", front(receipt))));
+    }
+    for one in step.led.iter().flat_map(|led| &led.not_asked) {
+        out.say(&line(&not_asked(one)));
+    }
     if let Some(problem) = &step.refused {
         out.say(&line(&format!("what is left is not read now: {}", problem.message)));
     }
     if let Some(code) = &step.ended {
         out.say(&format!("the stream has ended: {code}"));
     }
+}
+
+/// Who is not asked, and why.
+fn not_asked(one: &NotAsked) -> String {
+    let NotAsked { owner, twins, why } = one;
+    let owner = owner.as_deref().unwrap_or("an owner that is not shown");
+    let why = match why {
+        Why::NobodyToAsk => "nothing was shown under which it can be asked",
+        Why::MayNotTell => "the terms of who has shown the way do not permit DefectContainment",
+    };
+    format!("{owner} is not asked about {twins} twins: {why}")
 }

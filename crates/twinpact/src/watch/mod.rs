@@ -5,8 +5,12 @@
 //! It is a client of the admin API and nothing more: what it may read is decided by the node, each
 //! time, and is on record there. Turbines, times and columns stand in the rule's file, not here.
 //!
-//! One finding is one incident. What was read and found is put away before anything is opened, and
-//! what is opened has a name that follows from rule, agreement, twin and first row
+//! What it learns of rows is kept in memory alone, and forgotten when the copies that taught it are
+//! to be deleted; a job that begins again reads the copies that are held, and goes on behind what
+//! it had judged.
+//!
+//! One finding is one incident. What was judged and found is put away before anything is opened,
+//! and what is opened has a name that follows from rule, agreement, twin and first row
 //! (`OpenIncident::key`): whoever dies between the two opens the same one again, which is the one
 //! that is there.
 
@@ -18,9 +22,10 @@ mod trace;
 use crate::commands::copies::{all_of, read_path};
 use crate::output::internal;
 use asking::Asking;
+pub(crate) use asking::{NotAsked, Why};
 use serde::Serialize;
 use state::{Found, State};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::time::Duration;
 use trace::Traced;
@@ -44,6 +49,8 @@ const BATCH: usize = 64;
 const LONGEST_REST: Duration = Duration::from_secs(3_600);
 /// How long it rests when nobody says how long that is so.
 const REST: Duration = Duration::from_secs(300);
+/// How long until it looks again for a node that is away: first, and at most.
+const AWAY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
 /// What a job is told.
 #[derive(Debug, Clone)]
@@ -83,13 +90,19 @@ pub(crate) struct Led {
     pub(crate) contained_by: Option<String>,
     /// The code by which the incident was refused, when it was for good.
     pub(crate) refused: Option<String>,
+    /// Twins that it comes to and that nobody is asked about.
+    pub(crate) not_asked: Vec<NotAsked>,
 }
 
 impl Led {
     fn new(twin: String, (first, found): (Timestamp, Timestamp)) -> Led {
-        Led { twin, first, found, incident: None, contained_by: None, refused: None }
+        let (incident, contained_by, refused) = (None, None, None);
+        Led { twin, first, found, incident, contained_by, refused, not_asked: Vec::new() }
     }
 }
+
+/// A copy that could not be read, and the code that says why.
+pub(crate) type Unread = (String, String);
 
 impl Found {
     fn refused(&self, code: &str) -> Led {
@@ -111,6 +124,10 @@ pub(crate) struct Step {
     pub(crate) rows: usize,
     /// Copies that were gone before they were read.
     pub(crate) gone: usize,
+    /// Copies that were put aside.
+    pub(crate) unread: Vec<Unread>,
+    /// Rows that came after rows of later had been judged: they were not looked at.
+    pub(crate) late: u64,
     /// What each finding led to.
     pub(crate) led: Vec<Led>,
     /// Why the rest may not be read now.
@@ -127,8 +144,12 @@ pub(crate) struct Watch {
     detector: Detector,
     state: State,
     path: Option<PathBuf>,
-    /// Copies that were read in this run, with the time of their latest row.
-    read: BTreeMap<String, Timestamp>,
+    /// The position behind which the stream is read on, in this run.
+    place: Option<u64>,
+    /// Copies that are to be read, the oldest first.
+    queue: VecDeque<String>,
+    /// Every copy that was ever in the queue.
+    queued: BTreeSet<String>,
     /// Of which copy each row is that was not judged yet.
     fresh: BTreeMap<(Timestamp, String), String>,
     /// What the detector was given, for the tests.
@@ -187,7 +208,7 @@ impl Watch {
             None => new,
         };
         let under = Under { us: record.did, agreement, purpose, place: options.place };
-        let detector = Detector::resume(rule, state.learned.clone())?;
+        let detector = Detector::resume(rule, state.judged.clone())?;
         followed(&client, &under).await?;
         Ok(Watch {
             client,
@@ -196,57 +217,89 @@ impl Watch {
             detector,
             state,
             path: options.state,
-            read: BTreeMap::new(),
+            place: None,
+            queue: VecDeque::new(),
+            queued: BTreeSet::new(),
             fresh: BTreeMap::new(),
             #[cfg(test)]
             given: Vec::new(),
         })
     }
 
+    /// Goes on at another door of the node: it was started again. What it tells of the stream from
+    /// now on is taken anew.
+    pub(crate) fn again(&mut self, client: AdminClient) {
+        self.client = client;
+        self.place = None;
+    }
+
     /// Takes everything that has come since, without waiting for more.
     ///
     /// # Errors
     /// What the node refuses but reads: what was found until then is kept and opened by the next
-    /// step. `input.too_large` when the fleet is.
+    /// step. `rule.invalid` when the view has not the columns of the rule; `input.too_large` when
+    /// the fleet is.
     pub(crate) async fn step(&mut self) -> Result<Step, Problem> {
         let mut step = Step::default();
+        let late = self.detector.late();
         let subscriptions: Vec<SubscriptionLine> = self.client.get("/subscriptions").await?;
         let of = |one: &&SubscriptionLine| one.agreement == self.under.agreement.id;
         let Some(one) = subscriptions.iter().find(of) else {
             return Err(internal("the stream that the job follows is gone"));
         };
         step.ended = one.code.clone();
-        if one.position > self.state.place {
+        if one.position > self.place {
             self.take_in().await?;
         }
-        // What an earlier step could not open comes first.
-        self.open_found(&mut step.led).await?;
+        self.detector.forget(self.now().await?);
         while self.read_some(&mut step).await? {
             self.keep().await?;
-            self.open_found(&mut step.led).await?;
+            // Which twins the stream shows is known when it has read again what is held.
+            if !self.detector.learns_again() {
+                self.open_found(&mut step.led).await?;
+            }
         }
+        // And what an earlier step could not open, whatever may be read now.
+        self.open_found(&mut step.led).await?;
+        step.late = self.detector.late() - late;
         Ok(step)
     }
 
-    /// Takes what comes for as long as the stream is followed, and tells what each step did.
+    /// Takes what comes for as long as the stream is followed, and tells what each step did. While
+    /// its node is away it waits for it: `find` looks for its door.
     ///
     /// # Errors
     /// As [`step`](Self::step); why copies may not be read, unless that passes.
-    pub(crate) async fn run(&mut self, mut tell: impl FnMut(&Step)) -> Result<(), Problem> {
+    pub(crate) async fn run(
+        &mut self,
+        find: impl AsyncFn() -> Option<AdminClient>,
+        mut tell: impl FnMut(&Step),
+    ) -> Result<(), Problem> {
         loop {
-            let step = self.step().await?;
-            tell(&step);
-            match (step.refused, step.ended) {
-                (Some(problem), None) if passes(&problem) => self.wait().await?,
-                (Some(problem), Some(_)) if problem.code == codes::POLICY_SCHEDULE => {
-                    tokio::time::sleep(self.rest().await?).await;
-                }
-                (Some(problem), _) => return Err(problem),
-                (None, Some(_)) => return Ok(()),
-                // Its answer comes when there is something, or after a while.
-                (None, None) => self.came().await.map(|_| ())?,
+            match self.turn(&mut tell).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                Err(problem) if is_away(&problem) => self.again(found_again(&find).await),
+                Err(problem) => return Err(problem),
             }
         }
+    }
+
+    /// One step, and the rest after it; whether there may be another.
+    async fn turn(&mut self, tell: &mut impl FnMut(&Step)) -> Result<bool, Problem> {
+        let step = self.step().await?;
+        tell(&step);
+        match (step.refused, step.ended) {
+            (Some(problem), None) if passes(&problem) => self.wait().await?,
+            (Some(problem), Some(_)) if problem.code == codes::POLICY_SCHEDULE => {
+                tokio::time::sleep(self.rest().await?).await;
+            }
+            (Some(problem), _) => return Err(problem),
+            (None, Some(_)) => return Ok(false),
+            // Its answer comes when there is something, or after a while.
+            (None, None) => self.came().await.map(|_| ())?,
+        }
+        Ok(true)
     }
 
     /// Rests until copies may be read again; what comes ends it early.
@@ -254,7 +307,7 @@ impl Watch {
         let more = async {
             loop {
                 let came = self.came().await?;
-                if came.position > self.state.place || came.code.is_some() {
+                if came.position > self.place || came.code.is_some() {
                     return Ok(());
                 }
             }
@@ -263,21 +316,24 @@ impl Watch {
         tokio::time::timeout(self.rest().await?, more).await.unwrap_or(Ok(()))
     }
 
-    /// Notes which copies have come since.
+    /// Notes which copies have come since, or are there when it begins.
     async fn take_in(&mut self) -> Result<(), Problem> {
         let came = self.came().await?;
-        let new = match self.state.place.is_none() || came.skipped {
+        let new = match self.place.is_none() || came.skipped {
             true => self.held().await?,
             false => came.receipts,
         };
-        let known: BTreeSet<String> = self.state.pending.iter().cloned().collect();
-        self.state.pending.extend(new.into_iter().filter(|one| !known.contains(one)));
-        self.state.place = came.position;
+        for receipt in new {
+            if self.queued.insert(receipt.clone()) {
+                self.queue.push_back(receipt);
+            }
+        }
+        self.place = came.position;
         Ok(())
     }
 
     /// Every copy that is held under the agreement, the oldest first. What was judged before
-    /// teaches nothing when it is read again.
+    /// teaches, and finds nothing when it is read again.
     async fn held(&self) -> Result<Vec<String>, Problem> {
         let all = all_of(&self.client, &self.under.agreement.id).await?;
         let held = all.into_iter().rev().filter(|one| one.deleted.is_none());
@@ -285,58 +341,57 @@ impl Watch {
     }
 
     async fn came(&self) -> Result<Followed, Problem> {
-        let after = self.state.place.map_or(String::new(), |place| format!("?after={place}"));
+        let after = self.place.map_or(String::new(), |place| format!("?after={place}"));
         let agreement = segment(&self.under.agreement.id);
         self.client.get(&format!("/subscriptions/{agreement}/receipts{after}")).await
     }
 
+    /// The time of the policy clock.
+    async fn now(&self) -> Result<Timestamp, Problem> {
+        let clock: serde_json::Value = self.client.get("/clock").await?;
+        let now = clock.get("policy").and_then(|now| now.as_str()).map(Timestamp::parse);
+        now.unwrap_or_else(|| Err(internal("the clock of the node cannot be read")))
+    }
+
     /// Until when nothing may be read, by the hours of the agreement.
     async fn rest(&self) -> Result<Duration, Problem> {
-        let clock: serde_json::Value = self.client.get("/clock").await?;
-        let now = clock.get("policy").and_then(|now| now.as_str());
-        let now = now.map(Timestamp::parse).transpose()?.unwrap_or_default();
-        Ok(until_open(self.under.agreement.hours.as_ref(), now))
+        Ok(until_open(self.under.agreement.hours.as_ref(), self.now().await?))
     }
 
     /// Reads some of the copies that were not read yet and judges their rows; whether there were
     /// any.
     async fn read_some(&mut self, step: &mut Step) -> Result<bool, Problem> {
-        let unread = self.state.pending.iter().filter(|one| !self.read.contains_key(*one));
-        let unread: Vec<String> = unread.take(BATCH).cloned().collect();
-        if unread.is_empty() || step.refused.is_some() {
+        if self.queue.is_empty() || step.refused.is_some() {
             return Ok(false);
         }
-        let (mut samples, mut failed) = (Vec::new(), None);
-        for receipt in unread {
+        let (mut samples, mut stopped) = (Vec::new(), None);
+        for _ in 0..BATCH {
+            let Some(receipt) = self.queue.front().cloned() else { break };
             let rows = self.copy(&receipt).await;
             match rows.and_then(|copy| rows::samples(&copy, &self.file)) {
                 Ok(rows) => {
-                    let until = rows.iter().map(|row| row.at).max();
-                    rows.iter().for_each(|row| {
-                        self.fresh.insert((row.at, row.twin.clone()), receipt.clone());
-                    });
-                    step.copies += 1;
-                    step.rows += rows.len();
+                    let of = |row: &Sample| ((row.at, row.twin.clone()), receipt.clone());
+                    self.fresh.extend(rows.iter().map(of));
+                    (step.copies, step.rows) = (step.copies + 1, step.rows + rows.len());
                     samples.extend(rows);
-                    self.read.insert(receipt, until.unwrap_or_default());
                 }
-                Err(problem) if problem.code == codes::COPY_DELETED => {
-                    step.gone += 1;
-                    self.read.insert(receipt, Timestamp::default());
-                }
+                Err(problem) if problem.code == codes::COPY_DELETED => step.gone += 1,
                 Err(problem) if problem.code.class == Class::Denied => {
                     step.refused = Some(problem);
                     break;
                 }
-                Err(problem) => {
-                    failed = Some(problem);
+                // Of such a view no copy can be read.
+                Err(problem) if is_away(&problem) || problem.code == codes::RULE_INVALID => {
+                    stopped = Some(problem);
                     break;
                 }
+                Err(problem) => step.unread.push((receipt, problem.code.name.to_owned())),
             }
+            self.queue.pop_front();
         }
         // What was read is judged, whatever came of the next.
         self.judge(samples)?;
-        failed.map_or(Ok(true), Err)
+        stopped.map_or(Ok(true), Err)
     }
 
     /// A copy, when the node lets us read it.
@@ -352,19 +407,16 @@ impl Watch {
         let findings = self.detector.take(samples)?;
         let found: Vec<Found> = findings.iter().map(|finding| self.found(finding)).collect();
         self.state.found.extend(found);
-        let learned = self.detector.learned();
-        self.state.learned = learned.clone();
-        let dips = learned.dips.iter().flat_map(|(twin, dips)| {
-            dips.iter().map(|dip| (dip.at, twin.clone())).collect::<Vec<_>>()
+        self.state.judged = self.detector.judged().clone();
+        let judged = &self.state.judged;
+        let losses = judged.losses.iter().flat_map(|(twin, losses)| {
+            losses.iter().map(|at| (*at, twin.clone())).collect::<Vec<_>>()
         });
         let of = |key: (Timestamp, String)| Some((key.clone(), self.receipt_of(&key)?));
-        self.state.sources = dips.filter_map(of).collect();
-        let judged = learned.judged;
-        self.fresh.retain(|(at, _), _| Some(*at) > judged);
-        let waits = |one: &String| self.read.get(one).is_none_or(|until| Some(*until) > judged);
-        self.state.pending.retain(waits);
-        let pending: BTreeSet<&String> = self.state.pending.iter().collect();
-        self.read.retain(|receipt, _| pending.contains(receipt));
+        let sources = losses.filter_map(of).collect();
+        let last = self.detector.last();
+        self.state.sources = sources;
+        self.fresh.retain(|(at, _), _| Some(*at) > last);
         Ok(())
     }
 
@@ -374,12 +426,12 @@ impl Watch {
     }
 
     fn found(&self, finding: &Finding) -> Found {
-        let dips = finding.dips.iter();
-        let receipts = dips.filter_map(|dip| self.receipt_of(&(dip.at, finding.twin.clone())));
+        let Finding { twin, since, rows } = finding;
+        let receipts = rows.iter().filter_map(|at| self.receipt_of(&(*at, twin.clone())));
         let receipts: BTreeSet<String> = receipts.collect();
         Found {
-            twin: finding.twin.clone(),
-            first: finding.dips.first().map(|dip| dip.at).unwrap_or_default(),
+            twin: twin.clone(),
+            first: *since,
             found: finding.at(),
             receipts: receipts.into_iter().collect(),
         }
@@ -415,9 +467,12 @@ impl Watch {
             return Ok(led);
         }
         let traced = Traced::of(&self.client, &self.file.walk, found, &self.under).await?;
-        let shown = self.state.learned.curves.keys().cloned().collect();
+        let shown = self.detector.twins().chain([found.twin.as_str()]);
+        let shown = shown.map(str::to_owned).collect();
         let (file, under, traced, shown) = (&self.file, &self.under, &traced, &shown);
-        let incident = Asking { file, under, found, traced, shown }.incident(key)?;
+        let asking = Asking { file, under, found, traced, shown };
+        let (incident, not_asked) = asking.incident(key)?;
+        led.not_asked = not_asked;
         if !incident.containments.is_empty() {
             let body = serde_json::to_vec(&incident);
             let body = body.map_err(|e| internal(&format!("an incident: {e}")))?;
@@ -455,6 +510,23 @@ impl Watch {
         let envelope: serde_json::Value =
             self.client.post("/learned", "application/json", body).await?;
         state::write(path, &envelope.to_string(), &state)
+    }
+}
+
+/// Whether the node is not there, or stops.
+fn is_away(problem: &Problem) -> bool {
+    [codes::NODE_UNREACHABLE, codes::STORE_STOPPED].contains(&problem.code)
+}
+
+/// The node, once it is there again.
+async fn found_again(find: &impl AsyncFn() -> Option<AdminClient>) -> AdminClient {
+    let (mut pause, longest) = AWAY;
+    loop {
+        if let Some(client) = find().await {
+            return client;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(longest);
     }
 }
 

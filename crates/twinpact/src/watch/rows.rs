@@ -24,7 +24,8 @@ pub(crate) fn samples(copy: &CopyRead, rule: &RuleFile) -> Result<Vec<Sample>, P
         let at = Timestamp::parse(at)?;
         let number = |at: usize| text(at).and_then(Milli::parse);
         if let Some((drive, output)) = number(drive).zip(number(output)) {
-            samples.push(Sample { twin: twin.to_owned(), at, drive, output });
+            let (twin, keep_until) = (twin.to_owned(), copy.copy.delete_by);
+            samples.push(Sample { twin, at, drive, output, keep_until });
         }
     }
     Ok(samples)
@@ -51,11 +52,13 @@ mod tests {
 
     const RULE: &str = include_str!("../../../../examples/wind/power-loss.rule.toml");
 
+    const DUE: &str = "2015-08-10T05:00:00Z";
+
     fn copy(columns: &[&str], rows: &serde_json::Value) -> CopyRead {
         let columns: Vec<_> = columns.iter().map(|name| json!({ "name": name })).collect();
         let line = json!({
             "receipt": "r", "partner": "did:web:operator.example", "agreement": "a", "view": "v",
-            "terms": "", "rows": 1, "stored": "2015-07-27T05:00:00Z", "delete_by": null,
+            "terms": "", "rows": 1, "stored": "2015-07-27T05:00:00Z", "delete_by": DUE,
             "deleted": null, "erased": false,
         });
         let read = json!({
@@ -77,6 +80,7 @@ mod tests {
                     at: Timestamp::parse(at).unwrap(),
                     drive: Milli(7_500),
                     output: Milli(output),
+                    keep_until: Some(Timestamp::parse(DUE).unwrap()),
                 };
                 assert_eq!(got, expect.map(|output| output.map(sample).into_iter().collect()));
             };

@@ -1,7 +1,7 @@
-//! What a job remembers: how far it has read, what was learned, and what it has still to open.
+//! What a job remembers: what was judged, and what it has still to open.
 //!
-//! What was learned are values without their times, and the rows of the losses of the last hours
-//! ([`twinpact_detect::Learned`]); rows that were not judged yet are read again. The file is
+//! No value of a row stands in it ([`twinpact_detect::Judged`]): what was learned goes with the
+//! copies that taught it, and a job that begins again learns from those that are held. The file is
 //! signed by the node (docs/format.md): who could give a rule its past could hide a loss from it.
 
 use crate::output::internal;
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
-use twinpact_detect::{Learned, RuleFile};
+use twinpact_detect::{Judged, RuleFile};
 use twinpact_model::problem::Problem;
 use twinpact_model::{Timestamp, codes};
 use twinpact_node::api::SignLearned;
@@ -18,9 +18,11 @@ use twinpact_proof::digest::{sha256, to_hex};
 use twinpact_proof::learned::Learned as Statement;
 use twinpact_proof::{Envelope, Json, PublicKey};
 
-/// The largest file of what was learned, in bytes.
-pub(crate) const MAX_LEARNED_BYTES: u64 = 256 * 1024 * 1024;
-const VERSION: u64 = 1;
+/// The most that a job remembers, in bytes.
+pub(crate) const MAX_LEARNED_BYTES: u64 = 64 * 1024 * 1024;
+/// The most bytes of the signature before it.
+const HEAD_BYTES: u64 = 16 * 1024;
+const VERSION: u64 = 2;
 
 /// A finding, without any value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,16 +46,12 @@ pub(super) struct State {
     agreement: String,
     /// The digest of the rule.
     rule: String,
-    /// The position behind which the stream is read on.
-    pub(super) place: Option<u64>,
-    /// Copies before that of which some row is not judged, in the order in which they came.
-    pub(super) pending: Vec<String>,
     /// Findings for which no incident was opened yet.
     pub(super) found: Vec<Found>,
     /// In which copy each loss came that may still weigh.
     #[serde(with = "sources")]
     pub(super) sources: BTreeMap<(Timestamp, String), String>,
-    pub(super) learned: Learned,
+    pub(super) judged: Judged,
 }
 
 impl State {
@@ -64,11 +62,9 @@ impl State {
             organisation: us.to_owned(),
             agreement: agreement.to_owned(),
             rule: digest(rule)?,
-            place: None,
-            pending: Vec::new(),
             found: Vec::new(),
             sources: BTreeMap::new(),
-            learned: Learned::default(),
+            judged: Judged::default(),
         })
     }
 
@@ -89,17 +85,17 @@ impl State {
             Err(error) => return Err(unreadable(path, &error)),
         };
         let mut bytes = Vec::new();
-        let mut file = file.take(MAX_LEARNED_BYTES + 1);
+        let mut file = file.take(HEAD_BYTES + MAX_LEARNED_BYTES + 1);
         file.read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
-        if bytes.len() as u64 > MAX_LEARNED_BYTES {
+        if bytes.len() as u64 > HEAD_BYTES + MAX_LEARNED_BYTES {
             return Err(foreign(path, &format!("has more than {MAX_LEARNED_BYTES} bytes")));
         }
         let written = signed(&bytes).ok_or_else(|| foreign(path, "is not what a job writes"))?;
         let Written { envelope, learned, body } = written;
         let told = [
             (learned.issuer == new.organisation, "is not of this organisation"),
-            (to_hex(&learned.agreement) == new.agreement, "was learned under another agreement"),
-            (to_hex(&learned.rule) == new.rule, "was learned by another rule"),
+            (to_hex(&learned.agreement) == new.agreement, "is of another agreement"),
+            (to_hex(&learned.rule) == new.rule, "is of another rule"),
             (envelope.signed_only_by(&ours(learned.at)), "is not signed by this organisation"),
             (learned.state == sha256(body), "was changed since it was signed"),
         ];
@@ -117,10 +113,15 @@ impl State {
     /// What is to be signed of it, and its bytes.
     ///
     /// # Errors
-    /// `internal` when it cannot be written.
+    /// `input.too_large` when it has more than [`MAX_LEARNED_BYTES`]; `internal` when it cannot be
+    /// written.
     pub(super) fn to_sign(&self) -> Result<(SignLearned, Vec<u8>), Problem> {
         let bytes = serde_json::to_vec(self);
-        let bytes = bytes.map_err(|error| internal(&format!("what was learned: {error}")))?;
+        let bytes = bytes.map_err(|error| internal(&format!("what was judged: {error}")))?;
+        if bytes.len() as u64 > MAX_LEARNED_BYTES {
+            let why = format!("what a job remembers has {MAX_LEARNED_BYTES} bytes at most");
+            return Err(Problem::new(codes::INPUT_TOO_LARGE, why));
+        }
         let (agreement, rule) = (self.agreement.clone(), self.rule.clone());
         let state = to_hex(&sha256(&bytes));
         Ok((SignLearned { agreement, rule, state }, bytes))
@@ -224,7 +225,7 @@ mod tests {
             receipts: vec!["r".to_owned()],
         };
         state.sources.insert((found.first, found.twin.clone()), "r".to_owned());
-        (state.place, state.pending) = (Some(7), vec!["r".to_owned()]);
+        state.judged.until = Some(Timestamp::from_seconds(7));
         state.found.push(found);
         state
     }
@@ -268,19 +269,19 @@ mod tests {
             assert!(problem.message.ends_with(why), "{}", problem.message);
         };
         let file = rule_file(&RULE.replace("share = 0.5", "share = 0.6")).unwrap();
-        refused(State::new(&file, US, &"0a".repeat(32)).unwrap(), "by another rule");
+        refused(State::new(&file, US, &"0a".repeat(32)).unwrap(), "is of another rule");
         let file = rule_file(RULE).unwrap();
-        refused(State::new(&file, US, &"0b".repeat(32)).unwrap(), "under another agreement");
+        refused(State::new(&file, US, &"0b".repeat(32)).unwrap(), "is of another agreement");
         put(&path, &state(), "did:web:other.example", KEY);
         refused(new(), "is not of this organisation");
         put(&path, &state(), US, [8; 32]);
         refused(new(), "is not signed by this organisation");
-        put(&path, &State { version: 2, ..state() }, US, KEY);
+        put(&path, &State { version: 1, ..state() }, US, KEY);
         refused(new(), "is of another release");
         put(&path, &state(), US, KEY);
         let written = String::from_utf8(std::fs::read(&path).unwrap()).unwrap();
         for (from, to, why) in [
-            ("\"place\":7", "\"place\":8", "was changed since it was signed"),
+            ("00:00:07", "00:00:08", "was changed since it was signed"),
             ("\n", "", "is not what a job writes"),
             ("{", "", "is not what a job writes"),
         ] {

@@ -2,16 +2,22 @@
 //! a walk over one link, which the owner of the twin answers under its own contract.
 //!
 //! Whatever is not shown ends the trace there, with its code, and nowhere else.
+//!
+//! That an owner is asked about a twin tells it that there is a way to that twin. So it is asked
+//! only about those that are reached over links which it has told itself, which we say ourselves,
+//! or whose tellers let us use them for containment ([`Traced::ask_terms`]).
 
 use super::state::Found;
-use super::{Under, internal};
+use super::{Under, internal, is_away};
+use crate::commands::copies::read_path;
 use std::collections::{BTreeMap, BTreeSet};
+use twinpact_contract::vocabulary::PURPOSE;
 use twinpact_detect::Hop;
 use twinpact_gateway::AdminClient;
 use twinpact_gateway::client::segment;
 use twinpact_model::problem::{Fault, Problem};
-use twinpact_model::{Did, Direction, Iri, codes};
-use twinpact_node::api::{EdgeLine, PlaceLine, ReceiptLine, WalkAsked, Walked};
+use twinpact_model::{Did, Direction, Iri, Predicate, codes};
+use twinpact_node::api::{CopyRead, EdgeLine, PlaceLine, ReceiptLine, SaidLine, WalkAsked, Walked};
 
 /// The most twins that one step comes to; behind them it says that it was cut short.
 pub(crate) const MAX_TRACED: usize = 500;
@@ -19,17 +25,24 @@ pub(crate) const MAX_TRACED: usize = 500;
 /// A twin and its owner.
 pub(super) type At = (String, Option<String>);
 
+/// The purpose, by our own vocabulary, for which what a partner has shown is told to another.
+const CONTAINMENT: &str = "DefectContainment";
+
 /// What was traced.
 #[derive(Debug, Default)]
 pub(super) struct Traced {
-    /// The twins that each step came to; before the first the one that was found.
-    pub(super) reached: Vec<BTreeSet<At>>,
+    /// Where it began: at the twin that was found.
+    pub(super) start: At,
+    /// The steps.
+    pub(super) hops: Vec<Hop>,
     /// The links, in the order in which they were met, none twice.
     pub(super) links: Vec<EdgeLine>,
     /// What was not shown: where, and with which code.
     pub(super) not_shown: Vec<(At, String)>,
     /// The agreement of each delivery by which links were told.
     pub(super) agreements: BTreeMap<String, String>,
+    /// The deliveries that may be used for containment.
+    pub(super) for_containment: BTreeSet<String>,
 }
 
 impl Traced {
@@ -43,9 +56,9 @@ impl Traced {
         found: &Found,
         under: &Under,
     ) -> Result<Traced, Problem> {
-        let owner = Some(under.agreement.partner.clone());
-        let mut traced = Traced::default();
-        let mut from = BTreeSet::from([(found.twin.clone(), owner)]);
+        let start = (found.twin.clone(), Some(under.agreement.partner.clone()));
+        let mut traced = Traced { start: start.clone(), hops: hops.to_vec(), ..Traced::default() };
+        let mut from = BTreeSet::from([start]);
         for hop in hops {
             let mut next = BTreeSet::new();
             for at in &from {
@@ -59,11 +72,81 @@ impl Traced {
                 };
                 traced.take(walked, hop.direction, at, &mut next);
             }
-            traced.reached.push(std::mem::replace(&mut from, next));
+            from = next;
         }
-        traced.reached.push(from);
         traced.look_up(client).await?;
+        traced.say_ours(client, under).await?;
+        traced.ask_terms(client, under).await?;
         Ok(traced)
+    }
+
+    /// The twins that each step comes to over links that may be told, before the first the one that
+    /// was found.
+    pub(super) fn reached(&self, told: impl Fn(&EdgeLine) -> bool) -> Vec<BTreeSet<At>> {
+        let mut from = BTreeSet::from([self.start.clone()]);
+        let mut reached = Vec::new();
+        for hop in &self.hops {
+            let of = self.links.iter().filter(|edge| edge.predicate == hop.via && told(edge));
+            let ends = of.map(|edge| ends(edge, hop.direction));
+            let next = ends.filter(|(near, _)| from.iter().any(|at| at.0 == near.twin));
+            let next = next.map(|(_, far)| place(far)).collect();
+            reached.push(std::mem::replace(&mut from, next));
+        }
+        reached.push(from);
+        reached
+    }
+
+    /// Whether an owner may be told of a link: it has told us itself, or we say it, or the terms of
+    /// who has told us permit it.
+    pub(super) fn may_tell(&self, edge: &EdgeLine, owner: &str, us: &str) -> bool {
+        let permitted = |said: &SaidLine| {
+            said.receipt.as_ref().is_some_and(|receipt| self.for_containment.contains(receipt))
+        };
+        edge.said.iter().any(|said| said.by == owner || said.by == us || permitted(said))
+    }
+
+    /// Whether we say ourselves what a partner has told of twins of ours.
+    async fn say_ours(&mut self, client: &AdminClient, under: &Under) -> Result<(), Problem> {
+        let unsaid = self.links.iter().filter(|edge| !edge.said.iter().any(|s| s.by == under.us));
+        let ours: BTreeSet<(At, Predicate, Direction)> = unsaid
+            .flat_map(|edge| {
+                [(&edge.from, Direction::Out), (&edge.to, Direction::In)]
+                    .map(|(end, way)| (place(end), edge.predicate, way))
+            })
+            .filter(|((_, owner), ..)| owner.as_ref() == Some(&under.us))
+            .collect();
+        for (at, via, direction) in ours {
+            let walked = ask(client, &Hop { via, direction }, &at, under).await;
+            let walked = match walked {
+                Ok(walked) => walked,
+                Err(problem) if is_away(&problem) => return Err(problem),
+                Err(_) => continue,
+            };
+            let known: Vec<EdgeLine> =
+                walked.edges.into_iter().filter(|edge| self.place_of(edge).is_some()).collect();
+            known.into_iter().for_each(|edge| self.link(edge));
+        }
+        Ok(())
+    }
+
+    /// Of the links that we do not say ourselves, which may be used for containment: a read for
+    /// that purpose, decided by the node and on record there.
+    async fn ask_terms(&mut self, client: &AdminClient, under: &Under) -> Result<(), Problem> {
+        let not_ours = |edge: &&EdgeLine| edge.said.iter().all(|said| said.by != under.us);
+        let said = self.links.iter().filter(not_ours).flat_map(|edge| &edge.said);
+        let receipts: BTreeSet<String> = said.filter_map(|said| said.receipt.clone()).collect();
+        let purpose = format!("{PURPOSE}{CONTAINMENT}");
+        for receipt in receipts {
+            let path = read_path(&receipt, Some(&purpose), under.place.as_deref());
+            match client.get::<CopyRead>(&path).await {
+                Ok(_) => {
+                    self.for_containment.insert(receipt);
+                }
+                Err(problem) if is_away(&problem) => return Err(problem),
+                Err(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Under which agreement each link was told.
@@ -84,10 +167,7 @@ impl Traced {
             self.ends_at(at.clone(), codes::INPUT_TOO_LARGE.name.to_owned());
         }
         for edge in walked.edges {
-            let (near, far) = match way {
-                Direction::Out => (&edge.from, &edge.to),
-                Direction::In => (&edge.to, &edge.from),
-            };
+            let (near, far) = ends(&edge, way);
             if near.twin != at.0 {
                 continue;
             }
@@ -102,10 +182,8 @@ impl Traced {
 
     /// A link that both owners have told is one.
     fn link(&mut self, edge: EdgeLine) {
-        let same = |one: &&mut EdgeLine| {
-            (&one.from, one.predicate, &one.to) == (&edge.from, edge.predicate, &edge.to)
-        };
-        match self.links.iter_mut().find(same) {
+        let known = self.place_of(&edge);
+        match known.and_then(|at| self.links.get_mut(at)) {
             Some(known) => {
                 let new = edge.said.into_iter().filter(|said| !known.said.contains(said));
                 let new: Vec<_> = new.collect();
@@ -115,10 +193,25 @@ impl Traced {
         }
     }
 
+    fn place_of(&self, edge: &EdgeLine) -> Option<usize> {
+        let same = |one: &EdgeLine| {
+            (&one.from, one.predicate, &one.to) == (&edge.from, edge.predicate, &edge.to)
+        };
+        self.links.iter().position(same)
+    }
+
     fn ends_at(&mut self, at: At, code: String) {
         if !self.not_shown.contains(&(at.clone(), code.clone())) {
             self.not_shown.push((at, code));
         }
+    }
+}
+
+/// The end from which a link is walked that way, and the one to which.
+fn ends(edge: &EdgeLine, way: Direction) -> (&PlaceLine, &PlaceLine) {
+    match way {
+        Direction::Out => (&edge.from, &edge.to),
+        Direction::In => (&edge.to, &edge.from),
     }
 }
 
@@ -150,4 +243,78 @@ async fn ask(
 /// Whether it is the own node that fails.
 fn is_ours(problem: &Problem) -> bool {
     problem.code.fault == Fault::Us || problem.code == codes::NODE_UNREACHABLE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Traced;
+    use serde_json::{Value, json};
+    use std::collections::BTreeSet;
+
+    const US: &str = "did:web:maker.example";
+    const OPERATOR: &str = "did:web:operator.example";
+    const SUPPLIER: &str = "did:web:supplier.example";
+
+    fn said(by: &str) -> Value {
+        let receipt = (by != US).then(|| format!("r of {by}"));
+        json!({ "by": by, "recorded": "2015-07-27T05:00:00Z", "receipt": receipt })
+    }
+
+    fn edge(from: (&str, &str), predicate: &str, to: (&str, &str), by: &[&str]) -> Value {
+        let place = |(twin, owner): (&str, &str)| json!({ "twin": twin, "owner": owner });
+        json!({
+            "from": place(from), "predicate": predicate, "to": place(to), "depth": 1,
+            "status": "one-sided", "said": by.iter().map(|by| said(by)).collect::<Vec<_>>(),
+        })
+    }
+
+    /// A turbine, its part, the lot of that, and another turbine with a part of the lot; of the
+    /// link between lot and other part it is told by `by`.
+    fn traced(by: &[&str], for_containment: &[&str]) -> Traced {
+        let links = [
+            edge(("p1", US), "part-of", ("t1", OPERATOR), &[US, OPERATOR]),
+            edge(("p1", US), "derived-from", ("lot", SUPPLIER), &[US]),
+            edge(("p2", US), "derived-from", ("lot", SUPPLIER), by),
+            edge(("p2", US), "part-of", ("t2", OPERATOR), &[OPERATOR]),
+        ];
+        let hop = |via: &str, direction: &str| json!({ "via": via, "direction": direction });
+        let hops = [
+            hop("part-of", "in"),
+            hop("derived-from", "out"),
+            hop("derived-from", "in"),
+            hop("part-of", "out"),
+        ];
+        Traced {
+            start: ("t1".to_owned(), Some(OPERATOR.to_owned())),
+            hops: serde_json::from_value(json!(hops)).unwrap(),
+            links: serde_json::from_value(json!(links)).unwrap(),
+            for_containment: for_containment.iter().map(|by| format!("r of {by}")).collect(),
+            ..Traced::default()
+        }
+    }
+
+    #[test]
+    fn a_way_is_told_to_who_has_told_it_or_by_who_permits_it() {
+        let check = |by: &[&str], permits: &[&str], whom: &str, expect: [&[&str]; 5]| {
+            let traced = traced(by, permits);
+            let reached = traced.reached(|edge| traced.may_tell(edge, whom, US));
+            let twins: Vec<BTreeSet<&str>> =
+                reached.iter().map(|step| step.iter().map(|at| at.0.as_str()).collect()).collect();
+            let expect = expect.map(|step| step.iter().copied().collect::<BTreeSet<_>>());
+            assert_eq!(twins, expect, "{by:?} {permits:?} {whom}");
+        };
+        let (start, part, lot): (&[&str], &[&str], &[&str]) = (&["t1"], &["p1"], &["lot"]);
+        let (parts, turbines): (&[&str], &[&str]) = (&["p1", "p2"], &["t1", "t2"]);
+        // Of all there is.
+        let all = traced(&[SUPPLIER], &[]).reached(|_| true);
+        assert_eq!(all.last().map(BTreeSet::len), Some(2));
+        check(&[US, SUPPLIER], &[], OPERATOR, [start, part, lot, parts, turbines]);
+        check(&[SUPPLIER], &[], OPERATOR, [start, part, lot, part, start]);
+        check(&[SUPPLIER], &[SUPPLIER], OPERATOR, [start, part, lot, parts, turbines]);
+        // That the operator permits it says nothing of what the supplier has told.
+        check(&[SUPPLIER], &[OPERATOR], OPERATOR, [start, part, lot, part, start]);
+        // The supplier may know of its own links, and not of what the operator has told.
+        check(&[SUPPLIER], &[], SUPPLIER, [start, part, lot, parts, start]);
+        check(&[SUPPLIER], &[OPERATOR], SUPPLIER, [start, part, lot, parts, turbines]);
+    }
 }

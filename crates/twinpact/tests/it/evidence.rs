@@ -57,12 +57,10 @@ fn an_incident_is_one_page_that_needs_nothing_else() {
         "name": "loss",
         "story": {
             "rule": toml::from_str::<Value>(RULE).unwrap(),
-            "walk": [{
+            "links": [{
                 "from": ["urn:bearing:1", "did:web:maker.example"],
                 "predicate": "part-of",
                 "to": [turbine, "did:web:operator.example"],
-                "said_by": "did:web:maker.example",
-                "level": "signed",
             }],
         },
         "containments": [{

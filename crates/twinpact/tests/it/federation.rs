@@ -177,7 +177,7 @@ impl Pair {
         ok(&self.world, "partner add maker.json --dir impostor");
     }
 
-    fn restart_maker(&mut self) {
+    pub(crate) fn restart_maker(&mut self) {
         self.maker.take().unwrap().kill();
         self.maker = Some(self.world.serve_driven("maker"));
         self.set_clock(MONDAY);

@@ -1,6 +1,7 @@
 //! A stream that is followed by commands: what comes, what is said of it, and its end.
 
-use crate::federation::{PURPOSE, Pair, shown};
+use crate::federation::{PURPOSE, Pair, ok, shown};
+use crate::world::{Begun, World};
 use serde_json::{Value, json};
 
 /// The receipts of all rows that are shown, once they have come.
@@ -41,14 +42,20 @@ fn a_job_takes_what_has_come_remembers_it_and_ends_with_the_stream() {
         (serde_json::from_str::<Value>(&done.stdout).unwrap(), done.stderr)
     };
     // For another purpose nothing is read, and nothing is forgotten.
-    let (nothing, why) = once("marketing");
-    assert_eq!(nothing, json!({ "found": [], "copies": 0, "rows": 0 }));
-    assert!(why.contains("what is left is not read now: "), "{why}");
+    let done = watch("--purpose marketing --place FR --once --json");
+    assert_eq!((done.code, done.error()), (20, "policy.purpose"), "{}", done.stderr);
+    let said: Value = serde_json::from_str(&done.stdout).unwrap();
+    let nothing = json!({
+        "found": [], "copies": 0, "rows": 0, "late": 0, "gone": 0, "unread": [],
+        "refused": "policy.purpose", "ended": null,
+    });
+    assert_eq!(said, nothing);
+    assert!(done.stderr.contains("what is left is not read now: "), "{}", done.stderr);
     let (all, _) = once(PURPOSE);
     assert_eq!((&all["found"], &all["rows"]), (&json!([]), &json!(shown().len())));
-    // The copy of the latest instant is read again: whether that has more rows is not known yet.
-    let (rest, _) = once(PURPOSE);
-    assert_eq!((&rest["found"], &rest["copies"]), (&json!([]), &json!(1)));
+    // What was learned is nowhere but in the copies: they are read again, and find nothing.
+    let (again, _) = once(PURPOSE);
+    assert_eq!(again, all);
     // Without end it ends with the stream.
     world.json(&format!("subscription end {} --dir maker", pair.agreement));
     let ended = watch(&format!("--purpose {PURPOSE} --place FR"));
@@ -62,6 +69,54 @@ fn a_job_takes_what_has_come_remembers_it_and_ends_with_the_stream() {
     world.write("job.state", b"{}\n{}");
     let foreign = watch(&format!("--purpose {PURPOSE} --place FR --once"));
     assert_eq!((foreign.code, foreign.error()), (11, "rule.learned"), "{}", foreign.stderr);
+}
+
+/// Rows of three turbines in one wind, five minutes apart, from the `from`-th on; that in `still`
+/// gives nothing.
+fn fleet(world: &World, from: u32, still: &[Option<&str>]) {
+    let mut csv = "name,time,power,pitch,wind,note\n".to_owned();
+    for (step, still) in (from..).zip(still) {
+        let minutes = 10 + 5 * step;
+        let time = format!("2015-07-27T{:02}:{:02}:00Z", 5 + minutes / 60, minutes % 60);
+        for name in ["A", "B", "C"] {
+            let power = if *still == Some(name) { 0 } else { 600 };
+            csv.push_str(&format!("{name},{time},{power},1.5,8,x\n"));
+        }
+    }
+    world.write("fleet.csv", csv.as_bytes());
+    ok(world, "ingest fleet.csv --map map.toml --dir operator");
+}
+
+#[test]
+fn a_job_goes_on_when_it_or_its_node_was_killed() {
+    let mut pair = Pair::concluded();
+    pair.world.write("rule.toml", RULE.as_bytes());
+    let line = format!(
+        "watch rule.toml --agreement {} --purpose {PURPOSE} --place FR --state job.state \
+         --json --dir maker",
+        pair.agreement
+    );
+    let found = |job: &mut Begun, turbine: &str| {
+        let led: Value = serde_json::from_str(&job.line()).unwrap();
+        assert_eq!(led["twin"], format!("urn:turbine:{turbine}"), "{led}");
+        assert_ne!(led["incident"], Value::Null, "{led}");
+    };
+    let mut job = pair.world.begin(&line);
+    // A learns, stands still, and one instant more says that no more rows come.
+    let a = [None, None, None, None, Some("A"), Some("A"), Some("A"), None];
+    fleet(&pair.world, 0, &a);
+    found(&mut job, "A");
+    job.kill();
+    // Neither what it has found is found again, nor what was learned is lost.
+    let mut job = pair.world.begin(&line);
+    fleet(&pair.world, 8, &[Some("B"), Some("B"), Some("B"), None]);
+    found(&mut job, "B");
+    pair.restart_maker();
+    fleet(&pair.world, 12, &[Some("C"), Some("C"), Some("C"), None]);
+    found(&mut job, "C");
+    assert_eq!(job.stop(), 0);
+    let incidents = pair.world.json("incident list --dir maker");
+    assert_eq!(incidents.as_array().unwrap().len(), 3, "{incidents}");
 }
 
 #[test]

@@ -105,6 +105,13 @@ impl World {
         serde_json::from_str(&done.stdout).unwrap()
     }
 
+    /// A command that runs until it is stopped or dropped.
+    pub(crate) fn begin(&self, line: &str) -> Begun {
+        let mut child = self.command(line).stdout(Stdio::piped()).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        Begun { child, stdout }
+    }
+
     /// The node in `node/`, serving until it is dropped; it has said where it listens when this
     /// returns.
     pub(crate) fn serve(&self) -> Serving {
@@ -242,6 +249,41 @@ impl Serving {
 impl Drop for Serving {
     fn drop(&mut self) {
         // A test that failed leaves no process behind.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A command that runs.
+pub(crate) struct Begun {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Begun {
+    /// The next line that it prints.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line
+    }
+
+    /// SIGKILL: no chance to tidy up.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and the exit code.
+    pub(crate) fn stop(mut self) -> i32 {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.child.wait().unwrap().code().unwrap()
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
