@@ -100,6 +100,24 @@ pub struct IncidentShown {
     pub containments: Vec<ContainmentLine>,
 }
 
+impl IncidentShown {
+    /// The containment that says at which twin of who was asked it was seen; of several the one
+    /// that was opened first.
+    #[must_use]
+    pub fn seen(&self) -> Option<(&ContainmentLine, &SeenAt)> {
+        let seen = self.containments.iter().filter_map(|one| Some((one, one.seen.as_ref()?)));
+        seen.min_by_key(|(one, _)| one.opened)
+    }
+
+    /// When it began: what the owner of that twin has said last about it. What others say of their
+    /// own twins is no word about this one.
+    #[must_use]
+    pub fn began(&self) -> Option<Timestamp> {
+        let (asked, _) = self.seen()?;
+        asked.answers.iter().rev().find_map(|answer| answer.began)
+    }
+}
+
 /// A containment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainmentLine {
@@ -161,4 +179,81 @@ pub struct AnswerLine {
     pub recorded: Timestamp,
     /// The event: `twinpact proof export EVENT` proves it.
     pub event: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AnswerLine, ContainmentLine, IncidentShown, SeenAt};
+    use serde_json::json;
+    use twinpact_model::{Iri, Timestamp};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_seconds(second)
+    }
+
+    /// A containment of that name, opened then, seen or not, with answers that say when it began.
+    fn asked(id: &str, opened: i64, seen: bool, began: &[Option<i64>]) -> ContainmentLine {
+        let twin = Iri::new(format!("urn:twin:{id}")).unwrap();
+        let answer = |began: &Option<i64>| AnswerLine {
+            answer: "confirmed".to_owned(),
+            by: "a test".to_owned(),
+            automatic: false,
+            note: String::new(),
+            began: began.map(at),
+            at: at(opened),
+            recorded: at(opened),
+            event: 1,
+        };
+        ContainmentLine {
+            id: id.to_owned(),
+            asked_by: "did:web:maker.example".to_owned(),
+            asked_of: format!("did:web:{id}.example"),
+            ours: true,
+            agreement: "a".to_owned(),
+            twins: vec![twin.to_string()],
+            measure: "inspect".to_owned(),
+            reason: "it stands still".to_owned(),
+            evidence: Vec::new(),
+            seen: seen.then(|| SeenAt { twin, first: at(100), found: at(200) }),
+            opened: at(opened),
+            driven: false,
+            recorded: at(opened),
+            event: 1,
+            state: "confirmed".to_owned(),
+            waits: None,
+            not_taken: None,
+            answers: began.iter().map(answer).collect(),
+        }
+    }
+
+    #[test]
+    fn it_began_when_the_owner_of_the_twin_that_was_seen_said_last() {
+        let check = |containments: Vec<ContainmentLine>, expect: (Option<&str>, Option<i64>)| {
+            let incident = json!({
+                "id": "i", "name": null, "key": null, "recorded": at(0), "event": null,
+                "containments": containments.len(), "states": [],
+            });
+            let incident = serde_json::from_value(incident).unwrap();
+            let shown = IncidentShown { incident, story: json!(null), containments };
+            let seen = shown.seen().map(|(one, _)| one.id.as_str());
+            assert_eq!((seen, shown.began()), (expect.0, expect.1.map(at)));
+        };
+        check(vec![], (None, None));
+        check(vec![asked("a", 300, true, &[])], (Some("a"), None));
+        check(vec![asked("a", 300, true, &[None])], (Some("a"), None));
+        check(vec![asked("a", 300, true, &[Some(50)])], (Some("a"), Some(50)));
+        // The last word counts, be it earlier or later; an answer without one takes none back.
+        check(vec![asked("a", 300, true, &[Some(50), Some(70)])], (Some("a"), Some(70)));
+        check(vec![asked("a", 300, true, &[Some(50), None])], (Some("a"), Some(50)));
+        // Whoever was asked about another twin, or about none that was seen, says nothing of it.
+        let other = asked("b", 200, false, &[Some(10)]);
+        check(vec![other.clone(), asked("a", 300, true, &[])], (Some("a"), None));
+        check(vec![asked("a", 300, true, &[Some(50)]), other.clone()], (Some("a"), Some(50)));
+        check(vec![other], (None, None));
+        // Of two the first that was opened, in whatever order they stand.
+        let (first, second) =
+            (asked("z", 300, true, &[Some(50)]), asked("a", 301, true, &[Some(20)]));
+        check(vec![second.clone(), first.clone()], (Some("z"), Some(50)));
+        check(vec![first, second], (Some("z"), Some(50)));
+    }
 }

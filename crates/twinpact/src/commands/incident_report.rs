@@ -80,11 +80,11 @@ pub(crate) async fn gather(client: &AdminClient, asked: Draw<'_>) -> Result<Pict
         (None, Some(told)) => serde_json::from_value(told.clone()).ok(),
         (None, None) => None,
     };
-    let seen = shown.containments.iter().find(|one| one.seen.is_some());
+    let seen = shown.seen();
     let mut picture = Picture {
-        title: title(&shown, seen),
+        title: title(&shown),
         notices: notices(&shown),
-        facts: facts(&shown, seen),
+        facts: facts(&shown),
         ..Picture::default()
     };
     if let Some(us) = shown.containments.iter().find(|one| one.ours) {
@@ -93,12 +93,13 @@ pub(crate) async fn gather(client: &AdminClient, asked: Draw<'_>) -> Result<Pict
         picture.notices.splice(0..0, walk.notices);
         picture.walk = walk.hops;
     }
-    let agreement = seen.or(shown.containments.first()).map(|one| one.agreement.clone());
+    let first = seen.map(|(one, _)| one).or(shown.containments.first());
+    let agreement = first.map(|one| one.agreement.clone());
     let Some(agreement) = agreement else { return Ok(picture) };
     let agreement: AgreementLine =
         client.get(&format!("/agreements/{}", segment(&agreement))).await?;
-    if let (Some(rule), Some(seen)) = (rule, seen.and_then(|one| one.seen.as_ref())) {
-        let moments = Moments { seen, began: began(&shown), hours: agreement.hours.as_ref() };
+    if let (Some(rule), Some((_, seen))) = (rule, seen) {
+        let moments = Moments { seen, began: shown.began(), hours: agreement.hours.as_ref() };
         let from = (agreement.id.as_str(), asked.copies);
         draw_rows(client, &mut picture, &rule, &moments, from).await?;
         if let Some(days) = &mut picture.days {
@@ -114,10 +115,10 @@ pub(crate) async fn gather(client: &AdminClient, asked: Draw<'_>) -> Result<Pict
     Ok(picture)
 }
 
-fn title(shown: &IncidentShown, seen: Option<&ContainmentLine>) -> String {
+fn title(shown: &IncidentShown) -> String {
     let name = shown.incident.name.as_deref().unwrap_or("incident");
-    match seen.and_then(|one| one.seen.as_ref()) {
-        Some(seen) => format!("{name} at {}", seen.twin),
+    match shown.seen() {
+        Some((_, seen)) => format!("{name} at {}", seen.twin),
         None => format!("{name} {}", shown.incident.id),
     }
 }
@@ -134,15 +135,19 @@ fn notices(shown: &IncidentShown) -> Vec<String> {
     notices
 }
 
-fn facts(shown: &IncidentShown, seen: Option<&ContainmentLine>) -> Vec<(String, String)> {
+fn facts(shown: &IncidentShown) -> Vec<(String, String)> {
     let mut facts = vec![("incident".to_owned(), shown.incident.id.clone())];
-    if let Some(one) = seen
-        && let Some(at) = &one.seen
-    {
+    if let Some((one, at)) = shown.seen() {
         facts.push(("seen at".to_owned(), at.twin.to_string()));
         facts.push(("owner".to_owned(), one.asked_of.clone()));
-        facts.push(("first row that was shown".to_owned(), at.first.to_string()));
-        facts.push(("found by the row of".to_owned(), at.found.to_string()));
+        let began = shown.began().map(|began| ("began, as its owner says", began));
+        let times = [
+            ("first loss that was shown", at.first),
+            ("found by the row of", at.found),
+            ("opened", one.opened),
+        ];
+        let times = began.into_iter().chain(times);
+        facts.extend(times.map(|(name, time)| (name.to_owned(), time.to_string())));
     }
     for one in &shown.containments {
         let name = format!("asked of {}", one.asked_of);
@@ -163,12 +168,6 @@ impl Moments<'_> {
     fn usual_until(&self) -> Timestamp {
         self.began.unwrap_or(self.seen.first).min(self.seen.first).plus_seconds(-DAY_S)
     }
-}
-
-/// When it began, by what its owner has answered.
-fn began(shown: &IncidentShown) -> Option<Timestamp> {
-    let answers = shown.containments.iter().flat_map(|one| &one.answers);
-    answers.filter_map(|answer| answer.began).min()
 }
 
 fn marks(shown: &IncidentShown, moments: &Moments<'_>) -> Vec<(Timestamp, String)> {
