@@ -37,6 +37,7 @@ pub(super) const OBJECTS: &[Object] = &[
             must("began", Null(&Time)),
             must("first", Null(&Time)),
             must("found", Null(&Time)),
+            must("opened", Null(&Time)),
             must("detect_since_began_s", Null(&Integer)),
             must("detect_since_visible_s", Null(&Integer)),
             must("price_of_policy_s", Null(&Integer)),

@@ -98,13 +98,13 @@ async fn contained(pair: &Pair, agreement: &str, receipt: &str) -> String {
             measure: "inspect".to_owned(),
             reason: "it stands still".to_owned(),
             receipts: vec![receipt.to_owned()],
-            seen: Some(SeenAt { twin: turbine, first: at(0), found: at(7_200) }),
+            seen: Some(SeenAt { twin: turbine, first: at(0), found: at(1_200) }),
         }],
     };
     let opened = incidents::open(pair.maker(), asked).await.unwrap().id;
     until(pair.operator(), |fold| fold.incidents.knows(&opened)).await;
     let open = kpis::show(pair.operator()).await.unwrap().incidents.remove(0);
-    assert_eq!((open.detect_since_visible_s, open.detect_since_began_s), (Some(7_200), None));
+    assert_eq!((open.detect_since_visible_s, open.detect_since_began_s), (Some(3_602), None));
     assert_eq!((open.price_of_policy_s, open.contain_s, open.automatic), (None, None, None));
     drive(pair, 3_602 + 600).await;
     let said = Respond {
@@ -218,8 +218,10 @@ async fn each_says_what_it_knows_and_a_restart_says_the_same() {
         let one = &said.incidents[0];
         assert_eq!((one.role.as_str(), one.name.as_deref()), (role, name));
         assert_eq!((&one.incident, one.driven), (&incident, true));
-        assert_eq!(one.detect_since_began_s, Some(93_600));
-        assert_eq!(one.detect_since_visible_s, Some(7_200));
+        // The row by which it was found is older than the time at which somebody knew.
+        assert_eq!((one.found, one.opened), (Some(at(1_200)), Some(at(3_602))));
+        assert_eq!(one.detect_since_began_s, Some(86_400 + 3_602));
+        assert_eq!(one.detect_since_visible_s, Some(3_602));
         assert_eq!(one.price_of_policy_s, Some(86_400));
         assert_eq!((one.contain_s, one.automatic), (Some(600), Some(true)));
         assert_eq!(one.containments[0].asked_of, OPERATOR);

@@ -50,15 +50,17 @@ pub struct IncidentKpi {
     pub twin: Option<String>,
     /// When it began, by what the owner of that twin knows.
     pub began: Option<Timestamp>,
-    /// The time of the first row of it that was shown.
+    /// The time of the first loss of it that was shown.
     pub first: Option<Timestamp>,
-    /// The time of the row by which it was found.
+    /// The time of the row by which it was found, which may have been shown later.
     pub found: Option<Timestamp>,
-    /// From when it began until it was found.
+    /// When somebody knew: when its owner was asked, by the policy clock of who asked.
+    pub opened: Option<Timestamp>,
+    /// From when it began until it was opened.
     pub detect_since_began_s: Option<i64>,
-    /// From the first row that was shown until it was found.
+    /// From the first loss that was shown until it was opened.
     pub detect_since_visible_s: Option<i64>,
-    /// The difference: how much later it was found because rows were held back.
+    /// The difference: how long there were losses of which none was shown.
     pub price_of_policy_s: Option<i64>,
     /// From when it was opened until the last of its containments that we know was confirmed; null
     /// while one is not.

@@ -187,10 +187,10 @@ fn seconds(from: Option<Timestamp>, to: Option<Timestamp>) -> Option<i64> {
 
 fn incident(shown: &IncidentShown) -> IncidentKpi {
     let line = &shown.incident;
-    let seen = shown.containments.iter().find(|one| one.seen.is_some());
-    let at = seen.and_then(|one| one.seen.as_ref());
-    let began = seen.and_then(|one| one.answers.iter().rev().find_map(|answer| answer.began));
-    let (first, found) = (at.map(|at| at.first), at.map(|at| at.found));
+    let (began, seen) = (shown.began(), shown.seen());
+    let (first, found) = (seen.map(|(_, at)| at.first), seen.map(|(_, at)| at.found));
+    let opened = seen.map(|(asked, _)| asked.opened);
+    let (since_began, since_visible) = (seconds(began, opened), seconds(first, opened));
     let containments: Vec<ContainKpi> = shown.containments.iter().map(contain).collect();
     let took: Option<Vec<i64>> = containments.iter().map(|one| one.contain_s).collect();
     let programs: Option<Vec<bool>> = containments.iter().map(|one| one.automatic).collect();
@@ -198,13 +198,14 @@ fn incident(shown: &IncidentShown) -> IncidentKpi {
         incident: line.id.clone(),
         name: line.name.clone(),
         role: if line.name.is_some() { "asker" } else { "asked" }.to_owned(),
-        twin: at.map(|at| at.twin.to_string()),
+        twin: seen.map(|(_, at)| at.twin.to_string()),
         began,
         first,
         found,
-        detect_since_began_s: seconds(began, found),
-        detect_since_visible_s: seconds(first, found),
-        price_of_policy_s: seconds(began, found).and(seconds(began, first)),
+        opened,
+        detect_since_began_s: since_began,
+        detect_since_visible_s: since_visible,
+        price_of_policy_s: since_began.zip(since_visible).map(|(began, shown)| began - shown),
         contain_s: took.and_then(|all| all.into_iter().max()),
         automatic: programs.map(|all| all.contains(&true)),
         driven: shown.containments.iter().any(|one| one.driven),

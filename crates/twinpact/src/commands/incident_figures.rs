@@ -36,17 +36,17 @@ fn times(one: &IncidentKpi) -> Vec<Figure> {
         (
             "time to detect, since it began",
             one.detect_since_began_s,
-            "from when it began, by its owner’s rows, to the row by which it was found",
+            "from when it began, as its owner says, until it was opened",
         ),
         (
             "time to detect, since it could be seen",
             one.detect_since_visible_s,
-            "from the first row that was shown to the row by which it was found",
+            "from its first loss that was shown until it was opened",
         ),
         (
             "price of the policy",
             one.price_of_policy_s,
-            "the difference of the two: how much later it was found because rows were held back",
+            "the difference of the two: how long there were losses of which none was shown",
         ),
         ("time to contain", one.contain_s, contained),
     ];

@@ -55,7 +55,7 @@ fn incident(one: &IncidentKpi, lines: &mut Vec<String>) {
     };
     for (what, seconds, by) in [
         ("detected since it began", one.detect_since_began_s, ""),
-        ("detected since the first row that was shown", one.detect_since_visible_s, ""),
+        ("detected since its first loss was shown", one.detect_since_visible_s, ""),
         ("price of the policy", one.price_of_policy_s, ""),
         ("contained", one.contain_s, by),
     ] {
@@ -145,20 +145,42 @@ mod tests {
             kpis["values"] = json!({ "recorded": 4, "delivered": 1, "share_kept": 0.75 });
             kpis["incidents"] = json!([{
                 "incident": "urn:uuid:1", "name": "loss", "role": "asker", "twin": "urn:t:1",
-                "began": null, "first": null, "found": null, "detect_since_began_s": 93_600,
-                "detect_since_visible_s": 7_200, "price_of_policy_s": 86_400, "contain_s": null,
+                "began": null, "first": null, "found": null, "opened": null,
+                "detect_since_began_s": 93_600, "detect_since_visible_s": 7_200, "price_of_policy_s": 86_400, "contain_s": null,
                 "automatic": true, "driven": true, "containments": [],
             }]);
         });
         for line in [
             "incident urn:uuid:1: loss, by a driven clock",
             "  detected since it began: 93 600 s",
-            "  detected since the first row that was shown: 7 200 s",
+            "  detected since its first loss was shown: 7 200 s",
             "  price of the policy: 86 400 s",
             "  contained: unknown, by a program",
             "values that never left: 75.0 %, 1 of 4 values delivered",
         ] {
             assert!(said.lines().any(|has| has == line), "{line} is not in\n{said}");
         }
+    }
+
+    #[test]
+    fn of_an_incident_whose_owner_never_said_when_it_began_that_is_unknown() {
+        let said = shown(|kpis| {
+            kpis["incidents"] = json!([{
+                "incident": "urn:uuid:1", "name": null, "role": "asked", "twin": "urn:t:1",
+                "began": null, "first": "2015-07-27T05:00:00Z", "found": "2015-07-27T05:20:00Z",
+                "opened": "2015-07-27T06:00:00Z", "detect_since_began_s": null,
+                "detect_since_visible_s": 3_600, "price_of_policy_s": null, "contain_s": 0,
+                "automatic": false, "driven": false, "containments": [],
+            }]);
+        });
+        let lines: Vec<&str> = said.lines().skip(1).take(5).collect();
+        let expect = [
+            "incident urn:uuid:1: opened by a partner",
+            "  detected since it began: unknown",
+            "  detected since its first loss was shown: 3 600 s",
+            "  price of the policy: unknown",
+            "  contained: 0 s, by people",
+        ];
+        assert_eq!(lines, expect);
     }
 }

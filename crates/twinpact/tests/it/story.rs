@@ -343,9 +343,17 @@ fn three_organisations_and_the_end_of_the_copies_are_told_to_who_was_not_there()
     world.write("found.json", found(&agreements, &pulled).to_string().as_bytes());
     let opened = world.json("incident open found.json --dir maker");
     let id = opened["id"].as_str().unwrap();
+    // Until its owner says when it began, nobody makes a figure of it.
+    let lasted = |value: &str| {
+        let said = world.run("kpi --dir maker").stdout;
+        let lines = [format!("detected since it began: {value}"), format!("policy: {value}")];
+        assert!(lines.iter().all(|line| said.contains(line)), "{value}: {said}");
+    };
+    lasted("unknown\n");
     trio.set_clock(LATER);
     answers(world, id, "operator", &format!("confirm --by engineer --began {SUNDAY} --automatic"));
     answers(world, id, "supplier", "refuse --by clerk --note sold");
+    lasted("71 400 s\n");
     let drawn = page(world, id);
     assert!(drawn.contains("The days around it"), "{drawn}");
     assert!(drawn.contains("Delete it by 2015-08-10T08:00:00Z"), "{drawn}");

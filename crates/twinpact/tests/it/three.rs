@@ -161,19 +161,7 @@ fn a_fault_is_found_traced_and_contained_and_all_of_it_is_proven() {
     // It began on the weekend before, by rows that only the operator has.
     let began = time(&stop["answers"][0]["began"]);
     assert!(began < monday("00:00"), "{began}");
-    let measured = |kpis: &Value| {
-        let one = kpis["incidents"].as_array().unwrap().iter();
-        let one = one.filter(|one| one["twin"] == "urn:turbine:R80711");
-        let one = one.max_by_key(|one| one["price_of_policy_s"].as_i64()).unwrap();
-        for name in
-            ["detect_since_began_s", "detect_since_visible_s", "price_of_policy_s", "contain_s"]
-        {
-            assert!(one[name].as_i64().is_some_and(|s| s >= 0), "{name}: {one}");
-        }
-        assert_eq!(one["automatic"], true);
-    };
-    measured(&report["kpis"]["maker"]);
-    measured(&report["kpis"]["operator"]);
+    measured(&report["kpis"], stop, began);
     let number = |pointer: &str| report["kpis"].pointer(pointer).and_then(Value::as_f64).unwrap();
     for share in
         ["/maker/freshness/attained", "/operator/values/share_kept", "/maker/bytes/share_used"]
@@ -203,6 +191,38 @@ fn a_fault_is_found_traced_and_contained_and_all_of_it_is_proven() {
         let page = std::fs::read_to_string(file.as_str().unwrap()).unwrap();
         assert!(page.contains("<svg") && !page.contains("<script"));
     }
+}
+
+/// What both count of the incident with that containment, which began then.
+fn measured(kpis: &Value, asked: &Value, began: Timestamp) {
+    let of = |node: &str| {
+        let mut all = kpis[node]["incidents"].as_array().unwrap().iter();
+        let is_it =
+            |one: &&Value| one["containments"].to_string().contains(&asked["id"].to_string());
+        all.find(is_it).unwrap().clone()
+    };
+    let (maker, operator) = (of("maker"), of("operator"));
+    for name in ["twin", "began", "first", "found", "opened", "automatic"] {
+        assert!(!maker[name].is_null() && maker[name] == operator[name], "{name}: {operator}");
+    }
+    assert_eq!((time(&maker["began"]), &maker["opened"]), (began, &asked["opened"]));
+    assert!(time(&maker["found"]) <= time(&maker["opened"]), "{maker}");
+    let seconds = |name: &str| {
+        let [ours, theirs] = [&operator, &maker].map(|one| one[name].as_i64());
+        assert_eq!(ours, theirs, "{name}: {operator} {maker}");
+        ours.unwrap()
+    };
+    let [since_began, since_visible, price] =
+        ["detect_since_began_s", "detect_since_visible_s", "price_of_policy_s"].map(seconds);
+    let from = |start: Timestamp| time(&asked["opened"]).seconds() - start.seconds();
+    assert_eq!((since_began, since_visible), (from(began), from(time(&asked["seen"]["first"]))));
+    // Known two hours after it was shown, and a night before that it was not shown.
+    assert!((1..=7_200).contains(&since_visible) && price > 12 * 3_600, "{maker}");
+    assert_eq!(price, since_began - since_visible);
+    // The operator knows its own containments; the maker waits for the supplier too.
+    let took = [&operator, &maker].map(|one| one["contain_s"].as_i64().unwrap());
+    assert!(0 <= took[0] && took[0] <= took[1] && took[1] <= 3_600, "{took:?}");
+    assert_eq!(maker["automatic"], true);
 }
 
 /// That time of Monday 27 July 2015 in Paris.

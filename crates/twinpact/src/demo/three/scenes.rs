@@ -127,8 +127,9 @@ pub(crate) fn kpis(stage: &Stage, kpis: &Kept, took: &IncidentKpi) {
     let hours = |seconds: Option<i64>| {
         seconds.map(|s| format!("{} h {:02} min", s / 3_600, s % 3_600 / 60))
     };
-    said("found after it began", hours(took.detect_since_began_s));
-    said("found after the first row that the maker was shown", hours(took.detect_since_visible_s));
+    said("opened after it began", hours(took.detect_since_began_s));
+    let visible = hours(took.detect_since_visible_s);
+    said("opened after the first loss that the maker was shown", visible);
     said("the difference: the price of the policy", hours(took.price_of_policy_s));
     said("contained after it was asked for (a program answered)", hours(took.contain_s));
     let fresh = maker.freshness.as_ref();
