@@ -90,15 +90,20 @@ fn each_exports_what_it_can_prove_into_one_folder() {
 }
 
 /// What both verifiers make of these files and folders: exit code, error, and the story.
-#[allow(clippy::print_stderr, reason = "says what was skipped")]
 fn told(world: &World, paths: &str) -> (Done, Value) {
-    let done = world.run(&format!("--json verify {paths} --trust trust.toml"));
+    told_to(world, paths, "trust.toml")
+}
+
+/// The same to who has that trust file.
+#[allow(clippy::print_stderr, reason = "says what was skipped")]
+pub(crate) fn told_to(world: &World, paths: &str, trust: &str) -> (Done, Value) {
+    let done = world.run(&format!("--json verify {paths} --trust {trust}"));
     let story: Value = serde_json::from_str(&done.stdout).unwrap_or_default();
-    let text = world.run(&format!("verify {paths} --trust trust.toml"));
+    let text = world.run(&format!("verify {paths} --trust {trust}"));
     let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/verify_story.py");
     let other = |more: &[&str]| {
         let mut command = Command::new("python3");
-        command.arg(&tool).args(paths.split_whitespace()).args(["--trust", "trust.toml"]);
+        command.arg(&tool).args(paths.split_whitespace()).args(["--trust", trust]);
         command.args(more).current_dir(world.path("")).env("PYTHONDONTWRITEBYTECODE", "1").output()
     };
     match (other(&["--json"]), other(&[])) {
@@ -120,7 +125,7 @@ fn told(world: &World, paths: &str) -> (Done, Value) {
 }
 
 /// What happened, in order, of a story.
-fn whats(story: &Value) -> Vec<&str> {
+pub(crate) fn whats(story: &Value) -> Vec<&str> {
     story["story"].as_array().unwrap().iter().map(|one| one["what"].as_str().unwrap()).collect()
 }
 

@@ -2,6 +2,7 @@
 //! and again while it runs.
 
 use crate::mortal::SERVED;
+use crate::story::{told_to, whats};
 use crate::world::World;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -173,13 +174,10 @@ fn a_fault_is_found_traced_and_contained_and_all_of_it_is_proven() {
     let proof = &report["proof"];
     let nothing = (&proof["forked"], &proof["unused"]);
     assert_eq!((&proof["holds"], nothing), (&true.into(), (&json!([]), &json!([]))));
-    let kinds: BTreeSet<&str> = proof["story"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|one| one["what"].as_str().unwrap())
-        .collect();
-    assert_eq!(kinds, KINDS.into());
+    assert_eq!(whats(proof).into_iter().collect::<BTreeSet<_>>(), KINDS.into());
+    // The verifier that shares no code with this one tells the same.
+    let (done, story) = told_to(&world, "kept/story", "kept/trust.toml");
+    assert_eq!((done.code, whats(&story)), (0, whats(proof)), "{done:?}");
     // What the weekend would have been worth.
     let question = &report["question"];
     assert!(time(&question["found_wider"]) < time(&question["found"]), "{question}");
