@@ -179,10 +179,14 @@ impl Log {
     /// was begun. The only copy of a frame is never written over. Does nothing the second time.
     ///
     /// # Errors
-    /// `store.io`, and the log takes no frame.
+    /// `store.io`, and the log takes no frame. What is read of it is as before, and it may be mended
+    /// again.
     pub fn mend(&mut self) -> Result<(), Problem> {
         if let Some(redo) = self.redo.take() {
-            self.write_over(&redo)?;
+            let done = self.write_over(&redo);
+            // Until all of it is durable in place, the segment may have frames in part.
+            self.redo = done.is_err().then_some(redo);
+            done?;
         }
         let Some(newest) = &self.newest else { return Ok(()) };
         let path = self.segment_path(self.segment);
