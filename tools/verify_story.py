@@ -6,7 +6,7 @@ too low a level."""
 import argparse, functools, hashlib, json, os, sys, unicodedata  # noqa: E401
 import verify
 from verify import LEVELS, need, parse, pinned, read, signed
-MOST_BUNDLES, WHAT = 20000, ["agreed", "decided", "delivered", "asked", "answered", "deleted"]
+MOST_BUNDLES, MOST_BYTES, WHAT = 20000, 16 << 20, ["agreed", "decided", "delivered", "asked", "answered", "deleted"]
 KINDS = ["agreement", "decision", "containment", "containment-answer", "deletion"]  # of documents that stand in a fact
 verify.holds = functools.lru_cache(4096)(verify.holds)  # the same documents come again and again
 verify.MOST |= {"measure": 200, "because": 1000, "said": 1000}
@@ -49,7 +49,7 @@ def told(kind, envelope):  # what a document tells: what, id, what makes it one 
     number = payload["agreement"] if kind == "agreement" else name
     return what, number, name, payload[at], payload.get("clock", "system"), payload
 
-def claims(data, trust, required):  # a bundle, and what it says: told, level, by whom; or (None, kind, agreement)
+def claims(data, trust, required):  # what a bundle shows of its log, and says: told, level, by whom; or (None, kind, agreement)
     links = []
     try:
         level, _ = verify.verify(data, trust, lambda link: links.append(link) or True)
@@ -58,7 +58,7 @@ def claims(data, trust, required):  # a bundle, and what it says: told, level, b
     if LEVELS.index(level) < max(1, LEVELS.index(required)):
         raise No("proof.unanchored" if level == "unanchored" else "proof.level", None)
     raw = parse(data.partition(b"\n")[2])
-    return raw, said(raw, level, trust)
+    return facts(raw), said(raw, level, trust)
 def said(raw, level, trust):  # what a bundle that holds says
     by = parse(read("envelope", raw["records"][0]).payload)["did"]
     if raw["claim"]["kind"] == "delivery":
@@ -142,17 +142,19 @@ def linked(story):  # what the events of a story say of each other
         one["deliveries"] = len(one["deliveries"])
     return story
 
+def facts(raw):  # what a bundle shows of its log, where another may show something else; nothing else of it is kept
+    anchor, tree, slot = raw["anchor"], (raw["entry"]["tree"], raw["tree"]["size"]), raw["head"]["slot"]
+    return raw["checkpoint"].partition("\n")[0], [
+        ("root", anchor["size"], anchor["root"]), ("leaf", anchor["tick"], anchor["leaf"]), ("slot", slot, tree[0]),
+        ("tree", tree[0], slot), ("tree root", tree, raw["tree"]["root"]), ("size", (tree[0], anchor["tick"]), tree[1])]
 def forks(held):  # the logs of which two bundles contradict each other, each with the first two files that show it
     shown_first, sizes, forked = {}, {}, {}
-    for file, raw, _ in held:
-        origin, anchor, tree = raw["checkpoint"].partition("\n")[0], raw["anchor"], (raw["entry"]["tree"], raw["tree"]["size"])
-        slot, tick = raw["head"]["slot"], anchor["tick"]
-        facts = [("root", anchor["size"], anchor["root"]), ("leaf", tick, anchor["leaf"]), ("slot", slot, tree[0]),
-                 ("tree", tree[0], slot), ("tree root", tree, raw["tree"]["root"]), ("size", (tree[0], tick), tree[1])]
-        before = [(shown_first.setdefault((origin, *fact[:2]), (fact[2], file)), fact[2]) for fact in facts]
+    for file, (origin, seen), _ in held:
+        before = [(shown_first.setdefault((origin, *fact[:2]), (fact[2], file)), fact[2]) for fact in seen]
         if other := next((one[1] for one, value in before if one[0] != value), None):
             forked.setdefault(origin, [other, file])
-        sizes.setdefault((origin, tree[0], tick), (tree[1], file))
+        _, at, size = seen[-1]
+        sizes.setdefault((origin, *at), (size, file))
     steps = sorted(sizes.items())
     for ((origin, tree, _), one), ((later, same, _), two) in zip(steps, steps[1:]):
         if (origin, tree) == (later, same) and two[0] < one[0]:
@@ -161,7 +163,8 @@ def forks(held):  # the logs of which two bundles contradict each other, each wi
 def gather(files, trust, required):  # the story of these files
     events, noted, seen, held, rest = {}, [], {}, [], {"unused": [], "others": [], "repeated": []}
     for file, data in files:
-        if (same := seen.setdefault(hashlib.sha256(data).digest(), file)) != file:
+        # Of one that is too large it is not known what else stands in it.
+        if len(data) <= MOST_BYTES and (same := seen.setdefault(hashlib.sha256(data).digest(), file)) != file:
             rest["repeated"].append({"file": file, "same": same})
             continue
         try:
@@ -169,8 +172,8 @@ def gather(files, trust, required):  # the story of these files
         except No as no:
             rest["unused"].append({"file": file, "code": no.args[0], "link": no.args[1]})
     forked = forks(held)
-    for file, raw, all_of in held:
-        if raw["checkpoint"].partition("\n")[0] in forked:
+    for file, (origin, _), all_of in held:
+        if origin in forked:
             rest["unused"].append({"file": file, "code": "log.forked", "link": None})
             continue
         for one in all_of:
@@ -241,7 +244,7 @@ def run(paths, trust=None, require="signed"):  # exit code and the story, or why
             inside = [os.path.join(path, it) for it in os.listdir(path)] if os.path.isdir(path) else []
             files |= {it for it in inside if os.path.splitext(it)[1] == ".twinproof"} if os.path.isdir(path) else {path}
         need(files, len(files) <= MOST_BUNDLES)
-        bytes_of = lambda file: open(file, "rb").read()  # noqa: E731
+        bytes_of = lambda file: open(file, "rb").read(MOST_BYTES + 1)  # noqa: E731
         story = gather(((file, bytes_of(file)) for file in sorted(files, key=os.fsencode)), trust, require)
     except Exception as error:  # whatever it is, nothing was proven
         return 11, repr(error)

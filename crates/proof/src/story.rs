@@ -12,6 +12,7 @@ mod lines;
 mod tell;
 
 use crate::broken::Link;
+use crate::bundle::MAX_BUNDLE_BYTES;
 use crate::containment::{Containment, ContainmentAnswer};
 use crate::deletion::Deletion;
 use crate::digest::{Digest, sha256};
@@ -134,14 +135,18 @@ impl<'t> Collector<'t> {
         Collector { trust, required, claims, heads, seen, story: Story::default() }
     }
 
-    /// Takes the bundle of a file.
+    /// Takes the bundle of a file; of one that has more than [`MAX_BUNDLE_BYTES`] any front that
+    /// has, too.
     pub fn take(&mut self, file: &str, bytes: &[u8]) {
-        let digest = sha256(bytes);
-        if let Some(same) = self.seen.get(&digest) {
-            self.story.repeated.push((file.to_owned(), same.clone()));
-            return;
+        // Of one that is too large it is not known what else stands in it.
+        if bytes.len() <= MAX_BUNDLE_BYTES {
+            let digest = sha256(bytes);
+            if let Some(same) = self.seen.get(&digest) {
+                self.story.repeated.push((file.to_owned(), same.clone()));
+                return;
+            }
+            self.seen.insert(digest, file.to_owned());
         }
-        self.seen.insert(digest, file.to_owned());
         match claims::read(bytes, self.trust, self.required) {
             Ok((claims, head)) => {
                 self.claims.push(claims);

@@ -6,7 +6,7 @@ use super::trust::read_trust;
 use super::verify_story;
 use crate::cli::Verify;
 use crate::output::{Output, line};
-use crate::session::{Session, read_file};
+use crate::session::{Session, read_proof};
 use serde_json::json;
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,7 +20,7 @@ pub(super) const NOT_ENOUGH: u8 = 23;
 
 pub(crate) async fn verify(arguments: &Verify, out: Output) -> Result<ExitCode, Problem> {
     let file = match arguments.files.as_slice() {
-        [file] if !file.is_dir() => Some((file.as_path(), read_file(file)?)),
+        [file] if !file.is_dir() => Some((file.as_path(), read_proof(file)?)),
         _ => None,
     };
     let trust = match &arguments.node {

@@ -5,7 +5,7 @@
 use super::verify::NOT_ENOUGH;
 use crate::cli::Verify;
 use crate::output::{Output, internal, line};
-use crate::session::{file_problem, read_file};
+use crate::session::{file_problem, read_proof};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,7 +22,7 @@ pub(super) fn verify(arguments: &Verify, trust: &Trust, out: Output) -> Result<E
     let required = arguments.require.as_deref().and_then(Level::parse).unwrap_or(Level::Signed);
     let mut collector = Collector::new(trust, required);
     for file in &files {
-        collector.take(&file.to_string_lossy(), &read_file(file)?);
+        collector.take(&file.to_string_lossy(), &read_proof(file)?);
     }
     let story = collector.finish();
     let told: Value = serde_json::from_str(&story.to_json().canonical())

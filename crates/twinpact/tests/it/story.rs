@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use twinpact_model::Timestamp;
+use twinpact_proof::bundle::MAX_BUNDLE_BYTES;
 use twinpact_testkit::readable;
 
 /// The maker asks for its turbine to be looked at; the incident and the containment.
@@ -283,6 +284,24 @@ fn what_does_not_hold_is_named_and_tells_nothing() {
         (11, "proof.none".to_owned())
     );
     assert_eq!(told(world, "nowhere folder").0.code, 11);
+}
+
+#[test]
+fn what_is_larger_than_a_proof_may_be_is_refused_by_both_alike() {
+    let (pair, _) = contained();
+    let world = &pair.world;
+    // The two are the same as far as anybody reads them.
+    let large = ["folder/large-1.twinproof", "folder/large-2.twinproof"];
+    for (file, more) in large.iter().zip([1, 2]) {
+        let file = std::fs::File::create(world.path(file)).unwrap();
+        file.set_len(MAX_BUNDLE_BYTES as u64 + more).unwrap();
+    }
+    let (done, story) = told(world, "folder");
+    assert_eq!((done.code, done.error()), (22, "proof.broken"));
+    let broken = large.map(|f| json!({ "file": f, "code": "proof.broken", "link": "container" }));
+    assert_eq!(story["unused"], Value::from(broken.to_vec()));
+    assert!(done.stderr.contains("larger than 16 MiB"), "{done:?}");
+    assert_eq!(opinions(world, large[0]).0, 22);
 }
 
 const SUNDAY: &str = "2015-07-26T14:10:00+02:00";
