@@ -179,8 +179,8 @@ impl Log {
     /// was begun. The only copy of a frame is never written over. Does nothing the second time.
     ///
     /// # Errors
-    /// `store.io`, and the log takes no frame. What is read of it is as before, and it may be mended
-    /// again.
+    /// `store.io`, and the log takes no frame. What is read of it is as before, and it may be
+    /// mended again.
     pub fn mend(&mut self) -> Result<(), Problem> {
         if let Some(redo) = self.redo.take() {
             let done = self.write_over(&redo);
