@@ -170,9 +170,13 @@ pub(crate) fn taken(
     let known = with(fold, did, &to_hex(&document.agreement))?;
     let ledger = known.ledger.filter(|_| known.role == Role::Provider).ok_or_else(unknown)?;
     let now = node.clocks.policy().0;
-    if let Reason::Duty(duty) = &document.reason {
-        fold.erasures.is_answered(&document, duty)?;
-    }
+    let answered = match &document.reason {
+        Reason::Duty(duty) => {
+            fold.erasures.is_answered(&document, duty)?;
+            Some(duty)
+        }
+        Reason::Retention => None,
+    };
     is_of_ours(&fold.deletions, &document, ledger)?;
     if Timestamp::from_micros(document.deleted) > now.plus_seconds(MAX_SKEW_S) {
         let why = "the deletion receipt is of a time that has not come here";
@@ -180,7 +184,11 @@ pub(crate) fn taken(
     }
     let mut entries = vec![record(did, envelope)];
     let before = late_before(node, now);
-    if fold.deletions.settles(ledger, &document.receipts, before) {
+    // An answer to a duty says nothing of the rest of a copy.
+    let leaves = if answered.is_some() { &[] } else { document.receipts.as_slice() };
+    if fold.deletions.settles(ledger, leaves, before)
+        && fold.erasures.settles(&document.agreement, answered, before)
+    {
         entries.extend(crate::agreements::resumed(known, "what was owed has come"));
     }
     Ok(entries)

@@ -50,6 +50,8 @@ struct Duty {
 #[derive(Debug, Clone, Default)]
 pub struct Erasures {
     duties: BTreeMap<String, Duty>,
+    /// Duties of ours that are not answered yet, by when the twin was erased.
+    owed: BTreeSet<(Timestamp, String)>,
     delivered: BTreeMap<Front, BTreeSet<Place>>,
 }
 
@@ -73,6 +75,9 @@ impl Erasures {
         let document = Erasure::from_envelope(&envelope).ok()?;
         let subject = entry.get("subject")?.to_owned();
         let name = to_hex(&envelope.fingerprint());
+        if !subject.is_empty() {
+            self.owed.insert((Timestamp::from_micros(document.erased), name.clone()));
+        }
         self.duties.insert(name, Duty { document, envelope, subject, answer: None });
         Some(())
     }
@@ -89,8 +94,10 @@ impl Erasures {
         let envelope = envelope_of(entry)?;
         let document = Deletion::from_envelope(&envelope).ok()?;
         if let Reason::Duty(duty) = document.reason {
-            let duty = self.duties.get_mut(&to_hex(&duty))?;
+            let name = to_hex(&duty);
+            let duty = self.duties.get_mut(&name)?;
             duty.answer = Some(to_hex(&envelope.fingerprint()));
+            self.owed.remove(&(Timestamp::from_micros(duty.document.erased), name));
         }
         Some(())
     }
@@ -98,6 +105,36 @@ impl Erasures {
     /// The duty of that fingerprint, in hex, with its signature.
     pub(crate) fn envelope(&self, fingerprint: &str) -> Option<&Envelope> {
         self.duties.get(fingerprint).map(|duty| &duty.envelope)
+    }
+
+    /// When the first of the duties was given, at that time or later, that are not answered.
+    #[must_use]
+    pub fn next_owed(&self, from: Timestamp) -> Option<Timestamp> {
+        self.owed.range((from, String::new())..).next().map(|(given, _)| *given)
+    }
+
+    /// The agreements of which a duty that was given before that time is not answered, with when.
+    pub(crate) fn overdue(
+        &self,
+        before: Timestamp,
+    ) -> impl Iterator<Item = (&Digest, &str, Timestamp)> {
+        let late = self.owed.iter().take_while(move |(given, _)| *given < before);
+        late.filter_map(|(given, name)| {
+            let duty = self.duties.get(name)?;
+            Some((&duty.document.agreement, name.as_str(), *given))
+        })
+    }
+
+    /// Whether, once that duty is answered, none of an agreement is overdue.
+    pub(crate) fn settles(
+        &self,
+        agreement: &Digest,
+        answered: Option<&Digest>,
+        before: Timestamp,
+    ) -> bool {
+        let answered = answered.map(|duty| to_hex(duty));
+        let mut late = self.overdue(before).filter(|(of, ..)| *of == agreement);
+        late.all(|(_, name, _)| Some(name) == answered.as_deref())
     }
 
     /// Whether we hold as many duties of a partner as we take.

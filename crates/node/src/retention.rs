@@ -68,7 +68,8 @@ fn until_next(node: &Node) -> Duration {
     let now = node.clocks.policy().0;
     let late = deletions::late_before(node, now);
     let next = node.partition.read(|fold, _| {
-        let owed = fold.deletions.next_owed(late);
+        let owed = fold.deletions.next_owed(late).into_iter();
+        let owed = owed.chain(fold.erasures.next_owed(late)).min();
         let owed = owed.map(|by| by.micros().saturating_sub(late.micros()).saturating_add(1));
         let due = fold.copies.next_due(false).map(|due| due.micros().saturating_sub(now.micros()));
         due.into_iter().chain(owed).min()
@@ -174,15 +175,25 @@ pub(crate) fn receipt(
     Ok([deletions::record(peer, &envelope), processes::paper_row(peer, &lane, &paper)])
 }
 
-/// The suspension of the first agreement that holds although a deletion is overdue.
+/// The suspension of the first agreement that holds although a deletion receipt is overdue: of a
+/// copy, or that answers a duty to erase.
 fn overdue(fold: &Fold, before: Timestamp) -> Option<NewEntry> {
-    let mut late = fold.deletions.overdue(before);
-    late.find_map(|(ledger, by)| {
-        let holds =
-            |a: &&agreements::Agreement| a.ledger == Some(ledger) && a.state == State::Active;
-        let known = fold.agreements.iter().find(holds)?;
+    let holding = |of: &dyn Fn(&agreements::Agreement) -> bool| {
+        fold.agreements.iter().find(|known| known.state == State::Active && of(known))
+    };
+    let mut copies = fold.deletions.overdue(before);
+    let of_copy = copies.find_map(|(ledger, by)| {
+        let known = holding(&|known| known.ledger == Some(ledger))?;
         let why = format!("no deletion receipt has come for a copy to be deleted by {by}");
         Some(agreements::suspended(known, &why))
+    });
+    let mut duties = fold.erasures.overdue(before);
+    of_copy.or_else(|| {
+        duties.find_map(|(agreement, _, given)| {
+            let known = holding(&|known| known.id == *agreement)?;
+            let why = format!("no deletion receipt has come for the duty to erase of {given}");
+            Some(agreements::suspended(known, &why))
+        })
     })
 }
 

@@ -5,11 +5,14 @@ use crate::pair::{MAKER, OPERATOR, Pair, ROWS, TUESDAY, until};
 use serde_json::json;
 use std::collections::BTreeMap;
 use twinpact_edge::batch::{IngestBatch, IngestReport};
+use twinpact_gateway::Running;
 use twinpact_model::Timestamp;
 use twinpact_model::problem::Problem;
 use twinpact_node::api::{EraseAsked, ErasureLine};
 use twinpact_node::fold::Fold;
-use twinpact_node::{Node, check, erasures, prove, read, receipts, record};
+use twinpact_node::{
+    Node, PolicyClock, agreements, check, erasures, open, prove, read, receipts, record, retention,
+};
 use twinpact_proof::deletion::{Deletion, Erasure, Reason};
 use twinpact_proof::digest::from_hex;
 use twinpact_proof::documents::Clock;
@@ -20,6 +23,8 @@ use twinpact_testkit::readable;
 const TWIN: &str = "urn:turbine:b";
 /// A value of that twin, and of no other.
 const CANARY: &str = "7.123456789";
+/// In seconds.
+const HOUR: i64 = 3_600;
 /// A value of the other twin.
 const STAYS: &str = "514.24";
 
@@ -121,6 +126,41 @@ async fn a_twin_is_erased_here_and_at_who_has_copies() {
             assert_eq!(report.state, twinpact_proof::to_hex(&live), "the fold is the live state");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_duty_that_is_not_answered_suspends_until_it_is() {
+    let (pair, agreement) = Pair::driven().await;
+    let time = |node: &Node, second: i64| node.clocks.set_policy(Timestamp::from_seconds(second));
+    for node in [pair.operator(), pair.maker()] {
+        time(node, TUESDAY + HOUR).unwrap();
+    }
+    assert_eq!(ingest(pair.operator()).await.new, 1);
+    assert_eq!(pair.pull(&agreement).await.unwrap().rows, ROWS + 1);
+    let path = pair.path("maker");
+    let Pair { place, operator, maker } = pair;
+    maker.stop().await;
+    let node = &operator.parts.node;
+    erase(node, false, true).await.unwrap();
+    let state_at = async |second: i64| {
+        time(node, second).unwrap();
+        retention::advance(node).await.unwrap();
+        agreements::show(node, &agreement, None).unwrap().state
+    };
+    // By the hours of grace after it was erased.
+    assert_eq!(state_at(TUESDAY + 25 * HOUR).await, "active");
+    assert_eq!(state_at(TUESDAY + 25 * HOUR + 1).await, "suspended");
+    // That it comes at last lets the agreement hold again.
+    let maker = open::open(&path, PolicyClock::Driven).await.unwrap();
+    let maker = Running::start(maker).await.unwrap();
+    time(&maker.parts.node, TUESDAY + 25 * HOUR + 1).unwrap();
+    until(node, |fold| fold.erasures.next_owed(Timestamp::default()).is_none()).await;
+    assert_eq!(agreements::show(node, &agreement, None).unwrap().state, "active");
+    let shown = erasures::show(node, TWIN).unwrap();
+    assert!(shown.holders.iter().all(|holder| !holder.waits), "{shown:?}");
+    maker.stop().await;
+    operator.stop().await;
+    drop(place);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,7 @@ use twinpact_gateway::Running;
 use twinpact_gateway::outgoing::HttpsOutbound;
 use twinpact_model::entry::{Attribute, Kind};
 use twinpact_node::api::{ListCopies, Subscribe};
+use twinpact_node::fold::Fold;
 use twinpact_node::outbound::{Call, FirstCall, Flow, Flowing, Opening, Outbound, Pending, Piece};
 use twinpact_node::processes::local;
 use twinpact_node::{Node, PolicyClock, agreements, consumer, open, own_reads, subscriptions};
@@ -171,6 +172,33 @@ async fn a_pull_in_between_does_not_stop_what_is_followed() {
     }
     let line = subscriptions::end(pair.maker(), &agreement).await.unwrap();
     assert_eq!((line.code.as_deref(), line.rows), (Some("left"), ROWS as u64 + 3));
+    pair.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_that_are_followed_each_ends_alone() {
+    let (pair, first) = Pair::concluded().await;
+    let second = pair.agreed().await;
+    follow(&pair, &first).await;
+    follow(&pair, &second).await;
+    let both = |rows: usize| {
+        until(pair.maker(), move |fold| {
+            fold.subscriptions.iter().all(|(_, one)| one.rows == rows as u64)
+        })
+    };
+    both(ROWS).await;
+    ingest(pair.operator(), &[(10, "1".to_owned())]).await;
+    both(ROWS + 1).await;
+    agreements::revoke(pair.operator(), &first, "enough").await.unwrap();
+    until(pair.maker(), |fold| fold.subscriptions.get(&first).unwrap().ended.is_some()).await;
+    ingest(pair.operator(), &[(11, "2".to_owned())]).await;
+    let goes_on = |fold: &Fold| fold.subscriptions.get(&second).unwrap().rows == ROWS as u64 + 2;
+    until(pair.maker(), goes_on).await;
+    let lines = subscriptions::list(pair.maker()).unwrap();
+    let of = |agreement: &str| lines.iter().find(|one| one.agreement == agreement).unwrap();
+    let ended = (of(&first).rows, of(&first).code.as_deref());
+    assert_eq!(ended, (ROWS as u64 + 1, Some("policy.revoked")));
+    assert_eq!(of(&second).code, None);
     pair.stop().await;
 }
 
