@@ -66,7 +66,7 @@ fn text(one: &Began) -> String {
 ///
 /// # Errors
 /// `incident.unknown`; `incident.invalid` when it was seen at no twin; `twin.unknown` when that is
-/// none of ours.
+/// none of ours; `input.too_large` when there are more rows than one reading takes.
 pub(crate) async fn look(client: &AdminClient, name: &str, rule: &Rule) -> Result<Began, Problem> {
     let one = named(client, name).await?;
     let seen = one.seen.ok_or_else(|| {
@@ -76,7 +76,11 @@ pub(crate) async fn look(client: &AdminClient, name: &str, rule: &Rule) -> Resul
     // The row by which it was found is the last one that counts.
     let until = seen.found.plus_seconds(1);
     let twin = seen.twin.as_str();
-    let rows = incident_rows::own(client, twin, rule, (since, until)).await?;
+    let rows = incident_rows::own(client, twin, rule, (since, until)).await;
+    let rows = rows.map_err(|problem| match problem.code == codes::INPUT_TOO_LARGE {
+        true => problem.hint("say yourself when it began: twinpact incident confirm --began TIME"),
+        false => problem,
+    })?;
     let rows = rows.ok_or_else(|| {
         Problem::new(codes::TWIN_UNKNOWN, format!("{twin} is no twin of this node"))
             .hint("its owner can tell since when it has lost, by its own rows")

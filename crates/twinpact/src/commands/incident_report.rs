@@ -5,7 +5,7 @@
 //! and delivered, who asked and who answered.
 
 use super::incident_figures;
-use super::incident_rows::{self, ReadFor};
+use super::incident_rows::{self, ReadFor, Rows};
 use super::incident_walk::walk;
 use crate::output::{Output, front, shell};
 use crate::report::{CurvePicture, DaysPicture, Moment, Picture, page};
@@ -18,7 +18,7 @@ use twinpact_detect::{Compared, Detector, Milli, Rule, RuleFile, Sample, compare
 use twinpact_gateway::AdminClient;
 use twinpact_gateway::client::segment;
 use twinpact_model::problem::Problem;
-use twinpact_model::{Schedule, Timestamp};
+use twinpact_model::{Schedule, Timestamp, codes};
 use twinpact_node::api::{
     AgreementLine, ContainmentLine, DecisionLine, IncidentShown, Kpis, ReceiptLine, SeenAt,
 };
@@ -193,11 +193,12 @@ async fn draw_rows(
         seen.found.plus_seconds(AFTER_DAYS * DAY_S),
     );
     let since = seen.found.plus_seconds(-LEARN_DAYS * DAY_S);
-    let rows =
-        match incident_rows::own(client, seen.twin.as_str(), &rule, (since, around.1)).await? {
-            Some(rows) => rows,
-            None => incident_rows::copied(client, agreement, file, asked).await?,
-        };
+    let own = incident_rows::own(client, seen.twin.as_str(), &rule, (since, around.1)).await;
+    let rows = match own {
+        Ok(Some(rows)) => rows,
+        Ok(None) => incident_rows::copied(client, agreement, file, asked).await?,
+        Err(problem) => not_drawn(problem)?,
+    };
     picture.notices.splice(0..0, rows.notices);
     let (samples, axes) = (rows.samples, rows.axes);
     let own = || samples.iter().filter(|sample| sample.twin == seen.twin.as_str());
@@ -223,6 +224,15 @@ async fn draw_rows(
         marks: Vec::new(),
     });
     Ok(())
+}
+
+/// Nothing, and why, when there is too much to be read: a part of it would be another picture.
+fn not_drawn(problem: Problem) -> Result<Rows, Problem> {
+    if problem.code != codes::INPUT_TOO_LARGE {
+        return Err(problem);
+    }
+    let why = format!("Curve and days are not drawn: {}.", problem.message);
+    Ok(Rows { notices: vec![why], ..Rows::default() })
 }
 
 /// What was learned of a twin, and its rows that stand out.
@@ -374,11 +384,21 @@ fn timeline(
 
 #[cfg(test)]
 mod tests {
-    use super::{closed, midnights};
-    use twinpact_model::{Schedule, Timestamp};
+    use super::{closed, midnights, not_drawn};
+    use twinpact_model::problem::Problem;
+    use twinpact_model::{Schedule, Timestamp, codes};
 
     fn at(text: &str) -> Timestamp {
         Timestamp::parse(text).unwrap()
+    }
+
+    #[test]
+    fn what_is_too_much_is_said_and_what_is_wrong_is_not_passed_over() {
+        let many = not_drawn(Problem::new(codes::INPUT_TOO_LARGE, "there are 11 rows")).unwrap();
+        assert_eq!(many.notices, ["Curve and days are not drawn: there are 11 rows."]);
+        assert!(many.samples.is_empty());
+        let other = not_drawn(Problem::new(codes::STORE_STOPPED, "the log has stopped"));
+        assert_eq!(other.unwrap_err().code, codes::STORE_STOPPED);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! them is a copy too: it may be kept as long as the one of them that dies first.
 
 use super::copies;
+use super::own_rows::OwnRows;
 use crate::watch::rows;
 use std::collections::BTreeMap;
 use twinpact_detect::{Milli, Rule, RuleFile, Sample};
@@ -12,7 +13,7 @@ use twinpact_gateway::AdminClient;
 use twinpact_gateway::client::segment;
 use twinpact_model::problem::Problem;
 use twinpact_model::{Timestamp, codes};
-use twinpact_node::api::{CopyLine, CopyRead, History, TwinLine, TwinState};
+use twinpact_node::api::{CopyLine, CopyRead, TwinLine, TwinState};
 
 /// The most copies that a picture is drawn from, the latest.
 const MAX_COPIES_DRAWN: usize = 4_096;
@@ -42,11 +43,14 @@ fn with_unit(column: &str, unit: Option<&str>) -> String {
 }
 
 /// Our own rows of a twin and of all others of its model; `None` when it is not ours.
+///
+/// # Errors
+/// `input.too_large` when they are more than one reading takes.
 pub(super) async fn own(
     client: &AdminClient,
     twin: &str,
     rule: &Rule,
-    (since, until): (Timestamp, Timestamp),
+    span: (Timestamp, Timestamp),
 ) -> Result<Option<Rows>, Problem> {
     let twin = match client.get::<TwinState>(&format!("/twins/{}", segment(twin))).await {
         Ok(twin) => twin,
@@ -59,13 +63,9 @@ pub(super) async fn own(
         with_unit(column, unit)
     };
     let twins: Vec<TwinLine> = client.get("/twins").await?;
-    let mut samples = Vec::new();
+    let (mut samples, mut rows) = (Vec::new(), OwnRows::new(client, span));
     for one in twins.iter().filter(|one| one.model == twin.model) {
-        let path =
-            format!("/twins/{}/history?since={since}&until={until}&limit=10000", segment(&one.id));
-        let history: History = client.get(&path).await?;
-        let standing = history.rows.into_iter().filter(|row| row.corrected_by.is_none());
-        samples.extend(standing.filter_map(|row| {
+        samples.extend(rows.of(&one.id).await?.into_iter().filter_map(|row| {
             let number = |column: &str| Milli::parse(row.values.get(column)?);
             let (drive, output) = (number(drive)?, number(output)?);
             Some(Sample { twin: one.id.clone(), at: row.time, drive, output, keep_until: None })

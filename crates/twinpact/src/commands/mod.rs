@@ -33,6 +33,7 @@ mod mend;
 mod model;
 mod model_guess;
 mod oversight;
+mod own_rows;
 mod partner;
 mod proof;
 mod ready;
