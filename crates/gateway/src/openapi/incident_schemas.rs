@@ -107,6 +107,7 @@ pub(super) const OBJECTS: &[Object] = &[
             must("note", Text),
             must("began", Null(&Time)),
             must("at", Time),
+            must("driven", Bool),
             must("recorded", Time),
             must("event", Count),
         ],

@@ -116,6 +116,13 @@ impl IncidentShown {
         let (asked, _) = self.seen()?;
         asked.answers.iter().rev().find_map(|answer| answer.began)
     }
+
+    /// Whether any of its times, of who asked or of who answered, is of a driven clock.
+    #[must_use]
+    pub fn is_driven(&self) -> bool {
+        let answers = |one: &ContainmentLine| one.answers.iter().any(|answer| answer.driven);
+        self.containments.iter().any(|one| one.driven || answers(one))
+    }
 }
 
 /// A containment.
@@ -175,6 +182,8 @@ pub struct AnswerLine {
     pub began: Option<Timestamp>,
     /// When, by the policy clock of who answered.
     pub at: Timestamp,
+    /// Whether that clock was driven: then it is no evidence of times.
+    pub driven: bool,
     /// When we recorded it.
     pub recorded: Timestamp,
     /// The event: `twinpact proof export EVENT` proves it.
@@ -201,6 +210,7 @@ mod tests {
             note: String::new(),
             began: began.map(at),
             at: at(opened),
+            driven: false,
             recorded: at(opened),
             event: 1,
         };
@@ -226,15 +236,32 @@ mod tests {
         }
     }
 
+    fn shown(containments: Vec<ContainmentLine>) -> IncidentShown {
+        let incident = json!({
+            "id": "i", "name": null, "key": null, "recorded": at(0), "event": null,
+            "containments": containments.len(), "states": [],
+        });
+        let incident = serde_json::from_value(incident).unwrap();
+        IncidentShown { incident, story: json!(null), containments }
+    }
+
+    #[test]
+    fn one_driven_clock_is_enough() {
+        let check = |asked_by: bool, answered_by: bool| {
+            let mut other = asked("b", 300, false, &[None, Some(1)]);
+            (other.driven, other.answers[1].driven) = (asked_by, answered_by);
+            let shown = shown(vec![asked("a", 300, true, &[None]), other]);
+            assert_eq!(shown.is_driven(), asked_by || answered_by);
+        };
+        check(false, false);
+        check(true, false);
+        check(false, true);
+    }
+
     #[test]
     fn it_began_when_the_owner_of_the_twin_that_was_seen_said_last() {
         let check = |containments: Vec<ContainmentLine>, expect: (Option<&str>, Option<i64>)| {
-            let incident = json!({
-                "id": "i", "name": null, "key": null, "recorded": at(0), "event": null,
-                "containments": containments.len(), "states": [],
-            });
-            let incident = serde_json::from_value(incident).unwrap();
-            let shown = IncidentShown { incident, story: json!(null), containments };
+            let shown = shown(containments);
             let seen = shown.seen().map(|(one, _)| one.id.as_str());
             assert_eq!((seen, shown.began()), (expect.0, expect.1.map(at)));
         };

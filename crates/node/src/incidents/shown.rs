@@ -136,6 +136,7 @@ fn answer_line(one: &Signed<ContainmentAnswer>) -> AnswerLine {
         note: document.note.clone(),
         began: document.began.map(Timestamp::from_micros),
         at: Timestamp::from_micros(document.at),
+        driven: document.clock == Clock::Driven,
         recorded: one.recorded,
         event: one.event,
     }

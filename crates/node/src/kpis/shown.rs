@@ -208,7 +208,7 @@ fn incident(shown: &IncidentShown) -> IncidentKpi {
         price_of_policy_s: since_began.zip(since_visible).map(|(began, shown)| began - shown),
         contain_s: took.and_then(|all| all.into_iter().max()),
         automatic: programs.map(|all| all.contains(&true)),
-        driven: shown.containments.iter().any(|one| one.driven),
+        driven: shown.is_driven(),
         containments,
     }
 }

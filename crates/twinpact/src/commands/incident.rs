@@ -115,7 +115,7 @@ fn show(shown: &IncidentShown) -> String {
 }
 
 fn containment(one: &ContainmentLine, lines: &mut Vec<String>) {
-    let driven = if one.driven { " (driven clock: not evidence)" } else { "" };
+    let driven = |driven: bool| if driven { " (driven clock: not evidence)" } else { "" };
     lines.push(format!("containment {}: {}", front(&one.id), one.state));
     lines.push(format!("  {} asks {} to {}", one.asked_by, one.asked_of, one.measure));
     lines.push(format!("  because {}", one.reason));
@@ -123,7 +123,7 @@ fn containment(one: &ContainmentLine, lines: &mut Vec<String>) {
         lines.push(format!("  seen at {} at {}, found {}", seen.twin, seen.first, seen.found));
     }
     one.twins.iter().for_each(|twin| lines.push(format!("  twin {twin}")));
-    lines.push(format!("  opened {}{driven}, event {}", one.opened, one.event));
+    lines.push(format!("  opened {}{}, event {}", one.opened, driven(one.driven), one.event));
     let agreement = front(&one.agreement);
     let count = one.evidence.len();
     lines.push(format!("  rests on {count} deliveries under agreement {agreement}"));
@@ -138,6 +138,7 @@ fn containment(one: &ContainmentLine, lines: &mut Vec<String>) {
         let note =
             if answer.note.is_empty() { String::new() } else { format!(": {}", answer.note) };
         let (said, who, at) = (&answer.answer, &answer.by, answer.at);
+        let at = format!("{at}{}", driven(answer.driven));
         lines.push(format!("  {said} {by}{who} at {at}, event {}{note}", answer.event));
         lines.extend(answer.began.map(|began| format!("  it began {began}, by the owner's rows")));
     }

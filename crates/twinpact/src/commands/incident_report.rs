@@ -22,6 +22,7 @@ use twinpact_model::{Schedule, Timestamp, codes};
 use twinpact_node::api::{
     AgreementLine, ContainmentLine, DecisionLine, IncidentShown, Kpis, ReceiptLine, SeenAt,
 };
+use twinpact_node::kpis::MAX_INCIDENTS;
 
 /// How many days of rows teach the curve, and how many stand around the finding.
 const LEARN_DAYS: i64 = 30;
@@ -111,6 +112,8 @@ pub(crate) async fn gather(client: &AdminClient, asked: Draw<'_>) -> Result<Pict
     picture.figures = incident_figures::figures(&shown, &kpis, &agreement.id);
     let decisions: Vec<DecisionLine> = client.get(&format!("/decisions?limit={LATEST}")).await?;
     let receipts: Vec<ReceiptLine> = client.get(&format!("/receipts?limit={LATEST}")).await?;
+    let counted = kpis.incidents.iter().any(|one| one.incident == shown.incident.id);
+    picture.notices.extend(left_out(counted, [decisions.len(), receipts.len()]));
     picture.timeline = timeline(&shown, &decisions, &receipts);
     Ok(picture)
 }
@@ -125,8 +128,8 @@ fn title(shown: &IncidentShown) -> String {
 
 fn notices(shown: &IncidentShown) -> Vec<String> {
     let mut notices = Vec::new();
-    if shown.containments.iter().any(|one| one.driven) {
-        notices.push("The policy clock was driven: its times are no evidence.".to_owned());
+    if shown.is_driven() {
+        notices.push("A policy clock was driven: its times are no evidence.".to_owned());
     }
     let automatic = |one: &ContainmentLine| one.answers.iter().any(|answer| answer.automatic);
     if shown.containments.iter().any(automatic) {
@@ -154,6 +157,20 @@ fn facts(shown: &IncidentShown) -> Vec<(String, String)> {
         facts.push((name, format!("{}: {}", one.measure, one.state)));
     }
     facts
+}
+
+/// What is not there because only the latest is looked at: whether the incident is among those of
+/// which times are counted, and how many decisions and deliveries came.
+fn left_out(counted: bool, came: [usize; 2]) -> Vec<String> {
+    let old = format!(
+        "How long each step took is not said: times are of the latest {MAX_INCIDENTS} incidents."
+    );
+    let cut = format!(
+        "Only the latest {LATEST} decisions and deliveries are looked at: what was decided or \
+         delivered before is left out of what happened."
+    );
+    let cut = came.iter().any(|count| *count >= LATEST).then_some(cut);
+    (!counted).then_some(old).into_iter().chain(cut).collect()
 }
 
 /// When it was seen, when it began as far as that is known, and when one may look.
@@ -384,7 +401,7 @@ fn timeline(
 
 #[cfg(test)]
 mod tests {
-    use super::{closed, midnights, not_drawn};
+    use super::{LATEST, closed, left_out, midnights, not_drawn};
     use twinpact_model::problem::Problem;
     use twinpact_model::{Schedule, Timestamp, codes};
 
@@ -399,6 +416,21 @@ mod tests {
         assert!(many.samples.is_empty());
         let other = not_drawn(Problem::new(codes::STORE_STOPPED, "the log has stopped"));
         assert_eq!(other.unwrap_err().code, codes::STORE_STOPPED);
+    }
+
+    #[test]
+    fn what_is_left_out_is_said() {
+        for (counted, came, expect) in [
+            (true, [0, LATEST - 1], [false, false]),
+            (true, [LATEST, 0], [false, true]),
+            (true, [0, LATEST], [false, true]),
+            (false, [0, 0], [true, false]),
+            (false, [LATEST, LATEST], [true, true]),
+        ] {
+            let said = left_out(counted, came).join(" ");
+            let has = ["latest 100 incidents", "latest 1000 decisions"].map(|it| said.contains(it));
+            assert_eq!(has, expect, "{counted} {came:?}: {said}");
+        }
     }
 
     #[test]

@@ -120,6 +120,7 @@ fn check(world: &World, report: &Value) {
             assert_eq!((&asked["state"], &asked["driven"]), (&"confirmed".into(), &true.into()));
             assert_eq!(asked["answers"].as_array().unwrap().len(), 1, "{asked}");
             assert_eq!(asked["answers"][0]["automatic"], true);
+            assert_eq!(asked["answers"][0]["driven"], true);
             if !asked["seen"].is_null() {
                 assert!(seen.insert(asked["seen"].to_string()), "twice: {one}");
             }
