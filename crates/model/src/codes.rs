@@ -95,6 +95,7 @@ codes! {
     PROOF_BROKEN = "proof.broken", Caller, Unproven, "the proof does not hold";
     PROOF_UNANCHORED = "proof.unanchored", Caller, Unproven, "the proof is signed by nobody you named";
     PROOF_NONE = "proof.none", Caller, Invalid, "there is no proof where one was looked for";
+    PROOF_MISSING = "proof.missing", Us, NotFound, "part of what happened cannot be proven here";
     PROOF_LEVEL = "proof.level", Caller, Unproven, "the proof holds, but at a lower level than required";
     TRUST_RECORD = "trust.record", Caller, Invalid, "this is not a signed organisation record";
     TRUST_CONFLICT = "trust.conflict", Caller, Conflict, "another record is pinned for this organisation";

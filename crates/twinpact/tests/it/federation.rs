@@ -109,7 +109,7 @@ impl Pair {
     }
 
     /// In lockstep: the same policy time at both nodes.
-    fn set_clock(&self, time: &str) {
+    pub(crate) fn set_clock(&self, time: &str) {
         for node in ["operator", "maker"] {
             ok(&self.world, &format!("clock set {time} --dir {node}"));
         }

@@ -8,6 +8,7 @@ mod contract_new;
 mod doctor;
 mod erasure;
 mod evidence;
+mod export;
 mod federation;
 mod follow;
 mod golden;

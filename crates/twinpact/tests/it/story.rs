@@ -91,7 +91,7 @@ fn each_exports_what_it_can_prove_into_one_folder() {
 }
 
 /// What both verifiers make of these files and folders: exit code, error, and the story.
-fn told(world: &World, paths: &str) -> (Done, Value) {
+pub(crate) fn told(world: &World, paths: &str) -> (Done, Value) {
     told_to(world, paths, "trust.toml")
 }
 
@@ -131,7 +131,7 @@ pub(crate) fn whats(story: &Value) -> Vec<&str> {
 }
 
 /// A pull, a refusal, a containment and its answer, exported by both; who may verify it.
-fn contained() -> (Pair, String) {
+pub(crate) fn contained() -> (Pair, String) {
     let pair = Pair::concluded();
     let world = &pair.world;
     let pulled = pair.pull();
@@ -433,10 +433,10 @@ fn reconstructed(outsider: &World, agreements: &[String; 2], pulled: &[Value; 2]
         format!("{} {} {} {more}", text("what"), name(by), name(to)).trim_end().to_owned()
     };
     let got: Vec<String> = all.iter().map(said).collect();
-    // What has one time is told by kind, and of one kind by its digest.
-    let steps: [&[&str]; 7] = [
+    // What has one time is told by kind, and of one kind by its digest. The refusal of the day
+    // before is of no incident.
+    let steps: [&[&str]; 6] = [
         &["agreed operator maker", "agreed supplier maker"],
-        &["refused operator maker policy.schedule"],
         &[
             "permitted maker maker policy.permit",
             "permitted operator maker policy.permit",

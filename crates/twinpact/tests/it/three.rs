@@ -15,8 +15,7 @@ use twinpact_model::{Schedule, Timestamp};
 /// The rows of the recording that have values, and those of weekdays, 07:00 to 19:00 in Paris.
 const ROWS: (u64, u64) = (52_124, 18_532);
 /// What the story of the incident tells; that evidence is missing would be another kind.
-const KINDS: [&str; 7] =
-    ["agreed", "answered", "asked", "deleted", "delivered", "permitted", "refused"];
+const KINDS: [&str; 6] = ["agreed", "answered", "asked", "deleted", "delivered", "permitted"];
 /// By when copies of rows are to be deleted, in seconds: 14 days.
 const COPIES_S: i64 = 14 * 86_400;
 /// How often a node is killed.
