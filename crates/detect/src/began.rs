@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use twinpact_model::Timestamp;
 use twinpact_model::problem::Problem;
 
-/// The losses of a twin that are one and the same with the last one up to a time, the oldest first,
-/// as the detector sees it too: another one begins after so long without a loss that the rule would
-/// find it again, if the twin gave once in that time what it should. A calm, a night, or hours
-/// without rows are no end. Each row is compared with what all rows up to then have taught; empty
-/// when no loss is one and the same with that time.
+/// The losses of a twin up to a time, the oldest first, since it last gave what it should; those
+/// before that too which the rule needs for a finding at that time. A calm, a night, or hours
+/// without rows are no end. So whoever sees the same rows as the one who has found it says the same
+/// time ([`Finding::since`](crate::Finding::since)). Each row is compared with what all rows up to
+/// then have taught.
 ///
 /// # Errors
 /// `input.too_large` when there are more twins, or rows of one instant, than a fleet may have.
@@ -35,17 +35,13 @@ pub fn losses_until(
     known().for_each(|sample| instants.entry(sample.at).or_default().push(sample));
     let mut losses: Vec<Dip> = Vec::new();
     let mut gave = false;
-    // From the last one back, until nothing was lost for so long that it was another one.
+    let from = until.plus_seconds(-rule.within_s);
     for (at, rows) in instants.into_iter().rev() {
-        let oldest = losses.last().map_or(until, |dip| dip.at);
-        if gave && at.plus_seconds(rule.again_s) < oldest {
+        if gave && (losses.len() >= rule.rows || at < from) {
             break;
         }
         match judged(rule, &rows, twin, curve) {
-            Compared::Loss(dip) => {
-                losses.push(dip);
-                gave = false;
-            }
+            Compared::Loss(dip) => losses.push(dip),
             Compared::Good => gave = true,
             Compared::Usual | Compared::Behind => {}
         }
@@ -72,7 +68,7 @@ fn judged(rule: &Rule, rows: &[&Sample], twin: &str, curve: &Curve) -> Compared 
 #[cfg(test)]
 mod tests {
     use super::losses_until;
-    use crate::detector::{Detector, Finding, Sample};
+    use crate::detector::{Detector, Sample};
     use crate::milli::Milli;
     use crate::rule::{Rule, RuleFile, tests::file};
     use proptest::collection::vec;
@@ -132,72 +128,64 @@ mod tests {
         losses.iter().map(|dip| step(dip.at)).collect()
     }
 
+    use Does::{Calm, Gives, Silent, Stands};
+
     #[test]
-    fn one_loss_goes_back_to_where_nothing_was_lost_for_long() {
-        let check = |still: &[usize], until: usize, expect: &[usize]| {
-            let does = |step| if still.contains(&step) { Does::Stands } else { Does::Gives };
-            let steps: Vec<Does> = (0..120).map(does).collect();
-            assert_eq!(losses(&steps, until), expect, "{still:?} {until}");
+    fn a_loss_goes_back_to_where_the_twin_gave_what_it_should() {
+        let check = |parts: &[(Does, usize)], expect: &[usize]| {
+            // So that it is known what the twin gives.
+            let parts = [&[(Gives, 10)], parts].concat();
+            let step = |(does, count): (Does, usize)| vec![does; count];
+            let steps: Vec<Does> = parts.into_iter().flat_map(step).collect();
+            assert_eq!(losses(&steps, steps.len() - 1), expect, "{steps:?}");
         };
-        check(&[50, 51, 52], 52, &[50, 51, 52]);
-        // What comes later is not known yet.
-        check(&[50, 51, 52, 53], 52, &[50, 51, 52]);
-        // Six hours without are the end of it: 36 steps.
-        check(&[14, 50, 51], 51, &[14, 50, 51]);
-        check(&[13, 50, 51], 51, &[50, 51]);
-        check(&[13], 51, &[]);
-        check(&[], 51, &[]);
+        check(&[(Stands, 3)], &[10, 11, 12]);
+        check(&[(Stands, 5)], &[10, 11, 12, 13, 14]);
+        // What cannot be judged is no end, however long it lasts.
+        check(&[(Stands, 1), (Calm, 100), (Stands, 3)], &[10, 111, 112, 113]);
+        check(&[(Stands, 1), (Silent, 100), (Stands, 3)], &[10, 111, 112, 113]);
+        check(&[(Stands, 1), (Calm, 1), (Silent, 1), (Stands, 1), (Calm, 1)], &[10, 13]);
+        // One good row is, wherever it is.
+        check(&[(Stands, 1), (Calm, 50), (Gives, 1), (Silent, 50), (Stands, 3)], &[112, 113, 114]);
+        check(&[(Stands, 3), (Gives, 1), (Stands, 3)], &[14, 15, 16]);
+        check(&[(Stands, 3), (Gives, 1), (Stands, 4)], &[14, 15, 16, 17]);
+        // But the rule needs three rows of the last two hours, which are twelve steps.
+        check(&[(Stands, 3), (Gives, 1), (Stands, 2)], &[12, 14, 15]);
+        check(&[(Stands, 1), (Gives, 10), (Stands, 2)], &[10, 21, 22]);
+        check(&[(Stands, 1), (Gives, 11), (Stands, 2)], &[22, 23]);
+        // It has ended, or there was none.
+        check(&[(Stands, 3), (Gives, 12)], &[12]);
+        check(&[(Stands, 3), (Gives, 13)], &[]);
+        check(&[(Gives, 20)], &[]);
     }
 
     #[test]
-    fn what_cannot_be_judged_ends_no_loss() {
-        use Does::{Calm, Gives, Silent, Stands};
-        let check = |between: &[(Does, usize)], one: bool| {
-            let all = [&[(Gives, 10), (Stands, 1)], between, &[(Stands, 3)]].concat();
-            let steps: Vec<Does> =
-                all.into_iter().flat_map(|(does, count)| vec![does; count]).collect();
-            let (until, last) = (steps.len() - 1, steps.len() - 3);
-            let mut expect: Vec<usize> = (last..=until).collect();
-            if one {
-                expect.insert(0, 10);
-            }
-            assert_eq!(losses(&steps, until), expect, "{between:?}");
-        };
-        check(&[(Calm, 100)], true);
-        check(&[(Silent, 100)], true);
-        check(&[(Calm, 50), (Silent, 50)], true);
-        // Whoever gave once what it should was well, whenever that was,
-        check(&[(Calm, 50), (Gives, 1), (Silent, 50)], false);
-        check(&[(Gives, 1), (Calm, 36)], false);
-        check(&[(Calm, 36), (Gives, 1)], false);
-        // if it had no loss for more than six hours.
-        check(&[(Calm, 20), (Gives, 1), (Calm, 14)], true);
-        check(&[(Calm, 20), (Gives, 1), (Calm, 15)], false);
+    fn what_comes_later_is_not_known_yet() {
+        let steps = [vec![Gives; 10], vec![Stands; 4], vec![Gives; 4]].concat();
+        for (until, expect) in [(12, 10..13), (13, 10..14)] {
+            assert_eq!(losses(&steps, until), expect.collect::<Vec<_>>());
+        }
     }
 
     proptest! {
-        /// The law: where a loss begins for its owner, a detector that needs one row would find it.
+        /// The law: whoever sees the same rows as the detector says the same time.
         #[test]
-        fn a_loss_begins_where_the_detector_would_find_it(
-            runs in vec((0..4_usize, 1..60_usize), 1..12)
+        fn the_same_rows_say_the_same_time(
+            runs in vec((0..4_usize, 1..20_usize), 1..40),
+            rows in 1..6_usize,
         ) {
-            let all = [Does::Gives, Does::Stands, Does::Calm, Does::Silent];
-            // What it gives is known before anything is lost.
-            let mut steps = vec![Does::Gives; 10];
-            let mut ends = Vec::new();
+            let mut steps = vec![Gives; 10];
             for (does, count) in runs {
-                steps.extend(vec![all[does]; count]);
-                ends.extend((all[does] == Does::Stands).then(|| at(steps.len() - 1)));
+                steps.extend(vec![[Gives, Stands, Calm, Silent][does]; count]);
             }
-            let rule = Rule::new(&RuleFile { rows: 1, ..file() }).unwrap();
+            let rule = Rule::new(&RuleFile { rows, ..file() }).unwrap();
             let samples = fleet(&steps);
             let mut detector = Detector::new(rule.clone());
             let mut found = detector.take(samples.clone()).unwrap();
             found.extend(detector.close());
-            for end in ends {
-                let losses = losses_until(&rule, &samples, "a", end).unwrap();
-                let began = found.iter().map(Finding::at).filter(|at| *at <= end).max();
-                prop_assert_eq!(losses.first().map(|dip| dip.at), began);
+            for finding in found {
+                let losses = losses_until(&rule, &samples, "a", finding.at()).unwrap();
+                prop_assert_eq!(losses.first().map(|dip| dip.at), Some(finding.since));
             }
         }
     }

@@ -99,3 +99,14 @@ fn the_owner_knows_when_a_stop_began() {
     let noon = Timestamp::parse("2015-07-26T12:10:00+02:00").unwrap();
     assert_eq!(losses.first().map(|dip| dip.at), Some(noon));
 }
+
+/// Where nothing is held back, the owner says the same time as who has found it: the policy costs
+/// nothing.
+#[test]
+fn with_nothing_held_back_both_say_the_same() {
+    let all = read(&excerpt());
+    for finding in found(&all) {
+        let losses = losses_until(&rule(), &all, &finding.twin, finding.at()).unwrap();
+        assert_eq!(losses.first().map(|dip| dip.at), Some(finding.since), "{finding:?}");
+    }
+}
