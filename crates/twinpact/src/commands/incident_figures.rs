@@ -92,13 +92,14 @@ fn shares(one: &AgreementKpi) -> Vec<Figure> {
     figures
 }
 
-/// A time span in words.
+/// A time span in words; one that ends before it begins has a sign.
 fn span(seconds: i64) -> String {
-    let (hours, minutes) = (seconds.div_euclid(3_600), seconds.rem_euclid(3_600) / 60);
-    match (hours, minutes) {
-        (0, minutes) => format!("{minutes} min"),
-        (hours, 0) => format!("{hours} h"),
-        (hours, minutes) => format!("{hours} h {minutes} min"),
+    let minutes = seconds.unsigned_abs() / 60;
+    let sign = if seconds <= -60 { "-" } else { "" };
+    match (minutes / 60, minutes % 60) {
+        (0, minutes) => format!("{sign}{minutes} min"),
+        (hours, 0) => format!("{sign}{hours} h"),
+        (hours, minutes) => format!("{sign}{hours} h {minutes} min"),
     }
 }
 
@@ -109,9 +110,17 @@ mod tests {
 
     #[test]
     fn spans_are_said_in_words() {
-        for (seconds, expect) in
-            [(0, "0 min"), (1_200, "20 min"), (3_600, "1 h"), (68_400 + 60, "19 h 1 min")]
-        {
+        for (seconds, expect) in [
+            (0, "0 min"),
+            (1_200, "20 min"),
+            (3_600, "1 h"),
+            (68_400 + 60, "19 h 1 min"),
+            // What it began after was another loss.
+            (-30, "0 min"),
+            (-1_200, "-20 min"),
+            (-3_600, "-1 h"),
+            (-5_400, "-1 h 30 min"),
+        ] {
             assert_eq!(span(seconds), expect);
         }
     }
