@@ -243,9 +243,10 @@ async fn draw_rows(
     Ok(())
 }
 
-/// Nothing, and why, when there is too much to be read: a part of it would be another picture.
+/// Nothing, and why: there is too much to be read, and a part of it would be another picture; or
+/// our twin was erased. All else of the page is there.
 fn not_drawn(problem: Problem) -> Result<Rows, Problem> {
-    if problem.code != codes::INPUT_TOO_LARGE {
+    if ![codes::INPUT_TOO_LARGE, codes::TWIN_ERASED].contains(&problem.code) {
         return Err(problem);
     }
     let why = format!("Curve and days are not drawn: {}.", problem.message);
@@ -410,10 +411,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_much_is_said_and_what_is_wrong_is_not_passed_over() {
-        let many = not_drawn(Problem::new(codes::INPUT_TOO_LARGE, "there are 11 rows")).unwrap();
-        assert_eq!(many.notices, ["Curve and days are not drawn: there are 11 rows."]);
-        assert!(many.samples.is_empty());
+    fn what_is_too_much_or_erased_is_said_and_what_is_wrong_is_not_passed_over() {
+        for code in [codes::INPUT_TOO_LARGE, codes::TWIN_ERASED] {
+            let rows = not_drawn(Problem::new(code, "it is so")).unwrap();
+            assert_eq!(rows.notices, ["Curve and days are not drawn: it is so."]);
+            assert!(rows.samples.is_empty());
+        }
         let other = not_drawn(Problem::new(codes::STORE_STOPPED, "the log has stopped"));
         assert_eq!(other.unwrap_err().code, codes::STORE_STOPPED);
     }

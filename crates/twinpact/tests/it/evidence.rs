@@ -106,6 +106,13 @@ fn an_incident_is_one_page_that_needs_nothing_else() {
         assert!(operator.contains(words), "{words}");
     }
     assert!(!operator.contains("urn:bearing:1"), "the walk stays with who has walked it");
+    // Once its owner has erased the turbine, all but its rows is there.
+    world.json(&format!("erase {turbine} --basis asked-for --yes --dir operator"));
+    let operator = page("--rule power-loss.rule.toml --dir operator");
+    for words in ["Curve and days are not drawn: ", "was erased at ", "first loss that was shown"] {
+        assert!(operator.contains(words), "{words}: {operator}");
+    }
+    assert!(!operator.contains("The days around it") && operator.contains("Who did what"));
 }
 
 #[test]
