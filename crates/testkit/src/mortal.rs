@@ -20,11 +20,14 @@ pub enum Moment {
     Send,
     /// After a message was answered, before anybody has seen the answer.
     Reply,
+    /// After a partner has begun to answer with a stream, before anybody has seen that.
+    Stream,
 }
 
 impl Moment {
     /// All of them.
-    pub const ALL: [Moment; 4] = [Moment::Write, Moment::Sync, Moment::Send, Moment::Reply];
+    pub const ALL: [Moment; 5] =
+        [Moment::Write, Moment::Sync, Moment::Send, Moment::Reply, Moment::Stream];
 }
 
 /// When a process ends, and what it has come past. Clones share it.

@@ -19,6 +19,7 @@ mod mend;
 mod mortal;
 mod own_demo;
 mod reads;
+mod remains;
 mod secrets;
 mod start;
 mod story;

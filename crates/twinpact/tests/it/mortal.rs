@@ -58,7 +58,15 @@ impl Outbound for MortalWay {
     }
 
     fn flow(&self, call: Call) -> Opening<'_> {
-        self.0.flow(call)
+        Box::pin(async move {
+            let answer = self.0.flow(call).await?;
+            // At who answers nothing can be asked to end the process here. What it does then is
+            // written and synced before the first byte leaves, and it may end at each of these.
+            if answer.status == 200 {
+                self.1.pass(Moment::Stream);
+            }
+            Ok(answer)
+        })
     }
 }
 
@@ -290,7 +298,7 @@ impl Both {
     }
 
     /// How many moments of each kind a node came past since the last time.
-    pub(crate) fn passed(&mut self, node: usize) -> [usize; 4] {
+    pub(crate) fn passed(&mut self, node: usize) -> [usize; 5] {
         serde_json::from_str(&self.ask(node, "count")).unwrap()
     }
 

@@ -2,6 +2,7 @@
 //! and again while it runs.
 
 use crate::mortal::SERVED;
+use crate::remains::nothing_is_left;
 use crate::story::{told_to, whats};
 use crate::world::World;
 use serde_json::{Value, json};
@@ -31,7 +32,11 @@ fn plans() -> [Vec<(&'static str, usize)>; 3] {
     };
     [
         lives(("Write", 110), &[("Sync", 75), ("Write", 90), ("Send", 1), ("Sync", 85)], 20),
-        lives(("Write", 200), &[("Send", 36), ("Sync", 230), ("Write", 165), ("Reply", 34)], 20),
+        lives(
+            ("Write", 200),
+            &[("Send", 36), ("Sync", 230), ("Stream", 3), ("Write", 165), ("Reply", 34)],
+            20,
+        ),
         lives(("Write", 60), &[("Sync", 8), ("Write", 40), ("Sync", 9), ("Send", 1)], 10),
     ]
 }
@@ -185,6 +190,7 @@ fn a_fault_is_found_traced_and_contained_and_all_of_it_is_proven() {
     let denied = report["denied"].as_array().unwrap().iter();
     let codes: Vec<&str> = denied.map(|one| one["code"].as_str().unwrap()).collect();
     assert_eq!(codes, ["policy.schedule", "policy.purpose", "policy.place", "policy.purpose"]);
+    nothing_is_left(&world);
     for file in report["reports"].as_array().unwrap() {
         let page = std::fs::read_to_string(file.as_str().unwrap()).unwrap();
         assert!(page.contains("<svg") && !page.contains("<script"));
