@@ -135,8 +135,8 @@ impl<'t> Collector<'t> {
         Collector { trust, required, claims, heads, seen, story: Story::default() }
     }
 
-    /// Takes the bundle of a file; of one that has more than [`MAX_BUNDLE_BYTES`] any front that
-    /// has, too.
+    /// Takes the bundle of a file. Of a file that has more than [`MAX_BUNDLE_BYTES`] the front is
+    /// enough, as long as that has more, too.
     pub fn take(&mut self, file: &str, bytes: &[u8]) {
         // Of one that is too large it is not known what else stands in it.
         if bytes.len() <= MAX_BUNDLE_BYTES {

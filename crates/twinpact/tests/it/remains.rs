@@ -1,6 +1,6 @@
 //! What is left of a partner's rows in a node's directory when the copies of them are gone: nothing
-//! that whoever has the directory and its keys can read. The canaries are values of the recording,
-//! and each is found where it may be.
+//! that whoever has the directory and its keys can read. The canaries are values of the recording
+//! and links of the invented genealogy, and each is found where it may be.
 
 use crate::trio::did;
 use crate::world::World;
@@ -13,6 +13,10 @@ use twinpact_testkit::readable;
 
 /// From here on copies are held by who has not yet come to the day on which they are to be deleted.
 const FROM: &str = "2015-07-20T00:00:00Z";
+
+/// Of which lot the boards of these units are, only the supplier has recorded (genealogy.toml).
+const LOT: &str = "urn:board-lot:2013-07";
+const UNITS: [&str; 1] = ["urn:pitch-unit:1107"];
 
 /// Values of that column from then on that are written with so many characters, and so are unlike
 /// most other numbers.
@@ -45,6 +49,11 @@ fn counted(values: &BTreeSet<String>) -> BTreeSet<String> {
     values.iter().map(thousandths).collect()
 }
 
+/// How many entries say of that unit and of its lot.
+fn links(text: &str, unit: &str) -> usize {
+    text.lines().filter(|entry| entry.contains(unit) && entry.contains(LOT)).count()
+}
+
 /// The maker of the demo has nothing left, after all of its copies were to be deleted.
 pub(crate) fn nothing_is_left(world: &World) {
     let (power, wind) = (values("power", 7), values("wind_speed", 5));
@@ -61,6 +70,11 @@ pub(crate) fn nothing_is_left(world: &World) {
     let left = of("kept/maker");
     assert_eq!((found(&left, &power), found(&left, &wind)), (0, 0));
     assert_eq!(found(&left, &counted(&power)), 0);
+    let told = of("kept/supplier");
+    for unit in UNITS {
+        assert!(links(&told, unit) > 0 && links(&held, unit) > 0, "{unit}");
+        assert_eq!(links(&left, unit), 0, "{unit}");
+    }
     for file in world.files("kept/maker") {
         let bytes = std::fs::read(&file).unwrap();
         let text = String::from_utf8_lossy(&bytes);
