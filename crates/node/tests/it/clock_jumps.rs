@@ -312,5 +312,8 @@ async fn a_policy_clock_that_is_set_alone_changes_decisions_and_loses_nothing() 
     let parts = open::open(&path, PolicyClock::Driven).await.unwrap();
     assert_eq!(ledger(&parts.node), 5);
     parts.stop();
+    std::fs::write(path.join("policy-clock"), "soon\n").unwrap();
+    let refused = open::open(&path, PolicyClock::Driven).await.err().unwrap();
+    assert_eq!(refused.code.name, "store.damaged", "{refused}");
     assert_eq!(check::check(&path, &mut |_, _, _| {}).unwrap().wrong, 0);
 }
