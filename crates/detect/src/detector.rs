@@ -1,8 +1,9 @@
 //! Rows in, findings out.
 //!
 //! Twins are compared with their siblings at one instant, so the rows of an instant are kept until
-//! a later one is seen or the caller says that no more will come. A row that comes after its
-//! instant was judged teaches and finds nothing; it is counted.
+//! a later one is seen or the caller says that no more will come. Of a twin and an instant the row
+//! that came last counts. One that comes after its instant was judged teaches and finds nothing; it
+//! is counted.
 
 use crate::curve::Curve;
 use crate::milli::{Milli, median};
@@ -16,8 +17,6 @@ use twinpact_model::{Timestamp, codes};
 pub const MAX_TWINS: usize = 1_000;
 /// A twin is compared with this many siblings at least.
 const LEAST_SIBLINGS: usize = 2;
-/// The most rows of one instant that are compared; a fleet whose hour occurs twice has two a twin.
-const MAX_INSTANT: usize = 4 * MAX_TWINS;
 
 /// What one row of a view says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,20 +123,28 @@ pub fn compare(rule: &Rule, sample: &Sample, others: Vec<Milli>, curve: &Curve) 
     Compared::Loss(Dip { at, drive, output, expected, siblings })
 }
 
+/// What is known of a twin.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    /// What it gives.
+    curve: Curve,
+    /// From when on no row of it may be known any more; `None` when some may be for ever.
+    until: Option<Timestamp>,
+}
+
 /// Learns, compares, finds.
 #[derive(Debug, Clone)]
 pub struct Detector {
     rule: Rule,
-    /// What each twin gives.
-    curves: BTreeMap<String, Curve>,
+    twins: BTreeMap<String, Known>,
     judged: Judged,
     /// Up to which instant rows were judged in a life before this one: they teach, and find
     /// nothing.
     known: Option<Timestamp>,
     /// The last instant of this life.
     last: Option<Timestamp>,
-    /// Rows of instants that are not judged yet.
-    waiting: BTreeMap<Timestamp, Vec<Sample>>,
+    /// Rows of instants that are not judged yet, by their twins.
+    waiting: BTreeMap<Timestamp, BTreeMap<String, Sample>>,
     late: u64,
 }
 
@@ -147,7 +154,7 @@ impl Detector {
     pub fn new(rule: Rule) -> Detector {
         Detector {
             rule,
-            curves: BTreeMap::new(),
+            twins: BTreeMap::new(),
             judged: Judged::default(),
             known: None,
             last: None,
@@ -192,12 +199,12 @@ impl Detector {
     /// What it has learned of a twin; `None` when that is nothing.
     #[must_use]
     pub fn curve(&self, twin: &str) -> Option<&Curve> {
-        self.curves.get(twin).filter(|curve| !curve.is_empty())
+        self.twins.get(twin).map(|known| &known.curve).filter(|curve| !curve.is_empty())
     }
 
-    /// The twins of which it knows anything.
+    /// The twins of which it was given a row that may still be known.
     pub fn twins(&self) -> impl Iterator<Item = &str> {
-        self.curves.iter().filter(|(_, curve)| !curve.is_empty()).map(|(twin, _)| twin.as_str())
+        self.twins.keys().map(String::as_str)
     }
 
     /// How many rows came after their instant was judged.
@@ -208,16 +215,22 @@ impl Detector {
 
     /// Forgets what may not be known any more at that time.
     pub fn forget(&mut self, now: Timestamp) {
-        self.curves.values_mut().for_each(|curve| curve.forget(now));
+        self.twins.retain(|_, known| {
+            known.curve.forget(now);
+            known.until.is_none_or(|until| until > now)
+        });
         let kept = |sample: &Sample| sample.keep_until.is_none_or(|until| until > now);
-        self.waiting.values_mut().for_each(|samples| samples.retain(kept));
+        self.waiting.retain(|_, rows| {
+            rows.retain(|_, sample| kept(sample));
+            !rows.is_empty()
+        });
     }
 
     /// Takes rows, in any order, and judges every instant before the latest.
     ///
     /// # Errors
-    /// `input.too_large` when there are more twins, or rows of one instant, than a fleet may have;
-    /// the rows before that are taken.
+    /// `input.too_large` when there are more twins than a fleet may have; the rows before that are
+    /// taken.
     pub fn take(
         &mut self,
         samples: impl IntoIterator<Item = Sample>,
@@ -227,15 +240,16 @@ impl Detector {
                 self.late += 1;
                 continue;
             }
-            if self.curves.len() >= MAX_TWINS && !self.curves.contains_key(&sample.twin) {
-                return Err(too_large(&format!("{MAX_TWINS} twins")));
+            if self.twins.len() >= MAX_TWINS && !self.twins.contains_key(&sample.twin) {
+                let why = format!("a fleet has {MAX_TWINS} twins at most");
+                return Err(Problem::new(codes::INPUT_TOO_LARGE, why));
             }
-            self.curves.entry(sample.twin.clone()).or_default();
-            let instant = self.waiting.entry(sample.at).or_default();
-            if instant.len() >= MAX_INSTANT {
-                return Err(too_large(&format!("{MAX_INSTANT} rows of one instant")));
-            }
-            instant.push(sample);
+            let (new, until) = (Known::default(), sample.keep_until);
+            let first = Known { until, ..new };
+            let known = self.twins.entry(sample.twin.clone()).or_insert(first);
+            // None is later than any time.
+            known.until = known.until.zip(until).map(|(one, other)| one.max(other));
+            self.waiting.entry(sample.at).or_default().insert(sample.twin.clone(), sample);
         }
         let latest = self.waiting.last_key_value().map(|(at, _)| *at);
         Ok(latest.map(|latest| self.judge_before(latest)).unwrap_or_default())
@@ -252,10 +266,8 @@ impl Detector {
         while let Some(first) = self.waiting.first_entry()
             && *first.key() < end
         {
-            let (at, mut samples) = first.remove_entry();
-            // By value, so that the order in which they came changes nothing.
-            samples.sort_by(|a, b| (&a.twin, a.drive, a.output).cmp(&(&b.twin, b.drive, b.output)));
-            findings.extend(self.judge(at, &samples));
+            let (at, rows) = first.remove_entry();
+            findings.extend(self.judge(at, &rows));
             self.last = Some(at);
             self.judged.until = self.judged.until.max(self.last);
         }
@@ -272,27 +284,33 @@ impl Detector {
             !losses.is_empty()
         });
         self.judged.quiet.retain(|_, quiet| *quiet >= until);
+        // Of twins that are gone for ever the oldest go first.
+        while self.judged.losing.len() > MAX_TWINS {
+            let oldest = self.judged.losing.iter().min_by_key(|(_, losing)| losing.since);
+            let Some(oldest) = oldest.map(|(twin, _)| twin.clone()) else { return };
+            self.judged.losing.remove(&oldest);
+        }
     }
 
     /// The rows of one instant, each beside those of the other twins.
-    fn judge(&mut self, at: Timestamp, samples: &[Sample]) -> Vec<Finding> {
-        let known = self.known.is_some_and(|known| at <= known);
+    fn judge(&mut self, at: Timestamp, rows: &BTreeMap<String, Sample>) -> Vec<Finding> {
+        let again = self.known.is_some_and(|known| at <= known);
         let mut findings = Vec::new();
-        for sample in samples {
-            let others = samples.iter().filter(|other| other.twin != sample.twin);
+        for sample in rows.values() {
+            let others = rows.values().filter(|other| other.twin != sample.twin);
             let others = others.map(|other| other.output).collect();
-            let curve = self.curves.entry(sample.twin.clone()).or_default();
+            let Some(Known { curve, .. }) = self.twins.get_mut(&sample.twin) else { continue };
             match compare(&self.rule, sample, others, curve) {
                 usual @ (Compared::Usual | Compared::Good) => {
                     let bin = self.rule.bin_of(sample.drive);
                     curve.learn(bin, sample.output, sample.keep_until);
-                    if usual == Compared::Good && !known {
+                    if usual == Compared::Good && !again {
                         self.judged.losing.remove(&sample.twin);
                     }
                 }
                 // What may be a fault must not become what is expected.
                 Compared::Behind => {}
-                Compared::Loss(_) if known => {}
+                Compared::Loss(_) if again => {}
                 Compared::Loss(_) => findings.extend(self.loss(&sample.twin, at)),
             }
         }
@@ -325,10 +343,6 @@ impl Detector {
             rows,
         })
     }
-}
-
-fn too_large(what: &str) -> Problem {
-    Problem::new(codes::INPUT_TOO_LARGE, format!("a fleet has {what} at most"))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::milli::{Milli, median};
 use crate::rule::tests::file;
 use crate::rule::{Rule, RuleFile};
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 use twinpact_model::Timestamp;
 
 /// Ten minutes.
@@ -104,6 +105,47 @@ fn a_fault_does_not_teach() {
 }
 
 #[test]
+fn a_row_that_comes_twice_is_one() {
+    let twice = |given: &[(i64, i64)]| {
+        let all = fleet(given);
+        let findings = found(&file(), all.iter().chain(&all).cloned().collect());
+        findings.iter().map(|f| f.at().seconds() / STEP - 4).collect::<Vec<_>>()
+    };
+    assert_eq!(twice(&[(8, 0); 2]), Vec::<i64>::new());
+    assert_eq!(twice(&[(8, 0); 3]), [2]);
+    // What corrects a row counts instead of it, when its instant was not judged yet.
+    let mut all = fleet(&[(8, 0); 3]);
+    all.push(sample("a", 6, 8, 600));
+    assert_eq!(found(&file(), all), []);
+}
+
+#[test]
+fn what_is_to_be_forgotten_is() {
+    let mut detector = Detector::new(Rule::new(&file()).unwrap());
+    let until =
+        |s: Sample, until: i64| Sample { keep_until: Some(Timestamp::from_seconds(until)), ..s };
+    let rows = fleet(&[]).into_iter().map(|s| match s.twin.as_str() {
+        "a" => until(s, 9_000),
+        "b" => until(s, 9_001),
+        _ => s,
+    });
+    detector.take(rows.collect::<Vec<_>>()).unwrap();
+    let mut check = |now: i64, twins: &[&str]| {
+        detector.forget(Timestamp::from_seconds(now));
+        assert_eq!(detector.twins().collect::<Vec<_>>(), twins, "{now}");
+        for twin in ["a", "b", "c"] {
+            assert_eq!(detector.curve(twin).is_some(), twins.contains(&twin), "{now} {twin}");
+        }
+    };
+    check(8_999, &["a", "b", "c"]);
+    check(9_000, &["b", "c"]);
+    check(9_001, &["c"]);
+    check(i64::MAX / 1_000_000, &["c"]);
+    // A row that waits is forgotten with the rest.
+    assert_eq!(detector.close(), []);
+}
+
+#[test]
 fn a_late_row_changes_nothing() {
     let mut detector = Detector::new(Rule::new(&file()).unwrap());
     detector.take(fleet(&[(8, 0); 2])).unwrap();
@@ -147,7 +189,10 @@ fn hours() -> impl Strategy<Value = Vec<Sample>> {
         let row = |(twin, step, wind, power)| {
             sample(["a", "b", "c"].get(twin as usize).copied().unwrap_or("a"), step, wind, power)
         };
-        rows.into_iter().map(row).collect()
+        // Of those that are of one twin and instant the order counts.
+        let mut seen = BTreeSet::new();
+        let all = rows.into_iter().map(row);
+        all.filter(|one: &Sample| seen.insert((one.twin.clone(), one.at))).collect()
     })
 }
 

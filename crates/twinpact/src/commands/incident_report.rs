@@ -5,7 +5,7 @@
 //! and delivered, who asked and who answered.
 
 use super::incident_figures;
-use super::incident_rows::{self, ReadFor, Rows};
+use super::incident_rows::{self, Drawn, ReadFor, Rows};
 use super::incident_walk::walk;
 use crate::output::{Output, front, shell};
 use crate::report::{CurvePicture, DaysPicture, Moment, Picture, page};
@@ -88,11 +88,13 @@ pub(crate) async fn gather(client: &AdminClient, asked: Draw<'_>) -> Result<Pict
         facts: facts(&shown),
         ..Picture::default()
     };
+    let mut drawn = Drawn::default();
     if let Some(us) = shown.containments.iter().find(|one| one.ours) {
-        let (us, story) = (us.asked_by.as_str(), &shown.story);
-        let walk = walk(client, us, story, rule.as_ref(), asked.copies).await?;
+        let start = seen.map(|(one, at)| (at.twin.to_string(), Some(one.asked_of.clone())));
+        let hops = rule.as_ref().map(|rule| rule.walk.as_slice()).unwrap_or_default();
+        let walk = walk(client, &us.asked_by, (start, hops), &shown.story, asked.copies).await?;
         picture.notices.splice(0..0, walk.notices);
-        picture.walk = walk.hops;
+        (picture.walk, drawn) = (walk.hops, walk.drawn);
     }
     let first = seen.map(|(one, _)| one).or(shown.containments.first());
     let agreement = first.map(|one| one.agreement.clone());
@@ -102,11 +104,12 @@ pub(crate) async fn gather(client: &AdminClient, asked: Draw<'_>) -> Result<Pict
     if let (Some(rule), Some((_, seen))) = (rule, seen) {
         let moments = Moments { seen, began: shown.began(), hours: agreement.hours.as_ref() };
         let from = (agreement.id.as_str(), asked.copies);
-        draw_rows(client, &mut picture, &rule, &moments, from).await?;
+        drawn = drawn.and(draw_rows(client, &mut picture, &rule, &moments, from).await?);
         if let Some(days) = &mut picture.days {
             days.marks = marks(&shown, &moments);
         }
     }
+    picture.notices.splice(0..0, drawn.notice());
     // Behind the rows: that they were read for this counts as use.
     let kpis: Kpis = client.get("/kpis").await?;
     picture.figures = incident_figures::figures(&shown, &kpis, &agreement.id);
@@ -196,14 +199,15 @@ fn marks(shown: &IncidentShown, moments: &Moments<'_>) -> Vec<(Timestamp, String
     marks
 }
 
-/// Curve and days, from our own rows when the twin is ours, else from copies of its owner's.
+/// Curve and days, from our own rows when the twin is ours, else from copies of its owner's, which
+/// are returned.
 async fn draw_rows(
     client: &AdminClient,
     picture: &mut Picture,
     file: &RuleFile,
     moments: &Moments<'_>,
     (agreement, asked): (&str, ReadFor<'_>),
-) -> Result<(), Problem> {
+) -> Result<Drawn, Problem> {
     let (rule, seen, hours) = (Rule::new(file)?, moments.seen, moments.hours);
     let around = (
         seen.first.plus_seconds(-BEFORE_DAYS * DAY_S),
@@ -217,10 +221,10 @@ async fn draw_rows(
         Err(problem) => not_drawn(problem)?,
     };
     picture.notices.splice(0..0, rows.notices);
-    let (samples, axes) = (rows.samples, rows.axes);
+    let (samples, axes, drawn) = (rows.samples, rows.axes, rows.drawn);
     let own = || samples.iter().filter(|sample| sample.twin == seen.twin.as_str());
     if own().next().is_none() {
-        return Ok(());
+        return Ok(drawn);
     }
     let stood_out = losses(&rule, &samples, moments)?;
     let point = |sample: &Sample| (sample.drive.to_f64(), sample.output.to_f64());
@@ -240,7 +244,7 @@ async fn draw_rows(
         closed: closed(hours, around),
         marks: Vec::new(),
     });
-    Ok(())
+    Ok(drawn)
 }
 
 /// Nothing, and why: there is too much to be read, and a part of it would be another picture; or

@@ -27,6 +27,41 @@ pub(super) struct Rows {
     pub(super) axes: (String, String),
     /// What the reader has to know of them.
     pub(super) notices: Vec<String>,
+    /// The copies that they are of.
+    pub(super) drawn: Drawn,
+}
+
+/// Copies of what partners have shown that a page is drawn from.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Drawn {
+    copies: usize,
+    /// The earliest time by which one of them is to be deleted.
+    until: Option<Timestamp>,
+}
+
+impl Drawn {
+    /// One more.
+    pub(super) fn took(&mut self, until: Option<Timestamp>) {
+        self.copies += 1;
+        self.until = self.until.into_iter().chain(until).min();
+    }
+
+    /// These and others.
+    pub(super) fn and(self, other: Drawn) -> Drawn {
+        let until = self.until.into_iter().chain(other.until).min();
+        Drawn { copies: self.copies + other.copies, until }
+    }
+
+    /// Until when the page may be kept, when it is drawn from any.
+    pub(super) fn notice(self) -> Option<String> {
+        let copies = copies::so_many(self.copies);
+        let until = self.until.map_or(String::new(), |until| {
+            format!(" Delete it by {until}, when the first of them is to be deleted.")
+        });
+        let notice =
+            format!("This page is drawn from {copies} of what partners have shown.{until}");
+        (self.copies > 0).then_some(notice)
+    }
 }
 
 /// For what, and where, copies are read.
@@ -72,7 +107,7 @@ pub(super) async fn own(
         }));
     }
     samples.sort_by_key(|sample| sample.at);
-    Ok(Some(Rows { samples, axes: (axis(drive), axis(output)), notices: Vec::new() }))
+    Ok(Some(Rows { samples, axes: (axis(drive), axis(output)), ..Rows::default() }))
 }
 
 /// What the copies under an agreement hold. When none may be read, the notices say why.
@@ -99,11 +134,16 @@ pub(super) async fn copied(
         }
     }
     let gone = all.iter().filter_map(|copy| copy.deleted).max();
-    rows.notices.extend(notice(&read, gone));
+    if let (0, Some(at)) = (read.drawn.copies, gone) {
+        rows.notices.push(format!(
+            "The rows are not held any more: their copies were deleted, the last at {at}, as the \
+             agreement wants. Curve and days cannot be drawn."
+        ));
+    }
     if held.len() > MAX_COPIES_DRAWN {
         rows.notices.push(format!("Only the latest {MAX_COPIES_DRAWN} copies are drawn."));
     }
-    rows.axes = read.axes;
+    (rows.axes, rows.drawn) = (read.axes, read.drawn);
     rows.samples = read.samples.into_values().collect();
     rows.samples.sort_by_key(|sample| sample.at);
     Ok(rows)
@@ -114,30 +154,10 @@ pub(super) fn is_no(problem: &Problem) -> bool {
     problem.code == codes::EXCHANGE_PURPOSE || problem.code.name.starts_with("policy.")
 }
 
-/// Until when what was drawn may be kept, or since when there is nothing to draw from.
-fn notice(read: &Reading, gone: Option<Timestamp>) -> Option<String> {
-    match (read.copies, read.until, gone) {
-        (0, _, Some(at)) => Some(format!(
-            "The rows are not held any more: their copies were deleted, the last at {at}, as the \
-             agreement wants. Curve and days cannot be drawn."
-        )),
-        (0, _, None) => None,
-        (n, until, _) => {
-            let copies = copies::so_many(n);
-            let until = until.map_or(String::new(), |until| {
-                format!(" Delete it by {until}, when the first of them is to be deleted.")
-            });
-            Some(format!("This page is drawn from {copies} of a partner’s rows.{until}"))
-        }
-    }
-}
-
 /// Copies that were read.
 #[derive(Debug, Default)]
 struct Reading {
-    copies: usize,
-    /// The earliest time by which one of them is to be deleted.
-    until: Option<Timestamp>,
+    drawn: Drawn,
     axes: (String, String),
     /// By time and twin: what was delivered twice is one row.
     samples: BTreeMap<(Timestamp, String), Sample>,
@@ -161,8 +181,7 @@ impl Reading {
             with_unit(name, column.and_then(|column| column.unit.as_deref()))
         };
         self.axes = (axis(&file.drive), axis(&file.output));
-        self.copies += 1;
-        self.until = self.until.into_iter().chain(read.copy.delete_by).min();
+        self.drawn.took(read.copy.delete_by);
         Ok(())
     }
 }

@@ -1,29 +1,32 @@
 //! The walk over organisations in the picture of an incident: what we say ourselves stands in its
-//! story, what partners have told is in copies, as long as they may be kept.
+//! story and in our links, what partners have told is in copies, as long as they may be kept.
 
 use super::copies::{self, read_path};
-use super::incident_rows::{ReadFor, is_no};
-use crate::report::Hop;
+use super::incident_rows::{Drawn, ReadFor, is_no};
+use crate::report::Hop as Line;
+use crate::watch::trace::{At, Traced, ask};
 use serde::Deserialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
-use twinpact_detect::RuleFile;
+use std::collections::BTreeSet;
+use twinpact_detect::Hop;
 use twinpact_gateway::AdminClient;
 use twinpact_gateway::client::segment;
 use twinpact_model::problem::Problem;
 use twinpact_model::{Direction, LinkRow, OtherOwner, Predicate, Timestamp, codes};
-use twinpact_node::api::{CopyRead, ReceiptLine};
+use twinpact_node::api::{CopyRead, EdgeLine, PlaceLine, ReceiptLine, SaidLine};
 
-/// How a twin is called of which it is not shown whose it is.
+/// How the owner of a twin is called when it is not shown.
 const NOT_SHOWN: &str = "not shown";
-/// The level of what we say ourselves.
+/// The level of what we say ourselves: it is an event of our own log.
 const OWN: &str = "own";
 
 /// The walk, and what the reader has to know of it.
 #[derive(Debug, Default)]
 pub(super) struct Walk {
-    pub(super) hops: Vec<Hop>,
+    pub(super) hops: Vec<Line>,
     pub(super) notices: Vec<String>,
+    /// The copies that it is drawn from.
+    pub(super) drawn: Drawn,
 }
 
 /// A link as a story tells it.
@@ -34,7 +37,7 @@ struct Told {
     to: [String; 2],
 }
 
-/// What the story of an incident tells of the walk; a story that somebody else has written may tell
+/// What the story of an incident tells of the walk; one that somebody else has written may tell
 /// nothing of it.
 #[derive(Default, Deserialize)]
 struct Story {
@@ -45,140 +48,157 @@ struct Story {
     shown_by: Vec<String>,
 }
 
-/// A link: from, predicate, to.
-type Key = ([String; 2], &'static str, [String; 2]);
-
-/// Who says that a link stands, and the level of what proves it.
-#[derive(Default)]
-struct Said {
-    by: Vec<String>,
-    level: String,
-}
-
-/// The links of a walk, in the order in which they were told.
-#[derive(Default)]
-struct Links {
-    order: Vec<Key>,
-    said: BTreeMap<Key, Said>,
-}
-
-impl Links {
-    fn add(&mut self, key: Key, by: &str, level: &str) {
-        let said = self.said.entry(key.clone()).or_insert_with(|| {
-            self.order.push(key);
-            Said::default()
-        });
-        if !said.by.iter().any(|known| known == by) {
-            said.by.push(by.to_owned());
-        }
-        // What a partner has said is proven, what we say is an event of our own log.
-        if said.level.is_empty() || said.level == OWN {
-            level.clone_into(&mut said.level);
-        }
-    }
-
-    fn hops(mut self) -> Vec<Hop> {
-        let order = std::mem::take(&mut self.order);
-        let hop = |key: Key| {
-            let Said { by, level } = self.said.remove(&key)?;
-            let ([from, owner], predicate, [to, other]) = key;
-            Some(Hop {
-                from: (from, owner),
-                predicate: predicate.to_owned(),
-                to: (to, other),
-                said_by: by.join(", "),
-                level,
-            })
-        };
-        order.into_iter().filter_map(hop).collect()
-    }
-}
-
-/// What can be drawn of the walk of an incident.
+/// What can be drawn of the walk of an incident, from where it was seen over the steps of its rule;
+/// all links that are told when one of the two is not known.
 ///
 /// # Errors
 /// What the node refuses but reads of copies: those are notices.
 pub(super) async fn walk(
     client: &AdminClient,
     us: &str,
+    (start, hops): (Option<At>, &[Hop]),
     story: &Value,
-    rule: Option<&RuleFile>,
     asked: ReadFor<'_>,
 ) -> Result<Walk, Problem> {
     let story: Story = serde_json::from_value(story.clone()).unwrap_or_default();
-    let (mut links, mut read) = (Links::default(), Reading::default());
-    for Told { from, predicate, to } in story.links {
-        links.add((from, predicate.name(), to), us, OWN);
-    }
+    let knows_start = start.is_some();
+    let mut links = Traced::along(start.unwrap_or_default(), hops);
+    story.links.into_iter().for_each(|told| links.link(own(told, us)));
+    let mut read = Reading::default();
     for receipt in &story.shown_by {
-        match client.get::<CopyRead>(&read_path(receipt, asked.purpose, asked.place)).await {
-            Ok(copy) => {
-                let path = format!("/receipts/{}", segment(receipt));
-                let line: ReceiptLine = client.get(&path).await?;
-                let walked = |link: &LinkRow| {
-                    rule.is_none_or(|rule| rule.walk.iter().any(|hop| hop.via == link.predicate))
-                };
-                for link in rows(&copy).filter(walked) {
-                    links.add(key(&link, &line.partner), &line.partner, &line.level);
-                }
-                read.took(copy.copy.delete_by);
+        read.take(client, receipt, asked, &mut links).await?;
+    }
+    let places: Vec<usize> = match knows_start && !hops.is_empty() {
+        true => {
+            go_on(client, us, &mut links, asked).await?;
+            links.over(|_| true).links.into_iter().collect()
+        }
+        false => (0..links.links.len()).collect(),
+    };
+    let hops = places.into_iter().filter_map(|at| links.links.get(at)).map(line).collect();
+    Ok(Walk { hops, notices: read.notices(), drawn: read.drawn })
+}
+
+/// Adds what we say ourselves of those of our twins to which what is told leads.
+async fn go_on(
+    client: &AdminClient,
+    us: &str,
+    links: &mut Traced,
+    asked: ReadFor<'_>,
+) -> Result<(), Problem> {
+    for (step, hop) in links.hops.clone().iter().enumerate() {
+        let reached = links.over(|_| true).reached;
+        let here: BTreeSet<At> = reached.into_iter().nth(step).unwrap_or_default();
+        for at in here.iter().filter(|at| at.1.as_deref() == Some(us)) {
+            match ask(client, hop, at, (asked.purpose, asked.place)).await {
+                Ok(walked) => walked.edges.into_iter().for_each(|edge| links.link(edge)),
+                // It was erased since, or is none of ours any more.
+                Err(problem)
+                    if [codes::TWIN_UNKNOWN, codes::TWIN_ERASED].contains(&problem.code) => {}
+                Err(problem) => return Err(problem),
             }
-            Err(problem) if problem.code == codes::COPY_DELETED => read.gone += 1,
-            Err(problem) if is_no(&problem) => {
-                read.refused.get_or_insert(problem.message);
-            }
-            Err(problem) => return Err(problem),
         }
     }
-    Ok(Walk { hops: links.hops(), notices: read.notices() })
+    Ok(())
 }
 
-/// The links of a copy.
-fn rows(copy: &CopyRead) -> impl Iterator<Item = LinkRow> {
-    copy.rows.iter().filter_map(|row| {
-        let cells: Vec<Option<&str>> = row.as_array()?.iter().map(Value::as_str).collect();
-        LinkRow::read(&cells).ok()
-    })
+/// A link that we say ourselves.
+fn own(told: Told, us: &str) -> EdgeLine {
+    let place = |[twin, owner]: [String; 2]| PlaceLine { owner: Some(owner), twin };
+    let said = vec![said(us, None)];
+    edge(place(told.from), told.predicate, place(told.to), said)
 }
 
-fn key(link: &LinkRow, partner: &str) -> Key {
-    let other = match &link.owner {
-        OtherOwner::Known(owner) => owner.clone(),
-        OtherOwner::NotShown => NOT_SHOWN.to_owned(),
-        OtherOwner::Provider => partner.to_owned(),
-    };
-    let near = [link.twin.clone(), partner.to_owned()];
-    let far = [link.other.clone(), other];
-    match link.direction {
-        Direction::Out => (near, link.predicate.name(), far),
-        Direction::In => (far, link.predicate.name(), near),
+fn edge(from: PlaceLine, predicate: Predicate, to: PlaceLine, said: Vec<SaidLine>) -> EdgeLine {
+    EdgeLine { from, predicate, to, depth: 1, status: String::new(), said }
+}
+
+/// That somebody says it; of a partner the receipt and its level.
+fn said(by: &str, shown: Option<(&str, &str)>) -> SaidLine {
+    let (receipt, level) = shown.unzip();
+    SaidLine {
+        by: by.to_owned(),
+        recorded: Timestamp::default(),
+        event: None,
+        receipt: receipt.map(str::to_owned),
+        level: level.map(str::to_owned),
     }
 }
 
-/// Copies of links that were read.
+/// A link as the picture shows it.
+fn line(edge: &EdgeLine) -> Line {
+    let place = |end: &PlaceLine| {
+        (end.twin.clone(), end.owner.clone().unwrap_or_else(|| NOT_SHOWN.to_owned()))
+    };
+    let by: BTreeSet<&str> = edge.said.iter().map(|said| said.by.as_str()).collect();
+    let mut levels = edge.said.iter().filter_map(|said| said.level.as_deref());
+    Line {
+        from: place(&edge.from),
+        predicate: edge.predicate.name().to_owned(),
+        to: place(&edge.to),
+        said_by: by.into_iter().collect::<Vec<_>>().join(", "),
+        level: levels.next_back().unwrap_or(OWN).to_owned(),
+    }
+}
+
+/// A row of a copy as a link.
+fn link(row: &Value, (partner, receipt, level): (&str, &str, &str)) -> Option<EdgeLine> {
+    let cells: Vec<Option<&str>> = row.as_array()?.iter().map(Value::as_str).collect();
+    let row = LinkRow::read(&cells).ok()?;
+    let owner = match row.owner {
+        OtherOwner::Known(owner) => Some(owner),
+        OtherOwner::NotShown => None,
+        OtherOwner::Provider => Some(partner.to_owned()),
+    };
+    let near = PlaceLine { owner: Some(partner.to_owned()), twin: row.twin };
+    let far = PlaceLine { owner, twin: row.other };
+    let (from, to) = match row.direction {
+        Direction::Out => (near, far),
+        Direction::In => (far, near),
+    };
+    Some(edge(from, row.predicate, to, vec![said(partner, Some((receipt, level)))]))
+}
+
+/// Copies of links.
 #[derive(Debug, Default)]
 struct Reading {
-    copies: usize,
-    until: Option<Timestamp>,
+    drawn: Drawn,
     gone: usize,
     refused: Option<String>,
 }
 
 impl Reading {
-    fn took(&mut self, until: Option<Timestamp>) {
-        self.copies += 1;
-        self.until = self.until.into_iter().chain(until).min();
+    async fn take(
+        &mut self,
+        client: &AdminClient,
+        receipt: &str,
+        asked: ReadFor<'_>,
+        links: &mut Traced,
+    ) -> Result<(), Problem> {
+        match client.get::<CopyRead>(&read_path(receipt, asked.purpose, asked.place)).await {
+            Ok(copy) => {
+                let path = format!("/receipts/{}", segment(receipt));
+                let of: ReceiptLine = client.get(&path).await?;
+                let of = (of.partner.as_str(), receipt, of.level.as_str());
+                let told = copy.rows.iter().filter_map(|row| link(row, of));
+                told.for_each(|edge| links.link(edge));
+                self.drawn.took(copy.copy.delete_by);
+                Ok(())
+            }
+            Err(problem) if problem.code == codes::COPY_DELETED => {
+                self.gone += 1;
+                Ok(())
+            }
+            Err(problem) if is_no(&problem) => {
+                self.refused.get_or_insert(problem.message);
+                Ok(())
+            }
+            Err(problem) => Err(problem),
+        }
     }
 
     fn notices(&self) -> Vec<String> {
         let mut notices = Vec::new();
-        if let (1.., Some(until)) = (self.copies, self.until) {
-            let copies = copies::so_many(self.copies);
-            notices.push(format!(
-                "The walk is drawn from {copies} of what partners have told of links. Delete this \
-                 page by {until}, when the first of them is to be deleted."
-            ));
-        }
         if self.gone > 0 {
             let copies = copies::so_many(self.gone);
             notices.push(format!(

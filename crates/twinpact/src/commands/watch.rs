@@ -54,7 +54,7 @@ async fn once(job: &mut Watch, dir: &Dir, out: Output) -> Result<ExitCode, Probl
     let refused = step.refused.as_ref().map(|problem| problem.code.name);
     let shown = json!({
         "found": step.led, "copies": step.copies, "rows": step.rows, "late": step.late,
-        "gone": step.gone, "unread": step.unread, "refused": refused, "ended": step.ended,
+        "ahead": step.ahead, "stuck": step.stuck, "gone": step.gone, "unread": step.unread, "refused": refused, "ended": step.ended,
     });
     out.result(&shown, |_| step.led.iter().map(told).collect::<Vec<_>>().join("\n"));
     tell(&step, out);
@@ -85,7 +85,18 @@ fn tell(step: &Step, out: Output) {
         out.say(&format!("{} copies were gone before they were read", step.gone));
     }
     if step.late > 0 {
-        out.say(&format!("{} rows came late and were not looked at", count(step.late)));
+        let late = count(step.late);
+        out.say(&format!("{late} rows came again, or after rows of later, and were not looked at"));
+    }
+    if step.ahead > 0 {
+        let ahead = count(step.ahead as u64);
+        out.say(&format!("{ahead} rows are of a time to come and were not looked at"));
+    }
+    for (twin, code) in &step.stuck {
+        out.say(&line(&format!("no incident can be opened now for {twin}: {code}")));
+    }
+    if let Some(problem) = &step.away {
+        out.say(&line(&format!("waits for its node: {}", problem.message)));
     }
     for (receipt, code) in &step.unread {
         out.say(&line(&format!("copy {} is put aside: {code}", front(receipt))));

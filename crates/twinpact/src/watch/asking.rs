@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use twinpact_detect::{Measure, RuleFile};
 use twinpact_model::Iri;
 use twinpact_model::problem::Problem;
-use twinpact_node::api::{Contain, EdgeLine, OpenIncident, SaidLine, SeenAt};
+use twinpact_node::api::{Contain, EdgeLine, OpenIncident, PlaceLine, SeenAt};
 use twinpact_node::incidents::{MAX_ASKED, MAX_STORY_BYTES};
 use twinpact_proof::containment::MAX_EVIDENCE;
 
@@ -53,6 +53,9 @@ pub(crate) enum Why {
     /// Whoever has shown the way to it has not permitted that another is told.
     MayNotTell,
 }
+
+/// Twins, and the receipts of deliveries in which links of them were told.
+type Told = (BTreeSet<String>, BTreeSet<String>);
 
 impl Asking<'_> {
     /// The incident, and who is not asked; it asks nobody when the rule says so, or nobody can be
@@ -100,7 +103,7 @@ impl Asking<'_> {
         may_tell: impl Fn(&EdgeLine) -> bool,
     ) -> BTreeMap<Option<String>, BTreeSet<String>> {
         let mut owners: BTreeMap<Option<String>, BTreeSet<String>> = BTreeMap::new();
-        let all = self.traced.reached(may_tell);
+        let all = self.traced.over(may_tell).reached;
         let reached = measure.reached.iter().filter_map(|step| all.get(*step));
         let other = |at: &&At| measure.reached.contains(&0) || at.0 != self.found.twin;
         for (twin, owner) in reached.flatten().filter(other) {
@@ -133,8 +136,9 @@ impl Asking<'_> {
             let receipts = self.found.receipts.iter().take(MAX_EVIDENCE).cloned().collect();
             asked.push(contain(measure, &agreement.id, streamed, receipts, seen)?);
         }
-        if let Some((agreement, receipts)) = self.deliveries(owner, &others) {
-            asked.push(contain(measure, &agreement, others, receipts, None)?);
+        for (agreement, (twins, receipts)) in self.deliveries(owner, &others) {
+            let receipts = receipts.into_iter().take(MAX_EVIDENCE).collect();
+            asked.push(contain(measure, agreement, twins, receipts, None)?);
         }
         Ok(asked)
     }
@@ -144,23 +148,25 @@ impl Asking<'_> {
         Ok(SeenAt { twin: Iri::new(twin.as_str())?, first: *first, found: *found })
     }
 
-    /// The deliveries of links of some of these twins by their owner, under one agreement.
-    fn deliveries(&self, owner: &str, twins: &BTreeSet<String>) -> Option<(String, Vec<String>)> {
-        let touches = |edge: &&EdgeLine| {
-            [&edge.from, &edge.to]
-                .iter()
-                .any(|end| end.owner.as_deref() == Some(owner) && twins.contains(&end.twin))
-        };
-        let links = self.traced.links.iter().filter(touches);
-        let said = links.flat_map(|edge| &edge.said).filter(|said| said.by == owner);
-        let mut by_agreement: BTreeMap<&String, BTreeSet<&String>> = BTreeMap::new();
-        for receipt in said.filter_map(|said| said.receipt.as_ref()) {
-            let agreement = self.traced.agreements.get(receipt)?;
-            by_agreement.entry(agreement).or_default().insert(receipt);
+    /// Under which agreement links of each of these twins were told by their owner, and in which
+    /// deliveries: of several the first.
+    fn deliveries(&self, owner: &str, twins: &BTreeSet<String>) -> BTreeMap<&str, Told> {
+        let mut told: BTreeMap<&str, Told> = BTreeMap::new();
+        for twin in twins {
+            let touches =
+                |end: &PlaceLine| end.owner.as_deref() == Some(owner) && end.twin == *twin;
+            let links = self.traced.links.iter().filter(|e| touches(&e.from) || touches(&e.to));
+            let said = links.flat_map(|edge| &edge.said).filter(|said| said.by == owner);
+            let receipts: BTreeSet<&String> =
+                said.filter_map(|said| said.receipt.as_ref()).collect();
+            let of = |receipt: &&String| self.traced.agreements.get(*receipt).map(String::as_str);
+            let Some(agreement) = receipts.iter().filter_map(of).min() else { continue };
+            let under = receipts.iter().filter(|receipt| of(receipt) == Some(agreement));
+            let known = told.entry(agreement).or_default();
+            known.0.insert(twin.clone());
+            known.1.extend(under.map(|receipt| String::clone(receipt)));
         }
-        let (agreement, receipts) = by_agreement.into_iter().next()?;
-        let receipts = receipts.into_iter().take(MAX_EVIDENCE).cloned().collect();
-        Some((agreement.clone(), receipts))
+        told
     }
 
     /// How it was found, for our own people and for the report.
@@ -172,7 +178,9 @@ impl Asking<'_> {
         not_shown.iter().for_each(|(_, code)| *codes.entry(code).or_default() += 1);
         let said = links.iter().flat_map(|edge| &edge.said);
         let shown: BTreeSet<&String> = said.filter_map(|said| said.receipt.as_ref()).collect();
-        let ours = links.iter().filter_map(|edge| self.own(edge));
+        // Of what we say ourselves no more than what one comes to without a partner's word.
+        let own = self.traced.over(|edge| edge.said.iter().any(|said| said.by == self.under.us));
+        let ours = own.links.iter().filter_map(|at| links.get(*at)).map(own_link);
         let mut story = Map::new();
         story.insert("rule".to_owned(), rule);
         story.insert("agreement".to_owned(), json!(self.under.agreement.id));
@@ -189,18 +197,15 @@ impl Asking<'_> {
         story.insert("left_out".to_owned(), json!(left));
         Ok(story)
     }
+}
 
-    /// A link that we say ourselves, in the form in which `incident report` reads it.
-    fn own(&self, edge: &EdgeLine) -> Option<Value> {
-        let ours = |said: &&SaidLine| said.by == self.under.us;
-        edge.said.iter().find(ours).map(|_| {
-            json!({
-                "from": named(&super::trace::place(&edge.from)),
-                "predicate": edge.predicate,
-                "to": named(&super::trace::place(&edge.to)),
-            })
-        })
-    }
+/// A link that we say ourselves, in the form in which `incident report` reads it.
+fn own_link(edge: &EdgeLine) -> Value {
+    json!({
+        "from": named(&super::trace::place(&edge.from)),
+        "predicate": edge.predicate,
+        "to": named(&super::trace::place(&edge.to)),
+    })
 }
 
 /// The first of them, no more than a story tells, and how many are left out. The names of the

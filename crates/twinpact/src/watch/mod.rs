@@ -17,7 +17,7 @@
 mod asking;
 pub(crate) mod rows;
 mod state;
-mod trace;
+pub(crate) mod trace;
 
 use crate::commands::copies::{all_of, read_path};
 use crate::output::internal;
@@ -28,7 +28,7 @@ use state::{Found, State};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::time::Duration;
-use trace::Traced;
+use trace::{AskFor, Traced};
 use twinpact_contract::scaffold;
 use twinpact_detect::{Detector, Finding, Rule, RuleFile, Sample};
 use twinpact_edge::toml_file::TomlFile;
@@ -37,7 +37,8 @@ use twinpact_gateway::client::segment;
 use twinpact_model::problem::{Class, Problem};
 use twinpact_model::{Schedule, Timestamp, codes};
 use twinpact_node::api::{
-    AgreementLine, CopyRead, Followed, IncidentLine, IncidentShown, Subscribe, SubscriptionLine,
+    AgreementLine, CopyRead, Followed, IncidentLine, IncidentShown, OpenIncident, Subscribe,
+    SubscriptionLine,
 };
 use twinpact_proof::containment::{MAX_MEASURE_BYTES, MAX_REASON_BYTES};
 use twinpact_proof::record::Record;
@@ -49,6 +50,8 @@ const BATCH: usize = 64;
 const LONGEST_REST: Duration = Duration::from_secs(3_600);
 /// How long it rests when nobody says how long that is so.
 const REST: Duration = Duration::from_secs(300);
+/// How far the clocks of two organisations may differ, in seconds: a row of later has not been yet.
+const AHEAD_S: i64 = 600;
 /// How long until it looks again for a node that is away: first, and at most.
 const AWAY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
@@ -75,6 +78,13 @@ struct Under {
     place: Option<String>,
 }
 
+impl Under {
+    /// For what, and where.
+    fn asked(&self) -> AskFor<'_> {
+        (self.purpose.as_deref(), self.place.as_deref())
+    }
+}
+
 /// What a finding led to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Led {
@@ -86,7 +96,8 @@ pub(crate) struct Led {
     pub(crate) found: Timestamp,
     /// The incident that is open for it; none when the rule asks nobody, or nobody can be asked.
     pub(crate) incident: Option<IncidentLine>,
-    /// The incident by which the owner is asked to contain that twin already, and has not answered.
+    /// The incident in which the owner is asked about a loss at that twin already, and has not
+    /// answered: when it has, and the twin is still losing, another one is opened.
     pub(crate) contained_by: Option<String>,
     /// The code by which the incident was refused, when it was for good.
     pub(crate) refused: Option<String>,
@@ -104,13 +115,6 @@ impl Led {
 /// A copy that could not be read, and the code that says why.
 pub(crate) type Unread = (String, String);
 
-impl Found {
-    fn refused(&self, code: &str) -> Led {
-        let led = Led::new(self.twin.clone(), (self.first, self.found));
-        Led { refused: Some(code.to_owned()), ..led }
-    }
-}
-
 /// Whether what was refused would be refused again, by a fault of what was asked.
 fn is_for_good(problem: &Problem) -> bool {
     matches!(problem.code.class, Class::Invalid | Class::NotFound | Class::TooLarge)
@@ -126,14 +130,20 @@ pub(crate) struct Step {
     pub(crate) gone: usize,
     /// Copies that were put aside.
     pub(crate) unread: Vec<Unread>,
-    /// Rows that came after rows of later had been judged: they were not looked at.
+    /// Rows that came again, or after rows of later had been judged: they were not looked at.
     pub(crate) late: u64,
+    /// Rows of a time to come: nor were they.
+    pub(crate) ahead: usize,
+    /// Findings of which no incident could be opened now, and the code that says why.
+    pub(crate) stuck: Vec<(String, String)>,
     /// What each finding led to.
     pub(crate) led: Vec<Led>,
     /// Why the rest may not be read now.
     pub(crate) refused: Option<Problem>,
     /// Why no more will come: the code with which the subscription has ended.
     pub(crate) ended: Option<String>,
+    /// That its node is not there: it waits for it.
+    pub(crate) away: Option<Problem>,
 }
 
 /// A rule that is run on a stream.
@@ -141,6 +151,7 @@ pub(crate) struct Watch {
     client: AdminClient,
     file: RuleFile,
     under: Under,
+    rule: Rule,
     detector: Detector,
     state: State,
     path: Option<PathBuf>,
@@ -148,8 +159,8 @@ pub(crate) struct Watch {
     place: Option<u64>,
     /// Copies that are to be read, the oldest first.
     queue: VecDeque<String>,
-    /// Every copy that was ever in the queue.
-    queued: BTreeSet<String>,
+    /// Copies that were in the queue, and by when each that was read is to be deleted.
+    queued: BTreeMap<String, Option<Timestamp>>,
     /// Of which copy each row is that was not judged yet.
     fresh: BTreeMap<(Timestamp, String), String>,
     /// What the detector was given, for the tests.
@@ -208,29 +219,23 @@ impl Watch {
             None => new,
         };
         let under = Under { us: record.did, agreement, purpose, place: options.place };
-        let detector = Detector::resume(rule, state.judged.clone())?;
+        let detector = Detector::resume(rule.clone(), state.judged.clone())?;
         followed(&client, &under).await?;
         Ok(Watch {
             client,
             file,
             under,
+            rule,
             detector,
             state,
             path: options.state,
             place: None,
             queue: VecDeque::new(),
-            queued: BTreeSet::new(),
+            queued: BTreeMap::new(),
             fresh: BTreeMap::new(),
             #[cfg(test)]
             given: Vec::new(),
         })
-    }
-
-    /// Goes on at another door of the node: it was started again. What it tells of the stream from
-    /// now on is taken anew.
-    pub(crate) fn again(&mut self, client: AdminClient) {
-        self.client = client;
-        self.place = None;
     }
 
     /// Takes everything that has come since, without waiting for more.
@@ -241,32 +246,46 @@ impl Watch {
     /// the fleet is.
     pub(crate) async fn step(&mut self) -> Result<Step, Problem> {
         let mut step = Step::default();
-        let late = self.detector.late();
+        self.advance(&mut step).await?;
+        Ok(step)
+    }
+
+    /// The same; what was done before an error is in the step.
+    async fn advance(&mut self, step: &mut Step) -> Result<(), Problem> {
         let subscriptions: Vec<SubscriptionLine> = self.client.get("/subscriptions").await?;
         let of = |one: &&SubscriptionLine| one.agreement == self.under.agreement.id;
         let Some(one) = subscriptions.iter().find(of) else {
-            return Err(internal("the stream that the job follows is gone"));
+            // A node that is an older copy of itself does not follow yet.
+            return followed(&self.client, &self.under).await;
         };
         step.ended = one.code.clone();
         if one.position > self.place {
             self.take_in().await?;
         }
-        self.detector.forget(self.now().await?);
-        while self.read_some(&mut step).await? {
+        let (now, late) = (self.now().await?, self.detector.late());
+        self.forget(now);
+        while self.read_some(step, now).await? {
             self.keep().await?;
-            // Which twins the stream shows is known when it has read again what is held.
             if !self.detector.learns_again() {
-                self.open_found(&mut step.led).await?;
+                self.open_found(step).await?;
             }
         }
-        // And what an earlier step could not open, whatever may be read now.
-        self.open_found(&mut step.led).await?;
         step.late = self.detector.late() - late;
-        Ok(step)
+        // Which twins the stream shows is known when it has read again what is held.
+        match step.refused.is_some() && self.detector.learns_again() {
+            true => Ok(()),
+            false => self.open_found(step).await,
+        }
+    }
+
+    /// What may not be known any more is not.
+    fn forget(&mut self, now: Timestamp) {
+        self.detector.forget(now);
+        self.queued.retain(|_, until| until.is_none_or(|until| until > now));
     }
 
     /// Takes what comes for as long as the stream is followed, and tells what each step did. While
-    /// its node is away it waits for it: `find` looks for its door.
+    /// its node is away it knows of no row, and waits: `find` looks for the door.
     ///
     /// # Errors
     /// As [`step`](Self::step); why copies may not be read, unless that passes.
@@ -275,20 +294,39 @@ impl Watch {
         find: impl AsyncFn() -> Option<AdminClient>,
         mut tell: impl FnMut(&Step),
     ) -> Result<(), Problem> {
+        let mut pause = AWAY.0;
         loop {
             match self.turn(&mut tell).await {
-                Ok(true) => {}
+                Ok(true) => pause = AWAY.0,
                 Ok(false) => return Ok(()),
-                Err(problem) if is_away(&problem) => self.again(found_again(&find).await),
+                Err(problem) if is_away(&problem) => {
+                    if pause == AWAY.0 {
+                        tell(&Step { away: Some(problem), ..Step::default() });
+                    }
+                    self.begin_again()?;
+                    self.client = found_again(&find, &mut pause).await;
+                }
                 Err(problem) => return Err(problem),
             }
         }
     }
 
+    /// Goes on from what was judged, as if it had just begun.
+    fn begin_again(&mut self) -> Result<(), Problem> {
+        self.detector = Detector::resume(self.rule.clone(), self.state.judged.clone())?;
+        self.place = None;
+        self.queue.clear();
+        self.queued.clear();
+        self.fresh.clear();
+        Ok(())
+    }
+
     /// One step, and the rest after it; whether there may be another.
     async fn turn(&mut self, tell: &mut impl FnMut(&Step)) -> Result<bool, Problem> {
-        let step = self.step().await?;
+        let mut step = Step::default();
+        let done = self.advance(&mut step).await;
         tell(&step);
+        done?;
         match (step.refused, step.ended) {
             (Some(problem), None) if passes(&problem) => self.wait().await?,
             (Some(problem), Some(_)) if problem.code == codes::POLICY_SCHEDULE => {
@@ -324,7 +362,8 @@ impl Watch {
             false => came.receipts,
         };
         for receipt in new {
-            if self.queued.insert(receipt.clone()) {
+            if !self.queued.contains_key(&receipt) {
+                self.queued.insert(receipt.clone(), None);
                 self.queue.push_back(receipt);
             }
         }
@@ -358,40 +397,49 @@ impl Watch {
         Ok(until_open(self.under.agreement.hours.as_ref(), self.now().await?))
     }
 
-    /// Reads some of the copies that were not read yet and judges their rows; whether there were
-    /// any.
-    async fn read_some(&mut self, step: &mut Step) -> Result<bool, Problem> {
+    /// Reads some of the copies that were not read yet and judges the rows of each; whether there
+    /// were any.
+    async fn read_some(&mut self, step: &mut Step, now: Timestamp) -> Result<bool, Problem> {
         if self.queue.is_empty() || step.refused.is_some() {
             return Ok(false);
         }
-        let (mut samples, mut stopped) = (Vec::new(), None);
         for _ in 0..BATCH {
             let Some(receipt) = self.queue.front().cloned() else { break };
-            let rows = self.copy(&receipt).await;
-            match rows.and_then(|copy| rows::samples(&copy, &self.file)) {
-                Ok(rows) => {
-                    let of = |row: &Sample| ((row.at, row.twin.clone()), receipt.clone());
-                    self.fresh.extend(rows.iter().map(of));
-                    (step.copies, step.rows) = (step.copies + 1, step.rows + rows.len());
-                    samples.extend(rows);
-                }
+            match self.copy(&receipt).await {
+                Ok(copy) => self.take(step, &copy, now)?,
                 Err(problem) if problem.code == codes::COPY_DELETED => step.gone += 1,
                 Err(problem) if problem.code.class == Class::Denied => {
                     step.refused = Some(problem);
                     break;
                 }
-                // Of such a view no copy can be read.
-                Err(problem) if is_away(&problem) || problem.code == codes::RULE_INVALID => {
-                    stopped = Some(problem);
-                    break;
-                }
+                Err(problem) if is_away(&problem) => return Err(problem),
                 Err(problem) => step.unread.push((receipt, problem.code.name.to_owned())),
             }
             self.queue.pop_front();
         }
-        // What was read is judged, whatever came of the next.
-        self.judge(samples)?;
-        stopped.map_or(Ok(true), Err)
+        Ok(true)
+    }
+
+    /// Judges the rows of a copy; one that cannot be read is put aside.
+    fn take(&mut self, step: &mut Step, copy: &CopyRead, now: Timestamp) -> Result<(), Problem> {
+        let receipt = &copy.copy.receipt;
+        let mut rows = match rows::samples(copy, &self.file) {
+            Ok(rows) => rows,
+            // Of such a view no copy can be read.
+            Err(problem) if problem.code == codes::RULE_INVALID => return Err(problem),
+            Err(problem) => {
+                step.unread.push((receipt.clone(), problem.code.name.to_owned()));
+                return Ok(());
+            }
+        };
+        self.queued.insert(receipt.clone(), copy.copy.delete_by);
+        (step.copies, step.rows) = (step.copies + 1, step.rows + rows.len());
+        let all = rows.len();
+        rows.retain(|row| row.at <= now.plus_seconds(AHEAD_S));
+        step.ahead += all - rows.len();
+        let of = |row: &Sample| ((row.at, row.twin.clone()), receipt.clone());
+        self.fresh.extend(rows.iter().map(of));
+        self.judge(rows)
     }
 
     /// A copy, when the node lets us read it.
@@ -437,26 +485,52 @@ impl Watch {
         }
     }
 
-    /// Opens an incident for each finding that has none yet.
-    async fn open_found(&mut self, led: &mut Vec<Led>) -> Result<(), Problem> {
-        while let Some(found) = self.state.found.first().cloned() {
-            let one = match self.lead(&found).await {
-                // It would be refused again: it is told, and the rest goes on.
-                Err(problem) if is_for_good(&problem) => found.refused(problem.code.name),
-                one => one?,
+    /// Opens an incident for each finding that has none yet, and for each that an incident stood in
+    /// the way of which is answered by now, while the twin is still losing.
+    async fn open_found(&mut self, step: &mut Step) -> Result<(), Problem> {
+        let losing = &self.state.judged.losing;
+        self.state.covered.retain(|found| losing.contains_key(&found.twin));
+        let mut at = 0;
+        while let Some(found) = self.state.covered.get(at).cloned() {
+            match self.tried(&found, step).await? {
+                Some(led) if led.contained_by.is_none() => {
+                    self.state.covered.remove(at);
+                    self.keep().await?;
+                    step.led.push(led);
+                }
+                _ => at += 1,
+            }
+        }
+        let mut at = 0;
+        while let Some(found) = self.state.found.get(at).cloned() {
+            let Some(led) = self.tried(&found, step).await? else {
+                at += 1;
+                continue;
             };
-            self.state.found.remove(0);
+            self.state.found.remove(at);
+            self.state.covered.extend(led.contained_by.is_some().then_some(found));
             self.keep().await?;
-            led.push(one);
+            step.led.push(led);
         }
         Ok(())
+    }
+
+    /// What a finding leads to; nothing when it can lead to nothing now, which is told.
+    async fn tried(&self, found: &Found, step: &mut Step) -> Result<Option<Led>, Problem> {
+        match self.lead(found).await {
+            Ok(led) => Ok(Some(led)),
+            Err(problem) if is_away(&problem) => Err(problem),
+            Err(problem) => {
+                step.stuck.push((found.twin.clone(), problem.code.name.to_owned()));
+                Ok(None)
+            }
+        }
     }
 
     /// Opens the incident of a finding, unless one stands.
     async fn lead(&self, found: &Found) -> Result<Led, Problem> {
         let key = self.state.key(&self.file, found);
-        let Found { twin, first, found: at, .. } = found.clone();
-        let mut led = Led::new(twin, (first, at));
+        let mut led = Led::new(found.twin.clone(), (found.first, found.found));
         let all: Vec<IncidentLine> = self.client.get("/incidents").await?;
         if let Some(known) = all.iter().find(|one| one.key.as_ref() == Some(&key)) {
             led.incident = Some(known.clone());
@@ -471,14 +545,32 @@ impl Watch {
         let shown = shown.map(str::to_owned).collect();
         let (file, under, traced, shown) = (&self.file, &self.under, &traced, &shown);
         let asking = Asking { file, under, found, traced, shown };
-        let (incident, not_asked) = asking.incident(key)?;
-        led.not_asked = not_asked;
-        if !incident.containments.is_empty() {
-            let body = serde_json::to_vec(&incident);
-            let body = body.map_err(|e| internal(&format!("an incident: {e}")))?;
-            led.incident = Some(self.client.post("/incidents", "application/json", body).await?);
+        let opened = match asking.incident(key) {
+            Ok((incident, not_asked)) => {
+                led.not_asked = not_asked;
+                self.open_incident(&incident).await
+            }
+            Err(problem) => Err(problem),
+        };
+        match opened {
+            Ok(incident) => led.incident = incident,
+            // It would be refused again: it is told, and the rest goes on.
+            Err(problem) if is_for_good(&problem) => {
+                led.refused = Some(problem.code.name.to_owned());
+            }
+            Err(problem) => return Err(problem),
         }
         Ok(led)
+    }
+
+    /// Opens it, when it asks anybody.
+    async fn open_incident(&self, asked: &OpenIncident) -> Result<Option<IncidentLine>, Problem> {
+        if asked.containments.is_empty() {
+            return Ok(None);
+        }
+        let body = serde_json::to_vec(asked);
+        let body = body.map_err(|e| internal(&format!("an incident: {e}")))?;
+        self.client.post("/incidents", "application/json", body).await.map(Some)
     }
 
     /// The incident of this rule by which the partner is asked about that twin, and has not
@@ -513,20 +605,22 @@ impl Watch {
     }
 }
 
-/// Whether the node is not there, or stops.
-fn is_away(problem: &Problem) -> bool {
-    [codes::NODE_UNREACHABLE, codes::STORE_STOPPED].contains(&problem.code)
+/// Whether the node is not there, stops, or was started again with another token.
+pub(crate) fn is_away(problem: &Problem) -> bool {
+    [codes::NODE_UNREACHABLE, codes::STORE_STOPPED, codes::ADMIN_TOKEN].contains(&problem.code)
 }
 
-/// The node, once it is there again.
-async fn found_again(find: &impl AsyncFn() -> Option<AdminClient>) -> AdminClient {
-    let (mut pause, longest) = AWAY;
+/// The node, once it is there again; it is looked for less and less often.
+async fn found_again(
+    find: &impl AsyncFn() -> Option<AdminClient>,
+    pause: &mut Duration,
+) -> AdminClient {
     loop {
+        tokio::time::sleep(*pause).await;
+        *pause = (*pause * 2).min(AWAY.1);
         if let Some(client) = find().await {
             return client;
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(longest);
     }
 }
 
@@ -544,11 +638,13 @@ fn until_open(hours: Option<&Schedule>, now: Timestamp) -> Duration {
     rest.unwrap_or(REST).min(LONGEST_REST)
 }
 
-/// Whether that owner is asked about that twin in this incident of ours, and has not answered.
+/// Whether that owner is asked in this incident of ours about a loss at that twin, and has not
+/// answered.
 fn waits_for(shown: &IncidentShown, owner: &str, twin: &str) -> bool {
     shown.containments.iter().any(|asked| {
         let waits = asked.ours && asked.state == "open" && asked.not_taken.is_none();
-        waits && asked.asked_of == owner && asked.twins.iter().any(|one| one == twin)
+        let seen = asked.seen.as_ref().is_some_and(|seen| seen.twin.as_str() == twin);
+        waits && seen && asked.asked_of == owner
     })
 }
 

@@ -48,6 +48,8 @@ pub(super) struct State {
     rule: String,
     /// Findings for which no incident was opened yet.
     pub(super) found: Vec<Found>,
+    /// Findings of twins about which the owner was asked already.
+    pub(super) covered: Vec<Found>,
     /// In which copy each loss came that may still weigh.
     #[serde(with = "sources")]
     pub(super) sources: BTreeMap<(Timestamp, String), String>,
@@ -63,6 +65,7 @@ impl State {
             agreement: agreement.to_owned(),
             rule: digest(rule)?,
             found: Vec::new(),
+            covered: Vec::new(),
             sources: BTreeMap::new(),
             judged: Judged::default(),
         })

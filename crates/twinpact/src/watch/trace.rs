@@ -8,14 +8,14 @@
 //! or whose tellers let us use them for containment ([`Traced::ask_terms`]).
 
 use super::state::Found;
-use super::{Under, internal, is_away};
+use super::{Under, internal};
 use crate::commands::copies::read_path;
 use std::collections::{BTreeMap, BTreeSet};
 use twinpact_contract::vocabulary::PURPOSE;
 use twinpact_detect::Hop;
 use twinpact_gateway::AdminClient;
 use twinpact_gateway::client::segment;
-use twinpact_model::problem::{Fault, Problem};
+use twinpact_model::problem::{Class, Fault, Problem};
 use twinpact_model::{Did, Direction, Iri, Predicate, codes};
 use twinpact_node::api::{CopyRead, EdgeLine, PlaceLine, ReceiptLine, SaidLine, WalkAsked, Walked};
 
@@ -23,20 +23,31 @@ use twinpact_node::api::{CopyRead, EdgeLine, PlaceLine, ReceiptLine, SaidLine, W
 pub(crate) const MAX_TRACED: usize = 500;
 
 /// A twin and its owner.
-pub(super) type At = (String, Option<String>);
+pub(crate) type At = (String, Option<String>);
+/// The purpose and the place of what is asked; the configured ones when they are left out.
+pub(crate) type AskFor<'a> = (Option<&'a str>, Option<&'a str>);
 
 /// The purpose, by our own vocabulary, for which what a partner has shown is told to another.
 const CONTAINMENT: &str = "DefectContainment";
 
+/// A walk over links.
+#[derive(Debug, Default)]
+pub(crate) struct Over {
+    /// The twins that each step came to, before the first the one that was found.
+    pub(crate) reached: Vec<BTreeSet<At>>,
+    /// The links that it went over, by their place among those of the trace.
+    pub(crate) links: BTreeSet<usize>,
+}
+
 /// What was traced.
 #[derive(Debug, Default)]
-pub(super) struct Traced {
+pub(crate) struct Traced {
     /// Where it began: at the twin that was found.
-    pub(super) start: At,
+    pub(crate) start: At,
     /// The steps.
-    pub(super) hops: Vec<Hop>,
+    pub(crate) hops: Vec<Hop>,
     /// The links, in the order in which they were met, none twice.
-    pub(super) links: Vec<EdgeLine>,
+    pub(crate) links: Vec<EdgeLine>,
     /// What was not shown: where, and with which code.
     pub(super) not_shown: Vec<(At, String)>,
     /// The agreement of each delivery by which links were told.
@@ -46,7 +57,12 @@ pub(super) struct Traced {
 }
 
 impl Traced {
-    /// Walks from the twin that was found.
+    /// One that knows no link yet.
+    pub(crate) fn along(start: At, hops: &[Hop]) -> Traced {
+        Traced { start, hops: hops.to_vec(), ..Traced::default() }
+    }
+
+    /// Walks from the twin that was found. An owner that does not answer is not asked again.
     ///
     /// # Errors
     /// When the node is not there, or stopped; what others refuse is in `not_shown`.
@@ -57,12 +73,16 @@ impl Traced {
         under: &Under,
     ) -> Result<Traced, Problem> {
         let start = (found.twin.clone(), Some(under.agreement.partner.clone()));
-        let mut traced = Traced { start: start.clone(), hops: hops.to_vec(), ..Traced::default() };
-        let mut from = BTreeSet::from([start]);
+        let mut traced = Traced::along(start.clone(), hops);
+        let (mut from, mut silent) = (BTreeSet::from([start]), BTreeMap::new());
         for hop in hops {
             let mut next = BTreeSet::new();
             for at in &from {
-                let walked = match ask(client, hop, at, under).await {
+                if let Some(code) = silent.get(&at.1) {
+                    traced.ends_at(at.clone(), String::clone(code));
+                    continue;
+                }
+                let walked = match ask(client, hop, at, under.asked()).await {
                     Ok(walked) => walked,
                     Err(problem) if is_ours(&problem) => return Err(problem),
                     Err(problem) => {
@@ -70,6 +90,9 @@ impl Traced {
                         continue;
                     }
                 };
+                let here = walked.ends.iter().filter(|end| place(&end.at) == *at);
+                let failed = here.map(|end| &end.code).find(|code| is_silent(code));
+                silent.extend(failed.map(|code| (at.1.clone(), code.clone())));
                 traced.take(walked, hop.direction, at, &mut next);
             }
             from = next;
@@ -80,20 +103,23 @@ impl Traced {
         Ok(traced)
     }
 
-    /// The twins that each step comes to over links that may be told, before the first the one that
-    /// was found.
-    pub(super) fn reached(&self, told: impl Fn(&EdgeLine) -> bool) -> Vec<BTreeSet<At>> {
-        let mut from = BTreeSet::from([self.start.clone()]);
-        let mut reached = Vec::new();
+    /// The walk over those of its links that may be told.
+    pub(crate) fn over(&self, told: impl Fn(&EdgeLine) -> bool) -> Over {
+        let (mut from, mut over) = (BTreeSet::from([self.start.clone()]), Over::default());
         for hop in &self.hops {
-            let of = self.links.iter().filter(|edge| edge.predicate == hop.via && told(edge));
-            let ends = of.map(|edge| ends(edge, hop.direction));
-            let next = ends.filter(|(near, _)| from.iter().any(|at| at.0 == near.twin));
-            let next = next.map(|(_, far)| place(far)).collect();
-            reached.push(std::mem::replace(&mut from, next));
+            let mut next = BTreeSet::new();
+            for (at, edge) in self.links.iter().enumerate() {
+                let (near, far) = ends(edge, hop.direction);
+                let goes = edge.predicate == hop.via && from.iter().any(|at| at.0 == near.twin);
+                if goes && told(edge) {
+                    over.links.insert(at);
+                    next.insert(place(far));
+                }
+            }
+            over.reached.push(std::mem::replace(&mut from, next));
         }
-        reached.push(from);
-        reached
+        over.reached.push(from);
+        over
     }
 
     /// Whether an owner may be told of a link: it has told us itself, or we say it, or the terms of
@@ -116,11 +142,12 @@ impl Traced {
             .filter(|((_, owner), ..)| owner.as_ref() == Some(&under.us))
             .collect();
         for (at, via, direction) in ours {
-            let walked = ask(client, &Hop { via, direction }, &at, under).await;
+            let walked = ask(client, &Hop { via, direction }, &at, under.asked()).await;
             let walked = match walked {
                 Ok(walked) => walked,
-                Err(problem) if is_away(&problem) => return Err(problem),
-                Err(_) => continue,
+                // It is none of ours any more.
+                Err(problem) if problem.code == codes::TWIN_UNKNOWN => continue,
+                Err(problem) => return Err(problem),
             };
             let known: Vec<EdgeLine> =
                 walked.edges.into_iter().filter(|edge| self.place_of(edge).is_some()).collect();
@@ -142,8 +169,10 @@ impl Traced {
                 Ok(_) => {
                     self.for_containment.insert(receipt);
                 }
-                Err(problem) if is_away(&problem) => return Err(problem),
-                Err(_) => {}
+                // That is a no.
+                Err(problem) if problem.code.class == Class::Denied => {}
+                Err(problem) if problem.code == codes::COPY_DELETED => {}
+                Err(problem) => return Err(problem),
             }
         }
         Ok(())
@@ -181,7 +210,7 @@ impl Traced {
     }
 
     /// A link that both owners have told is one.
-    fn link(&mut self, edge: EdgeLine) {
+    pub(crate) fn link(&mut self, edge: EdgeLine) {
         let known = self.place_of(&edge);
         match known.and_then(|at| self.links.get_mut(at)) {
             Some(known) => {
@@ -215,15 +244,19 @@ fn ends(edge: &EdgeLine, way: Direction) -> (&PlaceLine, &PlaceLine) {
     }
 }
 
-pub(super) fn place(line: &PlaceLine) -> At {
+pub(crate) fn place(line: &PlaceLine) -> At {
     (line.twin.clone(), line.owner.clone())
 }
 
-async fn ask(
+/// One step from a twin, which its owner answers.
+///
+/// # Errors
+/// `link.not_shown` when it is not known whose it is; what the node refuses.
+pub(crate) async fn ask(
     client: &AdminClient,
     hop: &Hop,
     (twin, owner): &At,
-    under: &Under,
+    (purpose, at): AskFor<'_>,
 ) -> Result<Walked, Problem> {
     let unknown = || Problem::new(codes::LINK_NOT_SHOWN, "it is not shown whose the twin is");
     let owner = owner.as_deref().ok_or_else(unknown)?;
@@ -233,11 +266,16 @@ async fn ask(
         via: vec![hop.via.name().to_owned()],
         direction: Some(hop.direction),
         depth: Some(1),
-        purpose: under.purpose.clone(),
-        place: under.place.clone(),
+        purpose: purpose.map(str::to_owned),
+        place: at.map(str::to_owned),
     };
     let body = serde_json::to_vec(&asked).map_err(|e| internal(&format!("a walk: {e}")))?;
     client.post("/graph/walk", "application/json", body).await
+}
+
+/// Whether it is the owner's node that does not answer as it must.
+fn is_silent(code: &str) -> bool {
+    codes::find(code).is_some_and(|code| code.class == Class::Peer)
 }
 
 /// Whether it is the own node that fails.
@@ -297,7 +335,7 @@ mod tests {
     fn a_way_is_told_to_who_has_told_it_or_by_who_permits_it() {
         let check = |by: &[&str], permits: &[&str], whom: &str, expect: [&[&str]; 5]| {
             let traced = traced(by, permits);
-            let reached = traced.reached(|edge| traced.may_tell(edge, whom, US));
+            let reached = traced.over(|edge| traced.may_tell(edge, whom, US)).reached;
             let twins: Vec<BTreeSet<&str>> =
                 reached.iter().map(|step| step.iter().map(|at| at.0.as_str()).collect()).collect();
             let expect = expect.map(|step| step.iter().copied().collect::<BTreeSet<_>>());
@@ -306,7 +344,7 @@ mod tests {
         let (start, part, lot): (&[&str], &[&str], &[&str]) = (&["t1"], &["p1"], &["lot"]);
         let (parts, turbines): (&[&str], &[&str]) = (&["p1", "p2"], &["t1", "t2"]);
         // Of all there is.
-        let all = traced(&[SUPPLIER], &[]).reached(|_| true);
+        let all = traced(&[SUPPLIER], &[]).over(|_| true).reached;
         assert_eq!(all.last().map(BTreeSet::len), Some(2));
         check(&[US, SUPPLIER], &[], OPERATOR, [start, part, lot, parts, turbines]);
         check(&[SUPPLIER], &[], OPERATOR, [start, part, lot, part, start]);

@@ -46,8 +46,8 @@ fn a_job_takes_what_has_come_remembers_it_and_ends_with_the_stream() {
     assert_eq!((done.code, done.error()), (20, "policy.purpose"), "{}", done.stderr);
     let said: Value = serde_json::from_str(&done.stdout).unwrap();
     let nothing = json!({
-        "found": [], "copies": 0, "rows": 0, "late": 0, "gone": 0, "unread": [],
-        "refused": "policy.purpose", "ended": null,
+        "found": [], "copies": 0, "rows": 0, "late": 0, "ahead": 0, "gone": 0, "unread": [],
+        "stuck": [], "refused": "policy.purpose", "ended": null,
     });
     assert_eq!(said, nothing);
     assert!(done.stderr.contains("what is left is not read now: "), "{}", done.stderr);
@@ -117,6 +117,76 @@ fn a_job_goes_on_when_it_or_its_node_was_killed() {
     assert_eq!(job.stop(), 0);
     let incidents = pair.world.json("incident list --dir maker");
     assert_eq!(incidents.as_array().unwrap().len(), 3, "{incidents}");
+}
+
+/// Follows the stream, unless it is followed, and waits until all rows of the pair that are shown
+/// have come, and so many more.
+fn followed(pair: &Pair, more: usize) {
+    let follow = format!("follow {} --purpose {PURPOSE} --place FR", pair.agreement);
+    pair.world.json(&format!("{follow} --from-start --dir maker"));
+    loop {
+        let one = pair.world.json("subscription list --dir maker")[0].clone();
+        if one["rows"] == shown().len() + more {
+            return;
+        }
+        let after = one["position"].as_u64().map_or(String::new(), |at| format!("--after {at}"));
+        pair.world.json(&format!("subscription receipts {} {after} --dir maker", pair.agreement));
+    }
+}
+
+/// One step of the job.
+fn once(pair: &Pair) -> Value {
+    let line = format!(
+        "watch rule.toml --agreement {} --purpose {PURPOSE} --place FR --state job.state --once \
+         --dir maker",
+        pair.agreement
+    );
+    pair.world.json(&line)
+}
+
+#[test]
+fn a_row_that_came_twice_is_one_and_one_of_a_time_to_come_is_none() {
+    let pair = Pair::concluded();
+    pair.world.write("rule.toml", RULE.as_bytes());
+    // It is ten in the morning; a clock that goes wrong says half past three.
+    fleet(&pair.world, 100, &[None]);
+    fleet(&pair.world, 0, &[None, None, None, None, Some("A"), Some("A"), None]);
+    // All of it comes with the stream, and is pulled once more.
+    followed(&pair, 24);
+    pair.pull();
+    let all = once(&pair);
+    let rows = 2 * (shown().len() + 24);
+    assert_eq!((&all["found"], &all["rows"], &all["ahead"]), (&json!([]), &json!(rows), &json!(6)));
+    fleet(&pair.world, 7, &[Some("A"), None]);
+    followed(&pair, 30);
+    let found = once(&pair)["found"].clone();
+    let times = (&found[0]["twin"], &found[0]["first"], &found[0]["found"]);
+    let expect =
+        (&json!("urn:turbine:A"), &json!("2015-07-27T05:30:00Z"), &json!("2015-07-27T05:45:00Z"));
+    assert_eq!((found.as_array().unwrap().len(), times), (1, expect), "{found}");
+}
+
+#[test]
+fn a_loss_that_goes_on_is_opened_again_when_its_owner_has_answered() {
+    let pair = Pair::concluded();
+    pair.world.write("rule.toml", RULE.as_bytes());
+    pair.set_clock("2015-07-27T18:00:00+02:00");
+    // It stops, runs for more than six hours, and stops again: its owner has not answered yet.
+    let stops = [[None; 4].as_slice(), &[Some("A"); 3], &[None; 76], &[Some("A"); 4]].concat();
+    fleet(&pair.world, 0, &stops);
+    followed(&pair, 3 * stops.len());
+    let found = once(&pair)["found"].clone();
+    let (first, then) = (&found[0]["incident"]["id"], &found[1]);
+    assert_eq!(found.as_array().unwrap().len(), 2, "{found}");
+    assert_eq!((&then["incident"], &then["contained_by"]), (&Value::Null, first));
+    assert_eq!(once(&pair)["found"], json!([]));
+    let shown = pair.world.json(&format!("incident show {} --dir maker", first.as_str().unwrap()));
+    let containment = shown["containments"][0]["id"].as_str().unwrap();
+    ok(&pair.world, &format!("incident refuse {containment} --by somebody --dir operator"));
+    let again = once(&pair)["found"].clone();
+    assert_eq!((again.as_array().unwrap().len(), &again[0]["found"]), (1, &then["found"]));
+    assert!(again[0]["incident"].is_object() && again[0]["incident"]["id"] != *first, "{again}");
+    assert_eq!(once(&pair)["found"], json!([]));
 }
 
 #[test]

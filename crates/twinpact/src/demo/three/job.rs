@@ -2,9 +2,8 @@
 
 use super::RULE;
 use super::setup::Three;
-use crate::watch::{Led, Options, Step, Watch};
+use crate::watch::{Led, Options, Step, Watch, is_away};
 use std::path::PathBuf;
-use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 
 /// The job of the maker, which goes on from its file when its node was started again.
@@ -51,7 +50,7 @@ impl Job<'_> {
                     return Ok(step.led);
                 }
                 // The node has another door after a start.
-                Err(problem) if problem.code == codes::NODE_UNREACHABLE => {
+                Err(problem) if is_away(&problem) => {
                     self.three.maker.forget();
                     self.watch = None;
                 }

@@ -99,6 +99,10 @@ impl Played {
             let before = self.world.keep(&self.state);
             let step = self.watch.step().await.unwrap();
             assert_eq!((step.gone, &step.refused, &step.ended), (0, &None, &None));
+            assert_eq!(
+                (step.late, step.ahead, &step.unread, &step.stuck),
+                (0, 0, &vec![], &vec![])
+            );
             if !step.led.is_empty() {
                 self.again(&before, &step).await;
             }
@@ -231,7 +235,7 @@ fn a_twin_is_asked_about_once_until_its_owner_answers() {
         let containment = json!({
             "id": "c", "asked_by": "did:web:maker.example", "asked_of": operator, "ours": ours,
             "agreement": "a", "twins": ["urn:a", "urn:b"], "measure": "m", "reason": "r",
-            "evidence": [], "seen": null, "opened": FROM, "driven": false, "recorded": FROM,
+            "evidence": [], "seen": { "twin": "urn:a", "first": FROM, "found": FROM }, "opened": FROM, "driven": false, "recorded": FROM,
             "event": 1, "state": state, "waits": null, "not_taken": not_taken, "answers": [],
         });
         let incident = json!({
@@ -244,7 +248,8 @@ fn a_twin_is_asked_about_once_until_its_owner_answers() {
     let open = shown(true, "open", None);
     for (incident, owner, twin, expect) in [
         (&open, operator, "urn:a", true),
-        (&open, operator, "urn:b", true),
+        // About that one it is asked as about a sibling, not for a loss of its own.
+        (&open, operator, "urn:b", false),
         (&open, operator, "urn:c", false),
         (&open, "did:web:supplier.example", "urn:a", false),
         (&shown(false, "open", None), operator, "urn:a", false),
