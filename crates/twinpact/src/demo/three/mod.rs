@@ -133,6 +133,9 @@ pub(crate) async fn show(arguments: &Demo, out: Output, place: &Path) -> Result<
     });
     stage.say("");
     told.reports.iter().for_each(|file| stage.say(&format!("  a picture of it: {file}")));
+    stage.say(
+        "  (maker.html is drawn from copies, so it is one: its head says by when to delete it)",
+    );
     stage.farewell();
     three.stop()?;
     if arguments.keep.is_none() {
