@@ -16,7 +16,7 @@ const FROM: &str = "2015-07-20T00:00:00Z";
 
 /// Of which lot the boards of these units are, only the supplier has recorded (genealogy.toml).
 const LOT: &str = "urn:board-lot:2013-07";
-const UNITS: [&str; 1] = ["urn:pitch-unit:1107"];
+const UNITS: [&str; 2] = ["urn:pitch-unit:1044", "urn:pitch-unit:1107"];
 
 /// Values of that column from then on that are written with so many characters, and so are unlike
 /// most other numbers.
