@@ -75,10 +75,16 @@ pub(crate) fn nothing_is_left(world: &World) {
         assert!(links(&told, unit) > 0 && links(&held, unit) > 0, "{unit}");
         assert_eq!(links(&left, unit), 0, "{unit}");
     }
-    for file in world.files("kept/maker") {
+    // What its job remembers, and the picture that it draws then, have none of it either. The one
+    // that it drew before says at its head by when it is to be deleted.
+    let before = std::fs::read_to_string(world.path("kept/maker.html")).unwrap();
+    assert!(before.contains(UNITS[0]) && before.contains("Delete it by"));
+    let beside = ["kept/maker-watch.json", "kept/maker-later.html"].map(|file| world.path(file));
+    for file in world.files("kept/maker").into_iter().chain(beside) {
         let bytes = std::fs::read(&file).unwrap();
         let text = String::from_utf8_lossy(&bytes);
         let there = (found(&text, &power), found(&text, &counted(&power)));
         assert_eq!(there, (0, 0), "{}", file.display());
+        assert!(UNITS.iter().all(|unit| !text.contains(unit)), "{}", file.display());
     }
 }
