@@ -15,7 +15,7 @@ use twinpact_model::problem::Problem;
 /// then have taught.
 ///
 /// # Errors
-/// `input.too_large` when there are more twins, or rows of one instant, than a fleet may have.
+/// `input.too_large` when there are more twins than a fleet may have.
 pub fn losses_until(
     rule: &Rule,
     samples: &[Sample],
@@ -31,8 +31,11 @@ pub fn losses_until(
     // What may be a loss has taught it nothing.
     let unknown = Curve::default();
     let curve = detector.curve(twin).unwrap_or(&unknown);
-    let mut instants: BTreeMap<Timestamp, Vec<&Sample>> = BTreeMap::new();
-    known().for_each(|sample| instants.entry(sample.at).or_default().push(sample));
+    // Of a twin and an instant the last row counts, as for the detector.
+    let mut instants: BTreeMap<Timestamp, BTreeMap<&str, &Sample>> = BTreeMap::new();
+    for sample in known() {
+        instants.entry(sample.at).or_default().insert(&sample.twin, sample);
+    }
     let mut losses: Vec<Dip> = Vec::new();
     let mut gave = false;
     let from = until.plus_seconds(-rule.within_s);
@@ -50,19 +53,11 @@ pub fn losses_until(
     Ok(losses)
 }
 
-/// What a twin was at one instant. Of two rows a loss says more than any other, and a good one more
-/// than one that says nothing.
-fn judged(rule: &Rule, rows: &[&Sample], twin: &str, curve: &Curve) -> Compared {
-    let others: Vec<Milli> =
-        rows.iter().filter(|row| row.twin != twin).map(|row| row.output).collect();
-    let own = rows.iter().filter(|row| row.twin == twin);
-    let all = own.map(|row| compare(rule, row, others.clone(), curve));
-    let weight = |one: &Compared| match one {
-        Compared::Loss(_) => 2,
-        Compared::Good => 1,
-        Compared::Usual | Compared::Behind => 0,
-    };
-    all.max_by_key(weight).unwrap_or(Compared::Usual)
+/// What a twin was at one instant.
+fn judged(rule: &Rule, rows: &BTreeMap<&str, &Sample>, twin: &str, curve: &Curve) -> Compared {
+    let others = rows.iter().filter(|(other, _)| **other != twin);
+    let others: Vec<Milli> = others.map(|(_, row)| row.output).collect();
+    rows.get(twin).map_or(Compared::Usual, |row| compare(rule, row, others, curve))
 }
 
 #[cfg(test)]

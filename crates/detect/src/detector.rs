@@ -285,11 +285,10 @@ impl Detector {
         });
         self.judged.quiet.retain(|_, quiet| *quiet >= until);
         // Of twins that are gone for ever the oldest go first.
-        while self.judged.losing.len() > MAX_TWINS {
-            let oldest = self.judged.losing.iter().min_by_key(|(_, losing)| losing.since);
-            let Some(oldest) = oldest.map(|(twin, _)| twin.clone()) else { return };
-            self.judged.losing.remove(&oldest);
-        }
+        let Judged { losses, quiet, losing, .. } = &mut self.judged;
+        trim(losing, |losing| losing.since);
+        trim(quiet, |until| *until);
+        trim(losses, |losses| losses.back().copied().unwrap_or_default());
     }
 
     /// The rows of one instant, each beside those of the other twins.
@@ -342,6 +341,15 @@ impl Detector {
             since,
             rows,
         })
+    }
+}
+
+/// No more twins than a fleet has: the oldest go.
+fn trim<V>(of: &mut BTreeMap<String, V>, age: impl Fn(&V) -> Timestamp) {
+    while of.len() > MAX_TWINS {
+        let oldest = of.iter().min_by_key(|(_, value)| age(value)).map(|(twin, _)| twin.clone());
+        let Some(oldest) = oldest else { return };
+        of.remove(&oldest);
     }
 }
 

@@ -187,7 +187,7 @@ pub(crate) fn taken(
     // An answer to a duty says nothing of the rest of a copy.
     let leaves = if answered.is_some() { &[] } else { document.receipts.as_slice() };
     if fold.deletions.settles(ledger, leaves, before)
-        && fold.erasures.settles(&document.agreement, answered, before)
+        && fold.erasures.settles(&document.agreement, answered, duty_late_before(node, now))
     {
         entries.extend(crate::agreements::resumed(known, "what was owed has come"));
     }
@@ -213,7 +213,15 @@ fn is_of_ours(held: &Deletions, document: &Deletion, ledger: TreeNo) -> Result<(
 
 /// What was to be deleted before then is overdue by now.
 pub(crate) fn late_before(node: &Node, now: Timestamp) -> Timestamp {
-    let hours = i64::try_from(node.config.retention.grace_hours).unwrap_or(i64::MAX);
+    before(now, i64::try_from(node.config.retention.grace_hours).unwrap_or(i64::MAX))
+}
+
+/// What was to be erased before then is overdue by now: a duty has to get to its holder first.
+pub(crate) fn duty_late_before(node: &Node, now: Timestamp) -> Timestamp {
+    late_before(node, now).min(before(now, 1))
+}
+
+fn before(now: Timestamp, hours: i64) -> Timestamp {
     now.plus_seconds(hours.saturating_mul(3_600).saturating_neg())
 }
 

@@ -67,12 +67,15 @@ fn until_next(node: &Node) -> Duration {
     }
     let now = node.clocks.policy().0;
     let late = deletions::late_before(node, now);
+    let duty_late = deletions::duty_late_before(node, now);
     let next = node.partition.read(|fold, _| {
-        let owed = fold.deletions.next_owed(late).into_iter();
-        let owed = owed.chain(fold.erasures.next_owed(late)).min();
-        let owed = owed.map(|by| by.micros().saturating_sub(late.micros()).saturating_add(1));
+        let rest = |by: Timestamp, late: Timestamp| {
+            by.micros().saturating_sub(late.micros()).saturating_add(1)
+        };
+        let owed = fold.deletions.next_owed(late).map(|by| rest(by, late));
+        let duty = fold.erasures.next_owed(duty_late).map(|given| rest(given, duty_late));
         let due = fold.copies.next_due(false).map(|due| due.micros().saturating_sub(now.micros()));
-        due.into_iter().chain(owed).min()
+        due.into_iter().chain(owed).chain(duty).min()
     });
     let micros = next.ok().flatten().and_then(|micros| u64::try_from(micros).ok());
     micros.map_or(LOOK, |micros| Duration::from_micros(micros).min(LOOK))
@@ -96,7 +99,7 @@ pub async fn advance(node: &Node) -> Result<bool, Problem> {
         });
         turn.await?;
     }
-    let before = deletions::late_before(node, now);
+    let before = (deletions::late_before(node, now), deletions::duty_late_before(node, now));
     while node.partition.read(|fold, _| overdue(fold, before).is_some())? {
         let turn = node.partition.turn(move |turn| {
             let entry = overdue(turn.fold(), before);
@@ -177,17 +180,17 @@ pub(crate) fn receipt(
 
 /// The suspension of the first agreement that holds although a deletion receipt is overdue: of a
 /// copy, or that answers a duty to erase.
-fn overdue(fold: &Fold, before: Timestamp) -> Option<NewEntry> {
+fn overdue(fold: &Fold, (copy, duty): (Timestamp, Timestamp)) -> Option<NewEntry> {
     let holding = |of: &dyn Fn(&agreements::Agreement) -> bool| {
         fold.agreements.iter().find(|known| known.state == State::Active && of(known))
     };
-    let mut copies = fold.deletions.overdue(before);
+    let mut copies = fold.deletions.overdue(copy);
     let of_copy = copies.find_map(|(ledger, by)| {
         let known = holding(&|known| known.ledger == Some(ledger))?;
         let why = format!("no deletion receipt has come for a copy to be deleted by {by}");
         Some(agreements::suspended(known, &why))
     });
-    let mut duties = fold.erasures.overdue(before);
+    let mut duties = fold.erasures.overdue(duty);
     of_copy.or_else(|| {
         duties.find_map(|(agreement, _, given)| {
             let known = holding(&|known| known.id == *agreement)?;

@@ -92,7 +92,8 @@ pub(crate) async fn gather(client: &AdminClient, asked: Draw<'_>) -> Result<Pict
     if let Some(us) = shown.containments.iter().find(|one| one.ours) {
         let start = seen.map(|(one, at)| (at.twin.to_string(), Some(one.asked_of.clone())));
         let hops = rule.as_ref().map(|rule| rule.walk.as_slice()).unwrap_or_default();
-        let walk = walk(client, &us.asked_by, (start, hops), &shown.story, asked.copies).await?;
+        let by = (us.asked_by.as_str(), shown.incident.recorded);
+        let walk = walk(client, by, (start, hops), &shown.story, asked.copies).await?;
         picture.notices.splice(0..0, walk.notices);
         (picture.walk, drawn) = (walk.hops, walk.drawn);
     }

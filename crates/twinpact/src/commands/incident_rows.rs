@@ -174,7 +174,8 @@ impl Reading {
         let read: CopyRead =
             client.get(&copies::read_path(receipt, asked.purpose, asked.place)).await?;
         for sample in rows::samples(&read, file)? {
-            self.samples.insert((sample.at, sample.twin.clone()), sample);
+            // Copies come the latest first.
+            self.samples.entry((sample.at, sample.twin.clone())).or_insert(sample);
         }
         let axis = |name: &str| {
             let column = read.columns.iter().find(|column| column.name == name);

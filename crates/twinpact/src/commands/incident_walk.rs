@@ -3,8 +3,9 @@
 
 use super::copies::{self, read_path};
 use super::incident_rows::{Drawn, ReadFor, is_no};
+use crate::output::count;
 use crate::report::Hop as Line;
-use crate::watch::trace::{At, Traced, ask};
+use crate::watch::trace::{At, Traced, ask, is_gone};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -46,16 +47,20 @@ struct Story {
     /// Receipts of deliveries.
     #[serde(default)]
     shown_by: Vec<String>,
+    /// How many of both it has no room for.
+    #[serde(default)]
+    left_out: u64,
 }
 
 /// What can be drawn of the walk of an incident, from where it was seen over the steps of its rule;
-/// all links that are told when one of the two is not known.
+/// all links that are told when one of the two is not known. `by` is who has opened it, and when we
+/// recorded that.
 ///
 /// # Errors
 /// What the node refuses but reads of copies: those are notices.
 pub(super) async fn walk(
     client: &AdminClient,
-    us: &str,
+    by: (&str, Timestamp),
     (start, hops): (Option<At>, &[Hop]),
     story: &Value,
     asked: ReadFor<'_>,
@@ -63,14 +68,14 @@ pub(super) async fn walk(
     let story: Story = serde_json::from_value(story.clone()).unwrap_or_default();
     let knows_start = start.is_some();
     let mut links = Traced::along(start.unwrap_or_default(), hops);
-    story.links.into_iter().for_each(|told| links.link(own(told, us)));
-    let mut read = Reading::default();
+    story.links.into_iter().for_each(|told| links.link(own(told, by.0)));
+    let mut read = Reading { left_out: story.left_out, ..Reading::default() };
     for receipt in &story.shown_by {
         read.take(client, receipt, asked, &mut links).await?;
     }
     let places: Vec<usize> = match knows_start && !hops.is_empty() {
         true => {
-            go_on(client, us, &mut links, asked).await?;
+            go_on(client, by, &mut links, asked).await?;
             links.over(|_| true).links.into_iter().collect()
         }
         false => (0..links.links.len()).collect(),
@@ -79,10 +84,11 @@ pub(super) async fn walk(
     Ok(Walk { hops, notices: read.notices(), drawn: read.drawn })
 }
 
-/// Adds what we say ourselves of those of our twins to which what is told leads.
+/// Adds what we said ourselves, when the incident was opened, of those of our twins to which what is
+/// told leads.
 async fn go_on(
     client: &AdminClient,
-    us: &str,
+    (us, opened): (&str, Timestamp),
     links: &mut Traced,
     asked: ReadFor<'_>,
 ) -> Result<(), Problem> {
@@ -91,10 +97,12 @@ async fn go_on(
         let here: BTreeSet<At> = reached.into_iter().nth(step).unwrap_or_default();
         for at in here.iter().filter(|at| at.1.as_deref() == Some(us)) {
             match ask(client, hop, at, (asked.purpose, asked.place)).await {
-                Ok(walked) => walked.edges.into_iter().for_each(|edge| links.link(edge)),
-                // It was erased since, or is none of ours any more.
-                Err(problem)
-                    if [codes::TWIN_UNKNOWN, codes::TWIN_ERASED].contains(&problem.code) => {}
+                Ok(walked) => {
+                    let then = |said: &SaidLine| said.recorded <= opened;
+                    let known = walked.edges.into_iter().filter(|e| e.said.iter().any(then));
+                    known.for_each(|edge| links.link(edge));
+                }
+                Err(problem) if is_gone(&problem) => {}
                 Err(problem) => return Err(problem),
             }
         }
@@ -165,6 +173,7 @@ struct Reading {
     drawn: Drawn,
     gone: usize,
     refused: Option<String>,
+    left_out: u64,
 }
 
 impl Reading {
@@ -205,6 +214,10 @@ impl Reading {
                 "What partners have told of the walk is not all held any more: {copies} of it were \
                  deleted, as the agreements want."
             ));
+        }
+        if self.left_out > 0 {
+            let more = count(self.left_out);
+            notices.push(format!("The walk was longer: {more} links or deliveries are left out."));
         }
         if let Some(why) = &self.refused {
             notices.push(format!("What partners have told of the walk was not read: {why}."));

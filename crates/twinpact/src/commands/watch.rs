@@ -90,7 +90,7 @@ fn tell(step: &Step, out: Output) {
     }
     if step.ahead > 0 {
         let ahead = count(step.ahead as u64);
-        out.say(&format!("{ahead} rows are of a time to come and were not looked at"));
+        out.say(&format!("{ahead} rows are of a time to come and wait for it"));
     }
     for (twin, code) in &step.stuck {
         out.say(&line(&format!("no incident can be opened now for {twin}: {code}")));

@@ -27,10 +27,10 @@ use serde::Serialize;
 use state::{Found, State};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use trace::{AskFor, Traced};
 use twinpact_contract::scaffold;
-use twinpact_detect::{Detector, Finding, Rule, RuleFile, Sample};
+use twinpact_detect::{Detector, Finding, Judged, Rule, RuleFile, Sample};
 use twinpact_edge::toml_file::TomlFile;
 use twinpact_gateway::AdminClient;
 use twinpact_gateway::client::segment;
@@ -52,6 +52,8 @@ const LONGEST_REST: Duration = Duration::from_secs(3_600);
 const REST: Duration = Duration::from_secs(300);
 /// How far the clocks of two organisations may differ, in seconds: a row of later has not been yet.
 const AHEAD_S: i64 = 600;
+/// The most rows ahead of the clock that are held until their time comes.
+pub(crate) const MAX_AHEAD: usize = 100_000;
 /// How long until it looks again for a node that is away: first, and at most.
 const AWAY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
@@ -132,7 +134,7 @@ pub(crate) struct Step {
     pub(crate) unread: Vec<Unread>,
     /// Rows that came again, or after rows of later had been judged: they were not looked at.
     pub(crate) late: u64,
-    /// Rows of a time to come: nor were they.
+    /// Rows of a time to come: they are looked at when it has.
     pub(crate) ahead: usize,
     /// Findings of which no incident could be opened now, and the code that says why.
     pub(crate) stuck: Vec<(String, String)>,
@@ -161,6 +163,10 @@ pub(crate) struct Watch {
     queue: VecDeque<String>,
     /// Copies that were in the queue, and by when each that was read is to be deleted.
     queued: BTreeMap<String, Option<Timestamp>>,
+    /// Rows ahead of the clock, with their copies.
+    ahead: BTreeMap<Timestamp, Vec<(Sample, String)>>,
+    /// When each finding that could not be opened is tried again, and after which pause.
+    again: BTreeMap<String, (Instant, Duration)>,
     /// Of which copy each row is that was not judged yet.
     fresh: BTreeMap<(Timestamp, String), String>,
     /// What the detector was given, for the tests.
@@ -232,6 +238,8 @@ impl Watch {
             place: None,
             queue: VecDeque::new(),
             queued: BTreeMap::new(),
+            ahead: BTreeMap::new(),
+            again: BTreeMap::new(),
             fresh: BTreeMap::new(),
             #[cfg(test)]
             given: Vec::new(),
@@ -262,15 +270,15 @@ impl Watch {
         if one.position > self.place {
             self.take_in().await?;
         }
-        let (now, late) = (self.now().await?, self.detector.late());
+        let now = self.now().await?;
         self.forget(now);
+        self.judge_due(step, now)?;
         while self.read_some(step, now).await? {
             self.keep().await?;
             if !self.detector.learns_again() {
                 self.open_found(step).await?;
             }
         }
-        step.late = self.detector.late() - late;
         // Which twins the stream shows is known when it has read again what is held.
         match step.refused.is_some() && self.detector.learns_again() {
             true => Ok(()),
@@ -282,6 +290,11 @@ impl Watch {
     fn forget(&mut self, now: Timestamp) {
         self.detector.forget(now);
         self.queued.retain(|_, until| until.is_none_or(|until| until > now));
+        let kept = |(row, _): &(Sample, String)| row.keep_until.is_none_or(|until| until > now);
+        self.ahead.retain(|_, rows| {
+            rows.retain(kept);
+            !rows.is_empty()
+        });
     }
 
     /// Takes what comes for as long as the stream is followed, and tells what each step did. While
@@ -317,6 +330,7 @@ impl Watch {
         self.place = None;
         self.queue.clear();
         self.queued.clear();
+        self.ahead.clear();
         self.fresh.clear();
         Ok(())
     }
@@ -407,7 +421,10 @@ impl Watch {
             let Some(receipt) = self.queue.front().cloned() else { break };
             match self.copy(&receipt).await {
                 Ok(copy) => self.take(step, &copy, now)?,
-                Err(problem) if problem.code == codes::COPY_DELETED => step.gone += 1,
+                Err(problem) if problem.code == codes::COPY_DELETED => {
+                    step.gone += 1;
+                    self.queued.remove(&receipt);
+                }
                 Err(problem) if problem.code.class == Class::Denied => {
                     step.refused = Some(problem);
                     break;
@@ -423,7 +440,7 @@ impl Watch {
     /// Judges the rows of a copy; one that cannot be read is put aside.
     fn take(&mut self, step: &mut Step, copy: &CopyRead, now: Timestamp) -> Result<(), Problem> {
         let receipt = &copy.copy.receipt;
-        let mut rows = match rows::samples(copy, &self.file) {
+        let rows = match rows::samples(copy, &self.file) {
             Ok(rows) => rows,
             // Of such a view no copy can be read.
             Err(problem) if problem.code == codes::RULE_INVALID => return Err(problem),
@@ -434,12 +451,31 @@ impl Watch {
         };
         self.queued.insert(receipt.clone(), copy.copy.delete_by);
         (step.copies, step.rows) = (step.copies + 1, step.rows + rows.len());
-        let all = rows.len();
-        rows.retain(|row| row.at <= now.plus_seconds(AHEAD_S));
-        step.ahead += all - rows.len();
-        let of = |row: &Sample| ((row.at, row.twin.clone()), receipt.clone());
-        self.fresh.extend(rows.iter().map(of));
-        self.judge(rows)
+        let (rows, ahead): (Vec<Sample>, Vec<Sample>) =
+            rows.into_iter().partition(|row| row.at <= now.plus_seconds(AHEAD_S));
+        step.ahead += ahead.len();
+        let held: usize = self.ahead.values().map(Vec::len).sum();
+        for row in ahead.into_iter().take(MAX_AHEAD.saturating_sub(held)) {
+            self.ahead.entry(row.at).or_default().push((row, receipt.clone()));
+        }
+        self.look_at(step, rows.into_iter().map(|row| (row, receipt.clone())).collect())
+    }
+
+    /// Judges the rows whose time has come.
+    fn judge_due(&mut self, step: &mut Step, now: Timestamp) -> Result<(), Problem> {
+        let later = self.ahead.split_off(&now.plus_seconds(AHEAD_S + 1));
+        let due = std::mem::replace(&mut self.ahead, later);
+        self.look_at(step, due.into_values().flatten().collect())
+    }
+
+    /// Judges rows, each with the copy that it is of.
+    fn look_at(&mut self, step: &mut Step, rows: Vec<(Sample, String)>) -> Result<(), Problem> {
+        let late = self.detector.late();
+        let new = rows.iter().filter(|(row, _)| Some(row.at) > self.state.judged.until);
+        self.fresh.extend(new.map(|(row, receipt)| ((row.at, row.twin.clone()), receipt.clone())));
+        self.judge(rows.into_iter().map(|(row, _)| row).collect())?;
+        step.late += self.detector.late() - late;
+        Ok(())
     }
 
     /// A copy, when the node lets us read it.
@@ -485,22 +521,9 @@ impl Watch {
         }
     }
 
-    /// Opens an incident for each finding that has none yet, and for each that an incident stood in
-    /// the way of which is answered by now, while the twin is still losing.
+    /// Opens an incident for each finding that has none yet.
     async fn open_found(&mut self, step: &mut Step) -> Result<(), Problem> {
-        let losing = &self.state.judged.losing;
-        self.state.covered.retain(|found| losing.contains_key(&found.twin));
-        let mut at = 0;
-        while let Some(found) = self.state.covered.get(at).cloned() {
-            match self.tried(&found, step).await? {
-                Some(led) if led.contained_by.is_none() => {
-                    self.state.covered.remove(at);
-                    self.keep().await?;
-                    step.led.push(led);
-                }
-                _ => at += 1,
-            }
-        }
+        self.open_covered(step).await?;
         let mut at = 0;
         while let Some(found) = self.state.found.get(at).cloned() {
             let Some(led) = self.tried(&found, step).await? else {
@@ -508,19 +531,81 @@ impl Watch {
                 continue;
             };
             self.state.found.remove(at);
-            self.state.covered.extend(led.contained_by.is_some().then_some(found));
-            self.keep().await?;
+            if led.contained_by.is_some() {
+                self.state.covered.insert(found.twin.clone(), found);
+            }
             step.led.push(led);
+            self.keep().await?;
         }
         Ok(())
     }
 
-    /// What a finding leads to; nothing when it can lead to nothing now, which is told.
-    async fn tried(&self, found: &Found, step: &mut Step) -> Result<Option<Led>, Problem> {
+    /// And for each that an incident stood in the way of which is answered by now, when the twin
+    /// has lost since.
+    async fn open_covered(&mut self, step: &mut Step) -> Result<(), Problem> {
+        let Judged { losing, quiet, .. } = &self.state.judged;
+        self.state.covered.retain(|twin, _| losing.contains_key(twin) || quiet.contains_key(twin));
+        let lost: Vec<Found> = self.state.covered.values().cloned().collect();
+        for found in lost {
+            let last =
+                self.state.judged.losses.get(&found.twin).and_then(|all| all.back().copied());
+            let losing = self.state.judged.losing.contains_key(&found.twin);
+            let Some(last) = last.filter(|_| losing) else { continue };
+            if self.answered(&found.twin).await?.is_none_or(|answered| last <= answered) {
+                continue;
+            }
+            if let Some(led) = self.tried(&found, step).await? {
+                self.state.covered.remove(&found.twin);
+                step.led.push(led);
+                self.keep().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// When the partner has answered the last time that it was asked about a loss at that twin;
+    /// nothing while it has not.
+    async fn answered(&self, twin: &str) -> Result<Option<Timestamp>, Problem> {
+        let all: Vec<IncidentLine> = self.client.get("/incidents").await?;
+        if self.contained_by(&all, twin).await?.is_some() {
+            return Ok(None);
+        }
+        let mut last = None;
+        for one in all.iter().filter(|one| self.is_of_rule(one)) {
+            let path = format!("/incidents/{}", segment(&one.id));
+            let shown: IncidentShown = self.client.get(&path).await?;
+            let of = shown
+                .containments
+                .iter()
+                .filter(|asked| asked.seen.as_ref().is_some_and(|seen| seen.twin.as_str() == twin));
+            let answers = of.flat_map(|asked| asked.answers.iter().map(|answer| answer.at));
+            last = last.into_iter().chain(answers).max();
+        }
+        Ok(last)
+    }
+
+    /// Whether an incident was opened by this rule.
+    fn is_of_rule(&self, one: &IncidentLine) -> bool {
+        one.name.as_deref() == Some(self.file.name.as_str())
+    }
+
+    /// What a finding leads to; nothing when it can lead to nothing now, which is told. It is tried
+    /// again less and less often: each time partners are asked for links.
+    async fn tried(&mut self, found: &Found, step: &mut Step) -> Result<Option<Led>, Problem> {
+        let key = self.state.key(&self.file, found);
+        let before = self.again.get(&key).copied();
+        if before.is_some_and(|(at, _)| Instant::now() < at) {
+            return Ok(None);
+        }
         match self.lead(found).await {
-            Ok(led) => Ok(Some(led)),
+            Ok(led) => {
+                self.again.remove(&key);
+                Ok(Some(led))
+            }
             Err(problem) if is_away(&problem) => Err(problem),
             Err(problem) => {
+                let pause = before.map_or(AWAY.0, |(_, pause)| (pause * 2).min(LONGEST_REST));
+                self.again.insert(key, (Instant::now() + pause, pause));
                 step.stuck.push((found.twin.clone(), problem.code.name.to_owned()));
                 Ok(None)
             }
@@ -581,8 +666,7 @@ impl Watch {
         twin: &str,
     ) -> Result<Option<String>, Problem> {
         let open = |one: &&IncidentLine| {
-            one.name.as_deref() == Some(self.file.name.as_str())
-                && one.states.iter().any(|state| state == "open")
+            self.is_of_rule(one) && one.states.iter().any(|state| state == "open")
         };
         for one in all.iter().filter(open) {
             let path = format!("/incidents/{}", segment(&one.id));

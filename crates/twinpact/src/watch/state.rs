@@ -48,8 +48,8 @@ pub(super) struct State {
     rule: String,
     /// Findings for which no incident was opened yet.
     pub(super) found: Vec<Found>,
-    /// Findings of twins about which the owner was asked already.
-    pub(super) covered: Vec<Found>,
+    /// Of each twin about which its owner was asked already the last finding after that.
+    pub(super) covered: BTreeMap<String, Found>,
     /// In which copy each loss came that may still weigh.
     #[serde(with = "sources")]
     pub(super) sources: BTreeMap<(Timestamp, String), String>,
@@ -65,7 +65,7 @@ impl State {
             agreement: agreement.to_owned(),
             rule: digest(rule)?,
             found: Vec::new(),
-            covered: Vec::new(),
+            covered: BTreeMap::new(),
             sources: BTreeMap::new(),
             judged: Judged::default(),
         })

@@ -90,8 +90,10 @@ impl Traced {
                         continue;
                     }
                 };
+                // One that answered under another agreement is not silent.
                 let here = walked.ends.iter().filter(|end| place(&end.at) == *at);
                 let failed = here.map(|end| &end.code).find(|code| is_silent(code));
+                let failed = failed.filter(|_| walked.edges.is_empty());
                 silent.extend(failed.map(|code| (at.1.clone(), code.clone())));
                 traced.take(walked, hop.direction, at, &mut next);
             }
@@ -146,7 +148,7 @@ impl Traced {
             let walked = match walked {
                 Ok(walked) => walked,
                 // It is none of ours any more.
-                Err(problem) if problem.code == codes::TWIN_UNKNOWN => continue,
+                Err(problem) if is_gone(&problem) => continue,
                 Err(problem) => return Err(problem),
             };
             let known: Vec<EdgeLine> =
@@ -271,6 +273,11 @@ pub(crate) async fn ask(
     };
     let body = serde_json::to_vec(&asked).map_err(|e| internal(&format!("a walk: {e}")))?;
     client.post("/graph/walk", "application/json", body).await
+}
+
+/// Whether a twin is none of ours any more.
+pub(crate) fn is_gone(problem: &Problem) -> bool {
+    [codes::TWIN_UNKNOWN, codes::TWIN_ERASED].contains(&problem.code)
 }
 
 /// Whether it is the owner's node that does not answer as it must.

@@ -170,7 +170,7 @@ fn a_row_that_came_twice_is_one_and_one_of_a_time_to_come_is_none() {
 fn a_loss_that_goes_on_is_opened_again_when_its_owner_has_answered() {
     let pair = Pair::concluded();
     pair.world.write("rule.toml", RULE.as_bytes());
-    pair.set_clock("2015-07-27T18:00:00+02:00");
+    pair.set_clock("2015-07-27T14:30:00+02:00");
     // It stops, runs for more than six hours, and stops again: its owner has not answered yet.
     let stops = [[None; 4].as_slice(), &[Some("A"); 3], &[None; 76], &[Some("A"); 4]].concat();
     fleet(&pair.world, 0, &stops);
@@ -183,6 +183,11 @@ fn a_loss_that_goes_on_is_opened_again_when_its_owner_has_answered() {
     let shown = pair.world.json(&format!("incident show {} --dir maker", first.as_str().unwrap()));
     let containment = shown["containments"][0]["id"].as_str().unwrap();
     ok(&pair.world, &format!("incident refuse {containment} --by somebody --dir operator"));
+    // Whether what was done helps is not known yet; then it is known that it does not.
+    assert_eq!(once(&pair)["found"], json!([]));
+    pair.set_clock("2015-07-27T15:00:00+02:00");
+    fleet(&pair.world, 90, &[Some("A"), Some("A")]);
+    followed(&pair, 3 * (stops.len() + 2));
     let again = once(&pair)["found"].clone();
     assert_eq!((again.as_array().unwrap().len(), &again[0]["found"]), (1, &then["found"]));
     assert!(again[0]["incident"].is_object() && again[0]["incident"]["id"] != *first, "{again}");
