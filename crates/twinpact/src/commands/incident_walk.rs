@@ -84,8 +84,8 @@ pub(super) async fn walk(
     Ok(Walk { hops, notices: read.notices(), drawn: read.drawn })
 }
 
-/// Adds what we said ourselves, when the incident was opened, of those of our twins to which what is
-/// told leads.
+/// Adds what we said ourselves, when the incident was opened, of those of our twins to which what
+/// is told leads.
 async fn go_on(
     client: &AdminClient,
     (us, opened): (&str, Timestamp),
