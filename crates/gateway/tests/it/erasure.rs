@@ -11,7 +11,8 @@ use twinpact_model::problem::Problem;
 use twinpact_node::api::{EraseAsked, ErasureLine};
 use twinpact_node::fold::Fold;
 use twinpact_node::{
-    Node, PolicyClock, agreements, check, erasures, open, prove, read, receipts, record, retention,
+    Node, PolicyClock, agreements, check, decisions, erasures, open, prove, read, receipts, record,
+    retention,
 };
 use twinpact_proof::deletion::{Deletion, Erasure, Reason};
 use twinpact_proof::digest::from_hex;
@@ -99,6 +100,17 @@ async fn a_twin_is_erased_here_and_at_who_has_copies() {
     let mut trust = Trust::default();
     trust.add(&prove::own_record(operator).unwrap(), DECIDED).unwrap();
     assert_eq!(verify(&proof.to_bytes(), Some(&trust)).unwrap().level, Level::Signed);
+    // So does what is made now of the other twin: of a fact, a decision and each receipt.
+    let holds = |bundle: &[u8]| verify(bundle, Some(&trust)).is_ok();
+    assert!(holds(&prove::fact(operator, 4, &[]).await.unwrap().to_bytes()));
+    for decision in decisions::list(operator, 9, None).unwrap() {
+        assert!(holds(&decisions::export(operator, &decision.id).await.unwrap().to_bytes()));
+    }
+    for node in [operator, pair.maker()] {
+        let all = receipts::list(node, 9, None).unwrap();
+        assert_eq!(all.len(), 2);
+        assert!(all.iter().all(|one| holds(receipts::export(node, &one.id).unwrap().as_bytes())));
+    }
     let event = erased.event.unwrap();
     let said = prove::fact(operator, event, &[]).await.unwrap();
     assert_eq!(verify(&said.to_bytes(), Some(&trust)).unwrap().level, Level::Signed);

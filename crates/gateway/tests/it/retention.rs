@@ -290,6 +290,30 @@ async fn a_provider_takes_no_other_deletion_receipt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_receipt_is_of_the_copy_that_it_names_and_of_no_other() {
+    let (pair, first, _) = pulled().await;
+    let second = pair.agreed().await;
+    pair.pull(&second).await.unwrap();
+    let line = |agreement: &str| -> ReceiptLine {
+        let lines = receipts::list(pair.operator(), 9, None).unwrap();
+        lines.into_iter().find(|line| line.agreement == agreement).unwrap()
+    };
+    let deleted = || (line(&first).deleted, line(&second).deleted);
+    let good = receipt(&line(&second), MONDAY);
+    let crossed = Deletion { agreement: from_hex(&first).unwrap(), ..good.clone() };
+    let said = async |document: &Deletion| {
+        let body = document.sign(pair.maker().signer().key()).to_json().canonical();
+        send(pair.operator(), MAKER, body.as_bytes()).await
+    };
+    let (code, why) = said(&crossed).await;
+    assert_eq!((code.as_str(), deleted()), ("document.refused", (None, None)));
+    assert!(why.contains("no delivery under that agreement"), "{why}");
+    assert_eq!(said(&good).await.0, "");
+    assert_eq!(deleted(), (None, Some(at(MONDAY))));
+    drop(keep(pair).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn deliveries_of_one_hour_die_together() {
     let (pair, agreement, _) = pulled().await;
     let again = twinpact_node::consumer::pull(pair.maker(), &wanted(&agreement)).await.unwrap();

@@ -133,9 +133,12 @@ async fn consumers_who_compare_catch_a_provider_that_forks() {
     pulled(&maker, &ours).await.unwrap();
     assert!(grades(maker.node()).is_empty());
     // The second head is seen by the other one, who asks what its partners have seen.
+    let heads = [size(&one), size(&two)];
     pulled(&supplier, &theirs).await.unwrap();
     until(&supplier, is_proven).await;
     convicts(&supplier, &two);
+    // Within the tick that showed it.
+    assert_eq!([size(&one), size(&two)], [heads[0], heads[1] + 1]);
     // Nothing more is taken under that log, with a reason that is shown.
     let problem = pulled(&supplier, &theirs).await.unwrap_err();
     assert_eq!(problem.code, codes::LOG_FORKED, "{problem}");
@@ -159,9 +162,12 @@ async fn a_witness_catches_a_log_that_forks() {
     // The copy has been opened beside, and now its head of that size is shown to the witness too.
     town.route("clone", "maker", &maker);
     town.route("maker", "operator", &two);
+    let heads = [size(&one), size(&two)];
     live(&two).await;
     until(&maker, is_proven).await;
     convicts(&maker, &one);
+    // Within the tick that showed it.
+    assert_eq!([size(&one), size(&two)], [heads[0], heads[1] + 1]);
     // The witness cosigned one of the two, and cosigns nothing of that log any more.
     let last = cosigned(maker.node());
     live(&one).await;
