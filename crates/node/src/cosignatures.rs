@@ -310,11 +310,17 @@ async fn cosigned(node: &Node, witness: &Witness) -> Result<(), Problem> {
     let mut reply = send(node, witness, &asked).await?;
     if reply.status == 409 {
         // It has cosigned another size last, and says which.
-        let size = text_of(&reply).trim_end().parse::<u64>().ok();
-        let size = size.ok_or_else(|| refused("it does not say which size it has cosigned"))?;
+        let answer = text_of(&reply);
+        let Ok(size) = answer.trim_end().parse::<u64>() else {
+            let problem = refused("it does not say which size it has cosigned");
+            return Err(kept(node, witness, problem, &asked, &answer).await);
+        };
         asked = match read(Some(size))? {
             Ok(request) => request,
-            Err(_) => return Err(ahead(node, witness, size).await),
+            Err(_) => {
+                let problem = ahead(node, witness, size).await;
+                return Err(kept(node, witness, problem, &asked, &answer).await);
+            }
         };
         reply = send(node, witness, &asked).await?;
     }

@@ -39,11 +39,11 @@ fn what_is_found_is_real_and_what_is_real_is_found() {
     assert_eq!(episodes.len(), 7);
     let missed: Vec<_> =
         episodes.iter().filter(|e| !findings.iter().any(|f| finds(f, e))).collect();
-    for episode in &missed {
-        println!("not found: {episode:?}");
-    }
-    // That of 5 May begins before its turbine has shown what it gives in such wind.
-    assert!(missed.len() <= 3, "{missed:?}");
+    // Its turbine has shown no three rows in such wind before: nobody can say what it should give.
+    let [one] = missed[..] else { panic!("{missed:?}") };
+    let first = Timestamp::parse("2015-05-05T06:50:00+02:00").unwrap();
+    assert_eq!((one.twin.as_str(), one.first), ("R80736", first));
+    println!("not found: {one:?}");
 }
 
 #[test]

@@ -57,6 +57,21 @@ fn code<T>(result: Result<T, Problem>) -> Option<&'static str> {
     result.err().map(|problem| problem.code.name)
 }
 
+/// What is made of the other twin after the erasure holds: of a fact, each decision and receipt.
+async fn of_the_other(pair: &Pair, trust: &Trust) {
+    let operator = pair.operator();
+    let holds = |bundle: &[u8]| verify(bundle, Some(trust)).is_ok();
+    assert!(holds(&prove::fact(operator, 4, &[]).await.unwrap().to_bytes()));
+    for decision in decisions::list(operator, 9, None).unwrap() {
+        assert!(holds(&decisions::export(operator, &decision.id).await.unwrap().to_bytes()));
+    }
+    for node in [operator, pair.maker()] {
+        let all = receipts::list(node, 9, None).unwrap();
+        assert_eq!(all.len(), 2);
+        assert!(all.iter().all(|one| holds(receipts::export(node, &one.id).unwrap().as_bytes())));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_twin_is_erased_here_and_at_who_has_copies() {
     let (pair, agreement) = pulled().await;
@@ -100,17 +115,7 @@ async fn a_twin_is_erased_here_and_at_who_has_copies() {
     let mut trust = Trust::default();
     trust.add(&prove::own_record(operator).unwrap(), DECIDED).unwrap();
     assert_eq!(verify(&proof.to_bytes(), Some(&trust)).unwrap().level, Level::Signed);
-    // So does what is made now of the other twin: of a fact, a decision and each receipt.
-    let holds = |bundle: &[u8]| verify(bundle, Some(&trust)).is_ok();
-    assert!(holds(&prove::fact(operator, 4, &[]).await.unwrap().to_bytes()));
-    for decision in decisions::list(operator, 9, None).unwrap() {
-        assert!(holds(&decisions::export(operator, &decision.id).await.unwrap().to_bytes()));
-    }
-    for node in [operator, pair.maker()] {
-        let all = receipts::list(node, 9, None).unwrap();
-        assert_eq!(all.len(), 2);
-        assert!(all.iter().all(|one| holds(receipts::export(node, &one.id).unwrap().as_bytes())));
-    }
+    of_the_other(&pair, &trust).await;
     let event = erased.event.unwrap();
     let said = prove::fact(operator, event, &[]).await.unwrap();
     assert_eq!(verify(&said.to_bytes(), Some(&trust)).unwrap().level, Level::Signed);

@@ -3,8 +3,7 @@
 
 use crate::town::{House, Town, acquaint, copy, did, furnish, until};
 use serde_json::json;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use twinpact_edge::batch::IngestBatch;
 use twinpact_model::problem::Problem;
 use twinpact_model::{Timestamp, codes};
@@ -205,6 +204,17 @@ async fn a_bundle_carries_what_witnesses_have_cosigned() {
     close([operator, maker]).await;
 }
 
+/// The line with which a witness has cosigned what this bundle rests on.
+fn cosignature(bundle: &[u8], witness: &str) -> Vec<u8> {
+    let text = String::from_utf8(bundle.to_vec()).unwrap();
+    let begin = text.find(&format!("\u{2014} {witness}")).unwrap();
+    let line = text[begin..].split(['\n', '\\']).next().unwrap();
+    format!("{line}\n").into_bytes()
+}
+
+/// What a witness says: status and body.
+type Said = (u16, Vec<u8>);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_witness_that_lies_or_is_gone_is_said_and_the_rest_goes_on() {
     let town =
@@ -216,26 +226,43 @@ async fn a_witness_that_lies_or_is_gone_is_said_and_the_rest_goes_on() {
     furnish(&operator).await;
     town.route("operator", "maker", &maker);
     town.route("operator", "supplier", &supplier);
-    // The supplier sends lines, and none of them is a cosignature by its key.
-    let lying = Arc::new(AtomicBool::new(true));
-    let lies = lying.clone();
+    let said: Arc<Mutex<Option<Said>>> = Arc::default();
+    let lies = said.clone();
     town.lies.lock().unwrap().push(Box::new(move |_, call| {
-        let lie = call.url.contains("supplier") && call.url.ends_with("/add-checkpoint");
-        let body = b"\xe2\x80\x94 supplier.example/witness/1 AAAAAAAAAAAAAAAA\n".to_vec();
-        (lie && lies.load(Ordering::SeqCst)).then_some(Reply { status: 200, body })
+        let asked = call.url.contains("supplier") && call.url.ends_with("/add-checkpoint");
+        let lie = lies.lock().unwrap().clone().filter(|_| asked);
+        lie.map(|(status, body)| Reply { status, body })
     }));
-    let size = live(&operator).await;
     let last = |node: &Node, who: &str| {
         let lags = cosignatures::lags(node, node.clocks.wall()).unwrap();
         let of = lags.into_iter().find(|lag| lag.witness == did(who).as_str()).unwrap();
         (of.last.map_or(0, |last| last.size), of.failed.map(|(code, _)| code.name))
     };
-    until(&operator, |node| last(node, "maker").0 >= size).await;
-    until(&operator, |node| last(node, "supplier").1 == Some("witness.false")).await;
-    assert!(warns(&operator, "witness.false"));
-    lying.store(false, Ordering::SeqCst);
-    until(&operator, |node| last(node, "supplier") == (size, None)).await;
-    assert!(!warns(&operator, "witness.false"));
+    let size = live(&operator).await;
+    until(&operator, |node| last(node, "supplier").0 >= size).await;
+    let before = prove::fact(operator.node(), 0, &[]).await.unwrap().to_bytes();
+    let before = cosignature(&before, "supplier.example/witness/");
+    let strange = "\u{2014} supplier.example/witness/1 AAAAAAAAAAAAAAAA\n".as_bytes().to_vec();
+    for (status, body, code) in [
+        // None by its key; its own, of another size and root.
+        (200, strange, "witness.false"),
+        (200, before, "witness.false"),
+        // Of another size than it has cosigned: more than there is, less, and none at all.
+        (409, b"99999999999\n".to_vec(), "anchor.claimed"),
+        (409, b"0\n".to_vec(), "witness.refused"),
+        (409, b"soon\n".to_vec(), "witness.refused"),
+        (500, b"".to_vec(), "witness.refused"),
+    ] {
+        *said.lock().unwrap() = Some((status, body));
+        let size = live(&operator).await;
+        until(&operator, |node| last(node, "maker").0 >= size).await;
+        until(&operator, |node| last(node, "supplier").1 == Some(code)).await;
+        // One that refuses is a warning when that makes it late.
+        assert_eq!(warns(&operator, code), code != "witness.refused", "{code}");
+        *said.lock().unwrap() = None;
+        until(&operator, |node| last(node, "supplier") == (size, None)).await;
+        assert!(!warns(&operator, code), "{code}");
+    }
     // Gone, it is late, and nothing waits for it.
     town.cut("operator", "supplier");
     let size = live(&operator).await;
