@@ -8,12 +8,16 @@ use std::path::Path;
 use twinpact_detect::{Detector, Finding, Milli, Rule, RuleFile, Sample};
 use twinpact_model::{Schedule, Timestamp};
 
-/// The rule of the example, which knows nothing of the recording.
-pub(crate) fn rule() -> Rule {
+/// The rule of the example, which knows nothing of the recording, as it is written.
+pub(crate) fn rule_file() -> RuleFile {
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/wind/power-loss.rule.toml");
-    let file: RuleFile = toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    Rule::new(&file).unwrap()
+    toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// That rule, ready to be used.
+pub(crate) fn rule() -> Rule {
+    Rule::new(&rule_file()).unwrap()
 }
 
 /// The rows of a recording, as they stand in it.

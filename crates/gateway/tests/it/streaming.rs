@@ -374,7 +374,8 @@ async fn many_readers_lose_nothing_and_slow_ones_are_cut_off() {
     let counted = strangers.wait_for(|tally| tally.total.of(unread) == SLOW as u64);
     timeout(PATIENCE, counted).await.unwrap().unwrap();
     let built = number("twinpact_stream_events_total");
-    assert!(built <= READERS * (2 * BATCHES + 1) + SLOW, "{built}");
+    // Had nobody been behind, it would be one for each batch.
+    assert!(built < READERS * (2 * BATCHES + 1) + SLOW, "{built}");
     let memory = number("process_resident_memory_bytes");
     println!("{built} events; {memory} bytes of memory");
     drop(slow);

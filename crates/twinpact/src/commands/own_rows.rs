@@ -63,6 +63,7 @@ fn too_many(what: &str) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::OwnRows;
+    use crate::session::url;
     use serde_json::{Value, json};
     use std::path::Path;
     use twinpact_edge::batch::IngestBatch;
@@ -110,8 +111,7 @@ mod tests {
         ingest(&running, each.collect()).await;
         ingest(&running, vec![row("urn:a", ("x", 5, "x")), row("urn:b", ("y", 5, "y"))]).await;
         ingest(&running, vec![row("urn:a", ("5", 5, "five"))]).await;
-        let admin = &running.admin;
-        let client = AdminClient::new(format!("http://{}", admin.address), admin.token.clone());
+        let client = AdminClient::new(url(&running.admin), running.admin.token.clone());
         let read = async |page: usize, left: usize, twins: &[&str]| {
             let mut own = OwnRows { page, left, ..OwnRows::new(&client, (at(1), at(9))) };
             let mut all = Vec::new();
