@@ -244,9 +244,9 @@ impl Detector {
                 let why = format!("a fleet has {MAX_TWINS} twins at most");
                 return Err(Problem::new(codes::INPUT_TOO_LARGE, why));
             }
-            let (new, until) = (Known::default(), sample.keep_until);
-            let first = Known { until, ..new };
-            let known = self.twins.entry(sample.twin.clone()).or_insert(first);
+            let until = sample.keep_until;
+            let first = || Known { until, ..Known::default() };
+            let known = self.twins.entry(sample.twin.clone()).or_insert_with(first);
             // None is later than any time.
             known.until = known.until.zip(until).map(|(one, other)| one.max(other));
             self.waiting.entry(sample.at).or_default().insert(sample.twin.clone(), sample);

@@ -125,7 +125,7 @@ fn is_for_good(problem: &Problem) -> bool {
 /// What one step did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Step {
-    /// How many copies were read, and how many rows of them were looked at.
+    /// How many copies were read, and how many rows they have.
     pub(crate) copies: usize,
     pub(crate) rows: usize,
     /// Copies that were gone before they were read.
