@@ -166,7 +166,7 @@ pub(crate) struct Watch {
     /// Rows ahead of the clock, with their copies.
     ahead: BTreeMap<Timestamp, Vec<(Sample, String)>>,
     /// When each finding that could not be opened is tried again, and after which pause.
-    again: BTreeMap<String, (Instant, Duration)>,
+    retries: BTreeMap<String, (Instant, Duration)>,
     /// Of which copy each row is that was not judged yet.
     fresh: BTreeMap<(Timestamp, String), String>,
     /// What the detector was given, for the tests.
@@ -239,7 +239,7 @@ impl Watch {
             queue: VecDeque::new(),
             queued: BTreeMap::new(),
             ahead: BTreeMap::new(),
-            again: BTreeMap::new(),
+            retries: BTreeMap::new(),
             fresh: BTreeMap::new(),
             #[cfg(test)]
             given: Vec::new(),
@@ -272,7 +272,9 @@ impl Watch {
         }
         let now = self.now().await?;
         self.forget(now);
-        self.judge_due(step, now)?;
+        if self.judge_due(step, now)? {
+            self.keep().await?;
+        }
         while self.read_some(step, now).await? {
             self.keep().await?;
             if !self.detector.learns_again() {
@@ -461,11 +463,13 @@ impl Watch {
         self.look_at(step, rows.into_iter().map(|row| (row, receipt.clone())).collect())
     }
 
-    /// Judges the rows whose time has come.
-    fn judge_due(&mut self, step: &mut Step, now: Timestamp) -> Result<(), Problem> {
+    /// Judges the rows whose time has come; whether there were any.
+    fn judge_due(&mut self, step: &mut Step, now: Timestamp) -> Result<bool, Problem> {
         let later = self.ahead.split_off(&now.plus_seconds(AHEAD_S + 1));
         let due = std::mem::replace(&mut self.ahead, later);
-        self.look_at(step, due.into_values().flatten().collect())
+        let any = !due.is_empty();
+        self.look_at(step, due.into_values().flatten().collect())?;
+        Ok(any)
     }
 
     /// Judges rows, each with the copy that it is of.
@@ -593,19 +597,19 @@ impl Watch {
     /// again less and less often: each time partners are asked for links.
     async fn tried(&mut self, found: &Found, step: &mut Step) -> Result<Option<Led>, Problem> {
         let key = self.state.key(&self.file, found);
-        let before = self.again.get(&key).copied();
+        let before = self.retries.get(&key).copied();
         if before.is_some_and(|(at, _)| Instant::now() < at) {
             return Ok(None);
         }
         match self.lead(found).await {
             Ok(led) => {
-                self.again.remove(&key);
+                self.retries.remove(&key);
                 Ok(Some(led))
             }
             Err(problem) if is_away(&problem) => Err(problem),
             Err(problem) => {
                 let pause = before.map_or(AWAY.0, |(_, pause)| (pause * 2).min(LONGEST_REST));
-                self.again.insert(key, (Instant::now() + pause, pause));
+                self.retries.insert(key, (Instant::now() + pause, pause));
                 step.stuck.push((found.twin.clone(), problem.code.name.to_owned()));
                 Ok(None)
             }
