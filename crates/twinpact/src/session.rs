@@ -1,5 +1,7 @@
 //! How a command reaches a node: the one that runs in the directory, or one of its own.
 
+use crate::output::internal;
+use serde::de::DeserializeOwned;
 use std::io::Read as _;
 use std::path::Path;
 use twinpact_gateway::{AdminClient, AdminListener};
@@ -8,6 +10,7 @@ use twinpact_model::problem::Problem;
 use twinpact_node::api::{AdminFile, Version};
 use twinpact_node::{NodeParts, PolicyClock, open};
 use twinpact_proof::bundle::MAX_BUNDLE_BYTES;
+use twinpact_proof::{Envelope, Json, Record};
 
 /// Where a running node says how to reach it.
 pub(crate) const ADMIN_FILE: &str = "admin.json";
@@ -61,6 +64,28 @@ pub(crate) async fn running(dir: &Path) -> Option<AdminClient> {
     let file: AdminFile = serde_json::from_slice(&text).ok()?;
     let client = AdminClient::new(file.url, file.token);
     client.get::<Version>("/version").await.ok().map(|_| client)
+}
+
+/// One answer of the node of a directory.
+///
+/// # Errors
+/// What the node refuses, or why there is none.
+pub(crate) async fn get<T: DeserializeOwned>(dir: &Path, path: &str) -> Result<T, Problem> {
+    let session = Session::open(dir).await?;
+    let got = session.client.get(path).await;
+    session.close().await;
+    got
+}
+
+/// The record of the organisation whose node that is.
+///
+/// # Errors
+/// `internal` when it cannot be read; what the node refuses.
+pub(crate) async fn own_record(client: &AdminClient) -> Result<Record, Problem> {
+    let bytes = client.get_bytes("/organisation").await?;
+    let envelope = Json::parse(&bytes).ok().and_then(|json| Envelope::from_json(&json));
+    let record = envelope.and_then(|envelope| Record::from_envelope(&envelope).ok());
+    record.ok_or_else(|| internal("our own record cannot be read"))
 }
 
 /// The base URL of a listener.

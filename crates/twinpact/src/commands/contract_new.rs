@@ -3,7 +3,7 @@
 use super::mend::writable;
 use crate::cli::NewContract;
 use crate::output::{Output, internal, shell};
-use crate::session::{Session, read_text, write_file};
+use crate::session::{Session, own_record, read_text, write_file};
 use serde_json::json;
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,7 +16,6 @@ use twinpact_model::suggest::nearest;
 use twinpact_model::time::parse_duration;
 use twinpact_model::type_model::TypeModel;
 use twinpact_model::{Did, codes};
-use twinpact_proof::{Envelope, Json, Record};
 
 pub(crate) async fn run(arguments: &NewContract, out: Output) -> Result<ExitCode, Problem> {
     if let Some(path) = &arguments.out {
@@ -95,10 +94,7 @@ impl Known {
 
 /// Who a node is, by its own record.
 pub(super) async fn own_did(client: &AdminClient) -> Result<Did, Problem> {
-    let bytes = client.get_bytes("/organisation").await?;
-    let envelope = Json::parse(&bytes).ok().and_then(|json| Envelope::from_json(&json));
-    let record = envelope.and_then(|envelope| Record::from_envelope(&envelope).ok());
-    Did::new(record.ok_or_else(|| internal("our own record cannot be read"))?.did)
+    Did::new(own_record(client).await?.did)
 }
 
 /// The version that `name@version` names; of a name alone its latest.

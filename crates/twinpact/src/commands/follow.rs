@@ -3,8 +3,7 @@
 use super::exchange::body;
 use crate::cli::{Follow, Subscription};
 use crate::output::{Output, count, front, line, table};
-use crate::session::Session;
-use std::path::Path;
+use crate::session::{Session, get};
 use std::process::ExitCode;
 use twinpact_contract::scaffold;
 use twinpact_gateway::client::segment;
@@ -60,13 +59,6 @@ pub(crate) async fn run(command: Subscription, out: Output) -> Result<ExitCode, 
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-async fn get<T: serde::de::DeserializeOwned>(dir: &Path, path: &str) -> Result<T, Problem> {
-    let session = Session::open(dir).await?;
-    let got = session.client.get(path).await;
-    session.close().await;
-    got
 }
 
 fn list(all: &[SubscriptionLine]) -> String {

@@ -211,19 +211,21 @@ impl Export<'_> {
             let rests_on = one.code == PERMIT && under.contains(&one.id);
             agreements.contains(&one.agreement) && (rests_on || within(one.from))
         };
-        let mut before = String::new();
+        let (mut before, mut seen) = (String::new(), BTreeSet::new());
         for _ in 0..MAX_LOOKED_AT / LISTED {
             let list = format!("/decisions?limit={LISTED}{before}");
             let all: Vec<DecisionLine> = match self.client.get(&list).await {
                 Ok(all) => all,
                 Err(problem) => return self.leave_out("decision", "", problem),
             };
-            for one in all.iter().filter(tells) {
+            for one in all.iter().filter(|one| seen.insert(one.id.clone())).filter(tells) {
                 let path = format!("/decisions/{}/proof", segment(&one.id));
                 self.take("decision", &one.id, one.from, &path).await;
             }
-            let Some(oldest) = all.last() else { return };
-            let then = Timestamp::from_micros(oldest.recorded.micros() - 1);
+            let Some((newest, oldest)) = all.first().zip(all.last()) else { return };
+            // What was recorded at one time may stand on two pages: the next begins with that time.
+            let only = i64::from(newest.recorded == oldest.recorded);
+            let then = Timestamp::from_micros(oldest.recorded.micros() - only);
             before = format!("&as-of={}", segment(&then.to_string()));
         }
         let why = format!("only the latest {MAX_LOOKED_AT} were looked at");

@@ -2,7 +2,7 @@
 
 use crate::cli::Dir;
 use crate::output::{Output, count, front, line, percent, table};
-use crate::session::Session;
+use crate::session::get;
 use std::process::ExitCode;
 use twinpact_model::problem::Problem;
 use twinpact_node::api::{
@@ -13,10 +13,7 @@ use twinpact_node::api::{
 const NONE: &str = "unknown";
 
 pub(crate) async fn kpi(dir: &Dir, out: Output) -> Result<ExitCode, Problem> {
-    let session = Session::open(&dir.dir).await?;
-    let got = session.client.get("/kpis").await;
-    session.close().await;
-    let kpis: Kpis = got?;
+    let kpis: Kpis = get(&dir.dir, "/kpis").await?;
     out.result(&kpis, text);
     Ok(ExitCode::SUCCESS)
 }

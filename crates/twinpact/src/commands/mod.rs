@@ -9,7 +9,7 @@ mod contract_new;
 pub(crate) mod copies;
 mod doctor;
 mod erasure;
-mod exchange;
+pub(crate) mod exchange;
 mod explain;
 mod follow;
 mod graph;

@@ -5,7 +5,7 @@ use super::exchange::{agreement_text, body};
 use super::proof;
 use crate::cli::{Agreement, Clock, Decision, Dir};
 use crate::output::{Output, line, table};
-use crate::session::Session;
+use crate::session::{Session, get};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -17,14 +17,14 @@ use twinpact_node::api::{AgreementLine, DecisionLine};
 pub(crate) async fn agreement(command: Agreement, out: Output) -> Result<ExitCode, Problem> {
     match command {
         Agreement::List { dir, as_of } => {
-            let agreements: Vec<AgreementLine> = get(&dir, &as_of.of("/agreements")?).await?;
+            let agreements: Vec<AgreementLine> = get(&dir.dir, &as_of.of("/agreements")?).await?;
             out.result(&agreements, |agreements| {
                 agreements.iter().map(agreement_text).collect::<Vec<_>>().join("\n")
             });
         }
         Agreement::Show { dir, agreement, as_of } => {
             let path = as_of.of(&format!("/agreements/{}", segment(&agreement)))?;
-            let agreement: AgreementLine = get(&dir, &path).await?;
+            let agreement: AgreementLine = get(&dir.dir, &path).await?;
             out.result(&agreement, agreement_text);
         }
         Agreement::Export { dir, agreement, out: file } => {
@@ -44,13 +44,13 @@ pub(crate) async fn decision(command: Decision, out: Output) -> Result<ExitCode,
     match command {
         Decision::List { dir, limit, as_of } => {
             let path = as_of.and(&format!("/decisions?limit={limit}"), '&')?;
-            let lines: Vec<DecisionLine> = get(&dir, &path).await?;
+            let lines: Vec<DecisionLine> = get(&dir.dir, &path).await?;
             out.result(&lines, |lines| list(lines));
             out.next("twinpact decision show DECISION");
         }
         Decision::Show { dir, decision, as_of } => {
             let path = as_of.of(&format!("/decisions/{}", segment(&decision)))?;
-            let shown: Value = get(&dir, &path).await?;
+            let shown: Value = get(&dir.dir, &path).await?;
             out.result(&shown, show);
             out.next(&format!("twinpact decision export {decision} --out decision.twinproof"));
         }
@@ -64,7 +64,7 @@ pub(crate) async fn decision(command: Decision, out: Output) -> Result<ExitCode,
 
 pub(crate) async fn clock(command: Clock, out: Output) -> Result<ExitCode, Problem> {
     let shown: Value = match command {
-        Clock::Show { dir } => get(&dir, "/clock").await?,
+        Clock::Show { dir } => get(&dir.dir, "/clock").await?,
         Clock::Set { dir, time } => {
             let time = Timestamp::parse(&time)?;
             post(&dir, "/clock", &json!({ "policy": time })).await?
@@ -111,13 +111,6 @@ fn show(shown: &Value) -> String {
     lines.push(format!("  signed by {key}, clock {}", text("/payload/core/clock")));
     lines.push(format!("  level: {}", text("/decision/level")));
     lines.iter().map(|text| line(text)).collect::<Vec<_>>().join("\n")
-}
-
-async fn get<T: DeserializeOwned>(dir: &Dir, path: &str) -> Result<T, Problem> {
-    let session = Session::open(&dir.dir).await?;
-    let got = session.client.get(path).await;
-    session.close().await;
-    got
 }
 
 async fn post<T: DeserializeOwned>(dir: &Dir, path: &str, value: &Value) -> Result<T, Problem> {

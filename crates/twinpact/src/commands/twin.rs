@@ -2,8 +2,7 @@
 
 use crate::cli::{AsOf, Twin};
 use crate::output::{Output, count, table};
-use crate::session::Session;
-use serde::de::DeserializeOwned;
+use crate::session::get;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -47,13 +46,6 @@ async fn present(dir: &Path, twin: &str, as_of: &AsOf, out: Output) -> Result<()
     out.result(&state, show);
     out.next(&format!("twinpact twin history {twin}"));
     Ok(())
-}
-
-async fn get<T: DeserializeOwned>(dir: &Path, path: &str) -> Result<T, Problem> {
-    let session = Session::open(dir).await?;
-    let got = session.client.get(path).await;
-    session.close().await;
-    got
 }
 
 fn list(twins: &[TwinLine]) -> String {

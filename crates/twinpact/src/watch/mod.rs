@@ -20,7 +20,9 @@ mod state;
 pub(crate) mod trace;
 
 use crate::commands::copies::{all_of, read_path};
+use crate::commands::exchange::body;
 use crate::output::internal;
+use crate::session::own_record;
 use asking::Asking;
 pub(crate) use asking::{NotAsked, Why};
 use serde::Serialize;
@@ -41,8 +43,6 @@ use twinpact_node::api::{
     SubscriptionLine,
 };
 use twinpact_proof::containment::{MAX_MEASURE_BYTES, MAX_REASON_BYTES};
-use twinpact_proof::record::Record;
-use twinpact_proof::{Envelope, Json};
 
 /// How many copies are read before what they say is judged and put away.
 const BATCH: usize = 64;
@@ -218,7 +218,7 @@ impl Watch {
         let purpose = options.purpose.as_deref().map(scaffold::purpose).transpose()?;
         let path = format!("/agreements/{}", segment(&options.agreement));
         let agreement: AgreementLine = client.get(&path).await?;
-        let record = ourselves(&client).await?;
+        let record = own_record(&client).await?;
         let new = State::new(&file, &record.did, &agreement.id)?;
         let state = match &options.state {
             Some(path) => State::read(path, new, |at| record.unended_keys(at))?,
@@ -657,9 +657,7 @@ impl Watch {
         if asked.containments.is_empty() {
             return Ok(None);
         }
-        let body = serde_json::to_vec(asked);
-        let body = body.map_err(|e| internal(&format!("an incident: {e}")))?;
-        self.client.post("/incidents", "application/json", body).await.map(Some)
+        self.client.post("/incidents", "application/json", body(asked)?).await.map(Some)
     }
 
     /// The incident of this rule by which the partner is asked about that twin, and has not
@@ -686,9 +684,8 @@ impl Watch {
     async fn keep(&self) -> Result<(), Problem> {
         let Some(path) = &self.path else { return Ok(()) };
         let (asked, state) = self.state.to_sign()?;
-        let body = serde_json::to_vec(&asked).map_err(|e| internal(&format!("a request: {e}")))?;
         let envelope: serde_json::Value =
-            self.client.post("/learned", "application/json", body).await?;
+            self.client.post("/learned", "application/json", body(&asked)?).await?;
         state::write(path, &envelope.to_string(), &state)
     }
 }
@@ -736,14 +733,6 @@ fn waits_for(shown: &IncidentShown, owner: &str, twin: &str) -> bool {
     })
 }
 
-/// The record of the node.
-async fn ourselves(client: &AdminClient) -> Result<Record, Problem> {
-    let record = client.get_bytes("/organisation").await?;
-    let record = Json::parse(&record).ok().and_then(|json| Envelope::from_json(&json));
-    let record = record.and_then(|envelope| Record::from_envelope(&envelope).ok());
-    record.ok_or_else(|| internal("the record of this organisation cannot be read"))
-}
-
 /// Sees to it that the stream is followed. One that has ended is left so: its copies are read.
 async fn followed(client: &AdminClient, under: &Under) -> Result<(), Problem> {
     let all: Vec<SubscriptionLine> = client.get("/subscriptions").await?;
@@ -756,8 +745,8 @@ async fn followed(client: &AdminClient, under: &Under) -> Result<(), Problem> {
         place: under.place.clone(),
         from_start: true,
     };
-    let body = serde_json::to_vec(&asked).map_err(|e| internal(&format!("a request: {e}")))?;
-    let _: SubscriptionLine = client.post("/subscriptions", "application/json", body).await?;
+    let path = "/subscriptions";
+    let _: SubscriptionLine = client.post(path, "application/json", body(&asked)?).await?;
     Ok(())
 }
 

@@ -7,9 +7,10 @@
 //! only about those that are reached over links which it has told itself, which we say ourselves,
 //! or whose tellers let us use them for containment ([`Traced::ask_terms`]).
 
+use super::Under;
 use super::state::Found;
-use super::{Under, internal};
 use crate::commands::copies::read_path;
+use crate::commands::exchange::body;
 use std::collections::{BTreeMap, BTreeSet};
 use twinpact_contract::vocabulary::PURPOSE;
 use twinpact_detect::Hop;
@@ -271,8 +272,7 @@ pub(crate) async fn ask(
         purpose: purpose.map(str::to_owned),
         place: at.map(str::to_owned),
     };
-    let body = serde_json::to_vec(&asked).map_err(|e| internal(&format!("a walk: {e}")))?;
-    client.post("/graph/walk", "application/json", body).await
+    client.post("/graph/walk", "application/json", body(&asked)?).await
 }
 
 /// Whether a twin is none of ours any more.
