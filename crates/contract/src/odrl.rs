@@ -4,7 +4,9 @@
 //! `localSchedule`). Bare, `odrl:`-prefixed and full names mean the same; ours are written in full
 //! or with `twinpact:`. Scalars and one-element arrays, `{"@id"}`, `{"@value"}`, `{"@list"}` and
 //! `{"@set"}` are read alike, because a peer's JSON-LD processor may have made either of the other.
-//! Any other name or shape refuses the policy.
+//! Any other name or shape refuses the policy. So does a `profile`: one that we do not know could
+//! make more of a rule than it says (ODRL Information Model 2.2 §2.1). Hence no agreement has one,
+//! and that some connectors drop it changes no identity.
 
 pub use crate::odrl_read::{MAX_NESTING, Refused, Step, read, read_at};
 use crate::terms::{Action, agreement_id};

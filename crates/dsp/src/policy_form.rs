@@ -3,11 +3,19 @@
 //!
 //! What changes, and only that: the spelling of names and IRIs ([`crate::terms`]); rule and
 //! constraint lists are arrays; a right operand of one text or object stands alone, one of one
-//! number or boolean stands in an array (the schema has no bare numbers); `{"@value": x}` without
+//! fraction or boolean stands in an array (the schema has neither alone); `{"@value": x}` without
 //! language or type is `x`; arrays directly inside arrays are joined; `null` is absence. These are
 //! the changes that a JSON-LD processor may make, so a policy that went through one comes out the
 //! same.
+//!
+//! Connectors of the Eclipse family change more, and that is undone here as well: a whole number in
+//! a right operand is its digits as text, and a list or an IRI that they have turned into a text is
+//! read back. What cannot be undone is that they drop `profile` and the types of literals. Neither
+//! is part of what an agreement is identified by (crate `contract`): a profile that we would have
+//! to know refuses the policy there, and a literal is read by the operand that it belongs to.
 
+use crate::bytes;
+use crate::message::MAX_POLICY_BYTES;
 use crate::rejected::Rejected;
 use crate::terms::{self, is_nothing};
 use serde_json::{Map, Value};
@@ -73,12 +81,60 @@ fn member(name: &str, value: &Value) -> Result<Value, Rejected> {
     }
     let values = items.into_iter().map(operand).collect::<Result<Vec<_>, _>>()?;
     if name == "rightOperand" {
-        return Ok(match values.as_slice() {
-            [Value::String(_) | Value::Object(_)] => scalar(values),
-            _ => Value::Array(values),
-        });
+        return right_operand(values);
     }
     Ok(scalar(values))
+}
+
+/// The values of a right operand, as they were before another connector wrote them.
+fn right_operand(mut values: Vec<Value>) -> Result<Value, Rejected> {
+    let original = match values.as_slice() {
+        [Value::String(text)] => read_back(text),
+        _ => None,
+    };
+    if let Some(original) = original {
+        values = flat(&original).into_iter().map(operand).collect::<Result<Vec<_>, _>>()?;
+    }
+    for value in &mut values {
+        if value.is_i64() || value.is_u64() {
+            *value = Value::String(value.to_string());
+        }
+    }
+    Ok(match values.as_slice() {
+        [Value::String(_) | Value::Object(_)] => scalar(values),
+        _ => Value::Array(values),
+    })
+}
+
+/// What an Eclipse connector made a text of: a list of two and more values or IRIs, or one IRI.
+///
+/// A text is only taken for one when it is, to the byte, what such a connector prints: JSON without
+/// a space, `[{"@value":…},…]` or `{"@id":"…"}`, each object with that one member. Any other text,
+/// however alike, stays a text. The few texts that are of this form and were meant as they stand
+/// cannot be told apart; no operand that this program decides has such a value, as each of them
+/// takes an IRI, a time, a duration or a schedule, so that no meaning is lost that could be had.
+fn read_back(text: &str) -> Option<Value> {
+    if !text.starts_with("[{\"@") && !text.starts_with("{\"@id\":") {
+        return None;
+    }
+    let value = bytes::read(text.as_bytes(), MAX_POLICY_BYTES).ok()?;
+    let known = match &value {
+        Value::Array(items) => items.len() > 1 && items.iter().all(is_plain_item),
+        one => one.get("@id").is_some() && is_plain_item(one),
+    };
+    (known && value.to_string() == text).then_some(value)
+}
+
+/// `{"@value": …}` or `{"@id": …}` and nothing more.
+fn is_plain_item(item: &Value) -> bool {
+    let Some(members) = item.as_object().filter(|members| members.len() == 1) else {
+        return false;
+    };
+    match (members.get("@value"), members.get("@id")) {
+        (Some(value), None) => value.is_string() || value.is_number() || value.is_boolean(),
+        (None, Some(iri)) => iri.is_string(),
+        _ => false,
+    }
 }
 
 /// The items, arrays inside arrays and `@list` joined.
@@ -209,12 +265,66 @@ mod tests {
             ),
             (json!({"@value": "x", "@language": "en"}), json!({"@language": "en", "@value": "x"})),
             (json!({"@id": "odrl:x"}), json!({"@id": "http://www.w3.org/ns/odrl/2/x"})),
-            (json!(5), json!([5])),
+            (json!(5), json!("5")),
+            (json!([-5]), json!("-5")),
+            (json!([5, "x"]), json!(["5", "x"])),
+            (json!(5.5), json!([5.5])),
             (json!([true]), json!([true])),
             (json!([]), json!([])),
         ] {
             check(with(right), with(expect));
         }
+    }
+
+    #[test]
+    fn what_another_connector_made_a_text_of_is_read_back() {
+        let with = |right: Value| json!({"constraint": [{"rightOperand": right}]});
+        for (text, expect) in [
+            (r#"[{"@value":"a"},{"@value":"b"}]"#, json!(["a", "b"])),
+            (r#"[{"@value":"a, \"b\""},{"@value":5}]"#, json!(["a, \"b\"", "5"])),
+            (r#"[{"@id":"odrl:x"},{"@value":true}]"#, json!([{"@id": full("x")}, true])),
+            (r#"{"@id":"https://a.example/x"}"#, json!({"@id": "https://a.example/x"})),
+        ] {
+            for right in [json!(text), json!([text]), json!({"@value": text})] {
+                check(with(right), with(expect.clone()));
+            }
+        }
+        // Whatever is not that to the byte is the text that it is.
+        for text in [
+            r#"[{"@value":"a"}]"#,
+            r#"[{"@value":"a"}, {"@value":"b"}]"#,
+            r#" [{"@value":"a"},{"@value":"b"}]"#,
+            r#"[{"@value":"a"},{"@value":"b"}] "#,
+            r#"[{"@value":"a"},{"@value":"b"}]x"#,
+            r#"[{"@value":"a"},"b"]"#,
+            r#"[{"@value":"a"},{"@value":["b"]}]"#,
+            r#"[{"@value":"a"},{"@value":null}]"#,
+            r#"[{"@value":"a","@type":"t"},{"@value":"b"}]"#,
+            r#"[{"@value":"a","@value":"c"},{"@value":"b"}]"#,
+            r#"[{"@value":"\u0061"},{"@value":"b"}]"#,
+            r#"[{"@value":"a"},{"@list":[]}]"#,
+            r#"[{"@value":"a"},{"@value":1e2}]"#,
+            r#"{"@id":5}"#,
+            r#"{"@id":"x","@type":"t"}"#,
+            r#"{"@value":"x"}"#,
+            r#"["a","b"]"#,
+            r#"[{"#,
+        ] {
+            check(with(json!(text)), with(json!(text)));
+        }
+        // Nor is a text beside another, or one that has a type or a language.
+        let list = r#"[{"@value":"a"},{"@value":"b"}]"#;
+        check(with(json!([list, "c"])), with(json!([list, "c"])));
+        for key in ["@language", "@type"] {
+            let typed = json!({key: "urn:x", "@value": list});
+            check(with(typed.clone()), with(typed));
+        }
+        // Other members than the right operand are left alone.
+        check(json!({"leftOperand": list}), json!({"leftOperand": list}));
+    }
+
+    fn full(name: &str) -> String {
+        format!("http://www.w3.org/ns/odrl/2/{name}")
     }
 
     #[test]

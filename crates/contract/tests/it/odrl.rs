@@ -107,6 +107,9 @@ fn what_we_cannot_decide_is_refused_where_it_stands() {
         (atom("spatial", "isNoneOf", eu.clone()), unknown(operator)),
         (atom("spatial", "within", eu.clone()), unknown(operator)),
         (atom("spatial", "term-lteq", eu.clone()), unknown(operator)),
+        // What the v3 context of an Eclipse connector makes of neq is no operator, and not guessed.
+        (atom("purpose", "odrl:neg", json!("urn:x:p")), unknown(operator)),
+        (atom("purpose", "http://www.w3.org/ns/odrl/2/neg", json!("urn:x:p")), unknown(operator)),
         (atom("dateTime", "neq", json!("2027-01-01T00:00:00Z")), unknown(operator)),
         (atom("purpose", "hasPart", json!("urn:x:p")), unknown(operator)),
         (atom(SCHEDULE, "eq", json!(HOURS)), unknown(operator)),

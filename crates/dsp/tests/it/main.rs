@@ -3,10 +3,12 @@
 #![cfg(test)]
 
 mod bad_input;
+mod edc;
 mod negotiation_table;
 mod network;
 mod oracle;
 mod outside;
+mod rewriting;
 mod samples;
 mod schemas;
 mod transfer_table;

@@ -14,8 +14,9 @@ fn check(messages: &[Message]) {
     let Some(results) = through(&shared, &before) else { return };
     for (message, result) in messages.iter().zip(results) {
         for form in ["compact", "full", "expanded"] {
-            let after = &result[form];
-            assert_eq!(Message::parse(after).as_ref(), Ok(message), "{form}: {result:#}");
+            let (before, after) = (message.to_json(), &result[form]);
+            assert_eq!(Message::parse(after), Message::parse(&before), "{form}: {result:#}");
+            assert!(Message::parse(after).is_ok(), "{form}: {result:#}");
         }
     }
 }

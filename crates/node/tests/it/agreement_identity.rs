@@ -2,6 +2,7 @@
 //! form it comes back in, its identity (docs/format.md) is equal, so both sides sign one thing.
 
 use crate::outside::{project, shared, through};
+use crate::rewriting::rewritten;
 use serde_json::{Value, json};
 use twinpact_contract::Contract;
 use twinpact_dsp::Message;
@@ -103,6 +104,33 @@ fn a_given_agreement_keeps_its_identity_through_a_foreign_processor() {
         return;
     };
     check(&shared, &[serde_json::from_str(&text).unwrap()]);
+}
+
+/// An Eclipse connector makes texts of lists, IRIs and typed literals; the agreement that it sends
+/// back is still the one that was offered to it.
+#[test]
+fn our_agreements_keep_their_identity_through_an_eclipse_connector() {
+    let purposes = json!([
+        {"@id": "https://w3id.org/twinpact/purpose/QualityAssurance"},
+        {"@id": "https://w3id.org/twinpact/purpose/PredictiveMaintenance"},
+    ]);
+    let period = json!({"@type": "http://www.w3.org/2001/XMLSchema#duration", "@value": "P14D"});
+    let mut all = ours();
+    for (place, value) in [
+        ("/agreement/permission/0/constraint/0/rightOperand", purposes),
+        ("/agreement/obligation/0/constraint/0/rightOperand", period),
+    ] {
+        let mut other = ours().swap_remove(0);
+        *other.pointer_mut(place).unwrap() = value;
+        all.push(other);
+    }
+    for message in all {
+        let mut sent = message.clone();
+        let policy = rewritten(message["agreement"].as_object().unwrap());
+        sent["agreement"] = Value::Object(policy);
+        assert_ne!(sent, message);
+        assert_eq!(to_hex(&id_of(&sent)), to_hex(&id_of(&message)), "{sent:#}");
+    }
 }
 
 #[test]

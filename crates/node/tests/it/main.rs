@@ -24,6 +24,8 @@ mod pinning;
 mod power;
 mod reexports;
 mod restore;
+#[path = "../../../dsp/tests/it/rewriting.rs"]
+mod rewriting;
 mod simulated_net;
 mod streaming;
 mod streaming_world;
