@@ -122,7 +122,8 @@ fn read_back(text: &str) -> Option<Value> {
         Value::Array(items) => items.len() > 1 && items.iter().all(is_plain_item),
         one => one.get("@id").is_some() && is_plain_item(one),
     };
-    (known && value.to_string() == text).then_some(value)
+    let printed = value.to_string();
+    (known && printed == text).then_some(value)
 }
 
 /// `{"@value": …}` or `{"@id": …}` and nothing more.
