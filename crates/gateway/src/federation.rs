@@ -41,7 +41,7 @@ use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 use twinpact_node::ask::{JOIN_PATH, ORGANISATION_PATH, outcome};
 use twinpact_node::behind::CHECKPOINT_HEADER;
-use twinpact_node::door::{Asked, Door};
+use twinpact_node::door::{Asked, Door, Way};
 use twinpact_node::egress::{Egress, PublicDoc};
 use twinpact_node::invitations::MAX_JOIN_BYTES;
 use twinpact_node::metrics::{Connections, part};
@@ -65,15 +65,15 @@ pub const MAX_HEAD_BYTES: usize = 65_536;
 pub const MAX_HEADERS: usize = 64;
 
 /// How long a partner's next request may take to begin and to bring its head.
-const HEAD: Duration = Duration::from_secs(60);
+pub(crate) const HEAD: Duration = Duration::from_secs(60);
 /// How long the body of a request may take.
-const BODY: Duration = Duration::from_secs(30);
+pub(crate) const BODY: Duration = Duration::from_secs(30);
 /// After how many seconds who asks too often, or at a bad time, is to come again.
 const AGAIN: &str = "1";
 /// How long requests may take to finish when the listener stops.
-const STOP: Duration = Duration::from_secs(5);
+pub(crate) const STOP: Duration = Duration::from_secs(5);
 /// How long to wait after a failure to accept, which is that of the system (no more files).
-const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+pub(crate) const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// The federation listener, answering until it is stopped.
 pub struct FederationListener {
@@ -159,7 +159,7 @@ impl House {
 }
 
 /// Waits until the listener is told to stop or is dropped.
-async fn told(stopped: &mut watch::Receiver<bool>) {
+pub(crate) async fn told(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
 }
 
@@ -385,18 +385,9 @@ impl Line {
     ) -> io::Result<Egress> {
         // Before the body too, so that who was taken out keeps nothing open.
         self.still_holds(peer)?;
-        let reading = Limited::new(body, MAX_BODY_BYTES).collect();
-        let (body, large) = match timeout(BODY, reading).await {
-            Ok(Ok(body)) => (body.to_bytes().to_vec(), None),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                let why = format!("the body is larger than {MAX_BODY_BYTES} bytes");
-                (Vec::new(), Some(Problem::new(codes::DSP_TOO_LARGE, why)))
-            }
-            Ok(Err(_)) => return Err(io::ErrorKind::ConnectionAborted.into()),
-            Err(_) => return Err(io::ErrorKind::TimedOut.into()),
-        };
+        let (body, large) = whole(body).await?;
         self.still_holds(peer)?;
-        let mut asked = asked(Some(peer.clone()), head, body);
+        let mut asked = asked(Way::Federation, Some(peer.clone()), head, body);
         asked.fault = large.or(asked.fault);
         Ok(self.house.door.answer(asked).await)
     }
@@ -415,7 +406,7 @@ impl Line {
             }
             Err(_) => return Err(io::ErrorKind::ConnectionAborted.into()),
         };
-        let asked = asked(None, head, body);
+        let asked = asked(Way::Federation, None, head, body);
         let egress = match large.or_else(|| asked.fault.clone()) {
             None => self.house.door.answer(asked).await,
             Some(problem) => {
@@ -441,6 +432,20 @@ impl Line {
     }
 }
 
+/// The body of a request, or why it is too large.
+pub(crate) async fn whole(body: Incoming) -> io::Result<(Vec<u8>, Option<Problem>)> {
+    let reading = Limited::new(body, MAX_BODY_BYTES).collect();
+    match timeout(BODY, reading).await {
+        Ok(Ok(body)) => Ok((body.to_bytes().to_vec(), None)),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let why = format!("the body is larger than {MAX_BODY_BYTES} bytes");
+            Ok((Vec::new(), Some(Problem::new(codes::DSP_TOO_LARGE, why))))
+        }
+        Ok(Err(_)) => Err(io::ErrorKind::ConnectionAborted.into()),
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
 /// Says in the answer which request it is to, as the log does.
 pub(crate) fn identify(headers: &mut HeaderMap, id: &str) {
     if let Ok(id) = HeaderValue::from_str(id) {
@@ -453,7 +458,7 @@ fn nothing_here() -> Egress {
     Problem::new(codes::ROUTE_UNKNOWN, "there is no such route").into()
 }
 
-fn asked(peer: Option<PeerIdentity>, head: &Parts, body: Vec<u8>) -> Asked {
+pub(crate) fn asked(way: Way, peer: Option<PeerIdentity>, head: &Parts, body: Vec<u8>) -> Asked {
     let bearer = single(&head.headers, AUTHORIZATION.as_str());
     let assertion = single(&head.headers, ASSERTION_HEADER);
     let checkpoint = single(&head.headers, CHECKPOINT_HEADER);
@@ -462,6 +467,7 @@ fn asked(peer: Option<PeerIdentity>, head: &Parts, body: Vec<u8>) -> Asked {
     let faults = read.map(|value| value.as_ref().err());
     let fault = faults.into_iter().flatten().next().cloned();
     Asked {
+        way,
         peer,
         method: head.method.as_str().to_owned(),
         path: head.uri.path().to_owned(),
@@ -499,7 +505,7 @@ fn without_scheme(value: &str) -> String {
 }
 
 /// The bytes of what leaves: the only place that makes a response.
-fn write(egress: Egress, taken: &Taken) -> Response<Answered> {
+pub(crate) fn write(egress: Egress, taken: &Taken) -> Response<Answered> {
     const JSON: &str = "application/json";
     let _writing = trace::step(Step::Write);
     let (status, kind, body) = match egress {
@@ -509,9 +515,9 @@ fn write(egress: Egress, taken: &Taken) -> Response<Answered> {
             (status, JSON, message.to_json().to_string())
         }
         Egress::Protocol { status, message: None } => (status, JSON, String::new()),
-        Egress::Public(PublicDoc::Organisation(text) | PublicDoc::Joined(text)) => {
-            (200, JSON, text)
-        }
+        Egress::Public(
+            PublicDoc::Organisation(text) | PublicDoc::Joined(text) | PublicDoc::Scripted(text),
+        ) => (200, JSON, text),
         Egress::Public(PublicDoc::Versions(document)) => (200, JSON, document.to_string()),
         Egress::Log(document) => document.parts(),
         Egress::Fault(fault) => {

@@ -9,6 +9,7 @@
 
 pub mod admin;
 pub mod client;
+pub mod connectors;
 mod copies;
 pub mod doctor;
 mod erasures;
@@ -30,6 +31,7 @@ pub mod running;
 
 pub use admin::AdminListener;
 pub use client::AdminClient;
+pub use connectors::ConnectorListener;
 pub use federation::FederationListener;
 pub use outgoing::HttpsOutbound;
 pub use running::Running;

@@ -9,6 +9,7 @@
 //! any other.
 
 mod flowing;
+mod plain;
 
 use crate::federation::taken_out;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -39,7 +40,7 @@ use twinpact_model::problem::Problem;
 use twinpact_model::{Did, codes};
 use twinpact_model::{Timestamp, WallTime};
 use twinpact_node::metrics::part;
-use twinpact_node::outbound::{Call, FirstCall, Opening, Outbound, Pending, Reply};
+use twinpact_node::outbound::{Call, FirstCall, Opening, Outbound, Pending, PlainCall, Reply};
 use twinpact_node::trace;
 
 /// The most addresses of one name that are tried.
@@ -177,7 +178,7 @@ impl HttpsOutbound {
         }
         let bound = call.max_bytes;
         let way = Way { target: &target, pinned: &pinned, partner: &call.trust_domain, met };
-        let request = request(&call, &target)?;
+        let request = request(call.method, &call.headers, call.body, &target)?;
         let (mut connection, response) = self.exchange(&way, request).await?;
         let status = response.status().as_u16();
         let date = response.headers().get(DATE).and_then(|date| time_there(date.to_str().ok()?));
@@ -285,7 +286,7 @@ impl HttpsOutbound {
     /// Connects to the first address that may be dialled and answers.
     async fn dial(&self, way: &Way<'_>) -> Result<(SocketAddr, TcpStream), Problem> {
         let mut last = way.unreachable("its name has no address");
-        for address in self.resolve(way).await? {
+        for address in resolve(&self.limits, way.partner.as_str(), way.target).await? {
             if let Err(problem) = self.may_dial(way, address) {
                 last = problem;
                 continue;
@@ -302,22 +303,27 @@ impl HttpsOutbound {
         }
         Err(last)
     }
+}
 
-    async fn resolve(&self, way: &Way<'_>) -> Result<Vec<SocketAddr>, Problem> {
-        let name = match &way.target.host {
-            Host::Address(address) => return Ok(vec![(*address, way.target.port).into()]),
-            Host::Name(name) => name.as_str(),
-        };
-        let looking = tokio::net::lookup_host((name, way.target.port));
-        match timeout(self.limits.connect, looking).await {
-            Ok(Ok(found)) => Ok(found.take(MAX_ADDRESSES).collect()),
-            Ok(Err(error)) => Err(way.unreachable(&error.to_string())),
-            Err(_) => Err(way.unreachable("resolving its name takes too long")),
-        }
+/// The first addresses of a host.
+async fn resolve(limits: &Limits, to: &str, target: &Target) -> Result<Vec<SocketAddr>, Problem> {
+    let name = match &target.host {
+        Host::Address(address) => return Ok(vec![(*address, target.port).into()]),
+        Host::Name(name) => name.as_str(),
+    };
+    let looking = tokio::net::lookup_host((name, target.port));
+    match timeout(limits.connect, looking).await {
+        Ok(Ok(found)) => Ok(found.take(MAX_ADDRESSES).collect()),
+        Ok(Err(error)) => Err(unreachable(to, &error.to_string())),
+        Err(_) => Err(unreachable(to, "resolving its name takes too long")),
     }
 }
 
 impl Outbound for HttpsOutbound {
+    fn plain(&self, call: PlainCall) -> Pending<'_> {
+        Box::pin(self.plainly(call))
+    }
+
     fn call(&self, call: Call) -> Pending<'_> {
         Box::pin(async move { self.dated(call).await.map(|(reply, _)| reply) })
     }
@@ -488,8 +494,13 @@ fn server_name(target: &Target) -> Result<ServerName<'static>, Problem> {
     }
 }
 
-fn request(call: &Call, target: &Target) -> Result<Request<Full<Bytes>>, Problem> {
-    let method = match call.method {
+fn request(
+    method: &str,
+    headers: &[(&'static str, String)],
+    body: Vec<u8>,
+    target: &Target,
+) -> Result<Request<Full<Bytes>>, Problem> {
+    let method = match method {
         "GET" => Method::GET,
         "POST" => Method::POST,
         other => return Err(bad_request(&format!("the method {other}"))),
@@ -503,14 +514,14 @@ fn request(call: &Call, target: &Target) -> Result<Request<Full<Bytes>>, Problem
         .method(method)
         .uri(path)
         .header(HOST, format!("{}:{}", target.host, target.port));
-    for (name, value) in &call.headers {
+    for (name, value) in headers {
         request = request.header(*name, value);
     }
-    let mut request = request
-        .body(Full::new(Bytes::from(call.body.clone())))
-        .map_err(|e| bad_request(&e.to_string()))?;
+    let is_empty = body.is_empty();
+    let mut request =
+        request.body(Full::new(Bytes::from(body))).map_err(|e| bad_request(&e.to_string()))?;
     request.headers_mut().entry(ACCEPT).or_insert_with(|| json.clone());
-    if !call.body.is_empty() {
+    if !is_empty {
         request.headers_mut().entry(CONTENT_TYPE).or_insert(json);
     }
     Ok(request)

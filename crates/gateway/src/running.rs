@@ -2,6 +2,7 @@
 //! sender, a fresh certificate before the old one runs out, and an entry a minute about strangers.
 
 use crate::admin::AdminListener;
+use crate::connectors::ConnectorListener;
 use crate::federation::FederationListener;
 use crate::outgoing::HttpsOutbound;
 use crate::places::Bounds;
@@ -15,8 +16,8 @@ use twinpact_identity::tls::Clock;
 use twinpact_model::problem::Problem;
 use twinpact_node::outbound::Outbound;
 use twinpact_node::{
-    Node, NodeParts, cosignatures, deadlines, following, keys, open, organisation, outbox,
-    retention, seen, strangers, trace,
+    Node, NodeParts, conformance, cosignatures, deadlines, following, keys, open, organisation,
+    outbox, retention, seen, strangers, trace,
 };
 
 /// How often the node certificate is renewed; it is good for an hour.
@@ -34,7 +35,7 @@ pub struct Running {
     pub admin: AdminListener,
     /// Where partners reach it, when the configuration has a federation listener.
     pub federation: Option<SocketAddr>,
-    listener: Option<FederationListener>,
+    doors: Doors,
     stop: watch::Sender<bool>,
     jobs: Vec<JoinHandle<()>>,
 }
@@ -61,7 +62,7 @@ impl Running {
     ) -> Result<Running, Problem> {
         let node = parts.node.clone();
         match listen(&node, bounds).await {
-            Ok((admin, listener)) => {
+            Ok((admin, doors)) => {
                 let (stop, stopped) = watch::channel(false);
                 let jobs = vec![
                     tokio::spawn(outbox::run(node.clone(), stopped.clone())),
@@ -70,11 +71,12 @@ impl Running {
                     tokio::spawn(retention::run(node.clone(), stopped.clone())),
                     tokio::spawn(cosignatures::run(node.clone(), stopped.clone())),
                     tokio::spawn(seen::run(node.clone(), stopped.clone())),
+                    tokio::spawn(conformance::run(node.clone(), stopped.clone())),
                     tokio::spawn(renewal(node.clone(), stopped.clone())),
                     tokio::spawn(count_strangers(node, counting, stopped)),
                 ];
-                let federation = listener.as_ref().map(|listener| listener.address);
-                Ok(Running { parts, admin, federation, listener, stop, jobs })
+                let federation = doors.federation.as_ref().map(|listener| listener.address);
+                Ok(Running { parts, admin, federation, doors, stop, jobs })
             }
             Err(problem) => {
                 parts.stop();
@@ -91,7 +93,10 @@ impl Running {
             // A job that panicked is over all the same.
             let _ = job.await;
         }
-        if let Some(listener) = self.listener {
+        if let Some(listener) = self.doors.federation {
+            listener.stop().await;
+        }
+        if let Some(listener) = self.doors.connectors {
             listener.stop().await;
         }
         self.admin.stop().await;
@@ -101,21 +106,29 @@ impl Running {
     }
 }
 
-/// Both listeners. What can fail without a trace comes before what is written.
-async fn listen(
-    node: &Node,
-    bounds: Bounds,
-) -> Result<(AdminListener, Option<FederationListener>), Problem> {
+/// The doors for others.
+struct Doors {
+    federation: Option<FederationListener>,
+    connectors: Option<ConnectorListener>,
+}
+
+async fn bind_some(address: Option<SocketAddr>) -> Result<Option<Bound>, Problem> {
+    match address {
+        Some(address) => bind(address).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// All listeners. What can fail without a trace comes before what is written.
+async fn listen(node: &Node, bounds: Bounds) -> Result<(AdminListener, Doors), Problem> {
     give_way_out(node)?;
     let admin = bind(node.config.admin.listen).await?;
-    let federation = match node.config.federation.listen {
-        Some(address) => Some(bind(address).await?),
-        None => None,
-    };
+    let federation = bind_some(node.config.federation.listen).await?;
+    let connectors = bind_some(node.connectors.listen).await?;
     let address = federation.as_ref().map(Bound::address);
     organisation::issue(node, node.config.dsp_url(address)).await?;
     keys::use_newest(node)?;
-    let listener = match federation {
+    let federation = match federation {
         None => None,
         Some(bound) => {
             let (presented, partners) = (&node.presented, &node.tls_partners);
@@ -127,7 +140,12 @@ async fn listen(
             Some(listener)
         }
     };
-    Ok((AdminListener::answer(admin, node.clone())?, listener))
+    let connectors = connectors.map(|bound| {
+        node.connectors.bound(bound.address());
+        ConnectorListener::start(bound, node.clone())
+    });
+    let doors = Doors { federation, connectors: connectors.transpose()? };
+    Ok((AdminListener::answer(admin, node.clone())?, doors))
 }
 
 /// Gives the node its way to partners.

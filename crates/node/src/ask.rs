@@ -3,12 +3,13 @@
 
 use crate::answer::{self, Ask};
 use crate::behind;
+use crate::connectors;
 use crate::documents;
-use crate::door::{Answering, Asked, Door};
+use crate::door::{Answering, Asked, Door, Way};
 use crate::egress::{Egress, PublicDoc};
 use crate::invitations;
 use crate::log_door;
-use crate::negotiate;
+use crate::negotiate::{self, Caller};
 use crate::open::Node;
 use crate::processes::{DOCUMENTS_PATH, local};
 use crate::prove;
@@ -55,6 +56,11 @@ impl Answer {
 impl Door for Node {
     fn answer(&self, asked: Asked) -> Answering<'_> {
         Box::pin(async move {
+            if asked.way == Way::Connectors {
+                let egress = connectors::answer(self, &asked).await;
+                self.metrics.answered(&asked.path, &outcome(&egress).1);
+                return egress;
+            }
             let joins = asked.peer.is_none() && asked.method == "POST" && asked.path == JOIN_PATH;
             let egress = match public(self, &asked) {
                 // A partner has nothing to join; who has no name is answered without one.
@@ -99,17 +105,22 @@ async fn partner(node: &Node, asked: &Asked) -> Egress {
     if let Some(held) = &asked.checkpoint
         && let Err(problem) = behind::heed(node, peer.did.as_str(), held, record).await
     {
-        return answered(node, peer, asked, problem.into()).await;
+        return answered(node, peer.did.as_str(), asked, problem.into()).await;
     }
-    let Answer { egress, recorded } = route(node, peer, asked).await;
-    if recorded {
-        return egress;
-    }
-    answered(node, peer, asked, egress).await
+    let answer = route(node, peer, asked).await;
+    on_record(node, peer.did.as_str(), asked, answer).await
 }
 
-/// The answer, once it is on record.
-async fn answered(node: &Node, peer: &PeerIdentity, asked: &Asked, egress: Egress) -> Egress {
+/// The answer to this participant, once it is on record.
+pub(crate) async fn on_record(node: &Node, peer: &str, asked: &Asked, answer: Answer) -> Egress {
+    match answer.recorded {
+        true => answer.egress,
+        false => answered(node, peer, asked, answer.egress).await,
+    }
+}
+
+/// The answer, once it is on record that this participant was given it.
+async fn answered(node: &Node, peer: &str, asked: &Asked, egress: Egress) -> Egress {
     match record(node, peer, asked, &egress).await {
         Ok(()) => egress,
         Err(problem) => problem.into(),
@@ -118,16 +129,23 @@ async fn answered(node: &Node, peer: &PeerIdentity, asked: &Asked, egress: Egres
 
 async fn route(node: &Node, peer: &PeerIdentity, asked: &Asked) -> Answer {
     let refuse = |problem: Problem| Answer::unrecorded(problem.into());
+    let protocol = asked
+        .path
+        .strip_prefix(connectors::DSP_PATH)
+        .and_then(|dsp| match_route(&asked.method, dsp));
     if let Some(fault) = &asked.fault {
-        return refuse(fault.clone());
+        return match protocol {
+            Some(route) => Answer::unrecorded(negotiate::unreadable(&route, fault)),
+            None => refuse(fault.clone()),
+        };
     }
     if asked.method == "POST" && asked.path == ORGANISATION_PATH {
         return repin::receive(node, peer, &asked.body).await;
     }
-    if let Some(dsp) = asked.path.strip_prefix("/dsp")
-        && let Some(route) = match_route(&asked.method, dsp)
-    {
-        return negotiate::receive(node, peer, &route, &asked.body).await;
+    if let Some(route) = protocol {
+        let workload = peer.spiffe_id.to_string();
+        let caller = Caller { id: peer.did.as_str(), workload: &workload };
+        return negotiate::receive(node, caller, &route, &asked.body).await;
     }
     if (asked.method.as_str(), asked.path.as_str()) == ("POST", DOCUMENTS_PATH) {
         return documents::receive(node, peer, &asked.body).await;
@@ -155,12 +173,7 @@ async fn route(node: &Node, peer: &PeerIdentity, asked: &Asked) -> Answer {
 
 /// That a request was answered, by which nothing else was recorded: what was read of the catalogue
 /// or of a process, and what was refused.
-async fn record(
-    node: &Node,
-    peer: &PeerIdentity,
-    asked: &Asked,
-    egress: &Egress,
-) -> Result<(), Problem> {
+async fn record(node: &Node, peer: &str, asked: &Asked, egress: &Egress) -> Result<(), Problem> {
     let (status, code) = outcome(egress);
     let brief = |text: &str| text.chars().take(MAX_PATH).collect::<String>();
     let what = vec![
@@ -169,7 +182,7 @@ async fn record(
         Attribute::new("status", "integer", status.to_string()),
         Attribute::new("code", "text", code),
     ];
-    let entry = local(Kind::Answered, peer.did.as_str(), what);
+    let entry = local(Kind::Answered, peer, what);
     node.partition.turn(move |turn| turn.log(vec![entry]).map(|_| ())).await
 }
 

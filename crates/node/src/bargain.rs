@@ -5,10 +5,11 @@
 //! for, however a peer's processor spelt it. No person is asked yet.
 
 use crate::agreements::{self, MAX_AGREEMENTS};
+use crate::connectors::{self, Participant};
 use crate::contracts::{self, FORMAT};
 use crate::fold::Fold;
 use crate::ids;
-use crate::negotiate::{Process, Refused};
+use crate::negotiate::{Caller, Process, Refused};
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
 use crate::processes::{self, MAX_NEGOTIATIONS, MAX_TRANSFERS, Paper};
@@ -17,7 +18,7 @@ use serde_json::Value;
 use twinpact_contract::{Order, Terms, compare, odrl};
 use twinpact_dsp::exchange::Whose;
 use twinpact_dsp::message::{
-    Agreement as Wire, ContractRequest, DataAddress, Offer, TransferRequest,
+    Agreement as Wire, ContractOffer, ContractRequest, DataAddress, Offer, Thread, TransferRequest,
 };
 use twinpact_dsp::negotiation::{self, Negotiation};
 use twinpact_dsp::route::Endpoint;
@@ -40,32 +41,72 @@ pub(crate) fn requested(
     entries: &mut Vec<NewEntry>,
 ) -> Result<Option<Message>, Refused> {
     let now = node.clocks.wall();
-    if let twinpact_dsp::message::Thread::Opens { callback } = &request.thread {
-        pinned_callback(turn, did, callback)?;
+    may_open(node, turn, did, &request.thread)?;
+    if !is_empty(&request.offer.policy) {
+        // Words that nobody knows open nothing.
+        terms(&request.offer.policy)?;
+    }
+    let first = negotiation::open_as_provider(did, request, &ids::urn()?, now)?;
+    let answer = first.next.status();
+    entries.extend(opened(node, turn, first, key, now)?);
+    Ok(Some(answer))
+}
+
+/// A provider's first offer, unasked: it becomes a process, and waits for somebody who accepts it.
+pub(crate) fn offered(
+    node: &Node,
+    turn: &mut Turn<'_>,
+    did: &str,
+    offer: &ContractOffer,
+    key: Option<String>,
+    entries: &mut Vec<NewEntry>,
+) -> Result<Option<Message>, Refused> {
+    let now = node.clocks.wall();
+    may_open(node, turn, did, &offer.thread)?;
+    terms(&offer.offer.policy)?;
+    let first = negotiation::offered_as_consumer(did, offer, &ids::urn()?, now)?;
+    let answer = first.next.status();
+    entries.extend(opened(node, turn, first, key, now)?);
+    Ok(Some(answer))
+}
+
+/// Whether this participant may open one more negotiation, with answers to where it says.
+fn may_open(node: &Node, turn: &Turn<'_>, did: &str, thread: &Thread) -> Result<(), Refused> {
+    if let Thread::Opens { callback } = thread {
+        pinned_callback(node, turn, did, callback)?;
     }
     if turn.fold().processes.under_way(did).0 >= MAX_NEGOTIATIONS {
         let bound = format!("{MAX_NEGOTIATIONS} negotiations are under way already");
         return Err(Rejected::too_many(bound).into());
     }
-    if !is_empty(&request.offer.policy) {
-        // Words that nobody knows open nothing.
-        terms(&request.offer.policy)?;
+    Ok(())
+}
+
+/// A negotiation that a message has opened, and what we decide on it.
+fn opened(
+    node: &Node,
+    turn: &Turn<'_>,
+    first: negotiation::Step,
+    key: Option<String>,
+    now: WallTime,
+) -> Result<Vec<NewEntry>, Refused> {
+    let step = decided(node, turn, first, now)?;
+    Ok(negotiation_entries(&step, key)?)
+}
+
+/// The step with all that we decide after it, until it is somebody else's turn.
+fn decided(
+    node: &Node,
+    turn: &Turn<'_>,
+    mut step: negotiation::Step,
+    now: WallTime,
+) -> Result<negotiation::Step, Refused> {
+    while let Some(decision) = decide(node, turn, &step.next, now)? {
+        let next = negotiation::step(&step.next, negotiation::Input::Decide(decision), now)?;
+        step.next = next.next;
+        step.effects.extend(next.effects);
     }
-    let mut first = negotiation::open_as_provider(did, request, &ids::urn()?, now)?;
-    let answer = first.next.status();
-    let decision = match acceptable(node, turn, did, &request.offer) {
-        Ok(offer) => {
-            let us = node.config.organisation.as_str();
-            let wire = Wire::of(&offer, &ids::urn()?, us, did, now.0)?;
-            negotiation::Decision::Agree(wire)
-        }
-        Err(problem) => terminate(&problem),
-    };
-    let second = negotiation::step(&first.next, negotiation::Input::Decide(decision), now)?;
-    first.next = second.next;
-    first.effects.extend(second.effects);
-    entries.extend(negotiation_entries(&first, key)?);
-    Ok(Some(answer))
+    Ok(step)
 }
 
 /// A further message of a process.
@@ -73,7 +114,7 @@ pub(crate) fn advance(
     node: &Node,
     turn: &mut Turn<'_>,
     process: Process,
-    (did, _spiffe): (&str, &str),
+    did: &str,
     message: &Message,
     entries: &mut Vec<NewEntry>,
 ) -> Result<Option<Message>, Refused> {
@@ -99,7 +140,7 @@ pub(crate) fn advance(
                 node.secrets.keep_address(&state.party.own_pid, address.clone(), now);
             }
             if step.next != *state {
-                entries.extend(transfer_followed(turn, &step)?);
+                entries.extend(transfer_followed(node, turn, step, now)?);
             } else if let Message::TransferRequest(_) = message {
                 return Ok(Some(state.status()));
             }
@@ -127,6 +168,7 @@ pub(crate) fn negotiation_moved(
 
 /// The same for a transfer.
 pub(crate) fn transfer_moved(
+    node: &Node,
     turn: &Turn<'_>,
     state: &Transfer,
     input: transfer::Input<'_>,
@@ -134,7 +176,7 @@ pub(crate) fn transfer_moved(
 ) -> Result<Vec<NewEntry>, Problem> {
     match transfer::step(state, input, now) {
         Ok(step) if step.next != *state || !step.effects.is_empty() => {
-            transfer_followed(turn, &step)
+            transfer_followed(node, turn, step, now)
         }
         _ => Ok(Vec::new()),
     }
@@ -142,8 +184,14 @@ pub(crate) fn transfer_moved(
 
 /// A transfer's step, and what it tells about its agreement: who revokes it ends the transfers
 /// under it and says so.
-fn transfer_followed(turn: &Turn<'_>, step: &transfer::Step) -> Result<Vec<NewEntry>, Problem> {
-    let mut entries = transfer_entries(step, None)?;
+fn transfer_followed(
+    node: &Node,
+    turn: &Turn<'_>,
+    step: transfer::Step,
+    now: WallTime,
+) -> Result<Vec<NewEntry>, Problem> {
+    let step = transfer_scripted(node, step, now)?;
+    let mut entries = transfer_entries(&step, None)?;
     let (state, revoked) = (&step.next, codes::POLICY_REVOKED.name);
     let by_peer = state
         .ended
@@ -162,22 +210,22 @@ fn follow(
     node: &Node,
     turn: &mut Turn<'_>,
     before: negotiation::State,
-    mut step: negotiation::Step,
+    step: negotiation::Step,
     now: WallTime,
 ) -> Result<Vec<NewEntry>, Refused> {
     let mut more = Vec::new();
-    while let Some(decision) = decide(node, turn.fold(), &step.next) {
-        let next = negotiation::step(&step.next, negotiation::Input::Decide(decision), now)?;
-        step.next = next.next;
-        step.effects.extend(next.effects);
-    }
+    let step = decided(node, turn, step, now)?;
     let finalized = step.next.state == negotiation::State::Finalized && before != step.next.state;
-    if let (true, Some(wire)) = (finalized, &step.next.agreement) {
+    if let (true, Some(script)) = (finalized, &node.conformance) {
+        script.concluded(&step.next);
+    } else if let (true, Some(wire)) = (finalized, &step.next.agreement) {
         let (role, peer) = (step.next.party.role, step.next.party.peer.clone());
         // With who was removed meanwhile nothing is concluded.
-        turn.fold().partners.get(&peer)?;
+        let with = connectors::participant(node, turn.fold(), &peer)?;
         let concluded = agreements::conclude(turn, node, wire, role, &peer)?;
-        if let (Role::Provider, Some(id)) = (role, concluded.entry.get("agreement")) {
+        if let (Role::Provider, Participant::Partner(_), Some(id)) =
+            (role, with, concluded.entry.get("agreement"))
+        {
             // The consumer countersigns it; sent behind what finalises the negotiation.
             let paper = Paper::Agreement(id.to_owned());
             more.push(processes::paper_row(&peer, &step.next.party.own_pid, &paper));
@@ -189,15 +237,37 @@ fn follow(
     Ok(entries)
 }
 
-fn decide(node: &Node, fold: &Fold, state: &Negotiation) -> Option<negotiation::Decision> {
-    match (state.party.role, state.state) {
-        (Role::Provider, negotiation::State::Verified) => Some(negotiation::Decision::Finalize),
-        (Role::Consumer, negotiation::State::Agreed) => Some(match verified(node, fold, state) {
-            Ok(()) => negotiation::Decision::Verify,
-            Err(problem) => terminate(&problem),
-        }),
-        _ => None,
+/// What we do now by ourselves; `None` when it is the other side's turn, or a person's.
+fn decide(
+    node: &Node,
+    turn: &Turn<'_>,
+    state: &Negotiation,
+    now: WallTime,
+) -> Result<Option<negotiation::Decision>, Problem> {
+    if let Some(script) = &node.conformance {
+        return script.negotiation(node, state);
     }
+    let peer = state.party.peer.as_str();
+    Ok(match (state.party.role, state.state) {
+        (Role::Provider, negotiation::State::Requested | negotiation::State::Accepted) => {
+            Some(match acceptable(node, turn, peer, &state.offer) {
+                Ok(offer) => {
+                    let us = node.config.organisation.as_str();
+                    let wire = Wire::of(&offer, &ids::urn()?, us, peer, now.0)?;
+                    negotiation::Decision::Agree(wire)
+                }
+                Err(problem) => terminate(&problem),
+            })
+        }
+        (Role::Provider, negotiation::State::Verified) => Some(negotiation::Decision::Finalize),
+        (Role::Consumer, negotiation::State::Agreed) => {
+            Some(match verified(node, turn.fold(), state) {
+                Ok(()) => negotiation::Decision::Verify,
+                Err(problem) => terminate(&problem),
+            })
+        }
+        _ => None,
+    })
 }
 
 /// Whether the agreement means what was asked for, between the two who negotiate.
@@ -294,19 +364,24 @@ fn brief(reason: &str) -> String {
 pub(crate) fn transfer_requested(
     node: &Node,
     turn: &mut Turn<'_>,
-    (did, spiffe): (&str, &str),
+    caller: Caller<'_>,
     request: &TransferRequest,
     key: Option<String>,
     entries: &mut Vec<NewEntry>,
 ) -> Result<Option<Message>, Refused> {
-    let now = node.clocks.wall();
-    pinned_callback(turn, did, &request.callback)?;
+    let (now, did) = (node.clocks.wall(), caller.id);
+    pinned_callback(node, turn, did, &request.callback)?;
     if turn.fold().processes.under_way(did).1 >= MAX_TRANSFERS {
         let bound = format!("{MAX_TRANSFERS} transfers are under way already");
         return Err(Rejected::too_many(bound).into());
     }
     let mut first = transfer::open_as_provider(did, request, &ids::urn()?, now)?;
     let answer = first.next.status();
+    if node.conformance.is_some() {
+        let step = transfer_scripted(node, first, now)?;
+        entries.extend(transfer_entries(&step, key)?);
+        return Ok(Some(answer));
+    }
     let pid = first.next.party.own_pid.clone();
     let granted = tokens::granting(turn, did, &request.agreement_id).and_then(|agreement| {
         match request.format == FORMAT {
@@ -323,7 +398,8 @@ pub(crate) fn transfer_requested(
             reason: brief(&problem.message),
         },
         Ok(agreement) => {
-            let (token, address) = tokens::issue(turn, agreement, (did, spiffe), &pid, now)?;
+            let (token, address) =
+                tokens::issue(turn, agreement, (did, caller.workload), &pid, now)?;
             entries.push(token);
             transfer::Decision::Start { data_address: Some(address) }
         }
@@ -336,6 +412,41 @@ pub(crate) fn transfer_requested(
     Ok(Some(answer))
 }
 
+/// The step with all that the script decides after it, in conformance mode.
+fn transfer_scripted(
+    node: &Node,
+    mut step: transfer::Step,
+    now: WallTime,
+) -> Result<transfer::Step, Problem> {
+    let Some(script) = &node.conformance else { return Ok(step) };
+    while let Some(decision) = script.transfer(node, &step.next)? {
+        let next = transfer::step(&step.next, transfer::Input::Decide(decision), now)?;
+        step.next = next.next;
+        step.effects.extend(next.effects);
+    }
+    keep_messages(node, &step.effects, now);
+    Ok(step)
+}
+
+/// The entries of what we decide by ourselves in a process now, when we had let it wait.
+pub(crate) fn nudged(
+    node: &Node,
+    turn: &mut Turn<'_>,
+    process: Process,
+    now: WallTime,
+) -> Result<Vec<NewEntry>, Problem> {
+    match process {
+        Process::Negotiation(state) => {
+            let step = negotiation::Step { next: (*state).clone(), effects: Vec::new() };
+            follow(node, turn, state.state, step, now).map_err(Problem::from)
+        }
+        Process::Transfer(state) => {
+            let step = transfer::Step { next: (*state).clone(), effects: Vec::new() };
+            transfer_followed(node, turn, step, now)
+        }
+    }
+}
+
 /// Keeps what is sent and may hold a token in memory: the log has only its name.
 pub(crate) fn keep_messages(node: &Node, effects: &[Effect], now: WallTime) {
     for effect in effects {
@@ -346,11 +457,8 @@ pub(crate) fn keep_messages(node: &Node, effects: &[Effect], now: WallTime) {
 }
 
 /// A callback is called back only when it lies inside the partner's pinned record.
-fn pinned_callback(turn: &Turn<'_>, did: &str, callback: &str) -> Result<(), Refused> {
-    let pinned = turn.fold().partners.get(did)?.record.dsp.clone();
-    let inside = callback == pinned
-        || callback.strip_prefix(&pinned).is_some_and(|rest| rest.starts_with('/'));
-    match inside {
+fn pinned_callback(node: &Node, turn: &Turn<'_>, did: &str, callback: &str) -> Result<(), Refused> {
+    match connectors::participant(node, turn.fold(), did)?.covers(callback) {
         true => Ok(()),
         false => Err(Refused::Protocol(Rejected {
             status: Status::BadRequest,

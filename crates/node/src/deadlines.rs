@@ -101,7 +101,7 @@ fn late(
                 Some(decision) => transfer::Input::Decide(decision),
                 None => transfer::Input::Deadline,
             };
-            bargain::transfer_moved(turn, &state, input, now)
+            bargain::transfer_moved(node, turn, &state, input, now)
         }
         None => Ok(Vec::new()),
     }

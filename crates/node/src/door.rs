@@ -6,9 +6,20 @@ use std::pin::Pin;
 use twinpact_identity::partners::PeerIdentity;
 use twinpact_model::problem::Problem;
 
+/// Which door somebody came through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// That for partners: mutual TLS.
+    Federation,
+    /// That for connectors of others ([`crate::connectors`]): plain, on loopback.
+    Connectors,
+}
+
 /// A partner's request, as far as HTTP goes. It holds a token and cannot be printed by accident.
 #[derive(Clone)]
 pub struct Asked {
+    /// Which door it came through.
+    pub way: Way,
     /// Who asks, when a client certificate was presented and verified.
     pub peer: Option<PeerIdentity>,
     /// The HTTP method.

@@ -80,6 +80,9 @@ pub enum PublicDoc {
     Joined(String),
     /// The version document of the Dataspace Protocol.
     Versions(Value),
+    /// What a conformance script says, or what is answered to who directs it: JSON. A node with a
+    /// script has no twins.
+    Scripted(String),
 }
 
 /// What partners tell each other of logs: signed checkpoints, cosignatures and hashes, and no value

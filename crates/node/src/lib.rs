@@ -16,6 +16,8 @@ mod channel;
 pub mod check;
 pub mod clock;
 pub mod config;
+pub mod conformance;
+pub mod connectors;
 pub mod consumer;
 mod continuity;
 pub mod contracts;

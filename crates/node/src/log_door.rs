@@ -108,12 +108,13 @@ fn consistency(node: &Node, asked: &Asked) -> Result<LogDoc, Problem> {
 #[cfg(test)]
 mod tests {
     use super::numbers;
-    use crate::door::Asked;
+    use crate::door::{Asked, Way};
 
     #[test]
     fn a_query_has_its_numbers_and_nothing_else() {
         let check = |query: &str, expect: Option<[u64; 2]>| {
             let asked = Asked {
+                way: Way::Federation,
                 peer: None,
                 method: "GET".to_owned(),
                 path: "/log/consistency".to_owned(),

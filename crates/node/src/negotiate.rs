@@ -6,22 +6,31 @@
 
 use crate::ask::Answer;
 use crate::bargain;
+use crate::connectors;
 use crate::contracts::{self, Contracts};
 use crate::egress::{Egress, PublicDoc};
 use crate::fold::Fold;
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
 use crate::trace::{self, Step};
-use twinpact_dsp::catalog::{self, MAX_PAGE, Owner};
+use twinpact_dsp::catalog::{self, DatasetOffer, MAX_PAGE, Owner};
 use twinpact_dsp::exchange::opening_key;
 use twinpact_dsp::message::Versions;
 use twinpact_dsp::negotiation::{self, Negotiation};
 use twinpact_dsp::route::{Endpoint, Route, Success};
 use twinpact_dsp::transfer::{self, Transfer};
 use twinpact_dsp::{Message, Rejected, Status, Subject};
-use twinpact_identity::partners::PeerIdentity;
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
+
+/// An authenticated participant that sends a message.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    /// Its participant id.
+    pub(crate) id: &'a str,
+    /// The program of it that calls, which tokens are bound to.
+    pub(crate) workload: &'a str,
+}
 
 /// A refusal of a message: by the protocol, or by this node.
 #[derive(Debug)]
@@ -54,12 +63,7 @@ impl From<Refused> for Problem {
 }
 
 /// Answers a request of the Dataspace Protocol by an authenticated partner.
-pub(crate) async fn receive(
-    node: &Node,
-    peer: &PeerIdentity,
-    route: &Route,
-    body: &[u8],
-) -> Answer {
+pub(crate) async fn receive(node: &Node, caller: Caller<'_>, route: &Route, body: &[u8]) -> Answer {
     let refuse = |refused: Refused, message: Option<&Message>| {
         Answer::unrecorded(refusal(refused, route, message))
     };
@@ -75,9 +79,11 @@ pub(crate) async fn receive(
         return refuse(misplaced().into(), None);
     }
     let answered = match (&message, route.row.endpoint) {
-        (Some(message), Endpoint::Catalog) => catalogue(node, message).map(|m| (m, false)),
-        (Some(message), _) => take(node, peer, message.clone(), route).await,
-        (None, _) => look(node, peer, route).map(|m| (m, false)),
+        (Some(message), Endpoint::Catalog) => {
+            catalogue(node, caller.id, message).map(|m| (m, false))
+        }
+        (Some(message), _) => take(node, caller, message.clone(), route).await,
+        (None, _) => look(node, caller.id, route).map(|m| (m, false)),
     };
     match answered {
         Ok((message, logged)) => {
@@ -99,14 +105,17 @@ pub fn versions() -> Egress {
 /// Takes a message that moves a process; whether it did, and so is on record.
 async fn take(
     node: &Node,
-    peer: &PeerIdentity,
+    caller: Caller<'_>,
     message: Message,
     route: &Route,
 ) -> Result<(Option<Message>, bool), Refused> {
-    let (ours, did, spiffe) = (node.clone(), peer.did.to_string(), peer.spiffe_id.to_string());
+    let (ours, id, workload) = (node.clone(), caller.id.to_owned(), caller.workload.to_owned());
     let pid = route.id.clone();
     node.partition
-        .turn(move |turn| Ok(moved(&ours, turn, (&did, &spiffe), &message, pid.as_deref())))
+        .turn(move |turn| {
+            let caller = Caller { id: &id, workload: &workload };
+            Ok(moved(&ours, turn, caller, &message, pid.as_deref()))
+        })
         .await?
 }
 
@@ -114,13 +123,14 @@ async fn take(
 fn moved(
     node: &Node,
     mut turn: Turn<'_>,
-    (did, spiffe): (&str, &str),
+    caller: Caller<'_>,
     message: &Message,
     pid: Option<&str>,
 ) -> Result<(Option<Message>, bool), Refused> {
     let stepping = trace::step(Step::Step);
     // It may have been removed since it was let in.
-    turn.fold().partners.get(did)?;
+    connectors::participant(node, turn.fold(), caller.id)?;
+    let did = caller.id;
     let known = match pid {
         Some(pid) => Some(pid.to_owned()),
         None => turn.fold().processes.opened(did, message).map(str::to_owned),
@@ -130,13 +140,16 @@ fn moved(
     let answer = match (known, message) {
         (Some(pid), _) => {
             let process = find(turn.fold(), &pid).ok_or_else(Rejected::unknown)?;
-            bargain::advance(node, &mut turn, process, (did, spiffe), message, &mut entries)?
+            bargain::advance(node, &mut turn, process, did, message, &mut entries)?
         }
         (None, Message::ContractRequest(request)) => {
             bargain::requested(node, &mut turn, did, request, key, &mut entries)?
         }
         (None, Message::TransferRequest(request)) => {
-            bargain::transfer_requested(node, &mut turn, (did, spiffe), request, key, &mut entries)?
+            bargain::transfer_requested(node, &mut turn, caller, request, key, &mut entries)?
+        }
+        (None, Message::ContractOffer(offer)) => {
+            bargain::offered(node, &mut turn, did, offer, key, &mut entries)?
         }
         (None, _) => return Err(Rejected::unknown().into()),
     };
@@ -180,13 +193,10 @@ pub fn find(fold: &Fold, pid: &str) -> Option<Process> {
 }
 
 /// Requests without a message: where a process stands, one dataset.
-fn look(node: &Node, peer: &PeerIdentity, route: &Route) -> Result<Option<Message>, Refused> {
+fn look(node: &Node, caller: &str, route: &Route) -> Result<Option<Message>, Refused> {
     let id = route.id.as_deref().unwrap_or_default();
     if route.row.endpoint == Endpoint::Dataset {
-        let offers = node.partition.read(|fold, _| {
-            let endpoint = fold.organisation.current().map(|(r, _)| r.dsp.clone());
-            endpoint.map(|endpoint| contracts::offers(&fold.contracts, &endpoint))
-        })??;
+        let offers = node.partition.read(|fold, _| offers(node, fold, caller))??;
         let offer = offers.iter().find(|offer| offer.id == id).ok_or_else(Rejected::unknown)?;
         return Ok(Some(Message::Dataset(catalog::dataset(offer)?)));
     }
@@ -196,21 +206,30 @@ fn look(node: &Node, peer: &PeerIdentity, route: &Route) -> Result<Option<Messag
         Process::Transfer(t) => (&t.party, t.status()),
     };
     // Somebody else's process is unknown to the asker.
-    match party.peer == peer.did.as_str() {
+    match party.peer == caller {
         true => Ok(Some(status)),
         false => Err(Rejected::unknown().into()),
     }
 }
 
-fn catalogue(node: &Node, message: &Message) -> Result<Option<Message>, Refused> {
+/// What this participant finds in our catalogue.
+fn offers(node: &Node, fold: &Fold, caller: &str) -> Result<Vec<DatasetOffer>, Problem> {
+    let endpoint = connectors::own_address(node, fold, caller)?;
+    Ok(match &node.conformance {
+        Some(script) => script.offers(&endpoint),
+        None => contracts::offers(&fold.contracts, &endpoint),
+    })
+}
+
+fn catalogue(node: &Node, caller: &str, message: &Message) -> Result<Option<Message>, Refused> {
     let Message::CatalogRequest(request) = message else {
         return Err(misplaced().into());
     };
     catalog::check_request(request)?;
     let did = node.config.organisation.as_str();
     node.partition.read(|fold, _| {
-        let dsp = &fold.organisation.current()?.0.dsp;
-        Ok(Some(whole_catalogue(did, &fold.contracts, dsp)?))
+        let endpoint = connectors::own_address(node, fold, caller)?;
+        Ok(Some(catalogue_of(did, &offers(node, fold, caller)?, &endpoint)?))
     })?
 }
 
@@ -223,7 +242,10 @@ pub(crate) fn whole_catalogue(
     contracts: &Contracts,
     dsp: &str,
 ) -> Result<Message, Rejected> {
-    let offers = contracts::offers(contracts, dsp);
+    catalogue_of(did, &contracts::offers(contracts, dsp), dsp)
+}
+
+fn catalogue_of(did: &str, offers: &[DatasetOffer], dsp: &str) -> Result<Message, Rejected> {
     let (catalog_id, service_id) = (format!("{did}#catalog"), format!("{did}#dsp"));
     let owner = Owner {
         catalog_id: &catalog_id,
@@ -232,7 +254,7 @@ pub(crate) fn whole_catalogue(
         endpoint: dsp,
     };
     // There are never more contracts than fit one page ([`contracts::MAX_CONTRACTS`]).
-    Ok(Message::Catalog(catalog::page(owner, &offers, None, MAX_PAGE)?.catalog))
+    Ok(Message::Catalog(catalog::page(owner, offers, None, MAX_PAGE)?.catalog))
 }
 
 fn misplaced() -> Rejected {
@@ -241,6 +263,16 @@ fn misplaced() -> Rejected {
         code: codes::DSP_MALFORMED,
         reason: "this message does not belong here".to_owned(),
     }
+}
+
+/// What a caller is told whom nobody knows: the same as of a process that is not there.
+pub(crate) fn unknown_caller(route: &Route) -> Egress {
+    refusal(Rejected::unknown().into(), route, None)
+}
+
+/// The protocol's error body for a request that could not be read whole.
+pub(crate) fn unreadable(route: &Route, fault: &Problem) -> Egress {
+    refusal(fault.clone().into(), route, None)
 }
 
 /// The protocol's error body, with its status.

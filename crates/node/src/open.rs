@@ -3,6 +3,8 @@
 use crate::behind::{self, Claimed};
 use crate::clock::{Clocks, PolicyClock};
 use crate::config::{self, Config, Reach};
+use crate::conformance::{Conformance, Script};
+use crate::connectors::Connectors;
 use crate::cosignatures::Witnesses;
 use crate::fold::Fold;
 use crate::heard::Heard;
@@ -85,6 +87,10 @@ pub struct Node {
     pub witnesses: Arc<Witnesses>,
     /// The words that policies are decided with.
     pub vocabulary: Arc<Vocabulary>,
+    /// Connectors of others that we deal with.
+    pub connectors: Arc<Connectors>,
+    /// The script that decides for us, in conformance mode.
+    pub conformance: Option<Arc<Conformance>>,
 }
 
 impl Node {
@@ -106,6 +112,15 @@ pub struct NodeParts {
 }
 
 impl NodeParts {
+    /// From now on this script decides; nobody has been answered yet.
+    #[must_use]
+    pub fn with_script(mut self, script: Script) -> NodeParts {
+        let conformance = Conformance::new(script);
+        self.node.connectors = Arc::new(conformance.connectors());
+        self.node.conformance = Some(Arc::new(conformance));
+        self
+    }
+
     /// Lets the writer finish what waits and waits for it: a clean stop.
     pub fn stop(self) {
         self.node.partition.stop();
@@ -333,6 +348,8 @@ fn assemble(
         streams: Arc::default(),
         witnesses: Arc::default(),
         vocabulary: Arc::new(Vocabulary::standard()),
+        connectors: Arc::default(),
+        conformance: None,
     }
 }
 

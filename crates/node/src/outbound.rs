@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use twinpact_identity::certificate::RootCertificate;
 use twinpact_identity::spiffe::TrustDomain;
+use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 
 /// A call to a partner. Its query, headers and body may hold a token or a value, and are not
@@ -44,6 +45,29 @@ pub struct FirstCall {
     pub body: Vec<u8>,
     /// The most bytes of an answer that are read.
     pub max_bytes: usize,
+}
+
+/// A call to somebody else's connector on this machine: HTTP without TLS, to a loopback address.
+#[derive(Clone)]
+pub struct PlainCall {
+    /// Its participant id, for sentences.
+    pub participant: String,
+    /// `GET` or `POST`.
+    pub method: &'static str,
+    /// The absolute URL.
+    pub url: String,
+    /// Headers besides those of HTTP itself.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body; empty for `GET`.
+    pub body: Vec<u8>,
+    /// The most bytes of an answer that are read.
+    pub max_bytes: usize,
+}
+
+impl fmt::Debug for PlainCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "plain call {} {}", self.method, self.participant)
+    }
 }
 
 impl fmt::Debug for Call {
@@ -125,4 +149,12 @@ pub trait Outbound: Send + Sync {
 
     /// Makes a first call, under the same rules for addresses.
     fn first(&self, call: FirstCall) -> Pending<'_>;
+
+    /// Makes a call without TLS, which stays on this machine. A way out need not know one.
+    fn plain(&self, call: PlainCall) -> Pending<'_> {
+        Box::pin(async move {
+            let why = format!("{} cannot be called without TLS", call.participant);
+            Err(Problem::new(codes::OUTGOING_URL, why))
+        })
+    }
 }

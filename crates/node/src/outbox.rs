@@ -11,6 +11,7 @@
 use crate::ask::ORGANISATION_PATH;
 use crate::bargain;
 use crate::behind::{CHECKPOINT_HEADER, MAX_CHECKPOINT_BYTES};
+use crate::connectors;
 use crate::documents;
 use crate::negotiate::{Process, find};
 use crate::open::Node;
@@ -275,6 +276,9 @@ pub async fn call(
     body: Vec<u8>,
     max_bytes: usize,
 ) -> Result<Reply, Problem> {
+    if node.connectors.knows(peer) {
+        return connectors::call(node, peer, (method, url), headers, (body, max_bytes)).await;
+    }
     let (partner, call) = prepared(node, peer, (method, url), headers, (body, max_bytes))?;
     let outbound = way_out(node)?;
     let called = match outbound.call(call.clone()).await {
@@ -443,7 +447,7 @@ fn told(
             None => Ok(Vec::new()),
         },
         Some(Process::Transfer(state)) => match input(pending, became) {
-            Some(input) => bargain::transfer_moved(turn, &state, input, now),
+            Some(input) => bargain::transfer_moved(node, turn, &state, input, now),
             None => Ok(Vec::new()),
         },
         None => Ok(Vec::new()),

@@ -86,7 +86,7 @@ fn ended(
             bargain::negotiation_moved(node, turn, &state, input, now)
         }
         Some(Process::Transfer(state)) => {
-            bargain::transfer_moved(turn, &state, transfer::Input::Gone { reason: WHY }, now)
+            bargain::transfer_moved(node, turn, &state, transfer::Input::Gone { reason: WHY }, now)
         }
         None => Ok(Vec::new()),
     }

@@ -26,7 +26,7 @@ use twinpact_policy::{State, TokenFacts};
 use twinpact_proof::to_hex;
 
 /// The kind of data address that HTTP pulls use.
-const HTTP_ENDPOINT: &str = "https://w3id.org/idsa/v4.1/HTTP";
+pub(crate) const HTTP_ENDPOINT: &str = "https://w3id.org/idsa/v4.1/HTTP";
 
 /// The tokens that are good or were good last, as the log has them.
 #[derive(Debug, Clone, Default)]

@@ -82,6 +82,8 @@ pub enum Doorway {
     Admin,
     /// Partners, and who has no name.
     Federation,
+    /// Connectors of others.
+    Connectors,
 }
 
 impl Doorway {
@@ -89,6 +91,7 @@ impl Doorway {
         match self {
             Doorway::Admin => "admin",
             Doorway::Federation => "federation",
+            Doorway::Connectors => "connectors",
         }
     }
 }

@@ -316,6 +316,10 @@ pub(crate) struct Serve {
     pub(crate) dir: Dir,
     #[command(flatten)]
     pub(crate) new: NewNode,
+    /// Answer the Dataspace Protocol by this script, without TLS on loopback, for tests of other
+    /// connectors; the directory is a temporary one.
+    #[arg(long, value_name = "SCRIPT", conflicts_with_all = ["whose", "of a new node"])]
+    pub(crate) conformance: Option<PathBuf>,
     /// Where the policy clock comes from; decisions by a driven one are no evidence.
     #[arg(long, value_parser = ["system", "driven"], default_value = "system")]
     pub(crate) policy_clock: String,

@@ -39,7 +39,7 @@ impl HttpsOutbound {
             return Err(Refusal::NotAPartner.problem(call.trust_domain.as_str()));
         }
         let way = Way { target: &target, pinned: &pinned, partner: &call.trust_domain, met };
-        let request = request(call, &target)?;
+        let request = request(call.method, &call.headers, call.body.clone(), &target)?;
         let mut connection = self.connect(&way).await?;
         met.store(true, Ordering::Relaxed);
         let response = connection.sender.send_request(request).await;

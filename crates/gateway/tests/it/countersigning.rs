@@ -7,7 +7,7 @@ use twinpact_identity::partners::PeerIdentity;
 use twinpact_identity::spiffe::{SpiffeId, TrustDomain};
 use twinpact_model::Did;
 use twinpact_node::api::ReceiptLine;
-use twinpact_node::door::{Asked, Door as _};
+use twinpact_node::door::{Asked, Door as _, Way};
 use twinpact_node::egress::Egress;
 use twinpact_node::processes::DOCUMENTS_PATH;
 use twinpact_node::{Node, agreements, partners, prove, receipts, removal};
@@ -164,6 +164,7 @@ fn peer(did: &str, node: &Node) -> PeerIdentity {
 /// Sends that body as this partner; the code and the sentence of the refusal.
 pub(crate) async fn send(node: &Node, from: &str, body: &[u8]) -> (String, String) {
     let asked = Asked {
+        way: Way::Federation,
         peer: Some(peer(from, node)),
         method: "POST".to_owned(),
         path: DOCUMENTS_PATH.to_owned(),

@@ -5,6 +5,7 @@
 
 mod admin;
 mod as_of;
+mod connectors;
 mod containment;
 mod countersigning;
 mod erasure;

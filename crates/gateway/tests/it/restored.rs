@@ -19,7 +19,7 @@ use twinpact_model::{Did, codes};
 use twinpact_node::api::Negotiate;
 use twinpact_node::behind::{CHECKPOINT_HEADER, MAX_CHECKPOINT_BYTES};
 use twinpact_node::copies::Seen;
-use twinpact_node::door::{Asked, Door};
+use twinpact_node::door::{Asked, Door, Way};
 use twinpact_node::egress::Egress;
 use twinpact_node::fold::Fold;
 use twinpact_node::outbound::{Call, FirstCall, Outbound, Pending};
@@ -406,6 +406,7 @@ fn maker(node: &Node) -> PeerIdentity {
 /// The code that a request with that header, or that query, is answered with.
 async fn shown(node: &Node, header: Option<String>, query: Option<&str>) -> String {
     let asked = Asked {
+        way: Way::Federation,
         peer: Some(maker(node)),
         method: "GET".to_owned(),
         path: "/data/none".to_owned(),

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use twinpact_dsp::delivery::{Delivery, classify_response};
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
-use twinpact_node::door::{Asked, Door};
+use twinpact_node::door::{Asked, Door, Way};
 use twinpact_node::egress::Egress;
 use twinpact_node::{Node, consumer, keys, open, prove, receipts, repin};
 use twinpact_proof::trust::DECIDED;
@@ -193,6 +193,7 @@ async fn partners_are_told_of_a_new_address() {
 async fn sent(pair: &Pair, record: String) -> String {
     let peer = peer(pair);
     let asked = Asked {
+        way: Way::Federation,
         peer: Some(peer),
         method: "POST".to_owned(),
         path: "/.well-known/twinpact/organisation".to_owned(),

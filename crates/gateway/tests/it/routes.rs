@@ -10,7 +10,7 @@ use twinpact_identity::partners::PeerIdentity;
 use twinpact_identity::spiffe::{SpiffeId, TrustDomain};
 use twinpact_model::Did;
 use twinpact_node::ask::{JOIN_PATH, ORGANISATION_PATH};
-use twinpact_node::door::{Asked, Door as _};
+use twinpact_node::door::{Asked, Door as _, Way};
 use twinpact_node::egress::Egress;
 use twinpact_node::log_door::{LOG_ROUTES, WITNESS_KEY_PATH};
 use twinpact_node::outbound::Outbound as _;
@@ -148,8 +148,19 @@ async fn kind(office: &Office, peer: Option<PeerIdentity>, method: &str, path: &
     let (method, path) = (method.to_owned(), path.to_owned());
     let (query, bearer, assertion, checkpoint) = (None, None, None, None);
     let (last_event, body, fault) = (None, Vec::new(), None);
-    let asked =
-        Asked { peer, method, path, query, bearer, assertion, checkpoint, last_event, body, fault };
+    let asked = Asked {
+        way: Way::Federation,
+        peer,
+        method,
+        path,
+        query,
+        bearer,
+        assertion,
+        checkpoint,
+        last_event,
+        body,
+        fault,
+    };
     match office.node.answer(asked).await {
         Egress::Permitted(_) | Egress::Stream(_) => "Permitted".to_owned(),
         Egress::Protocol { .. } => "Protocol".to_owned(),

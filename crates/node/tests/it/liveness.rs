@@ -13,7 +13,7 @@ use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
 use twinpact_model::{Timestamp, WallTime};
 use twinpact_node::agreements::MAX_AGREEMENTS;
-use twinpact_node::door::{Asked, Door};
+use twinpact_node::door::{Asked, Door, Way};
 use twinpact_node::egress::Egress;
 use twinpact_node::fold::Fold;
 use twinpact_node::outbound::{Call, FirstCall, Outbound, Pending, Reply};
@@ -294,6 +294,7 @@ pub(crate) async fn present(
 ) -> (String, String) {
     let node = &operator.parts.node;
     let asked = Asked {
+        way: Way::Federation,
         peer: Some(operator.maker.clone()),
         method: "GET".to_owned(),
         path: format!("/data/{pid}"),
@@ -401,6 +402,7 @@ async fn a_refreshed_token_retires_the_old_one_when_it_is_used() {
 
 pub(crate) async fn fresh_token(node: &Node, operator: &Operator, pid: &str) -> String {
     let asked = Asked {
+        way: Way::Federation,
         peer: Some(operator.maker.clone()),
         method: "POST".to_owned(),
         path: format!("/data/{pid}/token"),

@@ -21,7 +21,7 @@ use twinpact_identity::tls::{Clock, system_clock};
 use twinpact_model::problem::Problem;
 use twinpact_model::{Did, Timestamp, WallTime, codes};
 use twinpact_node::behind::CHECKPOINT_HEADER;
-use twinpact_node::door::{Asked, Door};
+use twinpact_node::door::{Asked, Door, Way};
 use twinpact_node::egress::{Egress, PublicDoc};
 use twinpact_node::outbound::{Call, FirstCall, Outbound, Pending, Reply};
 use twinpact_node::{
@@ -402,6 +402,7 @@ pub(crate) fn asked_by(from: Did, call: &Call) -> Asked {
         found.map(|(_, value)| value.clone())
     };
     Asked {
+        way: Way::Federation,
         peer: Some(peer(from)),
         method: call.method.to_owned(),
         path: format!("/{path}"),
@@ -423,7 +424,9 @@ pub(crate) fn reply(egress: Egress) -> Reply {
         Egress::Protocol { status, message } => {
             (status, message.map_or(String::new(), |message| message.to_json().to_string()))
         }
-        Egress::Public(PublicDoc::Organisation(text) | PublicDoc::Joined(text)) => (200, text),
+        Egress::Public(
+            PublicDoc::Organisation(text) | PublicDoc::Joined(text) | PublicDoc::Scripted(text),
+        ) => (200, text),
         Egress::Public(PublicDoc::Versions(document)) => (200, document.to_string()),
         Egress::Log(document) => {
             let (status, _, body) = document.parts();

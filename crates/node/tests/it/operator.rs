@@ -8,7 +8,7 @@ use twinpact_identity::partners::PeerIdentity;
 use twinpact_identity::spiffe::{SpiffeId, TrustDomain};
 use twinpact_identity::tls::{Clock, system_clock};
 use twinpact_model::{Did, Timestamp, WallTime};
-use twinpact_node::door::{Asked, Door};
+use twinpact_node::door::{Asked, Door, Way};
 use twinpact_node::egress::Egress;
 use twinpact_node::{NodeParts, PolicyClock, contracts, open, partners, prove, record};
 use twinpact_store::vfs::RealDisk;
@@ -69,6 +69,7 @@ impl Operator {
 
     pub(crate) async fn ask(&self, method: &str, path: &str, body: &[u8]) -> Answer {
         let asked = Asked {
+            way: Way::Federation,
             peer: Some(self.maker.clone()),
             method: method.to_owned(),
             path: format!("/dsp{path}"),

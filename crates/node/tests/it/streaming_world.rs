@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use twinpact_edge::batch::IngestBatch;
 use twinpact_identity::tls::{Clock, system_clock};
 use twinpact_model::{Timestamp, WallTime};
-use twinpact_node::door::{Asked, Door};
+use twinpact_node::door::{Asked, Door, Way};
 use twinpact_node::egress::{Egress, Item};
 use twinpact_node::stream::Stream;
 use twinpact_node::{Node, NodeParts, PolicyClock, open, outbox, record};
@@ -142,6 +142,7 @@ impl World {
 
     pub(crate) fn asked(&self, leaf: &str, query: &str, last_event: Option<&str>) -> Asked {
         Asked {
+            way: Way::Federation,
             peer: Some(self.operator.maker.clone()),
             method: "GET".to_owned(),
             path: format!("/data/{}{leaf}", self.pid),

@@ -5,12 +5,17 @@ use crate::cli::Serve;
 use crate::lines::Lines;
 use crate::output::{Output, internal};
 use crate::session::{ADMIN_FILE, url};
+use serde_json::{Value, json};
 use std::path::Path;
 use std::process::ExitCode;
+use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
 use twinpact_gateway::Running;
+use twinpact_model::disk::refused;
 use twinpact_model::problem::Problem;
 use twinpact_node::api::AdminFile;
+use twinpact_node::conformance::{NEGOTIATIONS_PATH, Script, TRANSFERS_PATH};
+use twinpact_node::connectors::Connectors;
 use twinpact_node::{PolicyClock, open, ready, trace};
 
 pub(crate) async fn serve(arguments: &Serve, out: Output) -> Result<ExitCode, Problem> {
@@ -18,10 +23,16 @@ pub(crate) async fn serve(arguments: &Serve, out: Output) -> Result<ExitCode, Pr
         "driven" => PolicyClock::Driven,
         _ => PolicyClock::System,
     };
-    let dir = &arguments.dir.dir;
-    make_if_missing(dir, &arguments.new, out)?;
+    let scripted = arguments.conformance.as_deref().map(Scripted::prepare).transpose()?;
+    let dir = scripted.as_ref().map_or(&*arguments.dir.dir, |scripted| scripted.place.path());
+    if scripted.is_none() {
+        make_if_missing(dir, &arguments.new, out)?;
+    }
     let lines = Lines::start(arguments.log, arguments.log_level);
-    let parts = open::open(dir, policy).await?;
+    let mut parts = open::open(dir, policy).await?;
+    if let Some(scripted) = &scripted {
+        parts = parts.with_script(scripted.script.clone());
+    }
     trace::started(parts.node.config.organisation.as_str());
     if let Some(cut) = parts.cut {
         trace::cut(cut);
@@ -38,15 +49,20 @@ pub(crate) async fn serve(arguments: &Serve, out: Output) -> Result<ExitCode, Pr
     let federation = running.federation.map(|address| format!("https://{address}"));
     let node = &running.parts.node;
     let warnings = ready::warnings(node, node.clocks.wall());
-    let shown = serde_json::json!({
+    let connectors = scripted.as_ref().and_then(|_| doors(&node.connectors));
+    let shown = json!({
         "admin": file.url,
+        "conformance": connectors,
+        "directory": dir,
         "federation": federation,
         "pid": file.pid,
         "warnings": warnings,
     });
     out.result(&shown, |_| {
         let federation = federation.as_deref().unwrap_or("no listener");
-        format!("admin       {}\nfederation  {federation}", file.url)
+        let connectors = connectors.as_ref().map(|doors| format!("\n{}", in_lines(doors)));
+        let connectors = connectors.unwrap_or_default();
+        format!("admin       {}\nfederation  {federation}{connectors}", file.url)
     });
     trace::ready(&file.url, federation.as_deref());
     for warning in &warnings {
@@ -63,6 +79,41 @@ pub(crate) async fn serve(arguments: &Serve, out: Output) -> Result<ExitCode, Pr
     Ok(ExitCode::SUCCESS)
 }
 
+/// A node in conformance mode: its script, and a directory that goes with it.
+struct Scripted {
+    script: Script,
+    place: TempDir,
+}
+
+impl Scripted {
+    fn prepare(path: &Path) -> Result<Scripted, Problem> {
+        let text = std::fs::read_to_string(path).map_err(|e| refused(path, &e))?;
+        let script = Script::parse(&text)?;
+        let no_place = |e| internal(&format!("there is no temporary directory: {e}"));
+        let place = TempDir::with_prefix("twinpact-conformance-").map_err(no_place)?;
+        open::init(place.path(), &script.organisation, "conformance")?;
+        Ok(Scripted { script, place })
+    }
+}
+
+/// Where a test finds the doors of a node in conformance mode.
+fn doors(connectors: &Connectors) -> Option<Value> {
+    let (dsp, root) = (connectors.endpoint().ok()?, connectors.root().ok()?);
+    Some(json!({
+        "dsp": dsp,
+        "root": root,
+        "negotiations": format!("{root}{NEGOTIATIONS_PATH}"),
+        "transfers": format!("{root}{TRANSFERS_PATH}"),
+    }))
+}
+
+fn in_lines(doors: &Value) -> String {
+    let line =
+        |(name, url): (&String, &Value)| format!("{name:<12}{}", url.as_str().unwrap_or_default());
+    let all = doors.as_object().into_iter().flatten();
+    all.map(line).collect::<Vec<_>>().join("\n")
+}
+
 /// For its owner alone: who can read it can do everything that the admin door allows.
 fn write_admin_file(dir: &Path, file: &AdminFile) -> Result<(), Problem> {
     use std::io::Write as _;
@@ -75,7 +126,7 @@ fn write_admin_file(dir: &Path, file: &AdminFile) -> Result<(), Problem> {
         let mut open = options.write(true).create_new(true).mode(0o600).open(&path)?;
         open.write_all(&serde_json::to_vec_pretty(file)?)
     };
-    write().map_err(|e| twinpact_model::disk::refused(&path, &e))
+    write().map_err(|e| refused(&path, &e))
 }
 
 /// Listens for signals from now on; what comes back ends with the first one.

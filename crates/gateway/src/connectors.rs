@@ -1,0 +1,144 @@
+//! The door for connectors of others: HTTP/1.1 (RFC 9112) without TLS, on loopback only.
+//!
+//! Who asks is for the node to say ([`twinpact_node::connectors`]); what is answered is an `Egress`
+//! of the same [`Door`] as for partners, made into bytes by the same function. Connections beyond
+//! [`MAX_PLAIN_CONNECTIONS`] wait to be accepted.
+
+use crate::events::Answered;
+use crate::federation::{
+    ACCEPT_AGAIN, HEAD, MAX_HEAD_BYTES, MAX_HEADERS, STOP, asked, identify, told, whole, write,
+};
+use crate::paced::{Paced, Taken};
+use crate::port::Bound;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+use twinpact_model::codes;
+use twinpact_model::problem::Problem;
+use twinpact_node::ask::outcome;
+use twinpact_node::door::{Door, Way};
+use twinpact_node::metrics::part;
+use twinpact_node::trace::{self, Doorway, REQUEST_HEADER};
+
+/// The most connections that are open at this door.
+pub const MAX_PLAIN_CONNECTIONS: usize = 256;
+/// How long what was written may take to be read.
+const WRITE: Duration = Duration::from_secs(30);
+
+/// The listener for connectors, answering until it is stopped.
+pub struct ConnectorListener {
+    /// Where it listens.
+    pub address: SocketAddr,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+}
+
+impl ConnectorListener {
+    /// Answers at that address by asking that door. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// `config.invalid` when the address is not loopback.
+    pub fn start(bound: Bound, door: impl Door) -> Result<ConnectorListener, Problem> {
+        let address = bound.address;
+        if !address.ip().is_loopback() {
+            let why = format!("{address} is not loopback: a door without TLS listens nowhere else");
+            return Err(Problem::new(codes::CONFIG_INVALID, why));
+        }
+        let (stop, stopped) = watch::channel(false);
+        let serving = tokio::spawn(serve(bound.listener, Arc::new(door), stopped));
+        Ok(ConnectorListener { address, stop, serving })
+    }
+
+    /// Accepts nobody any more, lets requests finish for at most 5 seconds, and ends.
+    pub async fn stop(self) {
+        let _ = self.stop.send(true);
+        let _ = self.serving.await;
+    }
+}
+
+async fn serve(listener: TcpListener, door: Arc<dyn Door>, mut stopped: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(MAX_PLAIN_CONNECTIONS));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = async {
+            // It is never closed.
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            () = told(&mut stopped) => break,
+            accepted = accepted => accepted,
+        };
+        while connections.try_join_next().is_some() {}
+        match accepted {
+            Ok((tcp, _)) => {
+                let (door, stopped) = (Arc::clone(&door), stopped.clone());
+                connections.spawn(async move {
+                    exchange(door, tcp, stopped).await;
+                    drop(place);
+                });
+            }
+            Err(_) => sleep(ACCEPT_AGAIN).await,
+        }
+    }
+    drop(listener);
+    let finishing = async { while connections.join_next().await.is_some() {} };
+    // What is left after that is cut off when the set is dropped.
+    let _ = timeout(STOP, finishing).await;
+}
+
+/// Answers what is asked over one connection, until either side ends it.
+async fn exchange(door: Arc<dyn Door>, tcp: TcpStream, mut stopped: watch::Receiver<bool>) {
+    let _ = tcp.set_nodelay(true);
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .max_headers(MAX_HEADERS);
+    let paced = Paced::new(tcp, WRITE);
+    let (taken, stream) = (paced.taken(), TokioIo::new(paced));
+    let service = service_fn(move |request| respond(Arc::clone(&door), taken.clone(), request));
+    let mut serving = std::pin::pin!(http.serve_connection(stream, service));
+    // Whatever ends it is the caller's affair.
+    let _ = tokio::select! {
+        ended = serving.as_mut() => ended,
+        () = told(&mut stopped) => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+}
+
+/// Answers one request; an error closes the connection without an answer.
+async fn respond(
+    door: Arc<dyn Door>,
+    taken: Taken,
+    request: Request<Incoming>,
+) -> io::Result<Response<Answered>> {
+    let (head, body) = request.into_parts();
+    let theirs = head.headers.get(REQUEST_HEADER).and_then(|id| id.to_str().ok());
+    let (method, route) = (head.method.as_str(), part(head.uri.path()));
+    let logged = trace::Request::begin(Doorway::Connectors, method, route, None, theirs);
+    let answering = async {
+        let (body, large) = whole(body).await?;
+        let mut asked = asked(Way::Connectors, None, &head, body);
+        asked.fault = large.or(asked.fault);
+        Ok::<_, io::Error>(door.answer(asked).await)
+    };
+    let egress = logged.over(answering).await?;
+    let (status, code) = outcome(&egress);
+    let mut response = write(egress, &taken);
+    identify(response.headers_mut(), logged.id());
+    logged.answered(status, &code);
+    Ok(response)
+}

@@ -1,0 +1,83 @@
+//! Calls to connectors of others on this machine: HTTP/1.1 without TLS, to loopback addresses only.
+//!
+//! A name may be in the URL; what is dialled is the address that it was resolved to and that was
+//! found to be loopback, so that a name which resolves differently the second time leads nowhere.
+
+use super::{HttpsOutbound, Limits, late, resolve, unreachable};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use twinpact_identity::outgoing::{Endpoint, Target, allowed};
+use twinpact_model::codes;
+use twinpact_model::problem::Problem;
+use twinpact_node::outbound::{PlainCall, Reply};
+use twinpact_node::trace;
+
+impl HttpsOutbound {
+    /// Makes the call.
+    pub(super) async fn plainly(&self, mut call: PlainCall) -> Result<Reply, Problem> {
+        let (to, logged) = (call.participant.clone(), trace::Call::begin());
+        let (method, route) = (call.method, super::route(&call.url));
+        call.headers.push((trace::REQUEST_HEADER, logged.id().to_owned()));
+        let whole = self.limits.whole;
+        let called = timeout(whole, made(&self.limits, call)).await;
+        let reply = called.unwrap_or_else(|_| Err(late(&to, whole)));
+        logged.ended(method, route, &to, reply.as_ref().map(|reply| reply.status));
+        reply
+    }
+}
+
+async fn made(limits: &Limits, call: PlainCall) -> Result<Reply, Problem> {
+    let target = Target::parse(&call.url)?;
+    let tcp = dial(limits, &call.participant, &target).await?;
+    let gone = |error: hyper::Error| unreachable(&call.participant, &error.to_string());
+    let mut http = http1::Builder::new();
+    http.max_buf_size(super::MAX_HEAD_BYTES).max_headers(super::MAX_HEADERS);
+    let (mut sender, running) =
+        http.handshake::<_, Full<Bytes>>(TokioIo::new(tcp)).await.map_err(gone)?;
+    let request = super::request(call.method, &call.headers, call.body, &target)?;
+    let answering = async {
+        let response = sender.send_request(request).await.map_err(gone)?;
+        let status = response.status().as_u16();
+        let body = Limited::new(response.into_body(), call.max_bytes).collect().await;
+        let body = body.map_err(|error| match error.is::<LengthLimitError>() {
+            true => {
+                let why = format!("its answer is larger than {} bytes", call.max_bytes);
+                Problem::new(codes::PEER_ANSWER, format!("{}: {why}", call.participant))
+            }
+            false => unreachable(&call.participant, &error.to_string()),
+        })?;
+        Ok(Reply { status, body: body.to_bytes().to_vec() })
+    };
+    // The connection is driven for as long as the call takes, and is closed then. Whoever waits for
+    // an answer is told of its end by the sender.
+    tokio::pin!(answering);
+    tokio::select! {
+        reply = answering.as_mut() => reply,
+        _ = running => answering.await,
+    }
+}
+
+/// Connects to the first address that is loopback and answers.
+async fn dial(limits: &Limits, to: &str, target: &Target) -> Result<TcpStream, Problem> {
+    let listed = [Endpoint::parse(&format!("http://{}:{}", target.host, target.port))?];
+    let mut last = unreachable(to, "its name has no address");
+    for address in resolve(limits, to, target).await? {
+        if let Err(problem) = allowed(target, &[], &listed, address.ip()) {
+            last = problem;
+            continue;
+        }
+        match timeout(limits.connect, TcpStream::connect(address)).await {
+            Ok(Ok(tcp)) => {
+                let _ = tcp.set_nodelay(true);
+                return Ok(tcp);
+            }
+            Ok(Err(error)) => last = unreachable(to, &error.to_string()),
+            Err(_) => last = unreachable(to, "connecting takes too long"),
+        }
+    }
+    Err(last)
+}

@@ -1,0 +1,130 @@
+//! What the door of a node in conformance mode answers besides the protocol: the two endpoints at
+//! which a test tells us to begin, and the data of its script.
+
+use crate::connectors::own_address;
+use crate::door::Asked;
+use crate::egress::{Egress, PublicDoc};
+use crate::ids;
+use crate::negotiate::{opened_negotiation, opened_transfer};
+use crate::open::Node;
+use serde::Deserialize;
+use serde_json::json;
+use twinpact_dsp::message::Offer;
+use twinpact_dsp::negotiation::{self, Opening};
+use twinpact_dsp::transfer;
+use twinpact_model::codes;
+use twinpact_model::problem::Problem;
+
+/// Where a test tells us to negotiate.
+pub const NEGOTIATIONS_PATH: &str = "/conformance/negotiations";
+/// Where a test tells us to ask for a transfer.
+pub const TRANSFERS_PATH: &str = "/conformance/transfers";
+/// Below which path the data of a script lie.
+pub(crate) const DATA_PATH: &str = "/conformance/data";
+
+/// What the test kit sends to begin a negotiation.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Negotiate {
+    provider_id: String,
+    connector_address: String,
+    dataset_id: String,
+    offer_id: String,
+}
+
+/// What it sends to begin a transfer.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Transfer {
+    provider_id: String,
+    connector_address: String,
+    agreement_id: String,
+    format: String,
+}
+
+/// Answers what is no message of the protocol; `None` for one that is, or without a script.
+pub(crate) async fn answer(node: &Node, asked: &Asked) -> Option<Egress> {
+    node.conformance.as_ref()?;
+    let answered = match (asked.method.as_str(), asked.path.as_str()) {
+        ("POST", NEGOTIATIONS_PATH) => negotiate(node, &asked.body).await,
+        ("POST", TRANSFERS_PATH) => ask_for_transfer(node, &asked.body).await,
+        ("GET", path) if path.starts_with(DATA_PATH) => data(node, asked),
+        _ => return None,
+    };
+    Some(answered.unwrap_or_else(Egress::from))
+}
+
+fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body)
+        .map_err(|error| Problem::new(codes::INPUT_MALFORMED, format!("the body: {error}")))
+}
+
+fn begun(pid: &str) -> Egress {
+    Egress::Public(PublicDoc::Scripted(json!({ "pid": pid }).to_string()))
+}
+
+async fn negotiate(node: &Node, body: &[u8]) -> Result<Egress, Problem> {
+    let asked: Negotiate = read(body)?;
+    let own_pid = ids::urn()?;
+    let (pid, ours, now) = (own_pid.clone(), node.clone(), node.clocks.wall());
+    let turn = node.partition.turn(move |turn| {
+        known(&ours, &asked.provider_id)?;
+        let callback = own_address(&ours, turn.fold(), &asked.provider_id)?;
+        let opening = Opening {
+            own_pid: &pid,
+            peer: &asked.provider_id,
+            address: &asked.connector_address,
+            callback: &callback,
+        };
+        let offer = Offer {
+            id: asked.offer_id,
+            target: Some(asked.dataset_id),
+            assigner: Some(asked.provider_id.clone()),
+            assignee: None,
+            policy: json!({ "permission": [{ "action": "use" }] }),
+        };
+        let step = negotiation::open_as_consumer(opening, offer, now)?;
+        turn.log(opened_negotiation(&step)?).map(|_| ())
+    });
+    turn.await?;
+    Ok(begun(&own_pid))
+}
+
+async fn ask_for_transfer(node: &Node, body: &[u8]) -> Result<Egress, Problem> {
+    let asked: Transfer = read(body)?;
+    let own_pid = ids::urn()?;
+    let (pid, ours, now) = (own_pid.clone(), node.clone(), node.clocks.wall());
+    let turn = node.partition.turn(move |turn| {
+        known(&ours, &asked.provider_id)?;
+        let callback = own_address(&ours, turn.fold(), &asked.provider_id)?;
+        let opening = Opening {
+            own_pid: &pid,
+            peer: &asked.provider_id,
+            address: &asked.connector_address,
+            callback: &callback,
+        };
+        let (agreement, format) = (asked.agreement_id, asked.format);
+        let step = transfer::open_as_consumer(opening, &agreement, &format, None, now)?;
+        turn.log(opened_transfer(&step)?).map(|_| ())
+    });
+    turn.await?;
+    Ok(begun(&own_pid))
+}
+
+fn known(node: &Node, id: &str) -> Result<(), Problem> {
+    match node.connectors.knows(id) {
+        true => Ok(()),
+        false => {
+            let why = format!("{id} is not the participant of this script");
+            Err(Problem::new(codes::PARTNER_UNKNOWN, why))
+        }
+    }
+}
+
+/// What the script has for the token that is shown.
+fn data(node: &Node, asked: &Asked) -> Result<Egress, Problem> {
+    let token = asked.bearer.as_deref().unwrap_or_default();
+    let data = node.conformance.as_ref().and_then(|conformance| conformance.data(token));
+    let unknown = || Problem::new(codes::POLICY_TOKEN_UNKNOWN, "the access token is not known");
+    data.map(|data| Egress::Public(PublicDoc::Scripted(data))).ok_or_else(unknown)
+}
