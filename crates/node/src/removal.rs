@@ -49,7 +49,7 @@ pub async fn remove(node: &Node, did: &str, reason: &str) -> Result<PartnerLine,
 /// What the log refuses.
 pub(crate) async fn end_processes(node: &Node) -> Result<(), Problem> {
     let open: Vec<String> = node.partition.read(|fold, _| {
-        let removed = |did: &str| fold.partners.get(did).is_err();
+        let removed = |did: &str| !node.connectors.knows(did) && fold.partners.get(did).is_err();
         let (negotiations, transfers) =
             (fold.processes.negotiations.values(), fold.processes.transfers.values());
         let negotiations = negotiations
@@ -100,4 +100,50 @@ fn entry(did: &str, fingerprint: &str, reason: &str) -> NewEntry {
         Attribute::new("reason", "text", reason),
     ];
     NewEntry::event(Entry { who, when: When::default(), why: Why::default(), what })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::end_processes;
+    use crate::clock::PolicyClock;
+    use crate::conformance::Script;
+    use crate::negotiate::opened_negotiation;
+    use crate::open::{init, open};
+    use serde_json::json;
+    use twinpact_dsp::message::Offer;
+    use twinpact_dsp::negotiation::{Opening, State, open_as_consumer};
+    use twinpact_model::Did;
+
+    const SCRIPT: &str =
+        "listen = \"127.0.0.1:0\"\npeer = \"them\"\norganisation = \"did:web:us.example\"\n";
+
+    /// A connector was never let in as a partner, so that it was not taken out either.
+    #[tokio::test]
+    async fn what_runs_with_a_connector_goes_on() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = place.path().join("node");
+        init(&dir, &Did::new("did:web:us.example").unwrap(), "us").unwrap();
+        let parts = open(&dir, PolicyClock::System).await.unwrap();
+        let parts = parts.with_script(Script::parse(SCRIPT).unwrap());
+        let node = parts.node.clone();
+        for (own_pid, peer) in [("urn:uuid:1", "them"), ("urn:uuid:2", "did:web:gone.example")] {
+            let address = "http://127.0.0.1:8083";
+            let opening = Opening { own_pid, peer, address, callback: "http://127.0.0.1:8282/dsp" };
+            let offer = Offer {
+                id: "o".to_owned(),
+                target: Some("d".to_owned()),
+                assigner: None,
+                assignee: None,
+                policy: json!({ "permission": [{ "action": "use" }] }),
+            };
+            let step = open_as_consumer(opening, offer, node.clocks.wall()).unwrap();
+            let entries = opened_negotiation(&step).unwrap();
+            node.partition.turn(move |turn| turn.log(entries).map(|_| ())).await.unwrap();
+        }
+        end_processes(&node).await.unwrap();
+        let state = |pid| node.partition.read(|fold, _| fold.processes.negotiations[pid].state);
+        let states = ["urn:uuid:1", "urn:uuid:2"].map(|pid| state(pid).unwrap());
+        assert_eq!(states, [State::Requested, State::Terminated]);
+        parts.stop();
+    }
 }
