@@ -3,7 +3,6 @@
 #![cfg(test)]
 
 mod bad_input;
-mod contexts;
 mod edc;
 mod negotiation_table;
 mod network;

@@ -1,4 +1,5 @@
 //! The binary as a user has it: every test runs real commands on a directory of its own.
+#![cfg(test)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails panics")]
 
 mod canaries;
@@ -17,9 +18,13 @@ mod kill;
 mod log;
 mod mend;
 mod mortal;
+#[path = "../../../dsp/tests/it/outside.rs"]
+#[allow(dead_code, reason = "its JSON-LD processor is for the tests of the messages alone")]
+mod outside;
 mod own_demo;
 mod reads;
 mod remains;
+mod scenarios;
 mod secrets;
 mod start;
 mod story;

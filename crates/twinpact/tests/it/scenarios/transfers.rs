@@ -1,0 +1,270 @@
+//! TP and TP_C: transfers in which the connector under test is the provider (TP) and the consumer
+//! (TP_C).
+
+use super::scenario::Message::{Completion, Request, Start, Suspension, Termination};
+use super::scenario::Step::{Initiate, Receive, Refused, Send, State};
+use super::scenario::{Scenario, row};
+
+/// The connector is the provider.
+pub(crate) const PROVIDER: &[Scenario] = &[
+    row("TP:01-01", &[Send(Request), Receive(Start), Receive(Termination), State("TERMINATED")]),
+    row("TP:01-02", &[Send(Request), Receive(Start), Receive(Completion), State("COMPLETED")]),
+    row(
+        "TP:01-03",
+        &[
+            Send(Request),
+            Receive(Start),
+            Receive(Suspension),
+            Receive(Termination),
+            State("TERMINATED"),
+        ],
+    ),
+    row(
+        "TP:01-04",
+        &[
+            Send(Request),
+            Receive(Start),
+            Receive(Suspension),
+            Receive(Start),
+            Receive(Completion),
+            State("COMPLETED"),
+        ],
+    ),
+    row("TP:01-05", &[Send(Request), Receive(Termination), State("TERMINATED")]),
+    row(
+        "TP:02-01",
+        &[Send(Request), Receive(Start), State("STARTED"), Send(Termination), State("TERMINATED")],
+    ),
+    row(
+        "TP:02-02",
+        &[Send(Request), Receive(Start), State("STARTED"), Send(Completion), State("COMPLETED")],
+    ),
+    row(
+        "TP:02-03",
+        &[
+            Send(Request),
+            Receive(Start),
+            State("STARTED"),
+            Send(Suspension),
+            State("SUSPENDED"),
+            Send(Termination),
+            State("TERMINATED"),
+        ],
+    ),
+    row(
+        "TP:02-04",
+        &[
+            Send(Request),
+            Receive(Start),
+            State("STARTED"),
+            Send(Suspension),
+            State("SUSPENDED"),
+            Send(Start),
+            State("STARTED"),
+            Send(Completion),
+            State("COMPLETED"),
+        ],
+    ),
+    row("TP:02-05", &[Send(Request), State("REQUESTED"), Send(Termination), State("TERMINATED")]),
+    row("TP:03-01", &[Send(Request), State("REQUESTED"), Refused(Completion), State("REQUESTED")]),
+    row("TP:03-02", &[Send(Request), State("REQUESTED"), Refused(Suspension), State("REQUESTED")]),
+    row(
+        "TP:03-03",
+        &[
+            Send(Request),
+            Receive(Start),
+            State("STARTED"),
+            Send(Suspension),
+            State("SUSPENDED"),
+            Refused(Completion),
+            State("SUSPENDED"),
+        ],
+    ),
+    row(
+        "TP:03-04",
+        &[
+            Send(Request),
+            Receive(Start),
+            State("STARTED"),
+            Send(Termination),
+            State("TERMINATED"),
+            Refused(Start),
+            State("TERMINATED"),
+        ],
+    ),
+    row(
+        "TP:03-05",
+        &[
+            Send(Request),
+            Receive(Start),
+            State("STARTED"),
+            Send(Termination),
+            State("TERMINATED"),
+            Refused(Suspension),
+            State("TERMINATED"),
+        ],
+    ),
+    row(
+        "TP:03-06",
+        &[
+            Send(Request),
+            Receive(Start),
+            State("STARTED"),
+            Send(Termination),
+            State("TERMINATED"),
+            Refused(Completion),
+            State("TERMINATED"),
+        ],
+    ),
+];
+
+/// The connector is the consumer.
+pub(crate) const CONSUMER: &[Scenario] = &[
+    row(
+        "TP_C:01-01",
+        &[
+            Initiate,
+            Receive(Request),
+            Send(Start),
+            State("STARTED"),
+            Send(Termination),
+            State("TERMINATED"),
+        ],
+    ),
+    row(
+        "TP_C:01-02",
+        &[
+            Initiate,
+            Receive(Request),
+            Send(Start),
+            State("STARTED"),
+            Send(Completion),
+            State("COMPLETED"),
+        ],
+    ),
+    row(
+        "TP_C:01-03",
+        &[
+            Initiate,
+            Receive(Request),
+            Send(Start),
+            State("STARTED"),
+            Send(Suspension),
+            State("SUSPENDED"),
+            Send(Termination),
+            State("TERMINATED"),
+        ],
+    ),
+    row(
+        "TP_C:01-04",
+        &[
+            Initiate,
+            Receive(Request),
+            Send(Start),
+            State("STARTED"),
+            Send(Suspension),
+            State("SUSPENDED"),
+            Send(Start),
+            State("STARTED"),
+            Send(Completion),
+            State("COMPLETED"),
+        ],
+    ),
+    row("TP_C:01-05", &[Initiate, Receive(Request), Send(Termination), State("TERMINATED")]),
+    row(
+        "TP_C:02-01",
+        &[Initiate, Receive(Request), Send(Start), Receive(Termination), State("TERMINATED")],
+    ),
+    row(
+        "TP_C:02-02",
+        &[Initiate, Receive(Request), Send(Start), Receive(Completion), State("COMPLETED")],
+    ),
+    row(
+        "TP_C:02-03",
+        &[
+            Initiate,
+            Receive(Request),
+            Send(Start),
+            Receive(Suspension),
+            Receive(Termination),
+            State("TERMINATED"),
+        ],
+    ),
+    row(
+        "TP_C:02-04",
+        &[
+            Initiate,
+            Receive(Request),
+            Send(Start),
+            Receive(Suspension),
+            Receive(Start),
+            Receive(Completion),
+            State("COMPLETED"),
+        ],
+    ),
+    row("TP_C:02-05", &[Initiate, Receive(Request), Receive(Termination), State("TERMINATED")]),
+    row(
+        "TP_C:03-01",
+        &[Initiate, Receive(Request), State("REQUESTED"), Refused(Completion), State("REQUESTED")],
+    ),
+    row(
+        "TP_C:03-02",
+        &[Initiate, Receive(Request), State("REQUESTED"), Refused(Suspension), State("REQUESTED")],
+    ),
+    row(
+        "TP_C:03-03",
+        &[
+            Initiate,
+            Receive(Request),
+            State("REQUESTED"),
+            Send(Start),
+            State("STARTED"),
+            Send(Suspension),
+            State("SUSPENDED"),
+            Refused(Completion),
+            State("SUSPENDED"),
+        ],
+    ),
+    row(
+        "TP_C:03-04",
+        &[
+            Initiate,
+            Receive(Request),
+            State("REQUESTED"),
+            Send(Start),
+            State("STARTED"),
+            Send(Termination),
+            State("TERMINATED"),
+            Refused(Start),
+            State("TERMINATED"),
+        ],
+    ),
+    row(
+        "TP_C:03-05",
+        &[
+            Initiate,
+            Receive(Request),
+            State("REQUESTED"),
+            Send(Start),
+            State("STARTED"),
+            Send(Termination),
+            State("TERMINATED"),
+            Refused(Suspension),
+            State("TERMINATED"),
+        ],
+    ),
+    row(
+        "TP_C:03-06",
+        &[
+            Initiate,
+            Receive(Request),
+            State("REQUESTED"),
+            Send(Start),
+            State("STARTED"),
+            Send(Termination),
+            State("TERMINATED"),
+            Refused(Completion),
+            State("TERMINATED"),
+        ],
+    ),
+];
