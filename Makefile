@@ -2,7 +2,7 @@
 # `make demo` and `make test` share what they build.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo start packaging picture test soak lint bench ci announce oracle deny-tool
+.PHONY: help demo start packaging picture test soak tck lint bench ci announce oracle deny-tool
 
 CARGO ?= cargo
 COLD := $(if $(wildcard $(or $(CARGO_TARGET_DIR),target)/debug/.fingerprint),,yes)
@@ -39,6 +39,10 @@ soak: ## Many more power cuts (10,000 for 1,000), runs of a bad network (3,000 f
 
 witness: ## Our witness and our checkpoints against those of the world (needs go).
 	tools/witness_peer.sh
+
+tck: ## Run the official test kit of the Dataspace Protocol against the binary (needs Java and Maven).
+	$(CARGO) build -q -p twinpact
+	python3 oracles/tck/run.py "$(or $(CARGO_TARGET_DIR),target)/debug/twinpact" --result conformance/dsp-tck.md
 
 lint: deny-tool ## Hold the house rules: format, clippy, tidy, licences and bans.
 	$(CARGO) fmt --all --check

@@ -1,0 +1,193 @@
+"""Runs the Eclipse Dataspace TCK for the Dataspace Protocol against `twinpact serve --conformance`.
+
+    python3 oracles/tck/run.py BINARY [--result FILE]
+
+Needs Java 17 or newer and Maven, which fetches the kit. Of the versions that are laid out alike the
+newest that is served is taken; TCK_VERSION names another. Exit code 0: every test has passed; 3:
+what is needed is not there. The result file is written only when all tests have run.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import tomllib
+
+HERE = pathlib.Path(__file__).resolve().parent
+SCRIPT = HERE.parent.parent / "examples" / "conformance" / "dsp-tck.toml"
+WORK = HERE / ".work"
+VERSIONS = ["1.0.1", "1.0.0", "1.0.0-RC7", "1.0.0-RC6"]
+COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+# Tests of the kit, by area.
+EXPECTED = {"MET": 1, "CAT": 3, "CN": 15, "CN_C": 16, "TP": 15, "TP_C": 15}
+
+
+def missing(why):
+    print(f"tck: {why}", file=sys.stderr)
+    sys.exit(3)
+
+
+def fetch():
+    """The version whose jars are in the work folder now."""
+    for tool in ["mvn", "java", "javac"]:
+        shutil.which(tool) or missing(f"{tool} is needed and not found")
+    wanted = [os.environ["TCK_VERSION"]] if "TCK_VERSION" in os.environ else VERSIONS
+    for version in wanted:
+        lib = WORK / version / "lib"
+        if (WORK / version / "complete").exists():
+            return version
+        command = ["mvn", "-B", "-ntp", "-q", "-f", str(HERE / "pom.xml"), COPY]
+        command += [f"-Dtck={version}", "-DincludeScope=runtime", f"-DoutputDirectory={lib}"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode == 0:
+            classes = WORK / version / "classes"
+            compile_ = ["javac", "-cp", f"{lib}/*", "-d", str(classes), str(HERE / "Run.java")]
+            subprocess.run(compile_, check=True)
+            (WORK / version / "complete").touch()
+            return version
+        print(f"tck: {version} cannot be had", file=sys.stderr)
+    missing("no version of the kit can be had")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def settings(script, doors):
+    """What the kit has to know of the connector under test."""
+    port = free_port()
+    of = "dataspacetck.dsp.connector."
+    lines = {
+        "dataspacetck.launcher": "org.eclipse.dataspacetck.dsp.system.DspSystemLauncher",
+        "dataspacetck.host": "127.0.0.1",
+        "dataspacetck.port": port,
+        "dataspacetck.callback.address": f"http://127.0.0.1:{port}",
+        "dataspacetck.dsp.local.connector": "false",
+        "dataspacetck.dsp.default.wait": 15,
+        of + "agent.id": script["organisation"],
+        of + "http.url": doors["dsp"],
+        of + "http.base.url": doors["root"],
+        of + "http.headers.authorization": "any",
+        of + "negotiation.initiate.url": doors["negotiations"],
+        of + "transfer.initiate.url": doors["transfers"],
+    }
+    # CAT0103 is the one that must not be there.
+    for n in ["01", "02", "03"]:
+        lines[f"CAT_01_{n}_DATASETID"] = f"CAT01{n}"
+    for dataset in script["dataset"]:
+        area, number = dataset["id"][1:-4], dataset["id"][-4:]
+        if dataset["id"].startswith("ACN"):
+            test = f"{area}_{number[:2]}_{number[2:]}"
+            lines[f"{test}_DATASETID"] = dataset["id"]
+            lines[f"{test}_OFFERID"] = dataset["offer"]
+    for wanted in script["wanted"]:
+        number = wanted["id"][-4:]
+        lines[f"CN_C_{number[:2]}_{number[2:]}_DATASETID"] = wanted["id"]
+    for agreement in script["agreement"]:
+        area = "TP_C" if agreement["id"].startswith("ATPC") else "TP"
+        test = f"{area}_{agreement['id'][-4:-2]}_{agreement['id'][-2:]}"
+        lines[f"{test}_AGREEMENTID"] = agreement["id"]
+        lines[f"{test}_FORMAT"] = "HttpData-PULL"
+    return "".join(f"{name}={value}\n" for name, value in lines.items())
+
+
+def serve(binary, place):
+    """A fresh connector under test at a free port, and its doors."""
+    text = SCRIPT.read_text("utf-8")
+    listen = tomllib.loads(text)["listen"]
+    script = place / "script.toml"
+    script.write_text(text.replace(f'"{listen}"', '"127.0.0.1:0"'), "utf-8")
+    command = [str(binary), "--json", "serve", "--conformance", str(script)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    said = ""
+    for line in process.stdout:
+        said += line
+        if line.rstrip() == "}":
+            break
+    return process, json.loads(said)["conformance"]
+
+
+def run(binary, version, place):
+    process, doors = serve(binary, place)
+    try:
+        file = place / "tck.properties"
+        file.write_text(settings(tomllib.loads(SCRIPT.read_text("utf-8")), doors), "utf-8")
+        classpath = f"{WORK / version / 'classes'}:{WORK / version / 'lib'}/*"
+        java = subprocess.Popen(["java", "-cp", classpath, "Run", str(file)],
+                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        tests = []
+        for line in java.stdout:
+            if line.startswith('{"test"'):
+                tests.append(json.loads(line))
+                print("{result:9}{test} {why}".format(**tests[-1]), file=sys.stderr)
+        java.wait()
+        return tests
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def counted(tests):
+    """How many tests of each area have passed."""
+    found = dict.fromkeys(EXPECTED, 0)
+    for test in tests:
+        area = test["test"].split(":")[0]
+        if test["result"] == "passed" and area in found:
+            found[area] += 1
+    return found
+
+
+def said_by(*command):
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+
+
+def report(binary, version, tests):
+    found = counted(tests)
+    java = subprocess.run(["java", "-version"], capture_output=True, text=True).stderr
+    rows = sorted(tests, key=lambda test: test["test"])
+    areas = ", ".join(f"{area} {found[area]} of {EXPECTED[area]}" for area in EXPECTED)
+    lines = [
+        "# The Eclipse Dataspace TCK for the Dataspace Protocol 2025-1",
+        "",
+        f"{sum(found.values())} of {sum(EXPECTED.values())} passed: {areas}. Made by `make tck`.",
+        "",
+        "| what | version |",
+        "|---|---|",
+        f"| date | {datetime.date.today()} |",
+        f"| kit | org.eclipse.dataspacetck.dsp {version} |",
+        f"| connector under test | {said_by(str(binary), '--version')}, commit {said_by('git', 'rev-parse', '--short', 'HEAD')} |",
+        f"| Java | {java.splitlines()[0]} |",
+        "",
+        "| test | result |",
+        "|---|---|",
+    ]
+    lines += ["| {test} | {result} |".format(**test) for test in rows]
+    lines += ["", "The kit disables TP:02-04 and TP_C:02-04 itself."]
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("binary", type=pathlib.Path)
+    arguments.add_argument("--result", type=pathlib.Path)
+    arguments = arguments.parse_args()
+    version = fetch()
+    with tempfile.TemporaryDirectory() as place:
+        tests = run(arguments.binary.resolve(), version, pathlib.Path(place))
+    found = counted(tests)
+    print(f"{sum(found.values())} of {sum(EXPECTED.values())} passed, kit {version}")
+    if arguments.result and len(tests) >= sum(EXPECTED.values()):
+        arguments.result.write_text(report(arguments.binary, version, tests), "utf-8")
+    sys.exit(0 if found == EXPECTED else 1)
+
+
+if __name__ == "__main__":
+    main()
