@@ -1,12 +1,12 @@
 """What a foreign connector's JSON-LD processor makes of our messages.
 
-Reads one JSON message a line on standard input, expands it, compacts it again, and prints one
-result a line:
+Reads one JSON message a line on standard input, expands it by the contexts that it names or writes
+out, compacts it again, and prints one result a line:
 
-    {"compact": ..., "full": ..., "expanded": ...}    or    {"error": "..."}
+    {"expanded": ..., "compact": ..., "full": ...}    or    {"error": "..."}    or    {"crash": "..."}
 
-`compact` is compacted with the context of the Dataspace Protocol 2025-1, `full` with none (so that
-every name is a full IRI), `expanded` is the expansion itself.
+`expanded` is the expansion itself, `compact` is compacted with the context of the Dataspace Protocol
+2025-1, `full` with none (so that every name is a full IRI); both are absent where that cannot be done.
 
 The contexts are read from $TWINPACT_SHARED/suites/dsp/context; any other document is refused, so
 that nothing is ever fetched. Exit code 3: no processor or no contexts (the caller skips).
@@ -80,12 +80,21 @@ def main():
         try:
             message = json.loads(line)
             expanded = jsonld.expand(message, options)
+        except jsonld.JsonLdError as error:
+            print(json.dumps({"error": str(error)[:400]}), flush=True)
+            continue
+        except TypeError as error:
+            # PyLD 3.3 breaks down over a prefix that a context says means nothing.
+            print(json.dumps({"crash": str(error)[:400]}), flush=True)
+            continue
+        result = {"expanded": expanded}
+        try:
             compact = jsonld.compact(expanded, [DSPACE], options)
             compact["@context"] = [DSPACE]
             full = jsonld.compact(expanded, {}, options)
-            result = {"compact": compact, "full": full, "expanded": expanded}
-        except jsonld.JsonLdError as error:
-            result = {"error": str(error)[:400]}
+            result.update(compact=compact, full=full)
+        except jsonld.JsonLdError:
+            pass
         print(json.dumps(result), flush=True)
 
 

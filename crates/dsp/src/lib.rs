@@ -5,23 +5,29 @@
 //! the effects before it answers. Time comes in as a parameter, identifiers are drawn by the
 //! caller, policies stay JSON whose meaning is the crate `contract`'s business. Messages are
 //! processed as plain typed JSON; what a JSON-LD processor does to the spelling is undone from our
-//! own term table ([`terms`]), and nothing is ever fetched.
+//! own term table ([`terms`]), and nothing is ever fetched. A message whose sender defines names of
+//! its own is first rewritten by its own contexts (modules `contexts`, `expansion`).
 
 mod bytes;
 pub mod catalog;
+mod contexts;
 pub mod delivery;
 pub mod exchange;
+mod expansion;
 mod fingerprint;
 pub mod message;
 pub mod negotiation;
 pub mod policy_form;
 pub mod rejected;
 pub mod route;
+mod scopes;
 pub mod terms;
 pub mod transfer;
 
 pub use bytes::{MAX_CATALOG_BYTES, MAX_DEPTH, MAX_MESSAGE_BYTES};
+pub use contexts::{MAX_CONTEXT_TERMS, MAX_CONTEXTS, MAX_TERM_BYTES};
 pub use exchange::{Effect, Expect, Outgoing, Record, Role, Whose};
+pub use expansion::MAX_NAMES_BYTES;
 pub use message::Message;
 pub use rejected::{Rejected, Status, Subject};
 

@@ -150,8 +150,25 @@ pub(crate) fn full(name: &str) -> String {
         .map_or_else(|| name.to_owned(), |(_, namespace, local)| format!("{namespace}{local}"))
 }
 
-fn is_odrl(local: &str) -> bool {
+/// Whether the ODRL profile defines this bare name.
+pub(crate) fn is_odrl(local: &str) -> bool {
     ODRL_TERMS.contains(&local)
+}
+
+/// The namespace of a prefix that the context declares, given without its colon.
+pub(crate) fn namespace(prefix: &str) -> Option<&'static str> {
+    NAMESPACES.iter().find(|(p, _)| p.strip_suffix(':') == Some(prefix)).map(|(_, iri)| *iri)
+}
+
+/// The full IRI of a type or state of the protocol, by its bare name.
+pub(crate) fn protocol_term(name: &str) -> Option<String> {
+    let (prefix, _) = PROTOCOL_TERMS.iter().find(|(_, names)| names.contains(&name))?;
+    Some(full(&format!("{prefix}{name}")))
+}
+
+/// Whether a full or prefixed name lies in one of the namespaces of the context.
+pub(crate) fn is_of_context(name: &str) -> bool {
+    split(name).is_some()
 }
 
 /// A member of a message: its prefix with the colon, and its bare name.

@@ -1,9 +1,10 @@
 //! The messages of the Dataspace Protocol 2025-1, typed.
 //!
-//! Reading is tolerant of spelling (see [`crate::terms`]) and strict about everything else: a
-//! member that is missing, of the wrong type or beyond a bound refuses the message. Members that we
-//! do not know are ignored, as the protocol's schemas allow, but never inside a policy. Writing
-//! gives exactly the form of the schemas: one context, no nulls, no trailing slash on an address.
+//! Reading is tolerant of spelling (see [`crate::terms`], and `crate::contexts` for names that a
+//! sender defines itself) and strict about everything else: a member that is missing, of the wrong
+//! type or beyond a bound refuses the message. Members that we do not know are ignored, as the
+//! protocol's schemas allow, but never inside a policy. Writing gives exactly the form of the
+//! schemas: one context, no nulls, no trailing slash on an address.
 
 mod catalog;
 mod read;

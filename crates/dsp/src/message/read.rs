@@ -12,7 +12,7 @@ use crate::terms::{
     MAX_ID_BYTES, MAX_TEXT_BYTES, Node, Term, as_id, as_text, dcat, dct, dspace, is_nothing,
     missing, odrl_term, single,
 };
-use crate::{CONTEXT, bytes, negotiation, policy_form, transfer};
+use crate::{CONTEXT, bytes, expansion, negotiation, policy_form, transfer};
 use serde_json::{Map, Value};
 use twinpact_model::Timestamp;
 
@@ -36,9 +36,18 @@ pub(super) fn message(value: &Value) -> Result<Message, Rejected> {
     if node.0.contains_key("protocolVersions") {
         return versions(&node).map(Message::Versions);
     }
-    let types = node.types()?;
+    if expansion::is_needed(node.0) {
+        let full = expansion::rewritten(node.0)?;
+        return of_type(&Node(&full));
+    }
     context(&node)?;
-    let known = types.iter().find_map(|name| typed(name, &node));
+    of_type(&node)
+}
+
+/// The message that its type says it is.
+fn of_type(node: &Node<'_>) -> Result<Message, Rejected> {
+    let types = node.types()?;
+    let known = types.iter().find_map(|name| typed(name, node));
     known.unwrap_or_else(|| {
         Err(Rejected::malformed(format!(
             "@type {:?} is no message of this protocol",
@@ -77,8 +86,8 @@ fn typed(name: &str, node: &Node<'_>) -> Option<Result<Message, Rejected>> {
     })
 }
 
-/// The context names the protocol, and is made of names only: a context written out in the message
-/// could give our terms another meaning. A message that spells its type in full needs none.
+/// The context names the protocol, and is made of names only; one that is written out goes another
+/// way. A message that spells its type in full needs none.
 fn context(node: &Node<'_>) -> Result<(), Rejected> {
     let names = match node.0.get("@context") {
         None | Some(Value::Null) => {

@@ -233,6 +233,10 @@ fn odd_messages_are_refused() {
         (json!({"@context": ["https://x.example"], "@type": "CatalogRequestMessage"}), false),
         (
             json!({"@context": [context, {"offer": "urn:x"}], "@type": "CatalogRequestMessage"}),
+            true,
+        ),
+        (
+            json!({"@context": [context, {"odrl": "urn:x"}], "@type": "CatalogRequestMessage"}),
             false,
         ),
         (json!({"@context": [context], "@type": "Nothing"}), false),

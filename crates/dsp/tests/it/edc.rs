@@ -15,7 +15,14 @@ fn read(path: &Path) -> Value {
 
 /// The policy as our reader has it when it comes in an agreement.
 fn form(policy: &Map<String, Value>) -> Value {
+    let context = json!(["https://w3id.org/dspace/2025/1/context.jsonld"]);
+    form_by(&context, policy)
+}
+
+/// The same in a message with that context.
+fn form_by(context: &Value, policy: &Map<String, Value>) -> Value {
     let mut message = samples::contract_agreement(None).to_json();
+    message["@context"] = context.clone();
     let agreement = message["agreement"].as_object_mut().unwrap();
     agreement.retain(|key, _| !["permission", "prohibition", "obligation"].contains(&&**key));
     for (key, value) in policy.iter().filter(|(key, _)| !key.starts_with('@')) {
@@ -73,14 +80,19 @@ fn catena_x_policies_are_the_same_before_and_after() {
     let prefix = terms["cx-policy"].as_str().unwrap();
     let mut checked = 0;
     for path in json_files(&folder.join("schema/samples"), ".json") {
-        let sample = in_full(&read(&path), terms, prefix);
+        let sample = read(&path);
         let policy = match sample.get("leftOperand") {
             Some(_) => json!({"permission": [{"action": "use", "constraint": [
                 {"and": [sample, {"leftOperand": "urn:x", "operator": "eq", "rightOperand": 7}]}
             ]}]}),
             None => sample,
         };
-        check(policy.as_object().unwrap(), &path);
+        let full = in_full(&policy, terms, prefix);
+        check(full.as_object().unwrap(), &path);
+        // With their context written out beside the protocol's the bare names mean the same.
+        let context = json!([terms, "https://w3id.org/dspace/2025/1/context.jsonld"]);
+        let bare = form_by(&context, policy.as_object().unwrap());
+        assert_eq!(bare, form(full.as_object().unwrap()), "{path:?}");
         checked += 1;
     }
     let example = folder.join("example_usage_policy.json");
