@@ -87,7 +87,10 @@ impl Sender {
                     ));
                 }
                 Value::String(_) => sender.foreign = true,
-                Value::Object(members) => sender.add(members)?,
+                Value::Object(members) => sender.add(members).map_err(|refused| Rejected {
+                    reason: format!("in @context: {}", refused.reason),
+                    ..refused
+                })?,
                 _ => return refuse("@context has an entry that is neither a name nor an object"),
             }
         }
@@ -451,7 +454,7 @@ fn is_absolute(text: &str) -> bool {
 }
 
 fn redefined<T>(term: &str) -> Result<T, Rejected> {
-    refuse(format!("a context gives the protected term {} another meaning", brief(term)))
+    refuse(format!("the protected term {} is given another meaning", brief(term)))
 }
 
 fn refuse<T>(reason: impl Into<String>) -> Result<T, Rejected> {

@@ -52,6 +52,9 @@ pub fn normalise(policy: &Map<String, Value>) -> Result<Map<String, Value>, Reje
         if value.is_null() {
             continue;
         }
+        if name == "@value" {
+            plain_literal(value)?;
+        }
         let value = member(&name, value)?;
         if out.insert(name.clone(), value).is_some() {
             return Err(Rejected::malformed(format!("{name} stands twice, in two spellings")));
@@ -142,13 +145,18 @@ fn is_plain_item(item: &Value) -> bool {
 fn flat(value: &Value) -> Vec<&Value> {
     match value {
         Value::Array(items) => items.iter().flat_map(flat).collect(),
-        Value::Object(members) if members.len() == 1 => match members.get("@list") {
+        Value::Object(members) if said(members) == 1 => match members.get("@list") {
             Some(list) => flat(list),
             None => vec![value],
         },
         Value::Null => Vec::new(),
         other => vec![other],
     }
+}
+
+/// How many members say something.
+fn said(members: &Map<String, Value>) -> usize {
+    members.values().filter(|value| !value.is_null()).count()
 }
 
 fn scalar(mut values: Vec<Value>) -> Value {
@@ -176,30 +184,40 @@ fn word(value: &Value, spell: impl Fn(&str) -> String) -> Value {
 /// A name or identifier: `"x"`, `{"@id": "x"}`, `{"@value": "x"}`, or an object that says more.
 fn reference(value: &Value, spell: impl Fn(&str) -> String) -> Result<Value, Rejected> {
     let Value::Object(members) = value else { return Ok(word(value, spell)) };
-    match (members.get("@id").or_else(|| members.get("@value")), members.len()) {
-        (Some(Value::String(text)), 1) => Ok(Value::String(spell(text))),
+    let name = ["@id", "@value"].into_iter().find_map(|key| members.get(key)?.as_str());
+    match (name, said(members)) {
+        (Some(text), 1) => Ok(Value::String(spell(text))),
         _ => normalise(members).map(Value::Object),
     }
+}
+
+/// A literal is a text, a number or a boolean (JSON-LD 1.1 §9.5).
+fn plain_literal(value: &Value) -> Result<(), Rejected> {
+    if value.is_string() || value.is_number() || value.is_boolean() {
+        return Ok(());
+    }
+    Err(Rejected::malformed("@value is neither a text, a number nor a boolean"))
 }
 
 /// A literal, an IRI object, or a node.
 fn operand(value: &Value) -> Result<Value, Rejected> {
     let Value::Object(members) = value else { return Ok(value.clone()) };
     if let Some(literal) = members.get("@value") {
+        plain_literal(literal)?;
         let datatype = members.get("@type").filter(|t| !is_nothing(t));
+        let mut typed = members.clone();
+        typed.retain(|key, value| !value.is_null() && (key != "@type" || datatype.is_some()));
         let text_type = |t: &Value| t.as_str().map(terms::odrl) == Some(XSD_STRING.to_owned());
-        let plain = datatype.is_none_or(text_type);
-        if plain && members.keys().all(|key| key == "@value" || key == "@type") {
+        if datatype.is_none_or(text_type) && typed.len() == 1 + usize::from(datatype.is_some()) {
             return Ok(literal.clone());
         }
-        let mut typed = members.clone();
         if let Some(datatype) = datatype {
             typed.insert("@type".to_owned(), word(datatype, terms::odrl));
         }
         typed.sort_keys();
         return Ok(Value::Object(typed));
     }
-    match (members.get("@id"), members.len()) {
+    match (members.get("@id"), said(members)) {
         (Some(Value::String(iri)), 1) => {
             let iri = Value::String(terms::full(iri));
             Ok(Value::Object(Map::from_iter([("@id".to_owned(), iri)])))
@@ -334,6 +352,8 @@ mod tests {
             json!({"permission": [], "odrl:permission": []}),
             json!({"permission": [{"action": "use", "odrl:action": "use"}]}),
             json!({"permission": [{"@context": {}, "action": "use"}]}),
+            json!({"constraint": [{"rightOperand": {"@value": ["a"]}}]}),
+            json!({"constraint": [{"rightOperand": {"@value": null}}]}),
         ] {
             assert!(normalise(bad.as_object().unwrap()).is_err(), "{bad}");
         }

@@ -207,6 +207,16 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// The object inside a message, where no context of its own may stand: it would give the names
+    /// below it another meaning.
+    pub(crate) fn inside(value: &'a Value, what: &str) -> Result<Node<'a>, Rejected> {
+        let node = Node::of(value, what)?;
+        if node.0.contains_key("@context") {
+            return Err(Rejected::malformed(format!("{what} has an @context of its own")));
+        }
+        Ok(node)
+    }
+
     /// The value of a member; `null`, an empty array and absence are alike, as in JSON-LD.
     fn get(&self, term: Term) -> Result<Option<&'a Value>, Rejected> {
         let Term(prefix, name) = term;
@@ -250,7 +260,7 @@ impl<'a> Node<'a> {
 
     /// An object that may be absent.
     pub(crate) fn node(&self, term: Term) -> Result<Option<Node<'a>>, Rejected> {
-        self.get(term)?.map(|value| Node::of(value, term.1)).transpose()
+        self.get(term)?.map(|value| Node::inside(value, term.1)).transpose()
     }
 
     /// The items of a list; one item may stand alone.

@@ -324,7 +324,7 @@ fn data_address(node: &Node<'_>) -> Result<Option<DataAddress>, Rejected> {
     let Some(node) = node.node(dspace("dataAddress"))? else { return Ok(None) };
     node.expect_type("DataAddress")?;
     let property = |value: &Value| {
-        let node = Node::of(value, "endpointProperties")?;
+        let node = Node::inside(value, "endpointProperties")?;
         node.expect_type("EndpointProperty")?;
         Ok((node.need_text(dspace("name"))?, node.need_text(dspace("value"))?))
     };
@@ -363,18 +363,18 @@ fn catalog(node: &Node<'_>, levels: usize) -> Result<Catalog, Rejected> {
     let datasets = node.list(dcat("dataset"), MAX_DATASETS)?;
     let catalogs = node.list(dcat("catalog"), MAX_ITEMS)?;
     let services = node.list(dcat("service"), MAX_ITEMS)?;
-    let inner = |value: &Value| Node::of(value, "catalog").and_then(|n| catalog(&n, left));
+    let inner = |value: &Value| Node::inside(value, "catalog").and_then(|n| catalog(&n, left));
     Ok(Catalog {
         id: node.at_id()?.ok_or_else(|| missing("@id"))?,
         participant_id: node.id(dspace("participantId"))?,
         datasets: datasets
             .into_iter()
-            .map(|value| Node::of(value, "dataset").and_then(|n| dataset(&n)))
+            .map(|value| Node::inside(value, "dataset").and_then(|n| dataset(&n)))
             .collect::<Result<_, _>>()?,
         catalogs: catalogs.into_iter().map(inner).collect::<Result<_, _>>()?,
         services: services
             .into_iter()
-            .map(|value| Node::of(value, "service").and_then(|n| service(&n)))
+            .map(|value| Node::inside(value, "service").and_then(|n| service(&n)))
             .collect::<Result<_, _>>()?,
         distributions: distributions(node)?,
     })
@@ -399,7 +399,7 @@ fn dataset(node: &Node<'_>) -> Result<Dataset, Rejected> {
 /// dataset and is not kept.
 fn offers(node: &Node<'_>, dataset: Option<&str>) -> Result<Vec<Offer>, Rejected> {
     let offer = |value: &Value| {
-        let mut offer = policy_offer(&Node::of(value, "hasPolicy")?)?;
+        let mut offer = policy_offer(&Node::inside(value, "hasPolicy")?)?;
         match offer.target.take() {
             Some(target) if Some(target.as_str()) != dataset => {
                 Err(Rejected::malformed("an offer in the catalogue has another target"))
@@ -412,7 +412,7 @@ fn offers(node: &Node<'_>, dataset: Option<&str>) -> Result<Vec<Offer>, Rejected
 
 fn distributions(node: &Node<'_>) -> Result<Vec<Distribution>, Rejected> {
     let distribution = |value: &Value| {
-        let node = Node::of(value, "distribution")?;
+        let node = Node::inside(value, "distribution")?;
         node.expect_type("Distribution")?;
         let access = node.list(dcat("accessService"), 1)?;
         let access = access.into_iter().next().and_then(single);
@@ -428,7 +428,7 @@ fn distributions(node: &Node<'_>) -> Result<Vec<Distribution>, Rejected> {
 fn access_service(value: &Value) -> Result<Access, Rejected> {
     match value {
         Value::Object(members) if !is_reference(members) => {
-            service(&Node(members)).map(Access::Service)
+            service(&Node::inside(value, "accessService")?).map(Access::Service)
         }
         other => as_id(other, "accessService").map(Access::Id),
     }
@@ -450,7 +450,7 @@ fn service(node: &Node<'_>) -> Result<DataService, Rejected> {
 /// The version document is plain JSON: it has no context, and its names are bare.
 fn versions(node: &Node<'_>) -> Result<Versions, Rejected> {
     let version = |value: &Value| {
-        let node = Node::of(value, "protocolVersions")?;
+        let node = Node::inside(value, "protocolVersions")?;
         let auth = node.node(dspace("auth"))?.map(|auth| {
             let profile = auth.list(dspace("profile"), MAX_VERSIONS)?;
             let profile = profile.into_iter().map(|p| as_text(p, "profile", MAX_ID_BYTES));

@@ -16,7 +16,7 @@ const NAMESPACES: [(&str, &str); 4] = [
 ];
 
 /// The namespace of a member or type of our messages.
-fn namespace(name: &str) -> &'static str {
+pub(crate) fn namespace(name: &str) -> &'static str {
     let of = match name {
         "service"
         | "dataset"
@@ -39,10 +39,10 @@ fn namespace(name: &str) -> &'static str {
 }
 
 /// Small and repeatable: splitmix64.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn roll(&mut self, n: usize) -> usize {
+    pub(crate) fn roll(&mut self, n: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -50,7 +50,7 @@ impl Dice {
         usize::try_from((z ^ (z >> 31)) % u64::try_from(n).unwrap()).unwrap()
     }
 
-    fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+    pub(crate) fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
         &items[self.roll(items.len())]
     }
 }
@@ -269,6 +269,20 @@ const IRIS: [&str; 20] = [
     "@type",
 ];
 
+/// Every member of every message has the same meaning on this way as on the plain one.
+#[test]
+fn a_context_that_says_nothing_of_a_message_changes_nothing_in_it() {
+    for message in samples().into_iter().chain(samples::rare()) {
+        let mut json = message.to_json();
+        for other in [json!({}), json!({"edc": "https://w3id.org/edc/v0.0.1/ns/"})] {
+            for context in [json!([CONTEXT, other]), json!([other, CONTEXT])] {
+                json["@context"] = context;
+                assert_eq!(reads(&json).as_ref(), Ok(&message), "{json:#}");
+            }
+        }
+    }
+}
+
 /// What someone might try to define.
 fn hostile(dice: &mut Dice) -> Value {
     let mut out = Map::new();
@@ -470,6 +484,7 @@ fn a_name_that_means_nothing_refuses_a_policy_and_no_message() {
         ((offer, "\"offer\":{\"nothing\":1,"), false),
         ((offer, "\"offer\":{\"@context\":{},"), false),
         ((offer, "\"offer\":{\"@included\":[],"), false),
+        (("{\"action\":\"use\"", "{\"@context\":{},\"action\":\"use\""), false),
         (("\"constraint\"", "\"nothing\""), false),
         (("\"constraint\"", "\"limit\""), false),
         (("\"leftOperand\"", "\"operand\""), false),
@@ -484,6 +499,28 @@ fn a_name_that_means_nothing_refuses_a_policy_and_no_message() {
     let got = request(context, &[(offer, "\"offer\":{\"edc:limit\":[1],")]).unwrap();
     let Message::ContractRequest(request) = got else { panic!("{got:?}") };
     assert_eq!(request.offer.policy["urn:edc:limit"], json!(1));
+}
+
+/// Not even in a message of the compact form: it would change the names below it.
+#[test]
+fn a_context_inside_a_message_is_refused_wherever_something_is_read() {
+    let catalog = samples().into_iter().rfind(|m| matches!(m, Message::Catalog(_))).unwrap();
+    let start = samples::transfer_start(Some(samples::address()), None);
+    for (message, place, name) in [
+        (&catalog, "/dataset/0", "dataset"),
+        (&catalog, "/dataset/0/hasPolicy/0", "hasPolicy"),
+        (&catalog, "/dataset/0/distribution/0", "distribution"),
+        (&catalog, "/dataset/0/distribution/0/accessService", "accessService"),
+        (&catalog, "/service/0", "service"),
+        (&catalog, "/catalog/0", "catalog"),
+        (&start, "/dataAddress", "dataAddress"),
+        (&start, "/dataAddress/endpointProperties/0", "endpointProperties"),
+    ] {
+        let mut json = message.to_json();
+        json.pointer_mut(place).unwrap()["@context"] = json!({"format": "urn:x"});
+        let refused = reads(&json).unwrap_err();
+        assert_eq!(refused.reason, format!("{name} has an @context of its own"));
+    }
 }
 
 #[test]

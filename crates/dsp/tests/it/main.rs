@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod bad_input;
+mod bad_members;
 mod contexts;
 mod edc;
 mod negotiation_table;

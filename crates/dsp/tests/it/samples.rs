@@ -180,6 +180,35 @@ fn catalog() -> Catalog {
     }
 }
 
+/// What nobody has to send, and may: filters, offers for one way of getting a dataset, catalogues
+/// inside one another, and an end without a reason.
+pub(crate) fn rare() -> Vec<Message> {
+    let filter = vec![json!({"@type": "QuerySpec", "limit": 50, "filterExpression": []})];
+    let mut own = dataset(Access::Service(service()));
+    let offers = vec![Offer { target: None, ..offer() }];
+    own.distributions.push(Distribution {
+        format: "HttpData-PUSH".to_owned(),
+        access: Access::Id("urn:uuid:s".to_owned()),
+        offers,
+    });
+    let mut whole = catalog();
+    for level in 0..2 {
+        let inner = Catalog { id: format!("urn:uuid:inner-{level}"), ..whole.clone() };
+        whole = Catalog { catalogs: vec![inner], datasets: vec![own.clone()], ..catalog() };
+    }
+    let silent = Notice { code: None, reason: Vec::new(), ..notice(None) };
+    vec![
+        Message::CatalogRequest(CatalogRequest { id: Some("urn:uuid:r".to_owned()), filter }),
+        Message::Dataset(own),
+        Message::Catalog(whole),
+        Message::NegotiationTermination(silent.clone()),
+        Message::NegotiationError(silent.clone()),
+        Message::TransferSuspension(silent.clone()),
+        Message::TransferTermination(silent.clone()),
+        Message::TransferError(silent),
+    ]
+}
+
 fn versions() -> Versions {
     let mut versions = Versions::ours("/dsp/2025-1");
     versions.versions[0].service_id = Some("urn:uuid:s".to_owned());
