@@ -33,7 +33,7 @@ pub(crate) fn is_needed(members: &Map<String, Value>) -> bool {
 /// read, and for forms that this reader does not do; `dsp.too_large` beyond [`MAX_NAMES_BYTES`].
 pub(crate) fn rewritten(message: &Map<String, Value>) -> Result<Map<String, Value>, Rejected> {
     let sender = Sender::of(message.get("@context"))?;
-    let mut walk = Walk { sender: &sender, left: MAX_NAMES_BYTES };
+    let mut walk = Walk { sender: &sender, left: MAX_NAMES_BYTES, admitted: Vec::new() };
     let graph = message.iter().find(|(key, _)| is(&sender, key, "@graph"));
     let beside = message.keys().filter(|key| *key != "@context").count();
     let node = match graph.map(|(_, graph)| single(graph)) {
@@ -64,7 +64,10 @@ type Scopes<'a> = &'a [&'static Scope];
 
 struct Walk<'a> {
     sender: &'a Sender,
+    /// How many bytes of names may still be written out.
     left: usize,
+    /// The types against which the sender's terms have been held.
+    admitted: Vec<&'static Scope>,
 }
 
 impl Walk<'_> {
@@ -121,9 +124,9 @@ impl Walk<'_> {
         Ok(out)
     }
 
-    /// The scopes at a node: those around it and those of its types.
+    /// The scopes at a node: those around it and those of its types, each once.
     fn typed(
-        &self,
+        &mut self,
         members: &Map<String, Value>,
         before: Scopes<'_>,
     ) -> Result<Vec<&'static Scope>, Rejected> {
@@ -139,7 +142,11 @@ impl Walk<'_> {
         names.sort_unstable();
         let mut scopes = before.to_vec();
         for scope in names.into_iter().filter_map(|name| self.sender.scope(name)) {
-            self.sender.admits(scope)?;
+            if !self.admitted.contains(&scope) {
+                self.sender.admits(scope)?;
+                self.admitted.push(scope);
+            }
+            scopes.retain(|other| *other != scope);
             scopes.push(scope);
         }
         Ok(scopes)

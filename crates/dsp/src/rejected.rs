@@ -8,6 +8,9 @@ use crate::message::{ErrorBody, Message, Notice, Pids};
 use std::fmt;
 use twinpact_model::{Code, Problem, codes};
 
+/// The most characters of a sentence that repeats something of a message.
+const MAX_SENTENCE_CHARS: usize = 500;
+
 /// What kind of answer a refusal is; the gateway turns it into an HTTP status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Status {
@@ -57,10 +60,15 @@ pub enum Subject<'a> {
 }
 
 impl Rejected {
-    /// A message that cannot be read.
+    /// A message that cannot be read. The sentence may repeat a name of it, cut where that is long.
     pub(crate) fn malformed(reason: impl Into<String>) -> Self {
         let (status, code) = (Status::BadRequest, codes::DSP_MALFORMED);
-        Rejected { status, code, reason: reason.into() }
+        let mut reason = reason.into();
+        if let Some((end, _)) = reason.char_indices().nth(MAX_SENTENCE_CHARS) {
+            reason.truncate(end);
+            reason.push('…');
+        }
+        Rejected { status, code, reason }
     }
 
     /// A message beyond a bound.

@@ -59,7 +59,7 @@ const OFFER: &[Scoped] = &[
 const STATE: &[Scoped] = &[("state", "dspace:", Coercion::Vocab, false)];
 
 /// What the nodes of one type define.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Scope {
     name: &'static str,
     terms: &'static [&'static [Scoped]],
@@ -176,6 +176,13 @@ pub(crate) fn everywhere(term: &str) -> Option<Definition> {
         return Some(Definition { prefix: true, ..whole });
     }
     terms::protocol_term(term).map(|iri| Definition::pinned(iri, Coercion::Plain, false))
+}
+
+/// There is one scope of each type.
+impl PartialEq for Scope {
+    fn eq(&self, other: &Scope) -> bool {
+        self.name == other.name
+    }
 }
 
 impl Scope {

@@ -571,6 +571,15 @@ fn contexts_have_bounds() {
     let mut many = vec![json!({}); MAX_CONTEXTS];
     many.push(json!(CONTEXT));
     check(Value::Array(many), false);
+    // Nor do many types make each name of a message a long search.
+    let mut message = samples::contract_request(samples::opens(), None).to_json();
+    let plain = Message::parse(&message);
+    message["@context"] = json!([CONTEXT, terms(MAX_CONTEXT_TERMS)]);
+    message["@type"] = json!(vec!["ContractRequestMessage"; 20_000]);
+    for i in 0..40_000 {
+        message[format!("more-{i}")] = json!({"@type": "Dataset"});
+    }
+    assert_eq!(Message::parse(&message), plain);
     // A long prefix cannot make a small message a huge one.
     let long = "urn:".to_owned() + &"x".repeat(MAX_TERM_BYTES - 5) + ":";
     let mut message = samples::contract_request(samples::opens(), None).to_json();
