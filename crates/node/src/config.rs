@@ -34,6 +34,17 @@ pub struct Config {
     /// Who cosigns our checkpoints.
     #[serde(default)]
     pub witnesses: Witnesses,
+    /// What is not decided without a person.
+    #[serde(default)]
+    pub negotiation: ByHand,
+}
+
+/// What of negotiations is not decided without a person.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ByHand {
+    /// Partners, by their DIDs, whose requests wait for `twinpact negotiation accept`.
+    #[serde(default)]
+    pub by_hand: Vec<Did>,
 }
 
 /// The admin listener: loopback only, guarded by a token in `admin.json`.
@@ -162,8 +173,16 @@ impl Reach {
 }
 
 /// The keys outside of tables, and the names of the tables.
-pub(crate) const ROOT: &[&str] =
-    &["organisation", "name", "admin", "federation", "assertions", "retention", "witnesses"];
+pub(crate) const ROOT: &[&str] = &[
+    "organisation",
+    "name",
+    "admin",
+    "federation",
+    "assertions",
+    "retention",
+    "witnesses",
+    "negotiation",
+];
 /// The keys of each table.
 pub(crate) const TABLES: &[(&str, &[&str])] = &[
     ("admin", &["listen"]),
@@ -171,6 +190,7 @@ pub(crate) const TABLES: &[(&str, &[&str])] = &[
     ("assertions", &["purpose", "place"]),
     ("retention", &["grace_hours"]),
     ("witnesses", &["partners", "foreign"]),
+    ("negotiation", &["by_hand"]),
 ];
 
 impl Config {

@@ -32,6 +32,7 @@ mod log_watch;
 mod mend;
 mod model;
 mod model_guess;
+mod negotiation;
 mod oversight;
 mod own_rows;
 mod partner;
@@ -82,6 +83,7 @@ pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Prob
         Command::Negotiate { dir, partner, dataset, another } => {
             exchange::negotiate(&dir, Negotiate { partner, dataset, another }, *out).await
         }
+        Command::Negotiation(command) => negotiation::run(command, *out).await,
         Command::Pull(arguments) => exchange::pull(&arguments, *out).await,
         Command::Follow(words) => follow::follow(words, *out).await,
         Command::Subscription(command) => follow::run(command, *out).await,
