@@ -4,8 +4,11 @@
 //! prohibition of the other lies within one of its own, and copies are not kept longer. That is
 //! sound and not complete: where only several rules together cover one, the answer is
 //! "incomparable". Constraints are compared over everything that a vocabulary knows and one name
-//! that it does not.
+//! that it does not. Conditions that nobody here can decide are compared by their values. One that
+//! can only limit makes a rule narrower; a clause, that may give as well as take, makes it neither
+//! narrower nor wider. Nor does a duty that cannot be decided.
 
+use crate::catenax::Undecided;
 use crate::situation::Situation;
 use crate::terms::{Constraint, Duty, Rule, Terms, TimeTest};
 use crate::text;
@@ -88,9 +91,12 @@ fn beyond(
         if !narrow.permissions().iter().any(|whole| lies_within(rule, whole, vocabulary)) {
             found = true;
             match (wide.permissions(), narrow.permissions()) {
-                ([_], [whole]) => differ(rule, whole, vocabulary, side, out),
+                ([_], [whole]) if whole.action == rule.action => {
+                    differ(rule, whole, vocabulary, side, out)
+                }
                 _ => {
-                    out.insert(format!("only {this} allows use {}", text::rule(rule)));
+                    let (action, rule) = (rule.action.name(), text::rule(rule));
+                    out.insert(format!("only {this} allows {action} {rule}"));
                 }
             }
         }
@@ -101,6 +107,7 @@ fn beyond(
             out.insert(format!("only {other} forbids use {}", text::rule(rule)));
         }
     }
+    found |= other_duties(wide, narrow, side, out);
     let kept =
         |terms: &Terms| terms.obligations().iter().map(|Duty::Delete { within_s }| *within_s).min();
     let longer = match (kept(wide), kept(narrow)) {
@@ -121,32 +128,69 @@ fn beyond(
     found
 }
 
+/// Whether one has a duty that cannot be decided and the other lacks: who gains is not known.
+fn other_duties(wide: &Terms, narrow: &Terms, side: Side, out: &mut BTreeSet<String>) -> bool {
+    let (this, other) = side.names();
+    for (whose, one, two) in [(this, wide, narrow), (other, narrow, wide)] {
+        let lacking = one.undecided_duties().iter().filter(|d| !two.undecided_duties().contains(d));
+        out.extend(lacking.map(|duty| format!("only {whose} is {}", text::undecided_duty(duty))));
+    }
+    wide.undecided_duties() != narrow.undecided_duties()
+}
+
 fn span(time: &str) -> String {
     if time == "for ever" { time.to_owned() } else { format!("for {time}") }
 }
 
 /// What of one rule is not within the other, operand by operand.
 fn differ(rule: &Rule, whole: &Rule, v: &Vocabulary, side: Side, out: &mut BTreeSet<String>) {
-    let missing = whole
+    let missing: Vec<&Constraint> = whole
         .constraints
         .iter()
-        .filter(|d| !trivial(d) && !rule.constraints.iter().any(|c| implies(c, d, v)));
-    for d in missing {
-        let same: Vec<String> = rule
-            .constraints
-            .iter()
-            .filter(|c| text::rank(c) == text::rank(d))
-            .map(text::constraint)
-            .collect();
+        .filter(|d| !trivial(d) && !rule.constraints.iter().any(|c| implies(c, d, v)))
+        .collect();
+    for d in &missing {
+        let same: Vec<String> =
+            rule.constraints.iter().filter(|c| alike(c, d)).map(text::constraint).collect();
+        // The other side says that it has it.
+        if same.is_empty() && is_clause(d) {
+            continue;
+        }
         let (_, other) = side.names();
         out.insert(match same.is_empty() {
             true => format!("only {other} sets a limit: {}", text::constraint(d)),
             false => {
                 let (a, b) = side.pair(&same.join(", "), &text::constraint(d));
-                format!("the first allows use {a}, the second {b}")
+                format!("the first allows {} {a}, the second {b}", rule.action.name())
             }
         });
     }
+    let (this, _) = side.names();
+    let said = |c: &Undecided| missing.iter().any(|d| names_it(d, c.name()));
+    for clause in clauses(rule).filter(|c| !said(c) && !clauses(whole).any(|d| c.implies(d))) {
+        out.insert(format!("only {this} says that {}", text::undecided(clause)));
+    }
+}
+
+/// Whether two conditions are about the same thing.
+fn alike(c: &Constraint, d: &Constraint) -> bool {
+    match (c, d) {
+        (Constraint::Undecided(c), Constraint::Undecided(d)) => c.name() == d.name(),
+        _ => text::rank(c) == text::rank(d),
+    }
+}
+
+fn is_clause(constraint: &Constraint) -> bool {
+    matches!(constraint, Constraint::Undecided(term) if !term.limits())
+}
+
+fn names_it(constraint: &Constraint, name: &str) -> bool {
+    matches!(constraint, Constraint::Undecided(term) if term.name() == name)
+}
+
+/// The conditions of a rule that may give as well as take.
+fn clauses(rule: &Rule) -> impl Iterator<Item = &Undecided> {
+    rule.undecided().filter(|term| !term.limits())
 }
 
 /// Whether wherever the rule applies, the other applies too.
@@ -156,6 +200,7 @@ fn lies_within(rule: &Rule, whole: &Rule, v: &Vocabulary) -> bool {
             .constraints
             .iter()
             .all(|d| trivial(d) || rule.constraints.iter().any(|c| implies(c, d, v)))
+        && clauses(rule).all(|c| clauses(whole).any(|d| c.implies(d)))
 }
 
 /// Whether it always holds.
@@ -192,6 +237,7 @@ fn implies(c: &Constraint, d: &Constraint, v: &Vocabulary) -> bool {
             let ((from, to), (whole_from, whole_to)) = (range(*t, *at), range(*u, *bt));
             from >= whole_from && to <= whole_to
         }
+        (Constraint::Undecided(c), Constraint::Undecided(d)) => c.implies(d),
         _ => false,
     }
 }

@@ -3,9 +3,10 @@
 //! ODRL terms are read from any JSON form that a peer's processor may have made of them ([`odrl`])
 //! into one normal form ([`terms`]), which is hashed, decided, compared ([`compare`]) and put into
 //! plain English ([`text`]). The contract document itself is ODCS v3.2.0 in YAML ([`document`]).
-//! The invariant: what we cannot decide is refused when it is written, never ignored when it is
-//! used.
+//! The invariant: what we do not know is refused when it is written; what we know and cannot decide
+//! ([`catenax`]) is carried and denies; nothing is ignored when it is used.
 
+pub mod catenax;
 pub mod compare;
 pub mod diagnostic;
 pub mod document;
@@ -21,6 +22,7 @@ pub mod text;
 pub mod vocabulary;
 mod yaml;
 
+pub use catenax::{SetTest, Undecided};
 pub use compare::{Comparison, Order, compare};
 pub use diagnostic::{Diagnostic, Severity};
 pub use document::Contract;

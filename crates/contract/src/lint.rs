@@ -23,6 +23,7 @@ impl Contract {
         self.lint_retention(&mut found);
         self.lint_freshness(&mut found);
         self.lint_hours(&mut found);
+        self.lint_undecided(&mut found);
         if let Some(model) = model {
             self.lint_model(model, &mut found);
         }
@@ -146,6 +147,24 @@ impl Contract {
                     .hint(hint),
             );
         }
+    }
+
+    /// Terms that nobody here can decide permit nothing, and the partner gets no data.
+    fn lint_undecided(&self, found: &mut Vec<Diagnostic>) {
+        if self.terms.undecided().next().is_none() {
+            return;
+        }
+        let hold = text::whether_they_hold(self.terms.undecided());
+        let effect = match self.terms.permits_nothing_yet() {
+            true => "no request is permitted under this contract yet",
+            false => "no request that depends on it is permitted yet",
+        };
+        let why = format!("{effect}: nobody here can tell whether {hold}");
+        let (code, at) = (codes::CONTRACT_UNDECIDED, self.places.offer);
+        found.push(
+            Diagnostic::new(Severity::Warning, code, at, why)
+                .hint("it can be offered and agreed; for data to flow offer terms without them"),
+        );
     }
 
     fn lint_model(&self, model: &TypeModel, found: &mut Vec<Diagnostic>) {

@@ -4,10 +4,13 @@
 //! `localSchedule`). Bare, `odrl:`-prefixed and full names mean the same; ours are written in full
 //! or with `twinpact:`. Scalars and one-element arrays, `{"@id"}`, `{"@value"}`, `{"@list"}` and
 //! `{"@set"}` are read alike, because a peer's JSON-LD processor may have made either of the other.
-//! Any other name or shape refuses the policy. So does a `profile`: one that we do not know could
-//! make more of a rule than it says (ODRL Information Model 2.2 §2.1). Hence no agreement has one,
-//! and that some connectors drop it changes no identity.
+//! Any other name or shape refuses the policy. So does a `profile` other than that of
+//! [`crate::catenax`]: one that we do not know could make more of a rule than it says (ODRL
+//! Information Model 2.2 §2.1). The names of the one that we know say themselves that they are of
+//! it. Hence it is read and written, and is no part of the normal form; that some connectors drop
+//! it changes no identity.
 
+use crate::catenax::SetTest;
 pub use crate::odrl_read::{MAX_NESTING, Refused, Step, read, read_at};
 use crate::terms::{Action, agreement_id};
 use crate::terms::{
@@ -76,7 +79,8 @@ impl Policy {
 
 impl Terms {
     /// The arrays `permission`, `prohibition` and `obligation` for publishing: full IRIs and the
-    /// operators of the DSP schema. An empty array is left out, as the schema wants it.
+    /// operators of the DSP schema, and the `profile` when there are terms of one. An empty array
+    /// is left out, as the schema wants it.
     #[must_use]
     pub fn to_odrl(&self) -> Map<String, Value> {
         let mut out = Map::new();
@@ -87,7 +91,14 @@ impl Terms {
         };
         put("permission", self.permissions().iter().map(rule_odrl).collect());
         put("prohibition", self.prohibitions().iter().map(rule_odrl).collect());
-        put("obligation", self.obligations().iter().map(|d| duty_odrl(*d)).collect());
+        let duties = self.obligations().iter().map(|d| duty_odrl(*d));
+        put("obligation", duties.chain(self.undecided_duties().iter().map(rule_odrl)).collect());
+        let profiles: Vec<&str> = self.profiles().into_iter().collect();
+        match profiles.as_slice() {
+            [] => {}
+            [one] => drop(out.insert("profile".to_owned(), json!(one))),
+            several => drop(out.insert("profile".to_owned(), json!(several))),
+        }
         out
     }
 
@@ -104,7 +115,8 @@ impl Terms {
 
 fn rule_odrl(rule: &Rule) -> Value {
     let action = match rule.action {
-        Action::Use => "use",
+        Action::Use => "use".to_owned(),
+        Action::Access => rule.action.iri(),
     };
     let constraints: Vec<Value> = rule.constraints.iter().map(constraint_odrl).collect();
     match constraints.is_empty() {
@@ -149,6 +161,13 @@ fn constraint_odrl(constraint: &Constraint) -> Value {
             (LOCAL_SCHEDULE.to_owned(), "isPartOf", json!(schedule.to_string()))
         }
         Constraint::Time { test, at } => time_odrl(*test, *at),
+        Constraint::Undecided(term) => {
+            let right = match term.test() {
+                SetTest::Eq => json!(term.values().first()),
+                _ => json!(term.values()),
+            };
+            (term.iri(), term.test().name(), right)
+        }
     };
     json!({ "leftOperand": left, "operator": operator, "rightOperand": right })
 }

@@ -2,6 +2,7 @@
 //! that knows where in the document it is. Nothing is guessed: a name is in the table or it is
 //! refused.
 
+use crate::catenax::{self, CATENAX, Position, Undecided, Wrong};
 use crate::odrl::{DSPACE_CONTEXT, Kind, ODRL_CONTEXT, Policy, TWINPACT};
 use crate::terms::{
     Action, Constraint, Duty, LOCAL_SCHEDULE, MAX_CONSTRAINTS, MAX_RULES, MAX_VALUES, ODRL,
@@ -26,6 +27,7 @@ const POLICY_KEYS: &[&str] = &[
     "assigner",
     "assignee",
     "timestamp",
+    "profile",
     "permission",
     "prohibition",
     "obligation",
@@ -125,11 +127,14 @@ pub fn read_at(value: &Value) -> Result<Policy, Refused> {
         assigner: text_member(&members, "assigner")?,
         assignee: text_member(&members, "assignee")?,
     };
+    each(&members, "profile", catenax::PROFILES.len(), read_profile)?;
+    let (duties, undecided) = split(each(&members, "obligation", MAX_RULES, read_duty)?);
     let terms = Terms::new(
         each(&members, "permission", MAX_RULES, |v| read_rule(v, "Permission", &head))?.concat(),
         each(&members, "prohibition", MAX_RULES, |v| read_rule(v, "Prohibition", &head))?.concat(),
-        each(&members, "obligation", MAX_RULES, read_duty)?,
-    )?;
+        duties,
+    )?
+    .with_undecided_duties(undecided)?;
     Ok(Policy {
         kind: text_member(&members, "@type")?.map_or(Ok(Kind::Set), |text| read_kind(&text))?,
         at_id: text_member(&members, "@id")?,
@@ -146,6 +151,15 @@ struct Head {
     target: Option<String>,
     assigner: Option<String>,
     assignee: Option<String>,
+}
+
+/// The profile may be that whose terms we know. Its names say the rest.
+fn read_profile(value: &Value) -> Result<(), Refused> {
+    let name = name_of(value, "profile")?;
+    match catenax::PROFILES.contains(&name.as_str()) {
+        true => Ok(()),
+        false => Err(unknown("profile", &name, &catenax::PROFILES).into()),
+    }
 }
 
 fn read_timestamp(members: &[Member<'_>]) -> Result<Option<Timestamp>, Refused> {
@@ -183,12 +197,19 @@ fn check_type(members: &[Member<'_>], possible: &[&str]) -> Result<(), Refused> 
 fn check_context(value: &Value) -> Result<(), Refused> {
     match value {
         Value::String(text) if text == DSPACE_CONTEXT || text == ODRL_CONTEXT => Ok(()),
+        Value::String(text) if catenax::CONTEXTS.contains(&text.as_str()) => Ok(()),
         Value::Array(items) => items.iter().enumerate().try_for_each(|(i, item)| match item {
             Value::Array(_) => Err(Refused::from(shape("a context inside a context array"))),
             item => check_context(item).map_err(|e| e.under(Step::Index(i))),
         }),
         Value::Object(prefixes) => prefixes.iter().try_for_each(|(prefix, iri)| {
-            let known = [("odrl", ODRL), ("twinpact", TWINPACT), ("xsd", XSD), ("dspace", DSPACE)];
+            let known = [
+                ("odrl", ODRL),
+                ("twinpact", TWINPACT),
+                ("xsd", XSD),
+                ("dspace", DSPACE),
+                ("cx-policy", CATENAX),
+            ];
             match known.iter().any(|(p, i)| p == prefix && iri.as_str() == Some(*i)) {
                 true => Ok(()),
                 false => Err(Refused::from(unknown("context entry", prefix, &[]))
@@ -214,28 +235,58 @@ fn read_rule(value: &Value, kind: &str, head: &Head) -> Result<Vec<Rule>, Refuse
             return Err(Refused::from(problem).under(Step::Key(key.to_owned())));
         }
     }
-    let constraints =
-        each(&members, "constraint", MAX_CONSTRAINTS, |c| read_constraint(c, 0))?.concat();
     let actions = each(&members, "action", MAX_RULES, |action| match name_of(action, "action")? {
         name if odrl_name(&name) == Some("use") => Ok(Action::Use),
+        name if catenax::local_name(&name) == Some("access") && kind == "Permission" => {
+            Ok(Action::Access)
+        }
         name => Err(Refused::from(unknown("action", &name, &["use"]))),
     })?;
     if actions.is_empty() {
         return Err(shape("a rule without an action").into());
     }
+    let positions: Vec<Position> = actions.iter().map(|action| position(kind, *action)).collect();
+    let read = |c: &Value| read_constraint(c, 0, &positions);
+    let constraints = each(&members, "constraint", MAX_CONSTRAINTS, read)?.concat();
     Ok(actions
         .into_iter()
         .map(|action| Rule { action, constraints: constraints.clone() })
         .collect())
 }
 
-/// The only duty so far: to delete, within a period.
-fn read_duty(value: &Value) -> Result<Duty, Refused> {
+fn position(kind: &str, action: Action) -> Position {
+    match action {
+        Action::Access => Position::Access,
+        Action::Use if kind == "Prohibition" => Position::Prohibition,
+        Action::Use => Position::Use,
+    }
+}
+
+/// A duty that we fulfil, or one of a profile that is carried.
+enum Obliged {
+    Duty(Duty),
+    Undecided(Rule),
+}
+
+fn split(all: Vec<Obliged>) -> (Vec<Duty>, Vec<Rule>) {
+    let (mut duties, mut undecided) = (Vec::new(), Vec::new());
+    for one in all {
+        match one {
+            Obliged::Duty(duty) => duties.push(duty),
+            Obliged::Undecided(rule) => undecided.push(rule),
+        }
+    }
+    (duties, undecided)
+}
+
+/// A duty to delete within a period, or one to use under conditions of a profile.
+fn read_duty(value: &Value) -> Result<Obliged, Refused> {
     let members = members(value, &["@type", "@id", "action", "constraint"], "duty")?;
     check_type(&members, &["Duty", "Rule"])?;
     let actions = each(&members, "action", 1, |action| name_of(action, "action"))?;
     match actions.as_slice() {
         [name] if odrl_name(name) == Some("delete") => {}
+        [name] if odrl_name(name) == Some("use") => return read_undecided_duty(&members),
         [name] => {
             let problem = unknown("duty", name, &["delete"]);
             return Err(Refused::from(problem).under(Step::Key("action".to_owned())));
@@ -244,11 +295,20 @@ fn read_duty(value: &Value) -> Result<Duty, Refused> {
     }
     let periods = each(&members, "constraint", MAX_CONSTRAINTS, read_period)?;
     match periods.iter().min() {
-        Some(within_s) => Ok(Duty::Delete { within_s: *within_s }),
+        Some(within_s) => Ok(Obliged::Duty(Duty::Delete { within_s: *within_s })),
         None => Err(Refused::from(
             shape("a duty to delete that does not say by when")
                 .hint("constrain it: delayPeriod lteq P14D"),
         )),
+    }
+}
+
+fn read_undecided_duty(members: &[Member<'_>]) -> Result<Obliged, Refused> {
+    let read = |c: &Value| read_constraint(c, 0, &[Position::Obligation]);
+    let constraints = each(members, "constraint", MAX_CONSTRAINTS, read)?.concat();
+    match constraints.is_empty() {
+        true => Err(shape("a duty to use without a condition").into()),
+        false => Ok(Obliged::Undecided(Rule { action: Action::Use, constraints })),
     }
 }
 
@@ -268,7 +328,11 @@ fn read_period(value: &Value) -> Result<u64, Refused> {
 }
 
 /// The constraints that this one is: itself, or the parts of an `and`.
-fn read_constraint(value: &Value, depth: usize) -> Result<Vec<Constraint>, Refused> {
+fn read_constraint(
+    value: &Value,
+    depth: usize,
+    positions: &[Position],
+) -> Result<Vec<Constraint>, Refused> {
     let members = members(value, CONSTRAINT_KEYS, "constraint")?;
     check_type(&members, &["Constraint", "LogicalConstraint"])?;
     if depth > MAX_NESTING {
@@ -276,7 +340,7 @@ fn read_constraint(value: &Value, depth: usize) -> Result<Vec<Constraint>, Refus
     }
     let logical = members.iter().find(|m| matches!(m.name, "and" | "or" | "xone" | "andSequence"));
     match logical {
-        None => Ok(vec![read_atom(&members)?]),
+        None => Ok(vec![read_atom(&members, positions)?]),
         Some(m) if m.name != "and" => {
             let problem = shape(format!("{:?} between constraints cannot be decided here", m.name))
                 .hint("write one permission for each alternative: any one of them is enough");
@@ -286,8 +350,8 @@ fn read_constraint(value: &Value, depth: usize) -> Result<Vec<Constraint>, Refus
             Err(Refused::from(shape("\"and\" beside other operands")).under(m.step()))
         }
         Some(m) => {
-            let parts =
-                each(&members, "and", MAX_CONSTRAINTS, |part| read_constraint(part, depth + 1))?;
+            let read = |part: &Value| read_constraint(part, depth + 1, positions);
+            let parts = each(&members, "and", MAX_CONSTRAINTS, read)?;
             match parts.is_empty() {
                 true => Err(Refused::from(shape("an empty \"and\"")).under(m.step())),
                 false => Ok(parts.concat()),
@@ -296,8 +360,22 @@ fn read_constraint(value: &Value, depth: usize) -> Result<Vec<Constraint>, Refus
     }
 }
 
-fn read_atom(members: &[Member<'_>]) -> Result<Constraint, Refused> {
+fn read_atom(members: &[Member<'_>], positions: &[Position]) -> Result<Constraint, Refused> {
     let atom = Atom::of(members)?;
+    if let Some(operand) = catenax::operand(&atom.left) {
+        for position in positions {
+            operand.may_stand(*position).map_err(|p| atom.refuse_left(p))?;
+        }
+        let read = Undecided::of(operand, atom.operator, &atom.values);
+        return read.map(Constraint::Undecided).map_err(|wrong| match wrong {
+            Wrong::Operator => atom.refuse_operator(&operand.operators()),
+            Wrong::Value(problem) => atom.refuse_value(problem),
+        });
+    }
+    if positions == [Position::Obligation] {
+        let problem = unknown("left operand of a duty", &atom.left, &["delayPeriod"]);
+        return Err(atom.refuse_left(problem));
+    }
     if our_name(&atom.left) == Some("odrl/localSchedule") {
         return read_schedule(&atom);
     }
@@ -428,19 +506,29 @@ impl<'a> Atom<'a> {
             let problem = unknown("operator", &written, OPERATORS);
             return Err(Refused::from(problem).under(operator.step()));
         };
+        let left_name = name(left)?;
+        // A whole number is its digits, as other connectors write it (crate `dsp`).
+        let counts = catenax::operand(&left_name).is_some();
+        let digits = |value: &Value| {
+            (counts && (value.is_i64() || value.is_u64())).then(|| value.to_string())
+        };
         let values = each(members, "rightOperand", MAX_VALUES, |value| {
-            literal(value).ok_or_else(|| {
+            literal(value).or_else(|| digits(value)).ok_or_else(|| {
                 shape(format!("a right operand that is not a text: {}", brief(value))).into()
             })
         })?;
         Ok(Atom {
-            left: name(left)?,
+            left: left_name,
             left_key: left.key,
             operator: known,
             operator_key: operator.key,
             values,
             right_key: right.key,
         })
+    }
+
+    fn refuse_left(&self, problem: Problem) -> Refused {
+        Refused::from(problem).under(Step::Key(self.left_key.to_owned()))
     }
 
     fn refuse_value(&self, problem: Problem) -> Refused {

@@ -82,6 +82,7 @@ impl Constraint {
                 None => Truth::Unknown,
             },
             Constraint::Schedule(schedule) => Truth::of(schedule.contains(situation.now)),
+            Constraint::Undecided(_) => Truth::Unknown,
             Constraint::Time { test, at } => Truth::of(match test {
                 TimeTest::Lt => situation.now < *at,
                 TimeTest::Lteq => situation.now <= *at,
@@ -97,7 +98,9 @@ impl Constraint {
     #[must_use]
     pub fn next_change(&self, at: Timestamp) -> Option<Timestamp> {
         match self {
-            Constraint::Purpose { .. } | Constraint::Place { .. } => None,
+            Constraint::Purpose { .. } | Constraint::Place { .. } | Constraint::Undecided(_) => {
+                None
+            }
             Constraint::Schedule(schedule) => schedule.next_change(at),
             Constraint::Time { test, at: bound } => {
                 // The last microsecond of the year 9999 has none after it.

@@ -2,10 +2,13 @@
 //!
 //! Rules are sorted by their canonical text and stand once; one-element arrays are scalars; names
 //! are full IRIs; durations are seconds; times are RFC 3339 in UTC; schedules are seven lists of
-//! half-open minute intervals and an IANA zone. It removes spelling, not logic: two constraints of
-//! one rule both stay. Later operands add to it without changing what old agreements hash to.
+//! half-open minute intervals and an IANA zone; a condition that nobody here can decide
+//! ([`crate::catenax`]) stands with its operand, its operator and its sorted values. It removes
+//! spelling, not logic: two constraints of one rule both stay. Later operands add to it without
+//! changing what old agreements hash to.
 
-use std::collections::BTreeMap;
+use crate::catenax::{CATENAX, Undecided};
+use std::collections::{BTreeMap, BTreeSet};
 use twinpact_model::time::format_duration;
 use twinpact_model::{Problem, Schedule, Timestamp, codes};
 use twinpact_proof::digest::{Digest, sha256};
@@ -17,8 +20,8 @@ pub const ODRL: &str = "http://www.w3.org/ns/odrl/2/";
 pub const LOCAL_SCHEDULE: &str = "https://w3id.org/twinpact/odrl/localSchedule";
 /// The most permissions, and the most prohibitions, of one policy.
 pub const MAX_RULES: usize = 16;
-/// The most constraints of one rule.
-pub const MAX_CONSTRAINTS: usize = 16;
+/// The most constraints of one rule: each operand of the Catena-X profile once, and more of ours.
+pub const MAX_CONSTRAINTS: usize = 32;
 /// The longest period of a duty, in seconds: ten thousand years, as for every duration.
 pub const MAX_PERIOD_S: u64 = 315_576_000_000;
 /// The most values of one right operand.
@@ -29,6 +32,8 @@ pub const MAX_VALUES: usize = 64;
 pub enum Action {
     /// `odrl:use`: read the view and work with it.
     Use,
+    /// `access` of the Catena-X profile: see that there is an offer. Nothing here asks for it.
+    Access,
 }
 
 impl Action {
@@ -37,6 +42,16 @@ impl Action {
     pub fn iri(self) -> String {
         match self {
             Action::Use => format!("{ODRL}use"),
+            Action::Access => format!("{CATENAX}access"),
+        }
+    }
+
+    /// The verb: `use` or `access`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Action::Use => "use",
+            Action::Access => "access",
         }
     }
 }
@@ -119,6 +134,8 @@ pub enum Constraint {
         /// The instant.
         at: Timestamp,
     },
+    /// A condition that is known and that nobody here can decide.
+    Undecided(Undecided),
 }
 
 /// A permission or a prohibition: an action, and the conditions that must all hold for it to apply.
@@ -146,6 +163,7 @@ pub struct Terms {
     permissions: Vec<Rule>,
     prohibitions: Vec<Rule>,
     obligations: Vec<Duty>,
+    undecided_duties: Vec<Rule>,
 }
 
 impl Terms {
@@ -173,7 +191,24 @@ impl Terms {
             permissions: normal_rules(permissions)?,
             prohibitions: normal_rules(prohibitions)?,
             obligations: strictest.into_iter().collect(),
+            undecided_duties: Vec::new(),
         })
+    }
+
+    /// The same with duties whose conditions nobody here can decide.
+    ///
+    /// # Errors
+    /// `contract.term_shape` beyond one of the bounds, or when a condition is missing or is one
+    /// that can be decided: such a duty is none of ours.
+    pub fn with_undecided_duties(mut self, duties: Vec<Rule>) -> Result<Self, Problem> {
+        let undecided = |c: &Constraint| matches!(c, Constraint::Undecided(_));
+        for duty in &duties {
+            if duty.constraints.is_empty() || !duty.constraints.iter().all(undecided) {
+                return Err(shape("a duty to use has conditions of a profile alone".to_owned()));
+            }
+        }
+        self.undecided_duties = normal_rules(duties)?;
+        Ok(self)
     }
 
     /// What is allowed; any one of them is enough.
@@ -194,6 +229,35 @@ impl Terms {
         &self.obligations
     }
 
+    /// What must be done and nobody here can tell whether it is.
+    #[must_use]
+    pub fn undecided_duties(&self) -> &[Rule] {
+        &self.undecided_duties
+    }
+
+    /// All conditions that nobody here can decide.
+    pub fn undecided(&self) -> impl Iterator<Item = &Undecided> {
+        let rules = [&self.permissions, &self.prohibitions, &self.undecided_duties];
+        rules.into_iter().flatten().flat_map(Rule::undecided)
+    }
+
+    /// Whether they permit no use at all as long as nobody can decide what is undecided.
+    #[must_use]
+    pub fn permits_nothing_yet(&self) -> bool {
+        let open = |rule: &Rule| rule.undecided().next().is_some();
+        let whole = |rule: &Rule| open(rule) && rule.undecided().count() == rule.constraints.len();
+        let use_of = |rule: &&Rule| rule.action == Action::Use;
+        !self.undecided_duties.is_empty()
+            || self.permissions.iter().filter(use_of).all(open)
+            || self.prohibitions.iter().any(whole)
+    }
+
+    /// The names of the profiles that its conditions belong to, sorted.
+    #[must_use]
+    pub fn profiles(&self) -> BTreeSet<&'static str> {
+        self.undecided().map(Undecided::profile).collect()
+    }
+
     /// The canonical value, onf/1.
     #[must_use]
     pub fn to_json(&self) -> Json {
@@ -205,7 +269,9 @@ impl Terms {
         };
         put("permission", self.permissions.iter().map(Rule::to_json).collect());
         put("prohibition", self.prohibitions.iter().map(Rule::to_json).collect());
-        put("obligation", self.obligations.iter().map(|duty| duty.to_json()).collect());
+        let duties = self.obligations.iter().map(|duty| duty.to_json());
+        let undecided = self.undecided_duties.iter().map(Rule::to_json);
+        put("obligation", sorted(duties.chain(undecided).collect(), Json::canonical));
         Json::Object(members)
     }
 
@@ -217,6 +283,14 @@ impl Terms {
 }
 
 impl Rule {
+    /// Its conditions that nobody here can decide.
+    pub fn undecided(&self) -> impl Iterator<Item = &Undecided> {
+        self.constraints.iter().filter_map(|constraint| match constraint {
+            Constraint::Undecided(undecided) => Some(undecided),
+            _ => None,
+        })
+    }
+
     fn to_json(&self) -> Json {
         let mut members = BTreeMap::from([("action".to_owned(), Json::text(self.action.iri()))]);
         let constraints = self.constraints.iter().map(Constraint::to_json).collect();
@@ -272,6 +346,10 @@ impl Constraint {
             }
             Constraint::Time { test, at } => {
                 (odrl("dateTime"), test.name(), Some(Json::text(at.to_string())))
+            }
+            Constraint::Undecided(term) => {
+                let values = term.values().iter().map(Json::text).collect();
+                (term.iri(), term.test().name(), scalar_or_array(values))
             }
         };
         Json::object([
@@ -357,7 +435,7 @@ fn normal_constraint(constraint: Constraint) -> Result<Constraint, Problem> {
     })
 }
 
-fn normal_set(mut values: Vec<String>, one: bool) -> Result<Vec<String>, Problem> {
+pub(crate) fn normal_set(mut values: Vec<String>, one: bool) -> Result<Vec<String>, Problem> {
     values.sort_unstable();
     values.dedup();
     match values.len() {

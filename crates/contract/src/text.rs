@@ -2,8 +2,10 @@
 //!
 //! Every constraint has a phrase of its own, so that nothing in the terms is missing from the text.
 
-use crate::terms::{Constraint, Duty, PlaceTest, PurposeTest, Rule, Terms, TimeTest};
+use crate::catenax::{SetTest, Undecided};
+use crate::terms::{Action, Constraint, Duty, PlaceTest, PurposeTest, Rule, Terms, TimeTest};
 use crate::vocabulary::{PURPOSE, REGION};
+use std::collections::BTreeSet;
 use twinpact_model::{Schedule, Timestamp};
 
 const DAYS: [&str; 7] =
@@ -34,13 +36,22 @@ const PLACES: &str = "EU=the EU|EEA=the EEA|AT=Austria|BE=Belgium|BG=Bulgaria|CY
 #[must_use]
 pub fn terms(terms: &Terms) -> String {
     let mut parts: Vec<String> = Vec::new();
-    let allowed: Vec<String> = terms.permissions().iter().map(rule).collect();
+    let allowed: Vec<String> = terms.permissions().iter().map(permission).collect();
     if !allowed.is_empty() {
         parts.push(allowed.join("; or "));
     }
     parts.extend(terms.prohibitions().iter().map(|r| format!("never {}", rule(r))));
     parts.extend(terms.obligations().iter().map(|d| duty(*d)));
+    parts.extend(terms.undecided_duties().iter().map(undecided_duty));
     parts.join("; ")
+}
+
+/// A permission, with its action when that is not use.
+fn permission(permission: &Rule) -> String {
+    match permission.action {
+        Action::Use => rule(permission),
+        Action::Access => format!("access {}", rule(permission)),
+    }
 }
 
 /// When a rule applies: `for predictive maintenance, in the EU`.
@@ -62,6 +73,7 @@ pub fn rank(constraint: &Constraint) -> u8 {
         Constraint::Place { .. } => 1,
         Constraint::Schedule(_) => 2,
         Constraint::Time { .. } => 3,
+        Constraint::Undecided(_) => 4,
     }
 }
 
@@ -93,7 +105,33 @@ pub fn constraint(constraint: &Constraint) -> String {
             TimeTest::Gteq => format!("from {at}"),
             TimeTest::Eq => format!("at {at} to the microsecond"),
         },
+        Constraint::Undecided(term) => format!("if {}", undecided(term)),
     }
+}
+
+/// A condition of a profile as a clause: `UsagePurpose is any of a or b`.
+#[must_use]
+pub fn undecided(term: &Undecided) -> String {
+    let (name, values) = (term.name(), term.values());
+    match (term.test(), values) {
+        (SetTest::NoneOf, _) => format!("{name} is none of {}", list(values, "and")),
+        (SetTest::Eq, _) | (_, [_]) => format!("{name} is {}", list(values, "or")),
+        (SetTest::AnyOf, _) => format!("{name} is any of {}", list(values, "or")),
+        (SetTest::AllOf, _) => format!("{name} is all of {}", list(values, "and")),
+    }
+}
+
+/// The names of conditions and a verb that fits them: `Membership holds`, `a and b hold`.
+pub fn whether_they_hold<'a>(terms: impl Iterator<Item = &'a Undecided>) -> String {
+    let names: BTreeSet<&str> = terms.map(Undecided::name).collect();
+    let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+    format!("{} {}", list(&names, "and"), if names.len() == 1 { "holds" } else { "hold" })
+}
+
+/// A duty that nobody here can tell the fulfilment of.
+pub(crate) fn undecided_duty(duty: &Rule) -> String {
+    let parts: Vec<String> = duty.undecided().map(undecided).collect();
+    format!("with the duty that {}", list(&parts, "and"))
 }
 
 /// A duty as a clause.

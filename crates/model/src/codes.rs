@@ -161,6 +161,7 @@ codes! {
     CONTRACT_DATES = "contract.dates", Caller, Contract, "the dates of the contract are not in order";
     CONTRACT_FRESHNESS = "contract.freshness", Caller, Contract, "rows are promised to be fresher than they are recorded";
     CONTRACT_RETENTION = "contract.retention", Caller, Contract, "a partner may keep copies longer than the owner keeps the originals";
+    CONTRACT_UNDECIDED = "contract.undecided", Caller, Contract, "the terms have conditions that nobody here can decide";
     CONTRACT_ROW_FILTER = "contract.row_filter", Caller, Contract, "the hours limit use and not rows";
     // Decisions.
     POLICY_CALLER = "policy.caller", Caller, Denied, "the caller is not the assignee of the agreement";
@@ -203,6 +204,7 @@ codes! {
     POLICY_PLACE = "policy.place", Caller, Denied, "the agreement does not allow this place";
     POLICY_SCHEDULE = "policy.schedule", Caller, Denied, "the agreement does not allow use at this hour";
     POLICY_DATETIME = "policy.datetime", Caller, Denied, "the agreement does not allow use at this date";
+    POLICY_UNDECIDED = "policy.undecided", Caller, Denied, "the agreement has conditions that nobody here can decide";
     POLICY_UNDEFINED = "policy.undefined", Caller, Denied, "the decision cannot be computed";
     POLICY_EXPIRED = "policy.expired", Caller, Denied, "the permit has run out";
     POLICY_ROWS = "policy.rows", Us, Internal, "rows were to leave that the permit does not cover";

@@ -655,6 +655,7 @@ const PARTNERS_CODES: &[Code] = &[
     codes::POLICY_PLACE,
     codes::POLICY_SCHEDULE,
     codes::POLICY_DATETIME,
+    codes::POLICY_UNDECIDED,
     codes::POLICY_UNDEFINED,
     codes::POLICY_EXPIRED,
     codes::TOKEN_INVALID,

@@ -1,5 +1,6 @@
 //! The checks of a decision, in their fixed order: caller, agreement, view, state, token,
-//! assertion, then one row for each condition of each prohibition and each permission.
+//! assertion, then one row for each condition of each prohibition and each permission, and of each
+//! duty that nobody here can tell the fulfilment of.
 //!
 //! Every check yields exactly one row, also when an earlier one failed, so that a record explains
 //! itself and a missing row shows.
@@ -290,12 +291,13 @@ impl<'a> Asked<'a> {
     }
 }
 
-fn operand(constraint: &Constraint) -> &'static str {
+fn operand(constraint: &Constraint) -> &str {
     match constraint {
         Constraint::Purpose { .. } => "purpose",
         Constraint::Place { .. } => "place",
         Constraint::Schedule(_) => "schedule",
         Constraint::Time { .. } => "date",
+        Constraint::Undecided(term) => term.name(),
     }
 }
 

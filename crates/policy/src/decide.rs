@@ -4,15 +4,17 @@ use crate::checks::{Asked, Check, GATES, Judged};
 use crate::decision::{Decision, Facts, Outcome};
 use crate::grant::Grant;
 use crate::request::{AgreementFacts, Request};
-use twinpact_contract::Vocabulary;
+use crate::sentence;
+use twinpact_contract::{Rule, Vocabulary};
 use twinpact_model::{Code, PolicyTime, Timestamp, WallTime, codes};
 
 /// Decides a request under an agreement.
 ///
 /// The order: the caller is the assignee; the agreement and the view are those of the request; the
 /// agreement is active; the token; the assertion; the prohibitions, any of which refuses unless it
-/// is known not to apply; the permissions, one of which must be known to hold. The first that fails
-/// gives the code and the sentence. Policy time decides the terms, wall time the token and the
+/// is known not to apply; the permissions, one of which must be known to hold; the duties, none of
+/// which may be one that nobody here can tell the fulfilment of. The first that fails gives the
+/// code and the sentence. Policy time decides the terms, wall time the token and the
 /// assertion.
 #[must_use]
 pub fn decide(
@@ -26,27 +28,36 @@ pub fn decide(
     let gates = asked.gates();
     let prohibitions = asked.judge(agreement.terms.prohibitions(), "prohibition");
     let permissions = asked.judge(agreement.terms.permissions(), "permission");
+    let duties = asked.judge(agreement.terms.undecided_duties(), "obligation");
     let until = asked.valid_until();
     let gated = match gates.iter().find_map(|gate| gate.refusal.clone()) {
         None if gates.len() == GATES => None,
         None => Some((codes::POLICY_UNDEFINED, "a check is missing".to_owned())),
         refusal => refusal,
     };
-    let granting = granting(&prohibitions, &permissions);
-    let opens = match (&gated, granting) {
-        (None, None) => asked.opens_at(),
+    let duties_open = !agreement.terms.undecided_duties().is_empty();
+    let allowing = granting(&prohibitions, &permissions);
+    let opens = match (&gated, allowing) {
+        (None, None) if !duties_open => asked.opens_at(),
         _ => None,
     };
+    let granting = allowing.filter(|_| !duties_open);
     let (code, sentence) = match (gated, granting) {
         (None, Some(permission)) => (None, asked.permitted(permission.rule, until)),
         (gated, _) => {
-            let (code, why) =
-                gated.unwrap_or_else(|| refusal(&asked, &prohibitions, &permissions, opens));
+            let (code, why) = gated.unwrap_or_else(|| match allowing {
+                Some(_) => {
+                    let terms = agreement.terms.undecided_duties().iter();
+                    sentence::undecided(terms.flat_map(Rule::undecided))
+                }
+                None => refusal(&asked, &prohibitions, &permissions, opens),
+            });
             (Some(code), format!("refused: {why}"))
         }
     };
     let mut checks: Vec<Check> = gates.into_iter().map(|gate| gate.check).collect();
-    checks.extend([prohibitions, permissions].into_iter().flatten().flat_map(|judged| judged.rows));
+    let judged = [prohibitions, permissions, duties];
+    checks.extend(judged.into_iter().flatten().flat_map(|judged| judged.rows));
     finish(&asked, code, checks, sentence, (until, opens))
 }
 

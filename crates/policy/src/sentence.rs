@@ -1,7 +1,7 @@
 //! One plain sentence for a decision: what, why, and when or how it would be allowed.
 
 use crate::checks::{Asked, Judged};
-use twinpact_contract::{Constraint, Rule, Situation, Truth, text};
+use twinpact_contract::{Constraint, Rule, Situation, Truth, Undecided, text};
 use twinpact_model::{Code, Schedule, Timestamp, codes};
 
 /// What there was, for the row of a condition.
@@ -16,6 +16,7 @@ pub(crate) fn actual(constraint: &Constraint, situation: &Situation<'_>) -> Stri
             format!("{day} {clock} in {}", schedule.zone())
         }
         Constraint::Time { .. } => situation.now.to_string(),
+        Constraint::Undecided(_) => "nobody here can tell".to_owned(),
     }
 }
 
@@ -47,6 +48,9 @@ impl Asked<'_> {
             let how = self.how(schedule_of(judged.rule), opens, "ask for what it does not forbid");
             return (codes::POLICY_PROHIBITED, format!("the agreement forbids use {rule}; {how}"));
         }
+        if judged.rule.undecided().next().is_some() {
+            return undecided(judged.rule.undecided());
+        }
         let unknown: Vec<&str> = judged
             .rows
             .iter()
@@ -72,7 +76,9 @@ impl Asked<'_> {
             let lasting = judged.failures().filter(|(c, _)| !timed(c)).count();
             (lasting, judged.failures().count())
         });
-        let first = nearest.and_then(|j| j.failures().min_by_key(|(c, _)| text::rank(c)));
+        // Nothing helps against what nobody can tell: it comes before what waiting helps against.
+        let rank = |c: &Constraint| (timed(c), text::rank(c));
+        let first = nearest.and_then(|j| j.failures().min_by_key(|(c, _)| rank(c)));
         let Some((constraint, row)) = first else {
             let why = "the agreement grants nothing of that kind; negotiate one that does";
             return (codes::POLICY_UNDEFINED, why.to_owned());
@@ -106,6 +112,13 @@ impl Asked<'_> {
                     format!("it is {actual} and the agreement allows use {expected}; {how}"),
                 )
             }
+            Constraint::Undecided(term) => {
+                let rule = nearest.map(|judged| judged.rule);
+                match rule {
+                    Some(rule) => undecided(rule.undecided()),
+                    None => undecided(std::iter::once(term)),
+                }
+            }
         }
     }
 
@@ -120,6 +133,15 @@ impl Asked<'_> {
             None => otherwise.to_owned(),
         }
     }
+}
+
+/// Why conditions that nobody here can decide refuse.
+pub(crate) fn undecided<'a>(terms: impl Iterator<Item = &'a Undecided>) -> (Code, String) {
+    let why = format!(
+        "nobody here can tell whether {}; negotiate an agreement without that",
+        text::whether_they_hold(terms)
+    );
+    (codes::POLICY_UNDECIDED, why)
 }
 
 fn schedule_of(rule: &Rule) -> Option<&Schedule> {

@@ -88,6 +88,50 @@ fn the_example_is_clean_and_says_what_the_agreement_says() {
     assert_eq!(contract.selection(&newer, &asker()).unwrap_err().code.name, "contract.model");
 }
 
+/// The example with a condition of the Catena-X profile in place of its purpose.
+fn with_condition(right: &str) -> String {
+    let purpose = "- leftOperand: http://www.w3.org/ns/odrl/2/purpose
+              operator: isAnyOf
+              rightOperand: [\"https://w3id.org/twinpact/purpose/PredictiveMaintenance\"]";
+    assert!(EXAMPLE.contains(purpose));
+    let condition = "- leftOperand: cx-policy:DataUsageEndDurationDays
+              operator: eq
+              rightOperand: ";
+    EXAMPLE.replacen(purpose, &format!("{condition}{right}"), 1)
+}
+
+#[test]
+fn terms_that_nobody_can_decide_are_warned_of() {
+    let [found] = <[Diagnostic; 1]>::try_from(findings(&with_condition("30"))).unwrap();
+    assert_eq!((found.severity, found.code.name), (Severity::Warning, "contract.undecided"));
+    assert_eq!(
+        found.message,
+        "no request is permitted under this contract yet: \
+         nobody here can tell whether DataUsageEndDurationDays holds"
+    );
+    // Where another permission holds, or a prohibition has another condition, some are.
+    let restriction = "prohibition:
+        - action: use
+          constraint:
+            - leftOperand: UsageRestriction
+              operator: isAllOf
+              rightOperand: [cx.derivations.forbidden:1]
+            - leftOperand: http://www.w3.org/ns/odrl/2/spatial
+              operator: isPartOf
+              rightOperand: https://w3id.org/twinpact/region/HU
+      obligation:";
+    let source = EXAMPLE.replacen("obligation:", restriction, 1);
+    let found = findings(&source);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].message.starts_with("no request that depends on it"), "{found:?}");
+    // A value that the profile does not have is an error where it stands.
+    let source = with_condition("soon");
+    let found = findings(&source);
+    let line = 1 + source.lines().position(|line| line.contains("soon")).unwrap();
+    let got: Vec<(&str, usize)> = found.iter().map(|d| (d.code.name, d.line)).collect();
+    assert_eq!(got, [("contract.term_shape", line)]);
+}
+
 /// A text of the example, what stands in its place, the code, and a text of the line that is found.
 type Mistake = (&'static str, &'static str, &'static str, &'static str);
 

@@ -4,8 +4,8 @@ use crate::agreement::agreement;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use twinpact_contract::{
-    Action, Constraint, Duty, Order, PlaceTest, PurposeTest, Rule, Situation, Terms, TimeTest,
-    Truth, Vocabulary, compare, odrl,
+    Action, Constraint, Duty, Order, PlaceTest, PurposeTest, Rule, SetTest, Situation, Terms,
+    TimeTest, Truth, Undecided, Vocabulary, compare, odrl,
 };
 use twinpact_model::{Schedule, Timestamp};
 
@@ -50,7 +50,49 @@ fn constraint() -> impl Strategy<Value = Constraint> {
             .prop_map(|text| Constraint::Schedule(Schedule::parse(text).unwrap())),
         (prop::sample::select(times.to_vec()), instant())
             .prop_map(|(test, at)| Constraint::Time { test, at }),
+        undecided(),
     ]
+}
+
+/// Conditions of the Catena-X profile, limits and clauses.
+fn undecided() -> impl Strategy<Value = Constraint> {
+    let one = prop::sample::select(vec![
+        ("Membership", SetTest::Eq, "active"),
+        ("DataUsageEndDurationDays", SetTest::Eq, "7"),
+        ("DataUsageEndDurationDays", SetTest::Eq, "8"),
+        ("Warranty", SetTest::Eq, "cx.warranty.none:1"),
+    ])
+    .prop_map(|(name, test, value)| (name, test, vec![value]));
+    let values =
+        |all: &[&'static str]| prop::collection::vec(prop::sample::select(all.to_vec()), 1..3);
+    let free = ["a", "b", "c"];
+    let region = ["cx.region.asia:1", "cx.region.africa:1"];
+    prop_oneof![
+        one,
+        values(&free).prop_map(|v| ("UsagePurpose", SetTest::AnyOf, v)),
+        values(&free).prop_map(|v| ("ContractReference", SetTest::AllOf, v)),
+        values(&region).prop_map(|v| ("AffiliatesRegion", SetTest::AnyOf, v)),
+    ]
+    .prop_map(|(name, test, values)| {
+        let values: Vec<String> = values.into_iter().map(str::to_owned).collect();
+        Constraint::Undecided(Undecided::new(name, test, &values).unwrap())
+    })
+}
+
+/// What can make a rule narrower and nothing else.
+fn limit() -> impl Strategy<Value = Constraint> {
+    constraint().prop_filter("a clause may give", |constraint| match constraint {
+        Constraint::Undecided(term) => term.limits(),
+        _ => true,
+    })
+}
+
+/// The one condition of the profile in a prohibition.
+fn forbidden(rule: &mut Rule) {
+    rule.constraints.retain(|constraint| match constraint {
+        Constraint::Undecided(term) => term.name() == "AffiliatesRegion",
+        _ => true,
+    });
 }
 
 fn rules(least: usize) -> impl Strategy<Value = Vec<Rule>> {
@@ -62,8 +104,16 @@ fn rules(least: usize) -> impl Strategy<Value = Vec<Rule>> {
 fn terms() -> impl Strategy<Value = Terms> {
     let duty =
         prop::option::of((1u64..4).prop_map(|days| Duty::Delete { within_s: days * 86_400 }));
-    (rules(1), rules(0), duty).prop_map(|(permissions, prohibitions, duty)| {
-        Terms::new(permissions, prohibitions, duty.into_iter().collect()).unwrap()
+    let other = prop::option::of(prop::sample::select(vec!["7", "8"]));
+    (rules(1), rules(0), duty, other).prop_map(|(permissions, mut prohibitions, duty, other)| {
+        prohibitions.iter_mut().for_each(forbidden);
+        let days = "DataProvisioningEndDurationDays";
+        let other = other.map(|count| {
+            let term = Undecided::new(days, SetTest::Eq, &[count.to_owned()]).unwrap();
+            Rule { action: Action::Use, constraints: vec![Constraint::Undecided(term)] }
+        });
+        let terms = Terms::new(permissions, prohibitions, duty.into_iter().collect()).unwrap();
+        terms.with_undecided_duties(other.into_iter().collect()).unwrap()
     })
 }
 
@@ -113,15 +163,16 @@ proptest! {
 
     /// Chains that are within each other by making, so that the law is not tested on nothing.
     #[test]
-    fn a_stricter_rule_is_narrower(a in terms(), extra in constraint(), more in constraint()) {
+    fn a_stricter_rule_is_narrower(a in terms(), extra in limit(), more in limit()) {
         let v = Vocabulary::standard();
         let stricter = |terms: &Terms, extra: &Constraint| {
             let permissions = terms.permissions().iter().cloned().map(|mut rule| {
                 rule.constraints.push(extra.clone());
                 rule
             });
-            Terms::new(permissions.collect(), terms.prohibitions().to_vec(),
-                terms.obligations().to_vec()).unwrap()
+            let stricter = Terms::new(permissions.collect(), terms.prohibitions().to_vec(),
+                terms.obligations().to_vec()).unwrap();
+            stricter.with_undecided_duties(terms.undecided_duties().to_vec()).unwrap()
         };
         let b = stricter(&a, &extra);
         let c = stricter(&b, &more);

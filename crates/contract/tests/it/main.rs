@@ -9,6 +9,7 @@
 )]
 
 mod agreement;
+mod catenax;
 mod contract;
 mod laws;
 mod links;

@@ -103,7 +103,7 @@ fn what_we_cannot_decide_is_refused_where_it_stands() {
         (atom("localSchedule", "isPartOf", json!(HOURS)), unknown(left)),
         (atom("odrl:localSchedule", "isPartOf", json!(HOURS)), unknown(left)),
         (atom("twinpact:purpose", "isA", eu.clone()), unknown(left)),
-        (atom("cx-policy:Membership", "eq", json!("active")), unknown(left)),
+        (atom("cx-policy:Dismantler", "eq", json!("active")), unknown(left)),
         (atom("spatial", "isNoneOf", eu.clone()), unknown(operator)),
         (atom("spatial", "within", eu.clone()), unknown(operator)),
         (atom("spatial", "term-lteq", eu.clone()), unknown(operator)),

@@ -1,7 +1,7 @@
 //! An agreement is the same one after a foreign connector's JSON-LD processor had it: whichever
 //! form it comes back in, its identity (docs/format.md) is equal, so both sides sign one thing.
 
-use crate::outside::{project, shared, through};
+use crate::outside::{json_files, project, shared, through};
 use crate::rewriting::rewritten;
 use serde_json::{Value, json};
 use twinpact_contract::Contract;
@@ -131,6 +131,67 @@ fn our_agreements_keep_their_identity_through_an_eclipse_connector() {
         assert_ne!(sent, message);
         assert_eq!(to_hex(&id_of(&sent)), to_hex(&id_of(&message)), "{sent:#}");
     }
+}
+
+/// The agreement of the demo with the rules of that policy.
+fn with_rules(policy: &Value) -> Value {
+    let mut message = ours().swap_remove(0);
+    let agreement = message["agreement"].as_object_mut().unwrap();
+    for key in ["permission", "prohibition", "obligation", "profile"] {
+        agreement.shift_remove(key);
+        if let Some(rules) = policy.get(key) {
+            agreement.insert(key.to_owned(), rules.clone());
+        }
+    }
+    message
+}
+
+/// The policies of the Catena-X suite, of single conditions the one that it belongs into.
+fn catena_x(shared: &std::path::Path) -> Vec<Value> {
+    let files = json_files(&shared.join("suites/catenax-odrl/schema/samples"), ".json");
+    let read = |path: &std::path::PathBuf| {
+        let sample: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let Some(left) = sample["leftOperand"].as_str() else { return sample };
+        let rule = |action: &str| json!([{"action": action, "constraint": [sample]}]);
+        let open = json!([{"action": "use"}]);
+        match left {
+            _ if left.starts_with("DataProvisioningEnd") => {
+                json!({"permission": open, "obligation": rule("use")})
+            }
+            "UsageRestriction" => json!({"permission": open, "prohibition": rule("use")}),
+            _ if left.starts_with("BusinessPartner") => json!({"permission": rule("access")}),
+            _ => json!({"permission": rule("use")}),
+        }
+    };
+    files.iter().map(read).collect()
+}
+
+/// Each Catena-X policy is one agreement: as it is written there, as we send it, and as an Eclipse
+/// connector sends either on, once and twice.
+#[test]
+fn catena_x_agreements_have_one_identity_before_and_after_an_eclipse_connector() {
+    let Some(shared) = shared("the Catena-X policies") else { return };
+    let mut ids = std::collections::BTreeSet::new();
+    let mut full = Vec::new();
+    for policy in catena_x(&shared) {
+        let given = with_rules(&policy);
+        let (before, policy) = identity(&agreement_of(&given)).unwrap();
+        let written = with_rules(&Value::Object(policy.terms.to_odrl()));
+        for message in [&given, &written] {
+            let mut sent = message.clone();
+            for _ in 0..2 {
+                let policy = rewritten(sent["agreement"].as_object().unwrap());
+                sent["agreement"] = Value::Object(policy);
+                assert!(sent["agreement"].get("profile").is_none());
+                assert_eq!(to_hex(&id_of(&sent)), to_hex(&before), "{sent:#}");
+            }
+        }
+        ids.insert(before);
+        full.push(written);
+    }
+    assert!(ids.len() >= 33, "{} different agreements", ids.len());
+    // A JSON-LD processor of another make has what we send.
+    check(&shared, &full);
 }
 
 #[test]

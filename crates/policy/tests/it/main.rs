@@ -11,4 +11,5 @@
 mod door;
 mod golden;
 mod laws;
+mod undecided;
 mod world;

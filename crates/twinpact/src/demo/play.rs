@@ -177,7 +177,7 @@ impl Asking {
                 Constraint::Purpose { purposes: named, .. } => purposes.extend(named.clone()),
                 Constraint::Place { regions: named, .. } => regions.extend(named.clone()),
                 Constraint::Schedule(hours) => schedule = Some(hours.clone()),
-                Constraint::Time { .. } => {}
+                Constraint::Time { .. } | Constraint::Undecided(_) => {}
             }
         }
         let (open, words, closed) = moments(schedule.as_ref(), last);
