@@ -24,7 +24,7 @@ fn around(condition: &Value) -> Value {
 }
 
 /// Every policy of the suite, single conditions among them, and the name of its file.
-fn samples(shared: &Path) -> Vec<(String, Value)> {
+pub(crate) fn samples(shared: &Path) -> Vec<(String, Value)> {
     let folder = shared.join("suites/catenax-odrl/schema/samples");
     let mut all: Vec<(String, Value)> = std::fs::read_dir(folder)
         .unwrap()

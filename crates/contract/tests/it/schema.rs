@@ -70,14 +70,16 @@ fn what_we_publish_fits_the_dsp_schema() {
         "prohibition": {"action": "use", "constraint": {"leftOperand": "purpose",
             "operator": "isAllOf", "rightOperand": ["urn:x:a", "urn:x:b"]}},
     });
-    for policy in [agreement(), hard] {
+    let samples = crate::catenax::samples(&shared).into_iter().map(|(_, policy)| policy);
+    for policy in [agreement(), hard].into_iter().chain(samples) {
         let terms = read(&policy).unwrap().terms;
         let offer = terms.to_offer("urn:x:offer");
         assert!(fits(&offer, &part("Offer"), &root), "{offer}");
         assert_eq!(read(&offer).unwrap().terms, terms);
         // The validator can say no.
         let mut wrong = offer.clone();
-        wrong["permission"][0]["constraint"][0]["operator"] = json!("is");
+        wrong["permission"][0]["constraint"] = json!([{"leftOperand": "x", "operator": "is",
+            "rightOperand": "y"}]);
         assert!(!fits(&wrong, &part("Offer"), &root));
     }
 }

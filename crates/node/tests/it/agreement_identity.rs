@@ -194,6 +194,31 @@ fn catena_x_agreements_have_one_identity_before_and_after_an_eclipse_connector()
     check(&shared, &full);
 }
 
+/// The prefix of the profile before is that of its own context, which stands in the message.
+#[test]
+fn a_policy_of_the_profile_before_is_read_by_the_context_that_it_comes_with() {
+    let Some(shared) = shared("the Catena-X policies") else { return };
+    let path = shared.join("suites/catenax-odrl/example_usage_policy.json");
+    let policy: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let mut message = with_rules(&policy);
+    let context = message["@context"].as_array_mut().unwrap();
+    context.push(policy["@context"][1].clone());
+    let (before, read) = identity(&agreement_of(&message)).unwrap();
+    let names: Vec<String> =
+        read.terms.undecided().map(twinpact_contract::Undecided::iri).collect();
+    assert_eq!(names.len(), 3);
+    assert!(
+        names.iter().all(|iri| iri.starts_with("https://w3id.org/catenax/policy/")),
+        "{names:?}"
+    );
+    let written = with_rules(&Value::Object(read.terms.to_odrl()));
+    let mut sent = written.clone();
+    sent["agreement"] = Value::Object(rewritten(written["agreement"].as_object().unwrap()));
+    for message in [written, sent] {
+        assert_eq!(to_hex(&id_of(&message)), to_hex(&before), "{message:#}");
+    }
+}
+
 #[test]
 fn every_part_of_an_agreement_counts_in_its_identity() {
     let message = concluded(&contract("name: turbine-maintenance", "name: turbine-maintenance"));

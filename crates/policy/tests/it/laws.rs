@@ -3,7 +3,9 @@
 
 use crate::world::World;
 use proptest::prelude::*;
-use twinpact_contract::{Constraint, PlaceTest, PurposeTest, Rule, Terms, TimeTest};
+use twinpact_contract::{
+    Constraint, PlaceTest, PurposeTest, Rule, SetTest, Terms, TimeTest, Undecided,
+};
 use twinpact_model::{Schedule, Timestamp};
 use twinpact_policy::{Action, Decision, Truth, Vocabulary};
 
@@ -42,6 +44,8 @@ fn constraint() -> impl Strategy<Value = Constraint> {
             .prop_map(|text| Constraint::Schedule(Schedule::parse(text).unwrap())),
         (prop::sample::select(times.to_vec()), instant())
             .prop_map(|(test, at)| Constraint::Time { test, at }),
+        Just(Undecided::new("Membership", SetTest::Eq, &["active".to_owned()]).unwrap())
+            .prop_map(Constraint::Undecided),
     ]
 }
 
