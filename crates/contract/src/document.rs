@@ -280,7 +280,7 @@ impl Contract {
     ///
     /// # Errors
     /// `contract.model` when that is another model than the pinned one, or lacks an attribute.
-    pub fn selection(&self, model: &TypeModel, asker: &Did) -> Result<Selection, Problem> {
+    pub fn selection(&self, model: &TypeModel, asker: &str) -> Result<Selection, Problem> {
         if model.reference() != self.model {
             return Err(Problem::new(
                 codes::CONTRACT_MODEL,
@@ -289,7 +289,7 @@ impl Contract {
         }
         let links = self.links.as_ref().map(|granted| ShownLinks {
             predicates: granted.predicates.clone(),
-            only_of: (granted.ends == LinkEnds::Asker).then(|| asker.to_string()),
+            only_of: (granted.ends == LinkEnds::Asker).then(|| asker.to_owned()),
         });
         let link_column = |property: &Property| Column {
             attribute: property.name.clone(),

@@ -195,8 +195,15 @@ pub fn match_route(method: &str, path: &str) -> Option<Route> {
     }
 }
 
-/// Whether the path has this pattern; the raw segment that stands for `:id`, if one does.
+/// The end of the pattern of a dataset.
+const DATASET: &str = "datasets/:id";
+
+/// Whether the path has this pattern; the raw text that stands for `:id`, if some does. That of a
+/// dataset is all that is left: some connectors write its IRI into the path as it is.
 fn fits<'a>(pattern: &str, path: &'a str) -> Option<Option<&'a str>> {
+    if let Some(front) = pattern.trim_start_matches('/').strip_suffix(DATASET) {
+        return path.strip_prefix(front)?.strip_prefix("datasets/").map(Some);
+    }
     let mut id = None;
     let mut segments = path.split('/');
     for expected in pattern.trim_start_matches('/').split('/') {
@@ -259,6 +266,13 @@ mod tests {
             ("POST /catalog/request", Some((E::Catalog, None))),
             ("GET /catalog/datasets/urn:x", Some((E::Dataset, Some("urn:x")))),
             ("GET /catalog/datasets/a%2Fb%20c", Some((E::Dataset, Some("a/b c")))),
+            (
+                "GET /catalog/datasets/https://a.example/views/b/1.0.0",
+                Some((E::Dataset, Some("https://a.example/views/b/1.0.0"))),
+            ),
+            ("GET /catalog/datasets/", None),
+            ("GET /catalog/datasets/..", None),
+            ("GET /catalog/dataset", None),
             ("GET /negotiations/urn:uuid:1", Some((E::NegotiationState, Some("urn:uuid:1")))),
             ("GET /negotiations/request", Some((E::NegotiationState, Some("request")))),
             ("POST /negotiations/request", Some((E::NegotiationRequest, None))),

@@ -11,7 +11,6 @@ use crate::incidents;
 use crate::kept;
 use crate::kpis;
 use crate::logs;
-use crate::negotiations;
 use crate::openapi;
 use crate::owned;
 use crate::port::{Bound, bind};
@@ -35,14 +34,14 @@ use twinpact_edge::{cloud_events, model_file};
 use twinpact_model::problem::Problem;
 use twinpact_model::{Code, Timestamp, codes};
 use twinpact_node::api::{
-    AgreementLine, DatasetLine, InvitationLine, Invite, Invited, Join, Joined, KeyLine,
-    ModelApplied, Negotiate, PartnerLine, Published, Pull, Pulled, RotateKey, Version,
+    AgreementLine, DatasetLine, Fetch, Fetched, InvitationLine, Invite, Invited, Join, Joined,
+    KeyLine, ModelApplied, Negotiate, PartnerLine, Published, Pull, Pulled, RotateKey, Version,
 };
 use twinpact_node::doctor::Finding;
 use twinpact_node::ready::{self, Ready, Status};
 use twinpact_node::strangers::{self, Shown as Turned};
 use twinpact_node::trace::{self, Doorway, REQUEST_HEADER, Step};
-use twinpact_node::{self as node, Node, consumer, events, prove, record};
+use twinpact_node::{self as node, Node, consumer, events, fetching, prove, record};
 use twinpact_proof::digest::sha256;
 
 /// Who the admin door's callers are in the log.
@@ -135,13 +134,9 @@ pub const ROUTES: &[Route] = &[
     guarded(POST, "/partners", |verb| on(verb, add_partner)),
     guarded(POST, "/partners/{did}/remove", |verb| on(verb, remove_partner)),
     guarded(GET, "/catalog", |verb| on(verb, catalog)),
-    guarded(GET, "/negotiations", |verb| on(verb, negotiations::list)),
     guarded(POST, "/negotiations", |verb| on(verb, negotiate)),
-    guarded(GET, "/negotiations/{id}", |verb| on(verb, negotiations::show)),
-    guarded(POST, "/negotiations/{id}/accept", |verb| on(verb, negotiations::accept)),
-    guarded(POST, "/negotiations/{id}/counter", |verb| on(verb, negotiations::counter)),
-    guarded(POST, "/negotiations/{id}/terminate", |verb| on(verb, negotiations::terminate)),
     guarded(POST, "/pulls", |verb| on(verb, pull)),
+    guarded(POST, "/fetches", |verb| on(verb, fetch)),
     guarded(GET, "/subscriptions", |verb| on(verb, followed::list)),
     guarded(POST, "/subscriptions", |verb| on(verb, followed::subscribe)),
     guarded(GET, "/subscriptions/{id}/receipts", |verb| on(verb, followed::receipts)),
@@ -466,6 +461,11 @@ async fn negotiate(State(node): State<Node>, body: Bytes) -> Result<Json<Agreeme
 async fn pull(State(node): State<Node>, body: Bytes) -> Result<Json<Pulled>, Refusal> {
     let asked: Pull = read_json(&body)?;
     Ok(Json(consumer::pull(&node, &asked).await?))
+}
+
+async fn fetch(State(node): State<Node>, body: Bytes) -> Result<Json<Fetched>, Refusal> {
+    let asked: Fetch = read_json(&body)?;
+    Ok(Json(fetching::fetch(&node, &asked).await?))
 }
 
 #[derive(Deserialize)]

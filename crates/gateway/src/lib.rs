@@ -20,7 +20,6 @@ mod incidents;
 mod kept;
 mod kpis;
 mod logs;
-mod negotiations;
 pub mod openapi;
 pub mod outgoing;
 mod owned;

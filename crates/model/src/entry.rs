@@ -123,6 +123,8 @@ kinds! {
     Token = "Token";
     /// An anchor or ledger of a partner was pinned (local).
     Pin = "Pin";
+    /// Data were fetched from somebody else's connector (local).
+    Fetched = "Fetched";
     /// A copy received from a partner (local).
     Copy = "Copy";
     /// Copies are deleted: their keys are destroyed, and with them the rows (local).

@@ -15,7 +15,7 @@ use twinpact_dsp::message::Agreement as Wire;
 use twinpact_dsp::transfer::{self, Transfer};
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
-use twinpact_model::{Did, Schedule, Timestamp, WallTime, codes};
+use twinpact_model::{Schedule, Timestamp, WallTime, codes};
 use twinpact_policy::{AgreementFacts, State};
 use twinpact_proof::documents::Agreement as Document;
 use twinpact_proof::{Bundle, Digest, Envelope, Json, Level, to_hex};
@@ -434,14 +434,13 @@ pub fn facts(fold: &Fold, agreement: &Agreement) -> Result<AgreementFacts, Probl
         Problem::new(codes::AGREEMENT_UNKNOWN, format!("{} is not published here", wire.target))
     })?;
     let policy = identity(wire)?.1;
-    let assignee = Did::new(wire.assignee.as_str())?;
     let model = fold.twins.model(&contract.model)?;
     Ok(AgreementFacts {
         id: to_hex(&agreement.id),
         at_id: wire.id.clone(),
-        assigner: Did::new(wire.assigner.as_str())?,
-        selection: contract.selection(model, &assignee)?,
-        assignee,
+        assigner: wire.assigner.clone(),
+        selection: contract.selection(model, &wire.assignee)?,
+        assignee: wire.assignee.clone(),
         target: wire.target.clone(),
         terms: policy.terms,
         state: agreement.state,

@@ -7,7 +7,9 @@
 use crate::agreements::{self, Agreement};
 use crate::ask::Answer;
 use crate::assertion;
+use crate::connectors;
 use crate::decisions::{self, Reader};
+use crate::door::Asker;
 use crate::egress::{Consistency, Delivered, Egress, item};
 use crate::erasures;
 use crate::fold::Fold;
@@ -24,7 +26,6 @@ use serde_json::Value;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use twinpact_dsp::transfer;
-use twinpact_identity::partners::PeerIdentity;
 use twinpact_identity::token::TokenDigest;
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
@@ -47,7 +48,7 @@ pub(crate) const COME_TO: &str = "comeTo";
 #[derive(Clone)]
 pub struct Ask {
     /// Who asks.
-    pub peer: PeerIdentity,
+    pub peer: Asker,
     /// Our id of the transfer, from the path.
     pub transfer: String,
     /// The access token.
@@ -153,7 +154,7 @@ pub(crate) async fn answer(node: &Node, ask: Ask) -> Answer {
     let (seen, ask) = (ask.seen, Arc::new(ask));
     let mut logged = one_turn(node, &ask, false).await;
     if let Ok((Logged::KeyUnknown(record), _)) = &logged {
-        repin::look(node, ask.peer.did.as_str(), Reason::Signature, record).await;
+        repin::look(node, ask.peer.id.as_str(), Reason::Signature, record).await;
         logged = one_turn(node, &ask, true).await;
     }
     match logged {
@@ -211,10 +212,10 @@ pub(crate) fn in_turn(
 ) -> Result<Logged, Problem> {
     let (now, wall) = (node.clocks.policy(), node.clocks.wall());
     let identifying = trace::step(Step::Identify);
-    let (request, agreement) = identify(turn.fold(), ask, asking.held, wall)?;
+    let (request, agreement) = identify(node, turn.fold(), ask, asking.held, wall)?;
     drop(identifying);
     if !asking.last && request.assertion_fault == Some(AssertionFault::Signature) {
-        let partner = turn.fold().partners.get(ask.peer.did.as_str())?;
+        let partner = turn.fold().partners.get(ask.peer.id.as_str())?;
         return Ok(Logged::KeyUnknown(partner.envelope.fingerprint()));
     }
     let agreeing = trace::step(Step::Agreement);
@@ -226,7 +227,7 @@ pub(crate) fn in_turn(
     let deciding = trace::step(Step::Decide);
     let decision = decide(&request, &facts, now, wall, &node.vocabulary);
     drop(deciding);
-    let caller = ask.peer.did.as_str();
+    let caller = ask.peer.id.as_str();
     let (known, entry) = on_record(node, &turn, &facts, caller, &decision, (now, wall))?;
     let OnRecord { id, record } = known;
     // It stands under the first use; the decision names it anyway.
@@ -274,6 +275,7 @@ pub(crate) fn in_turn(
 /// The request as the policy engine wants it, and the agreement that it is made under. A caller
 /// that is not let in to the transfer learns nothing, not even whether it is there.
 fn identify<'f>(
+    node: &Node,
     fold: &'f Fold,
     ask: &Ask,
     held: Option<&Assertion>,
@@ -281,10 +283,10 @@ fn identify<'f>(
 ) -> Result<(Request, &'f Agreement), Problem> {
     let unknown = || Problem::new(codes::ROUTE_UNKNOWN, "there is no such transfer");
     let transfer = fold.processes.transfers.get(&ask.transfer).ok_or_else(unknown)?;
-    if transfer.party.peer != ask.peer.did.as_str() {
+    if transfer.party.peer != ask.peer.id.as_str() {
         return Err(unknown());
     }
-    let did = ask.peer.did.as_str();
+    let did = ask.peer.id.as_str();
     let agreement = fold.agreements.granted_to(did, &transfer.agreement_id).ok_or_else(unknown)?;
     match (transfer.state, agreement.state) {
         (transfer::State::Started, _) => {}
@@ -295,7 +297,6 @@ fn identify<'f>(
         (transfer::State::Terminated, state) if state != State::Active => {}
         _ => return Err(unknown()),
     }
-    let partner = fold.partners.get(ask.peer.did.as_str())?;
     let (token, token_fault) = match &ask.token {
         None => (None, None),
         Some(presented) => match known_token(fold, presented, &ask.transfer) {
@@ -303,28 +304,52 @@ fn identify<'f>(
             Err(why) => (None, Some(why)),
         },
     };
-    let keys = partner.record.unended_keys(wall.0.micros());
-    // One that does not count is as good as none, and the denial on record says why.
-    let (assertion, assertion_fault) = match &ask.assertion {
-        _ if held.is_some() => (held.cloned(), None),
-        None => (None, None),
-        Some(header) => match read_once(fold, header, &keys, did) {
-            Ok(assertion) => (Some(assertion), None),
-            Err(why) => (None, Some(why)),
-        },
+    let (assertion, assertion_fault) = match held {
+        Some(held) => (Some(held.clone()), None),
+        None => asserted(node, fold, ask, agreement, wall)?,
     };
     let request = Request {
         action: Action::Use,
         view: agreement.wire.target.clone(),
         agreement: to_hex(&agreement.id),
         transfer: ask.transfer.clone(),
-        caller: Caller { did: ask.peer.did.clone(), spiffe_id: ask.peer.spiffe_id.to_string() },
+        caller: Caller {
+            participant: ask.peer.id.clone(),
+            spiffe_id: ask.peer.workload.clone(),
+            by: ask.peer.by,
+        },
         token,
         token_fault,
         assertion,
         assertion_fault,
     };
     Ok((request, agreement))
+}
+
+/// Purpose and place of a request: as its caller has signed them, or as our configuration presumes
+/// them of a connector. One that does not count is as good as none, and the denial on record says
+/// why.
+fn asserted(
+    node: &Node,
+    fold: &Fold,
+    ask: &Ask,
+    agreement: &Agreement,
+    wall: WallTime,
+) -> Result<(Option<Assertion>, Option<AssertionFault>), Problem> {
+    let id = ask.peer.id.as_str();
+    if let Some(connector) = node.connectors.get(id) {
+        let us = node.config.organisation.as_str();
+        let agreement = to_hex(&agreement.id);
+        return Ok((connectors::presumed(connector, us, agreement, wall)?, None));
+    }
+    let keys = fold.partners.get(id)?.record.unended_keys(wall.0.micros());
+    Ok(match &ask.assertion {
+        None => (None, None),
+        Some(header) => match read_once(fold, header, &keys, id) {
+            Ok(assertion) => (Some(assertion), None),
+            Err(why) => (None, Some(why)),
+        },
+    })
 }
 
 /// What a token that a caller presents was issued for.
@@ -365,7 +390,7 @@ fn read_once(
 fn fresh_token(fold: &Fold, ask: &Ask) -> Option<NewEntry> {
     let digest = to_hex(&TokenDigest::of(ask.token.as_deref()?).ok()?.0);
     let fresh = fold.processes.tokens.succeeds(&digest);
-    fresh.then(|| tokens::used(ask.peer.did.as_str(), &digest))
+    fresh.then(|| tokens::used(ask.peer.id.as_str(), &digest))
 }
 
 /// The asker may narrow the view to a time or a twin and go on behind a place, never widen it. A
@@ -465,8 +490,8 @@ pub(crate) fn deliver(
     let tree = turn.store().forest().id(ledger).ok_or_else(missing)?;
     let entry = turn.log(entries)?.pop().ok_or_else(missing)?;
     let receipt = Receipt {
-        issuer: facts.assigner.to_string(),
-        audience: facts.assignee.to_string(),
+        issuer: facts.assigner.clone(),
+        audience: facts.assignee.clone(),
         agreement: agreement_id,
         slot: u64::from(ledger - 1),
         tree,

@@ -4,7 +4,6 @@ mod graph;
 mod incidents;
 mod kpis;
 mod log;
-mod negotiations;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -26,9 +25,6 @@ pub use kpis::{
 pub use log::{
     AlertLine, AlertShown, CheckpointLine, ConsistencyShown, InclusionShown, LogShown, SeenLine,
     WitnessLine,
-};
-pub use negotiations::{
-    CounterAsked, EndedLine, NegotiationLine, NegotiationShown, TerminateAsked,
 };
 
 /// The answer to `POST /models`.
@@ -665,6 +661,31 @@ pub struct Followed {
     pub code: Option<String>,
     /// The same as a sentence.
     pub why: Option<String>,
+}
+
+/// What is to be fetched from a connector.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fetch {
+    /// The agreement: its identity, a unique front of it, or its `@id`.
+    pub agreement: String,
+}
+
+/// What was fetched from a connector: as text when it is UTF-8, else in base64.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetched {
+    /// The agreement's identity.
+    pub agreement: String,
+    /// Our id of the transfer.
+    pub transfer: String,
+    /// How many bytes there are.
+    pub bytes: u64,
+    /// The SHA-256 of them, as hex.
+    pub sha256: String,
+    /// The data.
+    pub text: Option<String>,
+    /// The data in base64 (RFC 4648 §4).
+    pub base64: Option<String>,
 }
 
 /// What a pull brought: all of its pages together.

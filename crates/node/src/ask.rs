@@ -5,7 +5,7 @@ use crate::answer::{self, Ask};
 use crate::behind;
 use crate::connectors;
 use crate::documents;
-use crate::door::{Answering, Asked, Door, Way};
+use crate::door::{Answering, Asked, Asker, Door, Way};
 use crate::egress::{Egress, PublicDoc};
 use crate::invitations;
 use crate::log_door;
@@ -155,19 +155,30 @@ async fn route(node: &Node, peer: &PeerIdentity, asked: &Asked) -> Answer {
     }
     let Some(data) = asked.path.strip_prefix("/data/") else { return refuse(unknown()) };
     match asked.method.as_str() {
-        "GET" if data.ends_with("/stream") => match streamed(asked, data) {
-            Some((ask, start)) => stream::open(node, ask, start).await,
-            None => refuse(Problem::new(codes::INPUT_MALFORMED, "the query cannot be read")),
-        },
-        "GET" => match ask(asked, data) {
-            Some(ask) => answer::answer(node, ask).await,
-            None => refuse(Problem::new(codes::INPUT_MALFORMED, "the query cannot be read")),
-        },
+        "GET" => read(node, asked, peer.into(), data).await,
         "POST" => match data.strip_suffix("/token").and_then(decoded) {
             Some(transfer) => tokens::refresh(node, peer, &transfer).await,
             None => refuse(unknown()),
         },
         _ => refuse(unknown()),
+    }
+}
+
+/// Answers who asks for a view, or for the stream of one.
+pub(crate) async fn read(node: &Node, asked: &Asked, peer: Asker, data: &str) -> Answer {
+    let unreadable = || {
+        let problem = Problem::new(codes::INPUT_MALFORMED, "the query cannot be read");
+        Answer::unrecorded(problem.into())
+    };
+    match data.ends_with("/stream") {
+        true => match streamed(asked, peer, data) {
+            Some((ask, start)) => stream::open(node, ask, start).await,
+            None => unreadable(),
+        },
+        false => match ask(asked, peer, data) {
+            Some(ask) => answer::answer(node, ask).await,
+            None => unreadable(),
+        },
     }
 }
 
@@ -210,9 +221,9 @@ pub fn outcome(egress: &Egress) -> (u16, String) {
 }
 
 /// What is asked for, without what the query says.
-fn plain(asked: &Asked, transfer: &str) -> Option<Ask> {
+fn plain(asked: &Asked, peer: Asker, transfer: &str) -> Option<Ask> {
     Some(Ask {
-        peer: asked.peer.clone()?,
+        peer,
         transfer: decoded(transfer)?,
         token: asked.bearer.clone(),
         assertion: asked.assertion.clone(),
@@ -236,8 +247,8 @@ fn pairs(asked: &Asked) -> impl Iterator<Item = Option<(&str, String)>> {
 
 /// A stream, and where it begins: behind the last event that its reader says it has, whatever the
 /// query says, since a reader that comes again repeats its query (WHATWG HTML §9.2.3).
-fn streamed(asked: &Asked, data: &str) -> Option<(Ask, Start)> {
-    let mut ask = plain(asked, data.strip_suffix("/stream")?)?;
+fn streamed(asked: &Asked, peer: Asker, data: &str) -> Option<(Ask, Start)> {
+    let mut ask = plain(asked, peer, data.strip_suffix("/stream")?)?;
     let mut start = None;
     for pair in pairs(asked) {
         let (name, value) = pair?;
@@ -257,8 +268,8 @@ fn streamed(asked: &Asked, data: &str) -> Option<(Ask, Start)> {
     Some((ask, start.unwrap_or(Start::Now)))
 }
 
-fn ask(asked: &Asked, transfer: &str) -> Option<Ask> {
-    let mut ask = plain(asked, transfer)?;
+fn ask(asked: &Asked, peer: Asker, transfer: &str) -> Option<Ask> {
+    let mut ask = plain(asked, peer, transfer)?;
     for pair in pairs(asked) {
         let (name, value) = pair?;
         match name {
@@ -289,7 +300,7 @@ pub(crate) fn encoded(text: &str) -> String {
 }
 
 /// Percent-decoding (RFC 3986 §2.1); `None` when it is not well-formed UTF-8.
-fn decoded(text: &str) -> Option<String> {
+pub(crate) fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

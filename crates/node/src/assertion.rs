@@ -101,7 +101,7 @@ fn members(document: &Json, digest: [u8; 32], assurance: Assurance) -> Option<As
     Some(Assertion {
         jti: text("jti")?,
         digest,
-        issuer: Did::new(text("issuer")?).ok()?,
+        issuer: Did::new(text("issuer")?).ok()?.to_string(),
         audience: text("audience")?,
         agreement: text("agreement")?,
         purpose: text("purpose")?,

@@ -4,7 +4,8 @@
 
 use crate::agreements;
 use crate::bargain;
-use crate::consumer::{denied, own_address, partner_address, refused as ended_with, wait};
+use crate::connectors;
+use crate::consumer::{denied, refused as ended_with, wait};
 use crate::contracts;
 use crate::fold::Fold;
 use crate::ids;
@@ -69,7 +70,7 @@ async fn look(node: &Node, pid: &str) -> Result<Channel, Problem> {
 
 /// Our transfer under the agreement that is under way, or a new one.
 async fn transfer_of(node: &Node, at_id: &str, peer: &str) -> Result<String, Problem> {
-    let (us, address) = (own_address(node)?, partner_address(node, peer)?);
+    let (us, address) = connectors::addresses(node, peer)?;
     let (at_id, peer, now) = (at_id.to_owned(), peer.to_owned(), node.clocks.wall());
     let turn = node.partition.turn(move |turn| {
         let ours = |t: &&Transfer| {
@@ -116,7 +117,7 @@ fn started(node: &Node, fold: &Fold, state: &Transfer, now: WallTime) -> Result<
     if since.0.plus_seconds(TOKEN_SECONDS) <= now.0 {
         return stale();
     }
-    let way = way(fold, state, &address);
+    let way = way(node, fold, state, &address);
     if way.is_err() {
         // It is no better next time: then the partner is asked for another one.
         node.secrets.forget_address(pid);
@@ -125,9 +126,9 @@ fn started(node: &Node, fold: &Fold, state: &Transfer, now: WallTime) -> Result<
 }
 
 /// What a data address is good for.
-fn way(fold: &Fold, state: &Transfer, address: &DataAddress) -> Result<Way, Problem> {
-    let pinned = &fold.partners.get(&state.party.peer)?.record.dsp;
-    let url = bargain::address_of(state, address, pinned)?;
+fn way(node: &Node, fold: &Fold, state: &Transfer, address: &DataAddress) -> Result<Way, Problem> {
+    let provider = connectors::participant(node, fold, &state.party.peer)?;
+    let url = bargain::address_of(state, address, &provider)?;
     // It becomes a header: what could not stand there is no token.
     let token = address.property("authorization").filter(|token| is_token(token));
     let none = || ended_with("the data address has no token").hint(bargain::ASK);
@@ -142,7 +143,11 @@ fn is_token(text: &str) -> bool {
 
 /// Asks the partner for a fresh token; `false` when it does not know how, or not this transfer.
 async fn refreshed(node: &Node, peer: &str, pid: &str, theirs: &str) -> Result<bool, Problem> {
-    let address = partner_address(node, peer)?;
+    if node.connectors.knows(peer) {
+        // How that is done is no part of the protocol.
+        return Ok(false);
+    }
+    let (_, address) = connectors::addresses(node, peer)?;
     let base = address.strip_suffix("/dsp").unwrap_or(&address);
     let url = format!("{base}/data/{}/token", route::segment(theirs));
     let now = node.clocks.wall();

@@ -1,6 +1,7 @@
 //! The one configuration file, `twinpact.toml`. Unknown keys are errors with "did you mean".
 
 use crate::clock::PolicyClock;
+use crate::connectors;
 use crate::organisation;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -34,18 +35,39 @@ pub struct Config {
     /// Who cosigns our checkpoints.
     #[serde(default)]
     pub witnesses: Witnesses,
-    /// What is not decided without a person.
+    /// Connectors of others.
     #[serde(default)]
-    pub negotiation: ByHand,
+    pub connectors: ConnectorSettings,
 }
 
-/// What of negotiations is not decided without a person.
+/// Connectors of others on this machine, and the door for them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct ByHand {
-    /// Partners, by their DIDs, whose requests wait for `twinpact negotiation accept`.
+pub struct ConnectorSettings {
+    /// The address of their door, on loopback: it has no TLS.
+    pub listen: Option<SocketAddr>,
+    /// Who they are.
     #[serde(default)]
-    pub by_hand: Vec<Did>,
+    pub peers: Vec<Connector>,
 }
+
+/// Somebody else's connector.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connector {
+    /// Its participant id.
+    pub id: String,
+    /// The base of its protocol endpoints, where its callbacks lie too: `http` on loopback.
+    pub endpoint: String,
+    /// Where else its data may lie.
+    #[serde(default)]
+    pub data: Vec<String>,
+    /// The purpose that its requests for data are presumed to have: it signs none.
+    pub purpose: Option<String>,
+    /// The place that they are presumed to come from.
+    pub place: Option<String>,
+}
+
+/// The most connectors of a configuration.
+pub const MAX_CONNECTORS: usize = 64;
 
 /// The admin listener: loopback only, guarded by a token in `admin.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -181,7 +203,7 @@ pub(crate) const ROOT: &[&str] = &[
     "assertions",
     "retention",
     "witnesses",
-    "negotiation",
+    "connectors",
 ];
 /// The keys of each table.
 pub(crate) const TABLES: &[(&str, &[&str])] = &[
@@ -190,8 +212,10 @@ pub(crate) const TABLES: &[(&str, &[&str])] = &[
     ("assertions", &["purpose", "place"]),
     ("retention", &["grace_hours"]),
     ("witnesses", &["partners", "foreign"]),
-    ("negotiation", &["by_hand"]),
+    ("connectors", &["listen", "peers"]),
 ];
+/// The keys of a connector.
+const PEER: &[&str] = &["id", "endpoint", "data", "purpose", "place"];
 
 impl Config {
     /// The configuration of this text.
@@ -276,7 +300,13 @@ fn read(text: &str) -> Result<Config, Problem> {
         let table = file.root().get(*name).and_then(|value| value.get_ref().as_table());
         table.map_or(Ok(()), |table| file.known_keys(table, keys))?;
     }
+    let peers = file.root().get("connectors").and_then(|value| value.get_ref().as_table());
+    let peers = peers.and_then(|table| table.get("peers")?.get_ref().as_array());
+    for peer in peers.into_iter().flat_map(|all| all.iter()) {
+        peer.get_ref().as_table().map_or(Ok(()), |table| file.known_keys(table, PEER))?;
+    }
     let config: Config = file.read()?;
+    connectors::check(&config)?;
     if !config.admin.listen.ip().is_loopback() {
         return Err(Problem::new(
             codes::CONFIG_INVALID,
@@ -348,6 +378,16 @@ mod tests {
     }
 
     #[test]
+    fn the_page_about_connectors_shows_a_configuration() {
+        let page = include_str!("../../../docs/connectors.md");
+        let (_, rest) = page.split_once("```toml\n").unwrap();
+        let (shown, _) = rest.split_once("```").unwrap();
+        let good = "organisation = \"did:web:a.example\"\nname = \"a\"\n";
+        let config = Config::parse(&format!("{good}{shown}")).unwrap();
+        assert_eq!(config.connectors.peers.len(), 1);
+    }
+
+    #[test]
     fn unknown_keys_and_wrong_values_are_errors() {
         let good = "organisation = \"did:web:a.example\"\nname = \"a\"\n";
         assert!(Config::parse(good).is_ok());
@@ -359,6 +399,26 @@ mod tests {
             ("name = \"b\"", None),
             ("[retention]\ngrace_hours = 8785", None),
             ("[retention]\ngrace_hours = -1", None),
+            ("[connectors]\nlisten = \"0.0.0.0:80\"", None),
+            ("[connectors]\npers = []", Some("peers")),
+            ("[[connectors.peers]]\nid = \"x\"", None),
+            ("[[connectors.peers]]\nid = \"x\"\nendpiont = \"\"", Some("endpoint")),
+            ("[[connectors.peers]]\nid = \"\"\nendpoint = \"http://127.0.0.1:1\"", None),
+            (
+                "[[connectors.peers]]\nid = \"did:web:a.example\"\nendpoint = \"http://127.0.0.1:1\"",
+                None,
+            ),
+            ("[[connectors.peers]]\nid = \"x\"\nendpoint = \"http://10.0.0.1:1\"", None),
+            ("[[connectors.peers]]\nid = \"x\"\nendpoint = \"https://127.0.0.1:1\"", None),
+            (
+                "[[connectors.peers]]\nid = \"x\"\nendpoint = \"http://127.0.0.1:1\"\nplace = \"FR\"",
+                None,
+            ),
+            (
+                "[[connectors.peers]]\nid = \"x\"\nendpoint = \"http://127.0.0.1:1\"\n\
+                 [[connectors.peers]]\nid = \"x\"\nendpoint = \"http://127.0.0.1:2\"",
+                None,
+            ),
         ] {
             let problem = Config::parse(&format!("{good}{more}")).unwrap_err();
             assert_eq!(problem.code.name, "config.invalid", "{more}");

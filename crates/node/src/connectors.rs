@@ -7,30 +7,41 @@
 //! both are here. Signed documents are for partners alone.
 
 use crate::ask::{self, Answer};
+use crate::config::{Config, Connector, ConnectorSettings, MAX_CONNECTORS};
 use crate::conformance;
-use crate::door::Asked;
+use crate::door::{Asked, Asker};
 use crate::egress::Egress;
 use crate::fold::Fold;
+use crate::ids;
 use crate::negotiate::{self, Caller};
 use crate::open::Node;
 use crate::outbound::{PlainCall, Reply};
 use crate::partners::Partner;
+use crate::tokens::{HTTP_ENDPOINT, named};
+use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::OnceLock;
+use twinpact_dsp::message::DataAddress;
 use twinpact_dsp::route::{Endpoint, match_route};
 use twinpact_identity::outgoing::{Host, Network, Scheme, Target};
-use twinpact_model::codes;
 use twinpact_model::problem::Problem;
+use twinpact_model::{WallTime, codes};
+use twinpact_policy::{Assertion, Assurance, MAX_ASSERTION_S, Recognised};
+use twinpact_proof::digest::sha256;
 
 /// Below which path the protocol's endpoints lie.
 pub const DSP_PATH: &str = "/dsp";
 
-/// The connectors that a node deals with. A node of an organisation has none; one in conformance
-/// mode has whoever calls.
+/// The namespace of connectors of the EDC family.
+const EDC: &str = "https://w3id.org/edc/v0.0.1/ns/";
+
+/// The connectors that a node deals with: those of its configuration; in conformance mode whoever
+/// calls.
 #[derive(Debug, Default)]
 pub struct Connectors {
     /// Where their door listens, on loopback.
     pub listen: Option<SocketAddr>,
+    known: Vec<Connector>,
     /// The participant that every caller is.
     anybody: Option<String>,
     /// The base address that they use, once the door is bound.
@@ -38,10 +49,20 @@ pub struct Connectors {
 }
 
 impl Connectors {
+    /// Those of a configuration.
+    #[must_use]
+    pub fn of(settings: &ConnectorSettings) -> Connectors {
+        Connectors {
+            listen: settings.listen,
+            known: settings.peers.clone(),
+            ..Connectors::default()
+        }
+    }
+
     /// A door at that address at which every caller is this participant.
     #[must_use]
     pub fn of_anybody(listen: SocketAddr, id: &str) -> Connectors {
-        Connectors { listen: Some(listen), anybody: Some(id.to_owned()), endpoint: OnceLock::new() }
+        Connectors { listen: Some(listen), anybody: Some(id.to_owned()), ..Connectors::default() }
     }
 
     /// The door is bound there. It is told once.
@@ -66,38 +87,106 @@ impl Connectors {
         self.endpoint().map(|endpoint| endpoint.strip_suffix(DSP_PATH).unwrap_or(endpoint))
     }
 
-    /// Who calls.
-    fn caller(&self) -> Option<&str> {
-        self.anybody.as_deref()
+    /// Who calls with this `Authorization`. A connector without TLS says of itself who it is, in a
+    /// JSON object with the member `clientId`; connectors of the EDC family do so where no identity
+    /// service is configured.
+    fn caller(&self, authorization: Option<&str>) -> Option<&str> {
+        if let Some(anybody) = &self.anybody {
+            return Some(anybody);
+        }
+        let claims: Value = serde_json::from_str(authorization?).ok()?;
+        let id = claims.get("clientId")?.as_str()?;
+        self.get(id).map(|connector| connector.id.as_str())
+    }
+
+    /// The connector of that id in the configuration.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<&Connector> {
+        self.known.iter().find(|connector| connector.id == id)
     }
 
     /// Whether this participant is one of them.
     #[must_use]
     pub fn knows(&self, id: &str) -> bool {
-        self.anybody.as_deref() == Some(id)
+        self.anybody.as_deref() == Some(id) || self.get(id).is_some()
     }
+}
+
+/// Whether the connectors of a configuration can be dealt with.
+///
+/// # Errors
+/// `config.invalid`.
+pub(crate) fn check(config: &Config) -> Result<(), Problem> {
+    let bad = |why: String| Err(Problem::new(codes::CONFIG_INVALID, why));
+    let ConnectorSettings { listen, peers } = &config.connectors;
+    if let Some(address) = listen.filter(|address| !address.ip().is_loopback()) {
+        return bad(format!("connectors.listen is {address}, which is not loopback"));
+    }
+    if peers.len() > MAX_CONNECTORS {
+        return bad(format!("connectors.peers has more than {MAX_CONNECTORS} entries"));
+    }
+    for (n, peer) in peers.iter().enumerate() {
+        let id = &peer.id;
+        if id.is_empty() || *id == config.organisation.as_str() {
+            return bad(format!("the connector {id:?} is nobody else's"));
+        }
+        if peers.iter().take(n).any(|other| other.id == *id) {
+            return bad(format!("there are two connectors {id:?}"));
+        }
+        for place in peer.data.iter().chain([&peer.endpoint]) {
+            if !Target::parse(place).is_ok_and(|target| is_on_loopback(&target)) {
+                let why =
+                    format!("{place:?} of the connector {id:?} is no http address on loopback");
+                return bad(why);
+            }
+        }
+        if peer.purpose.is_some() != peer.place.is_some() {
+            return bad(format!("the connector {id:?} needs both purpose and place, or neither"));
+        }
+    }
+    Ok(())
 }
 
 /// Whom a process is with.
 pub(crate) enum Participant {
     /// A partner.
     Partner(Box<Partner>),
-    /// Somebody else's connector.
-    Connector,
+    /// A connector of the configuration.
+    Connector(Box<Connector>),
+    /// Whoever calls, in conformance mode.
+    Anybody,
 }
 
 impl Participant {
     /// Whether its callbacks may lie there.
     pub(crate) fn covers(&self, address: &str) -> bool {
         match self {
-            Participant::Partner(partner) => {
-                let pinned = partner.record.dsp.as_str();
-                let below = |rest: &str| rest.is_empty() || rest.starts_with('/');
-                address.strip_prefix(pinned).is_some_and(below)
-            }
-            Participant::Connector => Target::parse(address).is_ok_and(|t| is_on_loopback(&t)),
+            Participant::Partner(partner) => is_below(address, &partner.record.dsp),
+            Participant::Connector(connector) => is_below(address, &connector.endpoint),
+            Participant::Anybody => Target::parse(address).is_ok_and(|t| is_on_loopback(&t)),
         }
     }
+
+    /// Whether we may fetch data there.
+    pub(crate) fn has_data_at(&self, address: &str) -> bool {
+        match self {
+            Participant::Partner(partner) => {
+                let dsp = &partner.record.dsp;
+                let base = dsp.strip_suffix(DSP_PATH).unwrap_or(dsp);
+                address != base && is_below(address, base)
+            }
+            Participant::Connector(connector) => {
+                self.covers(address) || connector.data.iter().any(|at| is_below(address, at))
+            }
+            Participant::Anybody => self.covers(address),
+        }
+    }
+}
+
+/// Whether an address is this one or below it, by whole segments.
+fn is_below(address: &str, base: &str) -> bool {
+    let rest = address.strip_prefix(base.trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Whether a URL names this machine, and stays without TLS. A name is held against the address that
@@ -115,10 +204,57 @@ fn is_on_loopback(target: &Target) -> bool {
 /// # Errors
 /// `partner.unknown`.
 pub(crate) fn participant(node: &Node, fold: &Fold, id: &str) -> Result<Participant, Problem> {
+    if let Some(connector) = node.connectors.get(id) {
+        return Ok(Participant::Connector(Box::new(connector.clone())));
+    }
     match node.connectors.knows(id) {
-        true => Ok(Participant::Connector),
+        true => Ok(Participant::Anybody),
         false => Ok(Participant::Partner(Box::new(fold.partners.get(id)?.clone()))),
     }
+}
+
+/// The address of data that a connector fetches with that token. What it says stands there under
+/// the customary names, and once more under those that connectors of the EDC family read, for which
+/// the token is the whole of `Authorization`.
+pub(crate) fn data_address(endpoint: String, token: &str) -> DataAddress {
+    let mut properties = named("", [("authorization", token), ("authType", "bearer")]);
+    let again = [
+        ("endpoint", endpoint.as_str()),
+        ("endpointType", HTTP_ENDPOINT),
+        ("authorization", token),
+        ("authType", "bearer"),
+    ];
+    properties.extend(named(EDC, again));
+    DataAddress { endpoint_type: HTTP_ENDPOINT.to_owned(), endpoint: Some(endpoint), properties }
+}
+
+/// Purpose and place that a connector's requests for data are presumed to have, as an assertion
+/// that nobody has signed.
+///
+/// # Errors
+/// `internal` without randomness.
+pub(crate) fn presumed(
+    connector: &Connector,
+    us: &str,
+    agreement: String,
+    wall: WallTime,
+) -> Result<Option<Assertion>, Problem> {
+    let (Some(purpose), Some(place)) = (&connector.purpose, &connector.place) else {
+        return Ok(None);
+    };
+    let jti = ids::urn()?;
+    Ok(Some(Assertion {
+        digest: sha256(jti.as_bytes()),
+        jti,
+        issuer: connector.id.clone(),
+        audience: us.to_owned(),
+        agreement,
+        purpose: purpose.clone(),
+        place: place.clone(),
+        assurance: Assurance::Presumed,
+        issued: wall,
+        expires: WallTime(wall.0.plus_seconds(MAX_ASSERTION_S)),
+    }))
 }
 
 /// Our base address for a participant: that of the door that it uses.
@@ -132,11 +268,28 @@ pub(crate) fn own_address(node: &Node, fold: &Fold, id: &str) -> Result<String, 
     }
 }
 
+/// Our base address for a participant, and its own.
+///
+/// # Errors
+/// `partner.unknown`, also for whoever calls in conformance mode.
+pub(crate) fn addresses(node: &Node, id: &str) -> Result<(String, String), Problem> {
+    node.partition.read(|fold, _| {
+        let theirs = match node.connectors.get(id) {
+            Some(connector) => connector.endpoint.trim_end_matches('/').to_owned(),
+            None => fold.partners.get(id)?.record.dsp.clone(),
+        };
+        Ok((own_address(node, fold, id)?, theirs))
+    })?
+}
+
 /// Answers a request at the door for connectors. As for partners, what is answered is on record
 /// before it is sent.
 pub(crate) async fn answer(node: &Node, asked: &Asked) -> Egress {
     if let Some(egress) = conformance::answer(node, asked).await {
         return egress;
+    }
+    if let Some(transfer) = asked.path.strip_prefix("/data/").filter(|_| asked.method == "GET") {
+        return data(node, asked, transfer).await;
     }
     let Some(route) = asked
         .path
@@ -149,7 +302,9 @@ pub(crate) async fn answer(node: &Node, asked: &Asked) -> Egress {
     if route.row.endpoint == Endpoint::Versions {
         return negotiate::versions();
     }
-    let Some(id) = node.connectors.caller() else { return negotiate::unknown_caller(&route) };
+    let Some(id) = node.connectors.caller(asked.bearer.as_deref()) else {
+        return negotiate::unknown_caller(&route);
+    };
     if let Err(problem) = node.rates.request(id, asked.body.len(), node.clocks.wall()) {
         return problem.into();
     }
@@ -162,7 +317,33 @@ pub(crate) async fn answer(node: &Node, asked: &Asked) -> Egress {
     ask::on_record(node, id, asked, answer).await
 }
 
-/// Calls a connector below one of its addresses.
+/// Answers a request for data. Who asks is known by the access token alone: the programs that fetch
+/// for a connector show nothing else.
+async fn data(node: &Node, asked: &Asked, transfer: &str) -> Egress {
+    let unknown = || Problem::new(codes::ROUTE_UNKNOWN, "there is no such route");
+    let plain = transfer.strip_suffix("/stream").unwrap_or(transfer);
+    let Some(pid) = ask::decoded(plain) else { return unknown().into() };
+    let peer = node.partition.read(|fold, _| {
+        let transfer = fold.processes.transfers.get(&pid);
+        transfer.map(|transfer| transfer.party.peer.clone())
+    });
+    let id = match peer {
+        Ok(Some(id)) if node.connectors.get(&id).is_some() => id,
+        Ok(_) => return unknown().into(),
+        Err(problem) => return problem.into(),
+    };
+    if let Err(problem) = node.rates.request(&id, 0, node.clocks.wall()) {
+        return problem.into();
+    }
+    let asker = Asker { id: id.clone(), workload: id.clone(), by: Recognised::Token };
+    let answer = match &asked.fault {
+        Some(fault) => Answer::unrecorded(fault.clone().into()),
+        None => ask::read(node, asked, asker, transfer).await,
+    };
+    ask::on_record(node, &id, asked, answer).await
+}
+
+/// Calls a connector at one of its addresses. It is told who we are as it tells us.
 ///
 /// # Errors
 /// `outgoing.endpoint` when it may not be called there; what the outbound port refuses.
@@ -170,12 +351,18 @@ pub(crate) async fn call(
     node: &Node,
     id: &str,
     (method, url): (&'static str, String),
-    headers: Vec<(&'static str, String)>,
+    mut headers: Vec<(&'static str, String)>,
     (body, max_bytes): (Vec<u8>, usize),
 ) -> Result<Reply, Problem> {
-    if !Participant::Connector.covers(&url) {
-        let why = format!("{id} may not be called at an address outside this machine");
+    let called = node.partition.read(|fold, _| participant(node, fold, id))??;
+    if !called.has_data_at(&url) {
+        let why = format!("{id} may not be called at an address that is not its own");
         return Err(Problem::new(codes::OUTGOING_ENDPOINT, why));
+    }
+    if let (Participant::Connector(connector), true) = (&called, headers.is_empty()) {
+        let us = node.config.organisation.as_str();
+        let claims = json!({ "region": "any", "audience": connector.endpoint, "clientId": us });
+        headers.push(("authorization", claims.to_string()));
     }
     let outbound = node.outbound.get().cloned();
     let outbound =
@@ -210,7 +397,7 @@ mod tests {
             ("http://127.0.0.1:8083/../x", false),
             ("", false),
         ] {
-            assert_eq!(Participant::Connector.covers(address), expect, "{address}");
+            assert_eq!(Participant::Anybody.covers(address), expect, "{address}");
         }
     }
 

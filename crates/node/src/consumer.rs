@@ -6,6 +6,7 @@ use crate::api::{AgreementLine, DatasetLine, Heading, Negotiate, Pull, Pulled};
 use crate::assertion;
 use crate::bargain;
 use crate::channel::{self, Way};
+use crate::connectors;
 use crate::continuity::{Pins, continues, has_erased, pinned, pins, same_rows};
 use crate::copies::{self, Copy, MAX_HEADING_BYTES, MAX_HEADINGS};
 use crate::divergence::{self, Source};
@@ -15,7 +16,6 @@ use crate::ids;
 use crate::kpis::freshness;
 use crate::link_copies;
 use crate::negotiate::{find, opened_negotiation};
-use crate::negotiations;
 use crate::open::Node;
 use crate::outbox::call;
 use crate::pages::{self, MAX_PAGES, Page};
@@ -63,9 +63,7 @@ async fn offers(
     node: &Node,
     partner: &str,
 ) -> Result<Vec<(String, Option<String>, Offer)>, Problem> {
-    let dsp = node
-        .partition
-        .read(|fold, _| fold.partners.get(partner).map(|known| known.record.dsp.clone()))??;
+    let (_, dsp) = connectors::addresses(node, partner)?;
     let request = Message::CatalogRequest(CatalogRequest { id: None, filter: Vec::new() });
     let body = request.to_json().to_string().into_bytes();
     let url = format!("{dsp}/catalog/request");
@@ -111,8 +109,8 @@ pub async fn negotiate(node: &Node, asked: &Negotiate) -> Result<AgreementLine, 
             .hint(format!("it has: {}", known.join(", "))));
     };
     let offer = Offer { target: Some(id.clone()), ..offer.clone() };
-    let (pid, us) = (ids::urn()?, own_address(node)?);
-    let peer = partner_address(node, partner)?;
+    let pid = ids::urn()?;
+    let (us, peer) = connectors::addresses(node, partner)?;
     // What cannot be read is for the negotiation to refuse.
     let wanted = bargain::terms(&offer.policy).ok();
     let opening = Opening { own_pid: &pid, peer: partner, address: &peer, callback: &us };
@@ -183,7 +181,7 @@ fn agreed(fold: &Fold, pid: &str) -> Option<Result<String, Problem>> {
             let why = state.ended.as_ref().map_or(String::new(), |e| e.reason.join("; "));
             Some(Err(refused(&format!("the negotiation ended: {why}"))))
         }
-        _ => negotiations::wants_a_person(state).map(Err),
+        _ => None,
     }
 }
 
@@ -196,6 +194,10 @@ fn agreed(fold: &Fold, pid: &str) -> Option<Result<String, Problem>> {
 /// sentence says how many, and the hint how to go on.
 pub async fn pull(node: &Node, pull: &Pull) -> Result<Pulled, Problem> {
     let (id, at_id, peer) = node.partition.read(|fold, _| granted(fold, &pull.agreement))??;
+    if node.connectors.knows(&peer) {
+        let why = format!("{peer} is somebody else's connector, whose data come without proof");
+        return Err(refused(&why).hint(format!("twinpact fetch {}", pull.agreement)));
+    }
     let (mut pages, mut wanted) = (Vec::<Page>::new(), pull.clone());
     loop {
         let page = match pages.len() {
@@ -620,14 +622,6 @@ fn unanswered(turn: Option<&str>) -> Problem {
     let turn = turn.map_or(String::new(), |turn| format!(": {turn}"));
     Problem::new(codes::EXCHANGE_WAITING, format!("the partner has not answered yet{turn}"))
         .hint("the node goes on trying; run the command again later")
-}
-
-pub(crate) fn own_address(node: &Node) -> Result<String, Problem> {
-    node.partition.read(|fold, _| fold.organisation.current().map(|(r, _)| r.dsp.clone()))?
-}
-
-pub(crate) fn partner_address(node: &Node, partner: &str) -> Result<String, Problem> {
-    node.partition.read(|fold, _| fold.partners.get(partner).map(|p| p.record.dsp.clone()))?
 }
 
 pub(crate) fn refused(why: &str) -> Problem {

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use twinpact_identity::partners::PeerIdentity;
 use twinpact_model::problem::Problem;
+use twinpact_policy::Recognised;
 
 /// Which door somebody came through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +14,27 @@ pub enum Way {
     Federation,
     /// That for connectors of others ([`crate::connectors`]): plain, on loopback.
     Connectors,
+}
+
+/// Who asks for data: a partner by its certificate, or a connector by what it says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asker {
+    /// Its participant id; of a partner its DID.
+    pub id: String,
+    /// The program of it that asks: what tokens are bound to.
+    pub workload: String,
+    /// How it was recognised.
+    pub by: Recognised,
+}
+
+impl From<&PeerIdentity> for Asker {
+    fn from(peer: &PeerIdentity) -> Asker {
+        Asker {
+            id: peer.did.to_string(),
+            workload: peer.spiffe_id.to_string(),
+            by: Recognised::Certificate,
+        }
+    }
 }
 
 /// A partner's request, as far as HTTP goes. It holds a token and cannot be printed by accident.

@@ -328,6 +328,7 @@ fn assemble(
     tls_partners: Partners,
 ) -> Node {
     let metrics = Arc::new(Metrics::new(clocks.wall()));
+    let connectors = Arc::new(Connectors::of(&config.connectors));
     Node {
         config: Arc::new(config),
         clocks,
@@ -348,7 +349,7 @@ fn assemble(
         streams: Arc::default(),
         witnesses: Arc::default(),
         vocabulary: Arc::new(Vocabulary::standard()),
-        connectors: Arc::default(),
+        connectors,
         conformance: None,
     }
 }

@@ -21,7 +21,7 @@ use twinpact_model::problem::Problem;
 use twinpact_model::type_model::ModelRef;
 use twinpact_model::{PolicyTime, Selection, Timestamp, codes};
 use twinpact_policy::{
-    Action, AgreementFacts, Assertion, Caller, Outcome, Request, TokenFacts, decide,
+    Action, AgreementFacts, Assertion, Caller, Outcome, Recognised, Request, TokenFacts, decide,
 };
 use twinpact_proof::documents::Receipt;
 use twinpact_proof::{Bundle, to_hex};
@@ -186,8 +186,8 @@ fn facts(node: &Node, known: &Agreement) -> Result<AgreementFacts, Problem> {
     Ok(AgreementFacts {
         id: to_hex(&known.id),
         at_id: known.wire.id.clone(),
-        assigner: us.clone(),
-        assignee: us.clone(),
+        assigner: us.to_string(),
+        assignee: us.to_string(),
         target: known.wire.target.clone(),
         terms: agreements::identity(&known.wire)?.1.terms,
         state: known.state,
@@ -218,7 +218,11 @@ fn request(
         view: facts.target.clone(),
         agreement: facts.id.clone(),
         transfer: name.to_owned(),
-        caller: Caller { did: node.config.organisation.clone(), spiffe_id },
+        caller: Caller {
+            participant: node.config.organisation.to_string(),
+            spiffe_id,
+            by: Recognised::Certificate,
+        },
         token: Some(token),
         token_fault: None,
         assertion: Some(assertion),

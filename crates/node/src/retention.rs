@@ -249,7 +249,7 @@ fn moved(node: &Node, turn: &Turn<'_>, pid: &str) -> Result<Vec<NewEntry>, Probl
         _ => {
             let agreement = tokens::granting(turn, peer, &state.agreement_id)?;
             let spiffe = fold.processes.tokens.caller(pid).unwrap_or_default();
-            let (token, address) = tokens::issue(turn, agreement, (peer, spiffe), pid, now)?;
+            let (token, address) = tokens::issue(node, turn, agreement, (peer, spiffe), pid, now)?;
             entries.push(token);
             transfer::Decision::Start { data_address: Some(address) }
         }

@@ -29,7 +29,7 @@ use twinpact_model::entry::{Attribute, Kind};
 use twinpact_model::problem::Problem;
 use twinpact_model::view::PageBounds;
 use twinpact_model::{PolicyTime, View, codes};
-use twinpact_policy::{AgreementFacts, PERMIT, State};
+use twinpact_policy::{AgreementFacts, PERMIT, Recognised, State};
 use twinpact_store::forest::EVENTS;
 
 /// After how long without an event a reader is told that the stream is still there.
@@ -108,7 +108,7 @@ async fn opened(
     ask: Arc<Ask>,
     start: Start,
 ) -> Result<Result<Stream, Problem>, Problem> {
-    let (begun, did) = (std::time::Instant::now(), ask.peer.did.to_string());
+    let (begun, did) = (std::time::Instant::now(), ask.peer.id.clone());
     let seat = node.streams.enter(&did)?;
     let wakes = Wakes {
         commits: node.partition.changes(),
@@ -408,7 +408,7 @@ impl Stream {
             Attribute::new("events", "integer", self.events.to_string()),
             Attribute::new("code", "text", why),
         ];
-        local(Kind::StreamEnded, self.ask.peer.did.as_str(), what)
+        local(Kind::StreamEnded, self.ask.peer.id.as_str(), what)
     }
 }
 
@@ -422,7 +422,7 @@ impl Drop for Stream {
 
 /// Whether agreement, transfer and token are what they were when it was decided.
 fn stands(fold: &Fold, ask: &Ask, held: &Held) -> bool {
-    let did = ask.peer.did.as_str();
+    let did = ask.peer.id.as_str();
     let Some(transfer) = fold.processes.transfers.get(&ask.transfer) else { return false };
     let agreement = fold.agreements.granted_to(did, &transfer.agreement_id);
     let holds = agreement.is_some_and(|a| a.state == State::Active && a.epoch == held.epoch);
@@ -430,5 +430,5 @@ fn stands(fold: &Fold, ask: &Ask, held: &Held) -> bool {
     holds
         && transfer.state == transfer::State::Started
         && token.is_some_and(|token| answer::known_token(fold, token, &ask.transfer).is_ok())
-        && fold.partners.get(did).is_ok()
+        && (ask.peer.by != Recognised::Certificate || fold.partners.get(did).is_ok())
 }

@@ -7,6 +7,7 @@
 
 use crate::agreements::Agreement;
 use crate::ask::Answer;
+use crate::connectors;
 use crate::egress::Egress;
 use crate::ids;
 use crate::negotiate::{Process, find};
@@ -155,6 +156,7 @@ pub(crate) fn used(peer: &str, digest: &str) -> NewEntry {
 /// # Errors
 /// `internal` without randomness.
 pub(crate) fn issue(
+    node: &Node,
     turn: &Turn<'_>,
     agreement: &Agreement,
     (peer, spiffe): (&str, &str),
@@ -172,17 +174,26 @@ pub(crate) fn issue(
         Attribute::new("epoch", "integer", agreement.epoch.to_string()),
         Attribute::new("expires", "text", expires.to_string()),
     ];
-    let dsp = &turn.fold().organisation.current()?.0.dsp;
-    let base = dsp.strip_suffix("/dsp").unwrap_or(dsp);
-    let address = DataAddress {
-        endpoint_type: HTTP_ENDPOINT.to_owned(),
-        endpoint: Some(format!("{base}/data/{}", route::segment(transfer))),
-        properties: vec![
-            ("authorization".to_owned(), token.secret().to_owned()),
-            ("authType".to_owned(), "bearer".to_owned()),
-        ],
+    let dsp = connectors::own_address(node, turn.fold(), peer)?;
+    let base = dsp.strip_suffix(connectors::DSP_PATH).unwrap_or(&dsp);
+    let endpoint = format!("{base}/data/{}", route::segment(transfer));
+    let address = match node.connectors.knows(peer) {
+        true => connectors::data_address(endpoint, token.secret()),
+        false => DataAddress {
+            endpoint_type: HTTP_ENDPOINT.to_owned(),
+            endpoint: Some(endpoint),
+            properties: named("", [("authorization", token.secret()), ("authType", "bearer")]),
+        },
     };
     Ok((local(Kind::Token, peer, what), address))
+}
+
+/// Properties of a data address, each name behind that prefix.
+pub(crate) fn named<const N: usize>(
+    prefix: &str,
+    properties: [(&str, &str); N],
+) -> Vec<(String, String)> {
+    properties.map(|(name, value)| (format!("{prefix}{name}"), value.to_owned())).into()
 }
 
 /// The agreement that a transfer of ours may deliver under.
@@ -210,11 +221,12 @@ pub(crate) fn granting<'t>(
 pub(crate) async fn refresh(node: &Node, peer: &PeerIdentity, transfer: &str) -> Answer {
     let (now, pid) = (node.clocks.wall(), transfer.to_owned());
     let (did, spiffe) = (peer.did.to_string(), peer.spiffe_id.to_string());
+    let ours = node.clone();
     let turn = node.partition.turn(move |turn| {
         let state = started(&turn, &pid).filter(|state| state.party.peer == did);
         let state = state.ok_or_else(unknown)?;
         let agreement = granting(&turn, &did, &state.agreement_id)?;
-        let (entry, address) = issue(&turn, agreement, (&did, &spiffe), &pid, now)?;
+        let (entry, address) = issue(&ours, &turn, agreement, (&did, &spiffe), &pid, now)?;
         let start = TransferStart {
             id: Some(ids::urn()?),
             pids: state.party.pids(),
@@ -236,13 +248,13 @@ pub(crate) async fn refresh(node: &Node, peer: &PeerIdentity, transfer: &str) ->
 /// # Errors
 /// As [`granting`]; `route.unknown` when the transfer is not started.
 pub(crate) async fn start_again(node: &Node, pid: &str, id: &str) -> Result<Message, Problem> {
-    let (now, pid, id) = (node.clocks.wall(), pid.to_owned(), id.to_owned());
+    let (now, pid, id, ours) = (node.clocks.wall(), pid.to_owned(), id.to_owned(), node.clone());
     let turn = node.partition.turn(move |turn| {
         let state = started(&turn, &pid).ok_or_else(unknown)?;
         let peer = state.party.peer.clone();
         let agreement = granting(&turn, &peer, &state.agreement_id)?;
         let spiffe = turn.fold().processes.tokens.caller(&pid).unwrap_or_default().to_owned();
-        let (entry, address) = issue(&turn, agreement, (&peer, &spiffe), &pid, now)?;
+        let (entry, address) = issue(&ours, &turn, agreement, (&peer, &spiffe), &pid, now)?;
         let (id, pids) = (Some(id), state.party.pids());
         turn.log(vec![entry])?;
         Ok(Message::TransferStart(TransferStart { id, pids, data_address: Some(address) }))

@@ -6,7 +6,7 @@
 //! itself and a missing row shows.
 
 use crate::request::{
-    AgreementFacts, Assertion, MAX_ASSERTION_S, MAX_SKEW_S, Request, State, TokenFacts,
+    AgreementFacts, Assertion, MAX_ASSERTION_S, MAX_SKEW_S, Recognised, Request, State, TokenFacts,
 };
 use crate::sentence;
 use twinpact_contract::vocabulary::place_iri;
@@ -106,15 +106,20 @@ impl<'a> Asked<'a> {
     }
 
     fn caller(&self) -> Gate {
-        let (expected, actual) = (&self.agreement.assignee, &self.request.caller.did);
+        let (expected, actual) = (&self.agreement.assignee, &self.request.caller.participant);
         let why = format!(
             "{actual} is not the assignee of this agreement; ask with the identity that agreed, or \
              negotiate an agreement of your own"
         );
+        // That it was recognised by less than a certificate is part of what was found.
+        let found = match self.request.caller.by {
+            Recognised::Certificate => actual.clone(),
+            lower => format!("{actual}, by its {} alone", lower.name()),
+        };
         gate(
             "caller",
             expected,
-            actual,
+            &found,
             (expected != actual).then_some((codes::POLICY_CALLER, why)),
         )
     }
@@ -208,7 +213,7 @@ impl<'a> Asked<'a> {
     }
 
     fn assertion(&self) -> Gate {
-        let expected = format!("purpose and place signed by {}", self.request.caller.did);
+        let expected = format!("purpose and place signed by {}", self.request.caller.participant);
         let (code, actual, words) = match (&self.request.assertion, self.request.assertion_fault) {
             (None, None) => {
                 let why =
@@ -232,11 +237,11 @@ impl<'a> Asked<'a> {
     fn assertion_fault(&self, assertion: &Assertion) -> Option<(Code, String)> {
         let (issued, expires) = (assertion.issued.0, assertion.expires.0);
         let fault = |code, fault: &str| Some((code, fault.to_owned()));
-        if assertion.issuer != self.request.caller.did {
+        if assertion.issuer != self.request.caller.participant {
             let why = "signed by another party than the caller";
             return fault(codes::POLICY_ASSERTION_PARTY, why);
         }
-        if assertion.audience != self.agreement.assigner.as_str() {
+        if assertion.audience != self.agreement.assigner {
             return fault(codes::POLICY_ASSERTION_AUDIENCE, "meant for another audience");
         }
         if assertion.agreement != self.agreement.id {

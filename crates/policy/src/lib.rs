@@ -36,6 +36,6 @@ pub use decision::{Decision, Outcome, PERMIT};
 pub use grant::{Grant, Permitted};
 pub use request::{
     AgreementFacts, Assertion, AssertionFault, Assurance, Caller, MAX_ASSERTION_S, MAX_SKEW_S,
-    Request, State, TokenFacts, TokenFault,
+    Recognised, Request, State, TokenFacts, TokenFault,
 };
 pub use twinpact_contract::{Action, Duty, Truth, Vocabulary};

@@ -5,7 +5,7 @@
 //! hash, the assertion by its signature. Nothing here is looked up again.
 
 use twinpact_contract::{Action, Terms};
-use twinpact_model::{Code, Did, Selection, Timestamp, WallTime, codes};
+use twinpact_model::{Code, Selection, Timestamp, WallTime, codes};
 use twinpact_proof::digest::Digest;
 use twinpact_proof::json::Json;
 
@@ -14,13 +14,35 @@ pub const MAX_ASSERTION_S: i64 = 600;
 /// How far the clock of the one who asserts may be ahead of ours, in seconds.
 pub const MAX_SKEW_S: i64 = 60;
 
+/// By what a caller was recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Recognised {
+    /// By its access token alone, over a connection that names nobody.
+    Token,
+    /// By a client certificate under its pinned root.
+    Certificate,
+}
+
+impl Recognised {
+    /// Its name in a record.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Recognised::Token => "token",
+            Recognised::Certificate => "certificate",
+        }
+    }
+}
+
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// The organisation.
-    pub did: Did,
+    /// The organisation: a DID, or the participant id of somebody else's connector.
+    pub participant: String,
     /// The workload of its certificate.
     pub spiffe_id: String,
+    /// How it was recognised.
+    pub by: Recognised,
 }
 
 /// What an access token was issued for. The token itself is not here.
@@ -43,6 +65,8 @@ pub struct TokenFacts {
 /// How a place of use is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Assurance {
+    /// Nobody says so: our configuration presumes it of a connector that signs nothing.
+    Presumed,
     /// The consumer says so.
     Declared,
     /// A credential says so.
@@ -56,6 +80,7 @@ impl Assurance {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Assurance::Presumed => "presumed",
             Assurance::Declared => "declared",
             Assurance::Credential => "credential",
             Assurance::Attested => "attested",
@@ -71,7 +96,7 @@ pub struct Assertion {
     /// SHA-256 of the signed bytes as they came.
     pub digest: Digest,
     /// Who signed it.
-    pub issuer: Did,
+    pub issuer: String,
     /// For whom.
     pub audience: String,
     /// For which agreement, by its id.
@@ -218,9 +243,9 @@ pub struct AgreementFacts {
     /// Its `@id` between the parties.
     pub at_id: String,
     /// Who grants.
-    pub assigner: Did,
+    pub assigner: String,
     /// Who is granted.
-    pub assignee: Did,
+    pub assignee: String,
     /// The view that it is about.
     pub target: String,
     /// Its terms.
@@ -250,24 +275,26 @@ impl Request {
                 ("agreement", Json::text(&assertion.agreement)),
                 ("assurance", Json::text(assertion.assurance.name())),
                 ("audience", Json::text(&assertion.audience)),
-                ("issuer", Json::text(assertion.issuer.as_str())),
+                ("issuer", Json::text(&assertion.issuer)),
                 ("place", Json::text(&assertion.place)),
                 ("purpose", Json::text(&assertion.purpose)),
             ])
         });
         let fault = self.assertion_fault.map(|why| ("assertion_fault", Json::text(why.says().0)));
         let unknown = self.token_fault.map(|why| ("token_fault", Json::text(why.says().0)));
+        let lower = Some(self.caller.by).filter(|by| *by != Recognised::Certificate);
+        let recognised = lower.map(|by| ("recognised", Json::text(by.name())));
         let members = [
             ("action", Json::text(self.action.iri())),
             ("agreement", Json::text(&self.agreement)),
             ("assertion", assertion),
-            ("caller", Json::text(self.caller.did.as_str())),
+            ("caller", Json::text(&self.caller.participant)),
             ("spiffe_id", Json::text(&self.caller.spiffe_id)),
             ("token", token),
             ("transfer", Json::text(&self.transfer)),
             ("view", Json::text(&self.view)),
         ];
-        Json::object(members.into_iter().chain(fault).chain(unknown))
+        Json::object(members.into_iter().chain(fault).chain(unknown).chain(recognised))
     }
 }
 

@@ -6,7 +6,6 @@ mod follow;
 mod graph;
 mod incident;
 mod log;
-mod negotiation;
 mod oversight;
 mod watch;
 
@@ -20,7 +19,6 @@ pub(crate) use follow::{Follow, Subscription};
 pub(crate) use graph::{Graph, Ways};
 pub(crate) use incident::{Answer as IncidentAnswer, Incident};
 pub(crate) use log::Log;
-pub(crate) use negotiation::Negotiation;
 pub(crate) use oversight::{Agreement, Clock, Decision, Receipt};
 pub(crate) use watch::Watch;
 
@@ -115,11 +113,18 @@ pub(crate) enum Command {
         #[arg(long)]
         another: bool,
     },
-    /// Negotiations: what waits for you, and what you decide.
-    #[command(subcommand)]
-    Negotiation(Negotiation),
     /// Fetch a view under an agreement, verify its receipt and keep the copy.
     Pull(Pull),
+    /// Fetch data of somebody else's connector under an agreement; they are not kept.
+    Fetch {
+        #[command(flatten)]
+        dir: Dir,
+        /// The agreement, or the first characters of its identity.
+        agreement: String,
+        /// Where the data go; standard output when it is not given.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
     /// Follow the stream of a view under an agreement: verify, countersign and keep what comes.
     Follow(Follow),
     /// Streams that you follow.

@@ -2,7 +2,7 @@
 
 use twinpact_contract::Contract;
 use twinpact_contract::document::{LinkEnds, render};
-use twinpact_model::{Did, Predicate, ShownLinks, TypeModel};
+use twinpact_model::{Predicate, ShownLinks, TypeModel};
 
 const EXAMPLE: &str = include_str!("../../../../examples/wind/turbine-links.odcs.yaml");
 const MODEL: &str = include_str!("../../../../examples/wind/wind-turbine.toml");
@@ -17,7 +17,7 @@ fn the_example_grants_the_links_to_parts_of_the_asker() {
     let contract = Contract::parse(EXAMPLE.as_bytes()).unwrap();
     assert_eq!(contract.lint(Some(&model())), []);
     assert_eq!(contract.view_id(), "https://operator.example/id/links/turbine-links/1.0.0");
-    let selection = contract.selection(&model(), &Did::new(MAKER).unwrap()).unwrap();
+    let selection = contract.selection(&model(), MAKER).unwrap();
     let columns: Vec<&str> = selection.columns.iter().map(|c| c.attribute.as_str()).collect();
     assert_eq!(columns, ["predicate", "direction", "other", "owner"]);
     assert_eq!(selection.only, None);
@@ -31,7 +31,7 @@ fn predicates_and_ends_are_chosen() {
         let granted = contract.links.clone().unwrap();
         assert_eq!((granted.predicates.as_slice(), granted.ends), (predicates, ends), "{value}");
         let only_of = (ends == LinkEnds::Asker).then(|| MAKER.to_owned());
-        let selection = contract.selection(&model(), &Did::new(MAKER).unwrap()).unwrap();
+        let selection = contract.selection(&model(), MAKER).unwrap();
         assert_eq!(selection.links, Some(ShownLinks { predicates: predicates.to_vec(), only_of }));
     };
     check("{predicates: [part-of], ends: asker}", &[Predicate::PartOf], LinkEnds::Asker);

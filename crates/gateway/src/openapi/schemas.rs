@@ -7,7 +7,7 @@ use super::schema::Kind::{
     Any, Bool, Count, Hex, Integer, Many, Map as By, Named, Null, Text, Time, Word,
 };
 use super::schema::{Object, may, must};
-use super::{erasure_schemas, incident_schemas, negotiation_schemas};
+use super::{erasure_schemas, incident_schemas};
 use serde_json::{Map, Value};
 use twinpact_model::link::Predicate;
 use twinpact_model::type_model::Datatype;
@@ -37,7 +37,6 @@ pub(super) fn all() -> Map<String, Value> {
         erasure_schemas::OBJECTS,
         log_schemas::OBJECTS,
         kpi_schemas::OBJECTS,
-        negotiation_schemas::OBJECTS,
     ];
     let all = OBJECTS.iter().chain(more.into_iter().flatten());
     all.map(|object| (object.name.to_owned(), object.schema())).collect()
@@ -573,6 +572,25 @@ const OBJECTS: &[Object] = &[
             must("rows", Count),
             must("code", Null(&Text)),
             must("why", Null(&Text)),
+        ],
+    },
+    Object {
+        name: "Fetch",
+        what: "What is to be fetched from a connector.",
+        closed: true,
+        members: &[must("agreement", Text)],
+    },
+    Object {
+        name: "Fetched",
+        what: "Data of a connector: as text when they are UTF-8, else in base64.",
+        closed: false,
+        members: &[
+            must("agreement", Hex),
+            must("transfer", Text),
+            must("bytes", Count),
+            must("sha256", Hex),
+            must("text", Null(&Text)),
+            must("base64", Null(&Text)),
         ],
     },
     Object {

@@ -1,5 +1,7 @@
 //! The door for connectors of others, in conformance mode, and calls without TLS.
 
+use crate::openapi::{self, Judge};
+use crate::pair::{self, MAKER, OPERATOR};
 use serde_json::{Value, json};
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -15,10 +17,13 @@ use twinpact_gateway::port::bind;
 use twinpact_identity::partners::Partners;
 use twinpact_identity::tls::{Presented, system_clock};
 use twinpact_model::Did;
+use twinpact_model::problem::Problem;
+use twinpact_node::api::{Fetch, Fetched, Negotiate};
 use twinpact_node::conformance::Script;
 use twinpact_node::fold::Fold;
 use twinpact_node::outbound::{Outbound, PlainCall, Reply};
-use twinpact_node::{PolicyClock, open};
+use twinpact_node::{Node, PolicyClock, agreements, consumer, decisions, fetching, open};
+use twinpact_testkit::free_port;
 
 /// How long a test waits for what has to come.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -200,6 +205,124 @@ async fn fetched(address: &DataAddress, token: Option<&str>) -> Reply {
     let mut call = plain("GET", address.endpoint.as_deref().unwrap(), b"");
     call.headers.extend(token.map(|token| ("authorization", token.to_owned())));
     caller().plain(call).await.unwrap()
+}
+
+/// Two nodes of organisations, each a connector to the other: none has pinned a record.
+struct Strangers {
+    operator: Running,
+    maker: Running,
+    _place: TempDir,
+}
+
+impl Strangers {
+    async fn start(presumed: &str) -> Strangers {
+        let place = tempfile::tempdir().unwrap();
+        let (operator, maker) = (free_port(), free_port());
+        let open = async |did: &str, own: u16, other: (&str, u16), more: &str| {
+            let path = place.path().join(own.to_string());
+            open::init(&path, &Did::new(did).unwrap(), "Test").unwrap();
+            let (id, port) = other;
+            let config = format!(
+                "organisation = \"{did}\"\nname = \"Test\"\n\n[connectors]\n\
+                 listen = \"127.0.0.1:{own}\"\n\n[[connectors.peers]]\nid = \"{id}\"\n\
+                 endpoint = \"http://127.0.0.1:{port}/dsp\"\n\
+                 data = [\"http://127.0.0.1:{port}/data\"]\n{more}"
+            );
+            std::fs::write(path.join("twinpact.toml"), config).unwrap();
+            pair::start(&path).await
+        };
+        let operator_at = open(OPERATOR, operator, (MAKER, maker), presumed).await;
+        let maker_at = open(MAKER, maker, (OPERATOR, operator), "").await;
+        pair::fill_bound(&operator_at.parts.node, "").await;
+        Strangers { operator: operator_at, maker: maker_at, _place: place }
+    }
+
+    async fn agreed(&self) -> String {
+        let asked = Negotiate { partner: OPERATOR.to_owned(), dataset: None, another: false };
+        consumer::negotiate(&self.maker.parts.node, &asked).await.unwrap().id
+    }
+
+    async fn fetch(&self, agreement: &str) -> Result<Fetched, Problem> {
+        let asked = Fetch { agreement: agreement.to_owned() };
+        fetching::fetch(&self.maker.parts.node, &asked).await
+    }
+
+    async fn stop(self) {
+        self.maker.stop().await;
+        self.operator.stop().await;
+    }
+}
+
+const PRESUMED: &str =
+    "purpose = \"https://w3id.org/twinpact/purpose/PredictiveMaintenance\"\nplace = \"FR\"\n";
+
+#[tokio::test]
+async fn connectors_negotiate_and_what_they_fetch_is_decided() {
+    let both = Strangers::start(PRESUMED).await;
+    let (operator, maker) = (&both.operator.parts.node, &both.maker.parts.node);
+    let datasets = consumer::catalog(maker, OPERATOR).await.unwrap();
+    assert_eq!(datasets.len(), 1);
+    let agreement = both.agreed().await;
+    let fetched = both.fetch(&agreement).await.unwrap();
+    let text = fetched.text.unwrap();
+    assert_eq!(text.matches("514.24").count(), pair::ROWS, "{text}");
+    // Both have the same agreement, and it is the provider's decision that says by what.
+    let of = |node: &Node| agreements::list(node, None).unwrap();
+    let (ours, theirs) = (of(maker), of(operator));
+    assert_eq!((ours.len(), &ours[0].id), (1, &theirs[0].id));
+    let decided = decisions::list(operator, 10, None).unwrap();
+    let [decided] = &decided[..] else { panic!("{decided:?}") };
+    let (_, record) = decisions::show(operator, &decided.id, None).unwrap();
+    let record = String::from_utf8(record.payload).unwrap();
+    for said in ["by its token alone", "presumed", "recognised"] {
+        assert!(record.contains(said), "{said}: {record}");
+    }
+    // A second one goes over the same transfer, and nothing was sent that only a partner reads.
+    let asked = json!({ "agreement": agreement }).to_string();
+    let route = ("POST", "/fetches");
+    openapi::ask(&mut Judge::new(), &both.maker.admin, route, "/fetches", &asked).await;
+    let waiting = |fold: &Fold| (fold.processes.transfers.len(), fold.processes.outbox.len());
+    assert_eq!(maker.partition.read(|fold, _| waiting(fold)).unwrap(), (1, 0));
+    assert_eq!(operator.partition.read(|fold, _| waiting(fold)).unwrap(), (1, 0));
+    // What it gives is no copy.
+    let pull = pair::wanted(&agreement);
+    let refused = consumer::pull(maker, &pull).await.unwrap_err();
+    assert_eq!(refused.code.name, "exchange.refused");
+    assert!(refused.hint.unwrap().contains("twinpact fetch"));
+    both.stop().await;
+}
+
+#[tokio::test]
+async fn a_connector_whose_purpose_nobody_presumes_gets_nothing() {
+    let both = Strangers::start("").await;
+    let agreement = both.agreed().await;
+    let refused = both.fetch(&agreement).await.unwrap_err();
+    assert_eq!(refused.code.name, "exchange.refused");
+    assert!(refused.message.contains("403"), "{refused}");
+    let decided = decisions::list(&both.operator.parts.node, 10, None).unwrap();
+    assert!(decided.iter().all(|line| line.code.starts_with("policy.")), "{decided:?}");
+    both.stop().await;
+}
+
+#[tokio::test]
+async fn who_is_no_connector_of_ours_is_told_nothing() {
+    let both = Strangers::start(PRESUMED).await;
+    let root = both.operator.parts.node.connectors.root().unwrap();
+    for claims in [
+        None,
+        Some("{}"),
+        Some("{\"clientId\":\"did:web:other.example\"}"),
+        Some("{\"clientId\":7}"),
+        Some("did:web:maker.example"),
+    ] {
+        let mut call = plain("POST", &format!("{root}/dsp/catalog/request"), b"{}");
+        call.headers.extend(claims.map(|claims| ("authorization", claims.to_owned())));
+        let reply = caller().plain(call).await.unwrap();
+        let body = String::from_utf8(reply.body).unwrap();
+        assert_eq!(reply.status, 404, "{claims:?}: {body}");
+        assert!(body.contains("CatalogError") && body.contains("dsp.unknown"), "{body}");
+    }
+    both.stop().await;
 }
 
 #[tokio::test]

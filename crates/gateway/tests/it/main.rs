@@ -20,7 +20,6 @@ mod joining;
 mod kpis;
 mod malicious;
 mod metrics;
-mod negotiating;
 mod openapi;
 mod outgoing;
 mod pages;

@@ -3,7 +3,6 @@
 
 use crate::admin::{Answer, Office, send};
 use crate::forged::{Assertion, channels};
-use crate::negotiating::offered;
 use crate::pair::{MAKER, OPERATOR, Pair, ROWS, until, wanted};
 use jsonschema::Validator;
 use serde_json::{Value, json};
@@ -136,13 +135,13 @@ fn an_independent_validator_takes_it() {
 
 /// The description as a judge of bodies. In it our answers are open, so that a later release may
 /// add members; here they are closed, so that no member of today is missing in it.
-struct Judge {
+pub(crate) struct Judge {
     document: Value,
     judged: BTreeSet<String>,
 }
 
 impl Judge {
-    fn new() -> Judge {
+    pub(crate) fn new() -> Judge {
         let mut document = openapi::document();
         for schema in document["components"]["schemas"].as_object_mut().unwrap().values_mut() {
             schema["additionalProperties"] = json!(false);
@@ -188,7 +187,7 @@ impl Judge {
 }
 
 /// Asks a running node, and has the answer judged.
-async fn ask(
+pub(crate) async fn ask(
     judge: &mut Judge,
     door: &AdminListener,
     (method, path): (&str, &str),
@@ -321,7 +320,6 @@ async fn partners(judge: &mut Judge, pair: &Pair, agreement: &str) {
     let datasets = ask(judge, maker, ("GET", "/catalog"), &catalog, "").await;
     let wish = json!({ "partner": OPERATOR, "dataset": datasets[0]["id"] }).to_string();
     ask(judge, maker, ("POST", "/negotiations"), "/negotiations", &wish).await;
-    decide(judge, pair).await;
     let reason = json!({ "reason": "over" }).to_string();
     let path = "/agreements/{id}/revoke";
     ask(judge, operator, ("POST", path), &at(path, agreement), &reason).await;
@@ -329,28 +327,6 @@ async fn partners(judge: &mut Judge, pair: &Pair, agreement: &str) {
     ask(judge, operator, ("POST", "/partners"), "/partners", &record.to_string()).await;
     let path = "/partners/{did}/remove";
     ask(judge, operator, ("POST", path), &at(path, MAKER), &reason).await;
-}
-
-/// Offers that wait for a person, and each of the answers.
-async fn decide(judge: &mut Judge, pair: &Pair) {
-    let maker = &pair.maker.admin;
-    let path = "/negotiations/{id}";
-    for (leaf, body) in [
-        ("accept", Value::Null),
-        ("counter", json!({ "policy": { "permission": [{ "action": "use" }] } })),
-        ("terminate", json!({ "reason": "not now" })),
-    ] {
-        let pid = offered(pair).await;
-        let list = ask(judge, maker, ("GET", "/negotiations"), "/negotiations", "").await;
-        assert_eq!(
-            (list[0]["pid"].as_str(), list[0]["turn"].as_str()),
-            (Some(&*pid), Some("ours"))
-        );
-        ask(judge, maker, ("GET", path), &at(path, &pid), "").await;
-        let path = format!("{path}/{leaf}");
-        ask(judge, maker, ("POST", &path), &at(&path, &pid), &body.to_string()).await;
-        ask(judge, maker, ("GET", "/negotiations/{id}"), &at("/negotiations/{id}", &pid), "").await;
-    }
 }
 
 /// Incidents, and each answer to what they ask for.
@@ -443,9 +419,9 @@ async fn what_is_answered_is_what_is_described() {
     ask(&mut judge, operator, ("GET", "/erasures"), "/erasures", "").await;
     ask(&mut judge, operator, ("GET", path), erased, "").await;
     partners(&mut judge, &pair, &agreement).await;
-    // Every answer of the admin door was judged at least once; that of a driven clock is below, and
-    // bytes are no JSON to be judged.
-    let others = ["POST /clock", "GET /receipts/{id}/deletion"];
+    // Every answer of the admin door was judged at least once; that of a driven clock is below,
+    // that of a connector with the tests of connectors, and bytes are no JSON to be judged.
+    let others = ["POST /clock", "POST /fetches", "GET /receipts/{id}/deletion"];
     for route in ROUTES {
         let what = format!("{} {}", route.method(), route.path);
         assert!(judge.judged.contains(&what) || others.contains(&what.as_str()), "{what}");

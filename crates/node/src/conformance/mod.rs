@@ -17,7 +17,7 @@ pub use door::{NEGOTIATIONS_PATH, TRANSFERS_PATH};
 pub(crate) use door::answer;
 
 use crate::bargain;
-use crate::connectors::Connectors;
+use crate::connectors::{Connectors, data_address};
 use crate::ids;
 use crate::negotiate::find;
 use crate::open::Node;
@@ -228,14 +228,8 @@ impl Conformance {
         let token = twinpact_proof::to_hex(&ids::random_bytes::<32>()?);
         lock(&self.data).insert(token.clone(), data);
         let root = node.connectors.root()?;
-        Ok(DataAddress {
-            endpoint_type: crate::tokens::HTTP_ENDPOINT.to_owned(),
-            endpoint: Some(format!("{root}{}/{}", door::DATA_PATH, route::segment(pid))),
-            properties: vec![
-                ("authorization".to_owned(), token),
-                ("authType".to_owned(), "bearer".to_owned()),
-            ],
-        })
+        let endpoint = format!("{root}{}/{}", door::DATA_PATH, route::segment(pid));
+        Ok(data_address(endpoint, &token))
     }
 
     /// What there is for a token.

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 use twinpact_contract::{Terms, odrl};
 use twinpact_model::{
-    Column, Did, ModelRef, PolicyTime, Problem, Schedule, Selection, Timestamp, WallTime,
+    Column, ModelRef, PolicyTime, Problem, Schedule, Selection, Timestamp, WallTime,
 };
 use twinpact_policy::{
-    Action, AgreementFacts, Assertion, Assurance, Caller, Decision, Request, State, TokenFacts,
-    Vocabulary, decide,
+    Action, AgreementFacts, Assertion, Assurance, Caller, Decision, Recognised, Request, State,
+    TokenFacts, Vocabulary, decide,
 };
 
 pub(crate) const VIEW: &str = "https://operator.example/id/views/turbine-maintenance/1.0.0";
@@ -106,7 +106,6 @@ pub(crate) struct World {
 impl World {
     /// The maker asks for the view at noon of a Friday, from France, to predict maintenance.
     pub(crate) fn new(terms: Terms) -> Self {
-        let did = |text: &str| Did::new(text).unwrap();
         let spiffe_id = "spiffe://maker.example/node".to_owned();
         let agreement = "a1".repeat(32);
         let transfer = "urn:uuid:9d2f".to_owned();
@@ -123,7 +122,11 @@ impl World {
                 view: VIEW.to_owned(),
                 agreement: agreement.clone(),
                 transfer: transfer.clone(),
-                caller: Caller { did: did("did:web:maker.example"), spiffe_id: spiffe_id.clone() },
+                caller: Caller {
+                    participant: "did:web:maker.example".to_owned(),
+                    spiffe_id: spiffe_id.clone(),
+                    by: Recognised::Certificate,
+                },
                 token: Some(TokenFacts {
                     agreement: agreement.clone(),
                     transfer,
@@ -137,7 +140,7 @@ impl World {
                 assertion: Some(Assertion {
                     jti: "j-1".to_owned(),
                     digest: [7; 32],
-                    issuer: did("did:web:maker.example"),
+                    issuer: "did:web:maker.example".to_owned(),
                     audience: "did:web:operator.example".to_owned(),
                     agreement: agreement.clone(),
                     purpose: "https://w3id.org/twinpact/purpose/PredictiveMaintenance".to_owned(),
@@ -150,8 +153,8 @@ impl World {
             agreement: AgreementFacts {
                 id: agreement,
                 at_id: "urn:uuid:a3c7f2d4".to_owned(),
-                assigner: did("did:web:operator.example"),
-                assignee: did("did:web:maker.example"),
+                assigner: "did:web:operator.example".to_owned(),
+                assignee: "did:web:maker.example".to_owned(),
                 target: VIEW.to_owned(),
                 terms,
                 state: State::Active,

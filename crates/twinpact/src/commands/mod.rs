@@ -11,6 +11,7 @@ mod doctor;
 mod erasure;
 pub(crate) mod exchange;
 mod explain;
+mod fetch;
 mod follow;
 mod graph;
 mod incident;
@@ -32,7 +33,6 @@ mod log_watch;
 mod mend;
 mod model;
 mod model_guess;
-mod negotiation;
 mod oversight;
 mod own_rows;
 mod partner;
@@ -83,7 +83,9 @@ pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Prob
         Command::Negotiate { dir, partner, dataset, another } => {
             exchange::negotiate(&dir, Negotiate { partner, dataset, another }, *out).await
         }
-        Command::Negotiation(command) => negotiation::run(command, *out).await,
+        Command::Fetch { dir, agreement, out: file } => {
+            fetch::fetch(&dir, agreement, file.as_deref(), *out).await
+        }
         Command::Pull(arguments) => exchange::pull(&arguments, *out).await,
         Command::Follow(words) => follow::follow(words, *out).await,
         Command::Subscription(command) => follow::run(command, *out).await,

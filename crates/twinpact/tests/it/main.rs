@@ -7,6 +7,7 @@ mod cloud_events;
 mod commands;
 mod contract_new;
 mod doctor;
+mod double;
 mod erasure;
 mod evidence;
 mod export;
@@ -18,7 +19,6 @@ mod kill;
 mod log;
 mod mend;
 mod mortal;
-mod negotiation;
 #[path = "../../../dsp/tests/it/outside.rs"]
 #[allow(dead_code, reason = "its JSON-LD processor is for the tests of the messages alone")]
 mod outside;
