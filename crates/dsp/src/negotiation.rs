@@ -96,6 +96,9 @@ pub struct Negotiation {
     pub state: State,
     /// What was asked for or offered last.
     pub offer: Offer,
+    /// Consumer, while an offer waits for our answer: what we had asked for instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Offer>,
     /// What was agreed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agreement: Option<Agreement>,
@@ -243,6 +246,7 @@ fn fresh(
         party,
         state,
         offer,
+        asked: None,
         agreement: None,
         ended: None,
         post: Post::default(),
@@ -363,7 +367,9 @@ fn received(
     }
     match message {
         Message::ContractRequest(m) => next.offer = m.offer.clone(),
-        Message::ContractOffer(m) => next.offer = m.offer.clone(),
+        Message::ContractOffer(m) => {
+            next.asked = Some(std::mem::replace(&mut next.offer, m.offer.clone()));
+        }
         Message::ContractAgreement(m) => next.agreement = Some(m.agreement.clone()),
         Message::NegotiationTermination(m) => {
             next.ended = Some(Ended::by_peer(m.code.as_ref(), &m.reason));
@@ -397,6 +403,7 @@ fn decide(state: &Negotiation, decision: Decision, now: WallTime) -> Result<Step
         return Err(Rejected::decision(reason));
     };
     let mut next = state.clone();
+    next.asked = None;
     let id = Some(next.post.number(&state.party.own_pid));
     match &decision {
         Decision::Offer(offer) | Decision::Counter(offer) => next.offer = offer.clone(),
@@ -578,6 +585,19 @@ impl Negotiation {
             None => Whose::Nobody,
             Some(role) if role == self.party.role => Whose::Ours,
             Some(_) => Whose::Peers,
+        }
+    }
+
+    /// What a person may decide now, by the names of commands.
+    #[must_use]
+    pub fn choices(&self) -> &'static [&'static str] {
+        match (self.turn(), self.state, self.may_end() && self.party.peer_pid.is_some()) {
+            (Whose::Ours, State::Requested | State::Offered, _) => {
+                &["accept", "counter", "terminate"]
+            }
+            (Whose::Ours, State::Accepted, _) => &["accept", "terminate"],
+            (_, _, true) => &["terminate"],
+            _ => &[],
         }
     }
 

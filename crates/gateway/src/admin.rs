@@ -11,6 +11,7 @@ use crate::incidents;
 use crate::kept;
 use crate::kpis;
 use crate::logs;
+use crate::negotiations;
 use crate::openapi;
 use crate::owned;
 use crate::port::{Bound, bind};
@@ -134,7 +135,12 @@ pub const ROUTES: &[Route] = &[
     guarded(POST, "/partners", |verb| on(verb, add_partner)),
     guarded(POST, "/partners/{did}/remove", |verb| on(verb, remove_partner)),
     guarded(GET, "/catalog", |verb| on(verb, catalog)),
+    guarded(GET, "/negotiations", |verb| on(verb, negotiations::list)),
     guarded(POST, "/negotiations", |verb| on(verb, negotiate)),
+    guarded(GET, "/negotiations/{id}", |verb| on(verb, negotiations::show)),
+    guarded(POST, "/negotiations/{id}/accept", |verb| on(verb, negotiations::accept)),
+    guarded(POST, "/negotiations/{id}/counter", |verb| on(verb, negotiations::counter)),
+    guarded(POST, "/negotiations/{id}/terminate", |verb| on(verb, negotiations::terminate)),
     guarded(POST, "/pulls", |verb| on(verb, pull)),
     guarded(POST, "/fetches", |verb| on(verb, fetch)),
     guarded(GET, "/subscriptions", |verb| on(verb, followed::list)),

@@ -20,6 +20,7 @@ mod incidents;
 mod kept;
 mod kpis;
 mod logs;
+mod negotiations;
 pub mod openapi;
 pub mod outgoing;
 mod owned;

@@ -4,6 +4,7 @@ mod graph;
 mod incidents;
 mod kpis;
 mod log;
+mod negotiations;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,6 +26,9 @@ pub use kpis::{
 pub use log::{
     AlertLine, AlertShown, CheckpointLine, ConsistencyShown, InclusionShown, LogShown, SeenLine,
     WitnessLine,
+};
+pub use negotiations::{
+    CounterAsked, EndedLine, NegotiationLine, NegotiationShown, TerminateAsked,
 };
 
 /// The answer to `POST /models`.

@@ -1,8 +1,10 @@
 //! What we decide ourselves on a partner's message, in the same turn in which it was taken.
 //!
-//! A request is accepted when it asks for what the contract offers or for less, and refused with a
-//! readable difference when it asks for more. An agreement is verified when it means what was asked
-//! for, however a peer's processor spelt it. No person is asked yet.
+//! A request is accepted when it asks for what the contract offers or for less. When it asks for
+//! more, it is answered once with the contract's own terms, and then refused with a readable
+//! difference. An offer that answers our request is accepted when it grants all of it. An agreement
+//! is verified when it means what was asked for, however a peer's processor spelt it. All else
+//! waits for a person ([`crate::negotiations`]).
 
 use crate::agreements::{self, MAX_AGREEMENTS};
 use crate::connectors::{self, Participant};
@@ -10,6 +12,7 @@ use crate::contracts::{self, FORMAT};
 use crate::fold::Fold;
 use crate::ids;
 use crate::negotiate::{Caller, Process, Refused};
+use crate::negotiations;
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
 use crate::processes::{self, MAX_NEGOTIATIONS, MAX_TRANSFERS, Paper};
@@ -28,6 +31,8 @@ use twinpact_identity::outgoing::Target;
 use twinpact_model::problem::Problem;
 use twinpact_model::{WallTime, codes};
 
+/// How often one negotiation is answered with another offer by ourselves.
+const MAX_COUNTERS: usize = 1;
 /// The longest reason that we give, in characters.
 const MAX_REASON: usize = 1_000;
 
@@ -206,7 +211,7 @@ fn transfer_followed(
 
 /// What follows from where a negotiation stands now, after this state, until it is somebody else's
 /// turn.
-fn follow(
+pub(crate) fn follow(
     node: &Node,
     turn: &mut Turn<'_>,
     before: negotiation::State,
@@ -249,6 +254,9 @@ fn decide(
     }
     let peer = state.party.peer.as_str();
     Ok(match (state.party.role, state.state) {
+        // Whoever is decided about by hand waits for a person; what that person has offered, and
+        // was accepted, is agreed.
+        (Role::Provider, negotiation::State::Requested) if by_hand(node, peer) => None,
         (Role::Provider, negotiation::State::Requested | negotiation::State::Accepted) => {
             Some(match acceptable(node, turn, peer, &state.offer) {
                 Ok(offer) => {
@@ -256,9 +264,17 @@ fn decide(
                     let wire = Wire::of(&offer, &ids::urn()?, us, peer, now.0)?;
                     negotiation::Decision::Agree(wire)
                 }
-                Err(problem) => terminate(&problem),
+                Err(problem) => match counter(node, turn, state) {
+                    Some(offer) => negotiation::Decision::Offer(offer),
+                    None => terminate(&problem),
+                },
             })
         }
+        (Role::Consumer, negotiation::State::Offered) => state
+            .asked
+            .as_ref()
+            .filter(|asked| negotiations::suffices(&state.offer, asked, &node.vocabulary))
+            .map(|_| negotiation::Decision::Accept),
         (Role::Provider, negotiation::State::Verified) => Some(negotiation::Decision::Finalize),
         (Role::Consumer, negotiation::State::Agreed) => {
             Some(match verified(node, turn.fold(), state) {
@@ -268,6 +284,24 @@ fn decide(
         }
         _ => None,
     })
+}
+
+/// Whether a person decides on what this partner asks for.
+fn by_hand(node: &Node, peer: &str) -> bool {
+    node.config.negotiation.by_hand.iter().any(|id| id == peer)
+}
+
+/// What we offer instead of what was asked for, when that is more than the contract: the contract's
+/// own terms, which are the most that it grants. Who asks for more again has heard them.
+fn counter(node: &Node, turn: &Turn<'_>, state: &Negotiation) -> Option<Offer> {
+    let (asked, peer) = (&state.offer, state.party.peer.as_str());
+    if state.state != negotiation::State::Requested || state.post.received.len() > MAX_COUNTERS {
+        return None;
+    }
+    // What is refused for any other reason is not made good by other terms.
+    room(turn, peer).ok()?;
+    terms(&asked.policy).ok()?;
+    own_offer(node, turn.fold(), peer, asked).ok().map(|(offer, _)| offer)
 }
 
 /// Whether the agreement means what was asked for, between the two who negotiate.
@@ -292,16 +326,45 @@ fn verified(node: &Node, fold: &Fold, state: &Negotiation) -> Result<(), Problem
 }
 
 /// The offer that we agree to: what was asked for, when it is what the contract offers or less.
-fn acceptable(node: &Node, turn: &Turn<'_>, did: &str, asked: &Offer) -> Result<Offer, Problem> {
+pub(crate) fn acceptable(
+    node: &Node,
+    turn: &Turn<'_>,
+    did: &str,
+    asked: &Offer,
+) -> Result<Offer, Problem> {
+    room(turn, did)?;
+    let (ours, terms_of_ours) = own_offer(node, turn.fold(), did, asked)?;
+    let wanted = match is_empty(&asked.policy) {
+        true => terms_of_ours.clone(),
+        false => terms(&asked.policy)?,
+    };
+    let comparison = compare(&wanted, terms_of_ours, &node.vocabulary);
+    if !matches!(comparison.order, Order::Equal | Order::Narrower) {
+        let why = comparison.differences.join("; ");
+        return Err(Problem::new(codes::EXCHANGE_REFUSED, format!("it asks for more: {why}")));
+    }
+    Ok(Offer { policy: Value::Object(wanted.to_odrl()), ..ours })
+}
+
+/// Whether this participant may have one more agreement.
+fn room(turn: &Turn<'_>, did: &str) -> Result<(), Problem> {
     // Those that are nearly concluded count, and so does this one; each has a tree for ever.
     let under_way = turn.fold().processes.under_way(did).0;
     if turn.fold().agreements.granted(did) + under_way >= MAX_AGREEMENTS {
         let bound = format!("there are {MAX_AGREEMENTS} agreements already");
         return Err(Problem::new(codes::EXCHANGE_TOO_MANY, bound));
     }
-    turn.store().new_tree()?;
+    turn.store().new_tree().map(|_| ())
+}
+
+/// The offer of ours that is named, on the terms of its contract: the most that it grants.
+fn own_offer<'a>(
+    node: &Node,
+    fold: &'a Fold,
+    did: &str,
+    asked: &Offer,
+) -> Result<(Offer, &'a Terms), Problem> {
     let unknown = || Problem::new(codes::AGREEMENT_UNKNOWN, "the offer is not in our catalogue");
-    let fold = turn.fold();
     let by_id = || fold.contracts.iter().find(|c| contracts::offer_id(c) == asked.id);
     let by_target = asked.target.as_ref().and_then(|target| fold.contracts.get(target));
     let contract = by_target.or_else(by_id).ok_or_else(unknown)?;
@@ -320,26 +383,13 @@ fn acceptable(node: &Node, turn: &Turn<'_>, did: &str, asked: &Offer) -> Result<
             return Err(Problem::new(codes::EXCHANGE_REFUSED, why));
         }
     }
-    let wanted = match is_empty(&asked.policy) {
-        true => contract.terms().clone(),
-        false => terms(&asked.policy)?,
-    };
-    let comparison = compare(&wanted, contract.terms(), &node.vocabulary);
-    if !matches!(comparison.order, Order::Equal | Order::Narrower) {
-        let why = comparison.differences.join("; ");
-        return Err(Problem::new(codes::EXCHANGE_REFUSED, format!("it asks for more: {why}")));
-    }
-    Ok(Offer {
-        id: asked.id.clone(),
-        target: Some(contract.view_id()),
-        assigner: None,
-        assignee: None,
-        policy: Value::Object(wanted.to_odrl()),
-    })
+    let policy = Value::Object(contract.terms().to_odrl());
+    let (id, target) = (asked.id.clone(), Some(contract.view_id()));
+    Ok((Offer { id, target, assigner: None, assignee: None, policy }, contract.terms()))
 }
 
 /// An offer that is named by its id alone.
-fn is_empty(policy: &Value) -> bool {
+pub(crate) fn is_empty(policy: &Value) -> bool {
     policy.as_object().is_some_and(serde_json::Map::is_empty)
 }
 

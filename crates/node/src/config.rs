@@ -38,6 +38,17 @@ pub struct Config {
     /// Connectors of others.
     #[serde(default)]
     pub connectors: ConnectorSettings,
+    /// What is not decided without a person.
+    #[serde(default)]
+    pub negotiation: ByHand,
+}
+
+/// What of negotiations is not decided without a person.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ByHand {
+    /// Partners and connectors, by their ids, whose requests wait for a person.
+    #[serde(default)]
+    pub by_hand: Vec<String>,
 }
 
 /// Connectors of others on this machine, and the door for them.
@@ -204,6 +215,7 @@ pub(crate) const ROOT: &[&str] = &[
     "retention",
     "witnesses",
     "connectors",
+    "negotiation",
 ];
 /// The keys of each table.
 pub(crate) const TABLES: &[(&str, &[&str])] = &[
@@ -213,6 +225,7 @@ pub(crate) const TABLES: &[(&str, &[&str])] = &[
     ("retention", &["grace_hours"]),
     ("witnesses", &["partners", "foreign"]),
     ("connectors", &["listen", "peers"]),
+    ("negotiation", &["by_hand"]),
 ];
 /// The keys of a connector.
 const PEER: &[&str] = &["id", "endpoint", "data", "purpose", "place"];

@@ -16,6 +16,7 @@ use crate::ids;
 use crate::kpis::freshness;
 use crate::link_copies;
 use crate::negotiate::{find, opened_negotiation};
+use crate::negotiations;
 use crate::open::Node;
 use crate::outbox::call;
 use crate::pages::{self, MAX_PAGES, Page};
@@ -181,7 +182,7 @@ fn agreed(fold: &Fold, pid: &str) -> Option<Result<String, Problem>> {
             let why = state.ended.as_ref().map_or(String::new(), |e| e.reason.join("; "));
             Some(Err(refused(&format!("the negotiation ended: {why}"))))
         }
-        _ => None,
+        _ => negotiations::wants_a_person(state).map(Err),
     }
 }
 

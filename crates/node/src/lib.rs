@@ -56,6 +56,7 @@ pub mod log_door;
 pub mod log_view;
 pub mod metrics;
 pub mod negotiate;
+pub mod negotiations;
 pub mod open;
 pub mod organisation;
 pub mod outbound;

@@ -6,6 +6,7 @@ mod follow;
 mod graph;
 mod incident;
 mod log;
+mod negotiation;
 mod oversight;
 mod watch;
 
@@ -19,6 +20,7 @@ pub(crate) use follow::{Follow, Subscription};
 pub(crate) use graph::{Graph, Ways};
 pub(crate) use incident::{Answer as IncidentAnswer, Incident};
 pub(crate) use log::Log;
+pub(crate) use negotiation::Negotiation;
 pub(crate) use oversight::{Agreement, Clock, Decision, Receipt};
 pub(crate) use watch::Watch;
 
@@ -113,6 +115,9 @@ pub(crate) enum Command {
         #[arg(long)]
         another: bool,
     },
+    /// Negotiations: what waits for you, and what you decide.
+    #[command(subcommand)]
+    Negotiation(Negotiation),
     /// Fetch a view under an agreement, verify its receipt and keep the copy.
     Pull(Pull),
     /// Fetch data of somebody else's connector under an agreement; they are not kept.

@@ -7,6 +7,7 @@ mod erasure_schemas;
 mod incident_schemas;
 mod kpi_schemas;
 mod log_schemas;
+mod negotiation_schemas;
 mod operations;
 mod schema;
 mod schemas;

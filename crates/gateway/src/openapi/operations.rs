@@ -223,11 +223,44 @@ pub(super) const OPERATIONS: &[Operation] = &[
     ),
     get("/catalog", "showCatalog", "What a partner offers us.", Many(&Named("DatasetLine")))
         .with(&[("partner", Text, true)]),
+    get(
+        "/negotiations",
+        "listNegotiations",
+        "The negotiations, those that wait for us first.",
+        Many(&Named("NegotiationLine")),
+    ),
     post(
         "/negotiations",
         "negotiate",
         "Negotiates for a dataset of a partner.",
         (Named("Negotiate"), Named("AgreementLine")),
+    ),
+    get(
+        "/negotiations/{id}",
+        "showNegotiation",
+        "A negotiation: what was asked or offered last, and what may be decided now.",
+        Named("NegotiationShown"),
+    ),
+    Operation {
+        method: "POST",
+        path: "/negotiations/{id}/accept",
+        id: "acceptNegotiation",
+        summary: "Accepts what the other side offers, or agrees to what it asks for.",
+        query: &[],
+        body: Body::None,
+        answer: Body::Json(Named("NegotiationShown")),
+    },
+    post(
+        "/negotiations/{id}/counter",
+        "counterNegotiation",
+        "Answers with other terms.",
+        (Named("CounterAsked"), Named("NegotiationShown")),
+    ),
+    post(
+        "/negotiations/{id}/terminate",
+        "terminateNegotiation",
+        "Ends a negotiation.",
+        (Named("TerminateAsked"), Named("NegotiationShown")),
     ),
     post(
         "/pulls",

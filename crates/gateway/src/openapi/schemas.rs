@@ -7,7 +7,7 @@ use super::schema::Kind::{
     Any, Bool, Count, Hex, Integer, Many, Map as By, Named, Null, Text, Time, Word,
 };
 use super::schema::{Object, may, must};
-use super::{erasure_schemas, incident_schemas};
+use super::{erasure_schemas, incident_schemas, negotiation_schemas};
 use serde_json::{Map, Value};
 use twinpact_model::link::Predicate;
 use twinpact_model::type_model::Datatype;
@@ -37,6 +37,7 @@ pub(super) fn all() -> Map<String, Value> {
         erasure_schemas::OBJECTS,
         log_schemas::OBJECTS,
         kpi_schemas::OBJECTS,
+        negotiation_schemas::OBJECTS,
     ];
     let all = OBJECTS.iter().chain(more.into_iter().flatten());
     all.map(|object| (object.name.to_owned(), object.schema())).collect()

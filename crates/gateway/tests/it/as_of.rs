@@ -34,6 +34,8 @@ const WITHOUT: &[(&str, &str)] = &[
     ("/decisions/{id}/proof", "as above"),
     ("/receipts/{id}/proof", "as above, with all that was signed since"),
     ("/receipts/{id}/deletion", "as above"),
+    ("/negotiations", "about now: each says since when it is so"),
+    ("/negotiations/{id}", "as above"),
     ("/copies", "of what may be read now"),
     ("/copies/{id}", "as above"),
     ("/subscriptions", "about now"),

@@ -20,6 +20,7 @@ mod joining;
 mod kpis;
 mod malicious;
 mod metrics;
+mod negotiating;
 mod openapi;
 mod outgoing;
 mod pages;

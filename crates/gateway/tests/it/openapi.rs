@@ -3,6 +3,7 @@
 
 use crate::admin::{Answer, Office, send};
 use crate::forged::{Assertion, channels};
+use crate::negotiating::offered;
 use crate::pair::{MAKER, OPERATOR, Pair, ROWS, until, wanted};
 use jsonschema::Validator;
 use serde_json::{Value, json};
@@ -320,6 +321,7 @@ async fn partners(judge: &mut Judge, pair: &Pair, agreement: &str) {
     let datasets = ask(judge, maker, ("GET", "/catalog"), &catalog, "").await;
     let wish = json!({ "partner": OPERATOR, "dataset": datasets[0]["id"] }).to_string();
     ask(judge, maker, ("POST", "/negotiations"), "/negotiations", &wish).await;
+    decide(judge, pair).await;
     let reason = json!({ "reason": "over" }).to_string();
     let path = "/agreements/{id}/revoke";
     ask(judge, operator, ("POST", path), &at(path, agreement), &reason).await;
@@ -327,6 +329,28 @@ async fn partners(judge: &mut Judge, pair: &Pair, agreement: &str) {
     ask(judge, operator, ("POST", "/partners"), "/partners", &record.to_string()).await;
     let path = "/partners/{did}/remove";
     ask(judge, operator, ("POST", path), &at(path, MAKER), &reason).await;
+}
+
+/// Offers that wait for a person, and each of the answers.
+async fn decide(judge: &mut Judge, pair: &Pair) {
+    let maker = &pair.maker.admin;
+    let path = "/negotiations/{id}";
+    for (leaf, body) in [
+        ("accept", Value::Null),
+        ("counter", json!({ "policy": { "permission": [{ "action": "use" }] } })),
+        ("terminate", json!({ "reason": "not now" })),
+    ] {
+        let pid = offered(pair).await;
+        let list = ask(judge, maker, ("GET", "/negotiations"), "/negotiations", "").await;
+        assert_eq!(
+            (list[0]["pid"].as_str(), list[0]["turn"].as_str()),
+            (Some(&*pid), Some("ours"))
+        );
+        ask(judge, maker, ("GET", path), &at(path, &pid), "").await;
+        let path = format!("{path}/{leaf}");
+        ask(judge, maker, ("POST", &path), &at(&path, &pid), &body.to_string()).await;
+        ask(judge, maker, ("GET", "/negotiations/{id}"), &at("/negotiations/{id}", &pid), "").await;
+    }
 }
 
 /// Incidents, and each answer to what they ask for.

@@ -3,6 +3,7 @@
 
 use crate::operator::{CALLBACK, Operator, contract_request, message, transfer_request};
 use serde_json::{Value, json};
+use twinpact_contract::odrl;
 use twinpact_dsp::message::MAX_REASONS;
 use twinpact_dsp::route::{Method, ROWS};
 use twinpact_dsp::terms::MAX_TEXT_BYTES;
@@ -126,7 +127,8 @@ async fn texts_have_a_longest_length() {
     operator.parts.stop();
 }
 
-/// The code with which an offer was refused: in the answer, or by a process that has ended at once.
+/// The code with which an offer was refused: in the answer, by a process that has ended at once, or
+/// by one that has ended when the contract's own terms were answered with the same again.
 pub(crate) async fn refused_offer(operator: &Operator, pid: &str, offer: &Value) -> String {
     let request = contract_request(pid, CALLBACK, offer).to_string();
     let answer = operator.ask("POST", "/negotiations/request", request.as_bytes()).await;
@@ -135,6 +137,19 @@ pub(crate) async fn refused_offer(operator: &Operator, pid: &str, offer: &Value)
         return answer.code().to_owned();
     }
     let ours = answer.body["providerPid"].as_str().unwrap();
+    let state = || {
+        let read = |fold: &twinpact_node::fold::Fold| fold.processes.negotiations[ours].clone();
+        operator.parts.node.partition.read(|fold, _| read(fold)).unwrap()
+    };
+    let countered = state();
+    if countered.state.name() == "OFFERED" {
+        let terms = |policy: &Value| odrl::read(policy).unwrap().terms;
+        assert_eq!(terms(&countered.offer.policy), terms(&operator.offer().await), "{offer:#}");
+        let members = json!({ "providerPid": ours, "consumerPid": pid, "offer": offer });
+        let again = message("ContractRequestMessage", members).to_string();
+        let path = format!("/negotiations/{ours}/request");
+        assert_eq!(operator.ask("POST", &path, again.as_bytes()).await.status, 200, "{offer:#}");
+    }
     let look = |negotiation: &twinpact_dsp::negotiation::Negotiation| {
         assert!(negotiation.agreement.is_none(), "{offer:#}");
         assert_eq!(negotiation.state.name(), "TERMINATED", "{offer:#}");
@@ -142,8 +157,7 @@ pub(crate) async fn refused_offer(operator: &Operator, pid: &str, offer: &Value)
         assert!(ended.reason.iter().all(|reason| reason.len() <= 4_096));
         ended.code.unwrap()
     };
-    let read = |fold: &twinpact_node::fold::Fold| look(&fold.processes.negotiations[ours]);
-    operator.parts.node.partition.read(|fold, _| read(fold)).unwrap()
+    look(&state())
 }
 
 #[tokio::test]

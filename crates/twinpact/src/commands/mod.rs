@@ -33,6 +33,7 @@ mod log_watch;
 mod mend;
 mod model;
 mod model_guess;
+mod negotiation;
 mod oversight;
 mod own_rows;
 mod partner;
@@ -86,6 +87,7 @@ pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Prob
         Command::Fetch { dir, agreement, out: file } => {
             fetch::fetch(&dir, agreement, file.as_deref(), *out).await
         }
+        Command::Negotiation(command) => negotiation::run(command, *out).await,
         Command::Pull(arguments) => exchange::pull(&arguments, *out).await,
         Command::Follow(words) => follow::follow(words, *out).await,
         Command::Subscription(command) => follow::run(command, *out).await,

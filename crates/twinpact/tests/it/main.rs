@@ -19,6 +19,7 @@ mod kill;
 mod log;
 mod mend;
 mod mortal;
+mod negotiation;
 #[path = "../../../dsp/tests/it/outside.rs"]
 #[allow(dead_code, reason = "its JSON-LD processor is for the tests of the messages alone")]
 mod outside;

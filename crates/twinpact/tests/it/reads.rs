@@ -101,6 +101,17 @@ fn table(
     ]
 }
 
+/// Those with which a person takes over a negotiation.
+fn by_a_person(pid: &str) -> Vec<(&'static str, Kind)> {
+    vec![
+        ("negotiation list", read("--dir maker")),
+        ("negotiation show", read(format!("{pid} --dir maker"))),
+        ("negotiation accept", Change),
+        ("negotiation counter", Change),
+        ("negotiation terminate", Change),
+    ]
+}
+
 /// Those that have to do with no partner.
 fn alone() -> Vec<(&'static str, Kind)> {
     vec![
@@ -162,7 +173,10 @@ pub(crate) fn commands(pair: &Pair) -> Vec<(&'static str, Kind)> {
     world.json(&format!("{follow} --from-start --dir maker"));
     let shown = world.json(&format!("incident show {incident} --dir maker"));
     let containment = shown["containments"][0]["id"].as_str().unwrap();
+    let negotiations = world.json("negotiation list --dir maker");
+    let pid = negotiations[0]["pid"].as_str().unwrap();
     let mut all = table(&pair.agreement, receipt, decision, incident, containment);
+    all.extend(by_a_person(pid));
     all.extend(alone());
     all
 }

@@ -1,0 +1,66 @@
+//! The bodies about negotiations and what a person decides in them.
+
+use super::schema::Kind::{Any, Many, Named, Null, Text, Time, Word};
+use super::schema::{Object, may, must};
+
+const WHOSE: &[&str] = &["ours", "peers", "nobody"];
+const STATES: &[&str] =
+    &["REQUESTED", "OFFERED", "ACCEPTED", "AGREED", "VERIFIED", "FINALIZED", "TERMINATED"];
+
+pub(super) const OBJECTS: &[Object] = &[
+    Object {
+        name: "NegotiationLine",
+        what: "A negotiation; `turn` is whose turn it is, and `until` how long that may take.",
+        closed: false,
+        members: &[
+            must("pid", Text),
+            must("role", Word(&["provider", "consumer"])),
+            must("partner", Text),
+            must("dataset", Null(&Text)),
+            must("offer", Text),
+            must("state", Word(STATES)),
+            must("turn", Word(WHOSE)),
+            must("since", Time),
+            must("until", Null(&Time)),
+        ],
+    },
+    Object {
+        name: "NegotiationShown",
+        what: "A negotiation with what was asked or offered last, in words and as a policy.",
+        closed: false,
+        members: &[
+            must("line", Named("NegotiationLine")),
+            must("peer_pid", Null(&Text)),
+            must("waiting_for", Text),
+            must("terms", Text),
+            must("policy", Any),
+            must("asked", Null(&Text)),
+            must("differences", Many(&Text)),
+            must("agreement", Null(&Text)),
+            must("ended", Null(&Named("EndedLine"))),
+            must("choices", Many(&Word(&["accept", "counter", "terminate"]))),
+        ],
+    },
+    Object {
+        name: "EndedLine",
+        what: "How a negotiation ended without an agreement.",
+        closed: false,
+        members: &[
+            must("by", Word(WHOSE)),
+            must("code", Null(&Text)),
+            must("reasons", Many(&Text)),
+        ],
+    },
+    Object {
+        name: "CounterAsked",
+        what: "Other terms, as an ODRL policy; without one a provider offers its contract's.",
+        closed: true,
+        members: &[may("policy", Any)],
+    },
+    Object {
+        name: "TerminateAsked",
+        what: "Why a negotiation ends; the other side is told.",
+        closed: true,
+        members: &[must("reason", Text)],
+    },
+];

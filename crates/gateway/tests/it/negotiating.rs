@@ -1,0 +1,252 @@
+//! What two nodes decide by themselves in a negotiation, what waits for a person, and what comes of
+//! what that person decides.
+
+use crate::pair::{MAKER, OPERATOR, Pair, fill, make, pin, start, until};
+use serde_json::{Value, json};
+use std::io::Write as _;
+use twinpact_contract::{Order, compare, odrl};
+use twinpact_dsp::message::Offer;
+use twinpact_dsp::negotiation::{self, Negotiation, Opening, State, Step};
+use twinpact_model::codes;
+use twinpact_node::api::Negotiate;
+use twinpact_node::negotiate::opened_negotiation;
+use twinpact_node::negotiations::{Wish, decide, list, show};
+use twinpact_node::{Node, consumer, contracts};
+use twinpact_testkit::free_port;
+
+/// Two that know each other and have agreed on nothing; the operator shows something, and decides
+/// by hand about the maker if that is wanted.
+async fn met(by_hand: bool) -> Pair {
+    let place = tempfile::tempdir().unwrap();
+    let (ours, theirs) = (free_port(), free_port());
+    make(&place.path().join("operator"), OPERATOR, (ours, theirs));
+    make(&place.path().join("maker"), MAKER, (theirs, ours));
+    if by_hand {
+        let path = place.path().join("operator/twinpact.toml");
+        let mut config = std::fs::File::options().append(true).open(path).unwrap();
+        writeln!(config, "\n[negotiation]\nby_hand = [\"{MAKER}\"]").unwrap();
+    }
+    let operator = start(&place.path().join("operator")).await;
+    let maker = start(&place.path().join("maker")).await;
+    let pair = Pair { place, operator, maker };
+    pin(pair.operator(), pair.maker()).await;
+    pin(pair.maker(), pair.operator()).await;
+    fill(pair.operator()).await;
+    pair
+}
+
+/// The operator's offer with its contract's terms.
+fn own_offer(pair: &Pair) -> Offer {
+    let read = pair.operator().partition.read(|fold, _| {
+        let contract = fold.contracts.iter().next().unwrap();
+        Offer {
+            id: contracts::offer_id(contract),
+            target: Some(contract.view_id()),
+            assigner: None,
+            assignee: None,
+            policy: Value::Object(contract.terms().to_odrl()),
+        }
+    });
+    read.unwrap()
+}
+
+/// Use without any bound: more than any contract of these tests grants.
+fn wide() -> Value {
+    json!({ "permission": [{ "action": "use" }] })
+}
+
+/// The contract's terms with one bound more.
+fn narrow(pair: &Pair) -> Value {
+    let bound = json!({ "leftOperand": "dateTime", "operator": "lt",
+        "rightOperand": { "@value": "2030-01-01T00:00:00Z", "@type": "xsd:dateTime" } });
+    let mut policy = own_offer(pair).policy;
+    let constraints = policy["permission"][0]["constraint"].as_array_mut().unwrap();
+    constraints.push(bound);
+    policy
+}
+
+async fn log(node: &Node, step: &Step) -> String {
+    let entries = opened_negotiation(step).unwrap();
+    node.partition.turn(move |turn| turn.log(entries).map(|_| ())).await.unwrap();
+    step.next.party.own_pid.clone()
+}
+
+/// The maker asks for those terms; its pid.
+async fn asked(pair: &Pair, policy: Value) -> String {
+    let (us, peer) = (address(pair.maker()), address(pair.operator()));
+    let pid = twinpact_node::ids::urn().unwrap();
+    let opening = Opening { own_pid: &pid, peer: OPERATOR, address: &peer, callback: &us };
+    let offer = Offer { policy, ..own_offer(pair) };
+    let now = pair.maker().clocks.wall();
+    log(pair.maker(), &negotiation::open_as_consumer(opening, offer, now).unwrap()).await
+}
+
+/// The operator offers its contract unasked; the pid at the maker.
+pub(crate) async fn offered(pair: &Pair) -> String {
+    let (us, peer) = (address(pair.operator()), address(pair.maker()));
+    let pid = twinpact_node::ids::urn().unwrap();
+    let opening = Opening { own_pid: &pid, peer: MAKER, address: &peer, callback: &us };
+    let now = pair.operator().clocks.wall();
+    let step = negotiation::offer_as_provider(opening, own_offer(pair), now).unwrap();
+    log(pair.operator(), &step).await;
+    other(pair.maker(), &pid).await
+}
+
+fn address(node: &Node) -> String {
+    let read =
+        node.partition.read(|fold, _| fold.organisation.current().map(|(r, _)| r.dsp.clone()));
+    read.unwrap().unwrap()
+}
+
+/// The pid here of the process with that pid there, as soon as it is known.
+async fn other(node: &Node, theirs: &str) -> String {
+    let named = |n: &&Negotiation| n.party.peer_pid.as_deref() == Some(theirs);
+    until(node, |fold| fold.processes.negotiations.values().any(|n| named(&n))).await;
+    let read = node.partition.read(|fold, _| {
+        let found = fold.processes.negotiations.values().find(named).unwrap();
+        found.party.own_pid.clone()
+    });
+    read.unwrap()
+}
+
+async fn comes_to(node: &Node, pid: &str, state: State) -> Negotiation {
+    let at = |state: &State, of: &twinpact_node::fold::Fold| {
+        of.processes.negotiations.get(pid).is_some_and(|n| n.state == *state)
+    };
+    until(node, |fold| at(&state, fold)).await;
+    node.partition.read(|fold, _| fold.processes.negotiations.get(pid).cloned()).unwrap().unwrap()
+}
+
+/// That both have the same agreement, on terms that stand so to the contract's.
+async fn agreed(pair: &Pair, pid: &str, order: Order) {
+    let ours = comes_to(pair.maker(), pid, State::Finalized).await.agreement.unwrap();
+    let theirs = other(pair.operator(), pid).await;
+    let held = comes_to(pair.operator(), &theirs, State::Finalized).await.agreement.unwrap();
+    assert_eq!(ours.id, held.id);
+    let known = pair.maker().partition.read(|fold, _| fold.agreements.iter().count()).unwrap();
+    assert_eq!(known, 1);
+    let terms = |policy: &Value| odrl::read(policy).unwrap().terms;
+    let contract = terms(&own_offer(pair).policy);
+    let compared = compare(&terms(&ours.policy), &contract, &pair.maker().vocabulary);
+    assert_eq!(compared.order, order, "{:?}", compared.differences);
+}
+
+/// That a decision is refused with that code, and nothing has changed at this node.
+async fn refused(node: &Node, pid: &str, wish: Wish, code: &str) -> String {
+    let known = |node: &Node| {
+        let read = node.partition.read(|fold, _| fold.processes.negotiations.get(pid).cloned());
+        read.unwrap()
+    };
+    let before = known(node);
+    let problem = decide(node, pid, wish).await.unwrap_err();
+    assert_eq!(problem.code.name, code, "{problem}");
+    assert_eq!(known(node), before);
+    problem.message
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_more_is_offered_the_contract_and_a_person_accepts_it() {
+    let pair = met(false).await;
+    let (maker, operator) = (pair.maker(), pair.operator());
+    let pid = asked(&pair, wide()).await;
+    comes_to(maker, &pid, State::Offered).await;
+    let line = list(maker).unwrap().remove(0);
+    assert_eq!((line.pid.as_str(), line.turn.as_str()), (pid.as_str(), "ours"));
+    let shown = show(maker, &pid).unwrap();
+    assert_eq!(shown.choices, ["accept", "counter", "terminate"]);
+    assert!(shown.asked.is_some() && !shown.differences.is_empty(), "{shown:?}");
+    assert!(shown.terms.contains("predictive maintenance"), "{}", shown.terms);
+    // Who asks for the same dataset meanwhile learns at once that a person has to decide.
+    let wish = Negotiate { partner: OPERATOR.to_owned(), dataset: None, another: false };
+    let waiting = consumer::negotiate(maker, &wish).await.unwrap_err();
+    assert_eq!(waiting.code, codes::EXCHANGE_WAITING);
+    assert!(waiting.message.starts_with("the partner offers other terms"), "{waiting}");
+    assert!(waiting.hint.unwrap().contains(&pid));
+    // The provider waits for it, and has nothing to decide but the end.
+    let theirs = other(operator, &pid).await;
+    assert_eq!(show(operator, &theirs).unwrap().choices, ["terminate"]);
+    refused(operator, &theirs, Wish::Accept, "dsp.decision").await;
+    let accepted = decide(maker, &pid, Wish::Accept).await.unwrap();
+    assert_ne!(accepted.line.state, "OFFERED");
+    agreed(&pair, &pid, Order::Equal).await;
+    let shown = show(maker, &pid).unwrap();
+    assert!(shown.choices.is_empty() && shown.agreement.is_some(), "{shown:?}");
+    for wish in [Wish::Accept, Wish::Counter(Some(wide())), Wish::Terminate("no".to_owned())] {
+        refused(maker, &pid, wish, "dsp.decision").await;
+    }
+    pair.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn less_is_agreed_and_more_for_the_second_time_is_refused() {
+    let pair = met(false).await;
+    let maker = pair.maker();
+    for (terms, state) in [(wide(), State::Terminated), (narrow(&pair), State::Finalized)] {
+        let pid = asked(&pair, wide()).await;
+        comes_to(maker, &pid, State::Offered).await;
+        decide(maker, &pid, Wish::Counter(Some(terms))).await.unwrap();
+        let end = comes_to(maker, &pid, state).await;
+        match end.ended {
+            Some(ended) => assert!(ended.reason[0].starts_with("it asks for more: "), "{ended:?}"),
+            None => agreed(&pair, &pid, Order::Narrower).await,
+        }
+    }
+    pair.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_that_nobody_asked_for_waits_for_a_person() {
+    let pair = met(false).await;
+    let maker = pair.maker();
+    let pid = offered(&pair).await;
+    let shown = show(maker, &pid).unwrap();
+    assert_eq!((shown.line.state.as_str(), shown.line.turn.as_str()), ("OFFERED", "ours"));
+    assert_eq!((shown.asked, shown.differences.len()), (None, 0));
+    refused(maker, &pid, Wish::Counter(None), "input.malformed").await;
+    refused(maker, &pid, Wish::Counter(Some(json!({ "permission": 7 }))), "contract.odrl").await;
+    for reason in [String::new(), " ".to_owned(), "x".repeat(1_001)] {
+        refused(maker, &pid, Wish::Terminate(reason), "input.malformed").await;
+    }
+    refused(maker, "urn:uuid:nobody", Wish::Accept, "dsp.unknown").await;
+    decide(maker, &pid, Wish::Accept).await.unwrap();
+    agreed(&pair, &pid, Order::Equal).await;
+    pair.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_hand_nothing_is_agreed_without_a_person_and_nothing_beyond_the_contract_with_one() {
+    let pair = met(true).await;
+    let (maker, operator) = (pair.maker(), pair.operator());
+    // More than the contract: the person cannot agree to it, nor offer it.
+    let pid = asked(&pair, wide()).await;
+    let theirs = other(operator, &pid).await;
+    let shown = show(operator, &theirs).unwrap();
+    assert_eq!((shown.line.state.as_str(), shown.line.turn.as_str()), ("REQUESTED", "ours"));
+    let why = refused(operator, &theirs, Wish::Accept, "exchange.refused").await;
+    assert!(why.starts_with("it asks for more: "), "{why}");
+    refused(operator, &theirs, Wish::Counter(Some(wide())), "exchange.refused").await;
+    decide(operator, &theirs, Wish::Counter(None)).await.unwrap();
+    comes_to(maker, &pid, State::Offered).await;
+    decide(maker, &pid, Wish::Terminate("too little".to_owned())).await.unwrap();
+    let ended = comes_to(operator, &theirs, State::Terminated).await.ended.unwrap();
+    assert_eq!(ended.reason, ["too little"]);
+    let shown = show(operator, &theirs).unwrap().ended.unwrap();
+    assert_eq!((shown.by.as_str(), shown.reasons.len()), ("peers", 1));
+    // Less than the contract, which is offered instead: that is more than was asked for, and needs
+    // no person on the other side.
+    let pid = asked(&pair, narrow(&pair)).await;
+    let theirs = other(operator, &pid).await;
+    decide(operator, &theirs, Wish::Counter(None)).await.unwrap();
+    agreed(&pair, &pid, Order::Equal).await;
+    pair.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_hand_what_lies_within_the_contract_is_agreed_by_a_person() {
+    let pair = met(true).await;
+    let pid = asked(&pair, narrow(&pair)).await;
+    let theirs = other(pair.operator(), &pid).await;
+    decide(pair.operator(), &theirs, Wish::Accept).await.unwrap();
+    agreed(&pair, &pid, Order::Narrower).await;
+    pair.stop().await;
+}

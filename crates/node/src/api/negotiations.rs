@@ -1,0 +1,81 @@
+//! Negotiations, and what a person decides in them, in the admin API.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use twinpact_model::Timestamp;
+
+/// A negotiation in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NegotiationLine {
+    /// Our process id.
+    pub pid: String,
+    /// `provider` or `consumer`: which of the two we are.
+    pub role: String,
+    /// The other participant.
+    pub partner: String,
+    /// The dataset, as far as a message has named it.
+    pub dataset: Option<String>,
+    /// The `@id` of the offer.
+    pub offer: String,
+    /// The state, by its name in the protocol.
+    pub state: String,
+    /// Whose turn it is: `ours`, `peers` or `nobody`.
+    pub turn: String,
+    /// Since when it is in this state.
+    pub since: Timestamp,
+    /// Until when whoever has the turn may take; absent when it is over.
+    pub until: Option<Timestamp>,
+}
+
+/// The answer to `GET /negotiations/{id}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NegotiationShown {
+    /// What a list has of it.
+    pub line: NegotiationLine,
+    /// The other side's process id, once it is known.
+    pub peer_pid: Option<String>,
+    /// Who has to do what, in a sentence.
+    pub waiting_for: String,
+    /// What was asked for or offered last, in words.
+    pub terms: String,
+    /// The same as an ODRL policy; empty when the offer is named by its id alone.
+    pub policy: Value,
+    /// While an offer waits for our answer: what we had asked for, in words.
+    pub asked: Option<String>,
+    /// Why it waits for a person: what was asked for and what is offered, compared.
+    pub differences: Vec<String>,
+    /// The `@id` of the agreement, once there is one.
+    pub agreement: Option<String>,
+    /// How it ended, when it was terminated.
+    pub ended: Option<EndedLine>,
+    /// What may be decided now: some of `accept`, `counter`, `terminate`.
+    pub choices: Vec<String>,
+}
+
+/// How a negotiation or transfer ended other than by success.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedLine {
+    /// By whom: `ours`, `peers`, or `nobody` for a deadline.
+    pub by: String,
+    /// The code that was given.
+    pub code: Option<String>,
+    /// The reasons that were given.
+    pub reasons: Vec<String>,
+}
+
+/// `POST /negotiations/{id}/counter`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CounterAsked {
+    /// The terms, as an ODRL policy. A provider may leave them out: then it offers its contract's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Value>,
+}
+
+/// `POST /negotiations/{id}/terminate`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TerminateAsked {
+    /// Why; the other side is told.
+    pub reason: String,
+}

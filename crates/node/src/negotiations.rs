@@ -1,0 +1,295 @@
+//! A person takes over a negotiation: lists and shows them, and decides where the node does not.
+//!
+//! What a person decides goes through the same machine and into the same log as what the node
+//! decides by itself, and what follows from it by itself follows in the same frame. Nobody can
+//! agree to, or offer, more than the published contract: that would have to be changed first.
+
+use crate::api::{EndedLine, NegotiationLine, NegotiationShown};
+use crate::bargain;
+use crate::ids;
+use crate::open::Node;
+use crate::partition::Turn;
+use serde_json::Value;
+use twinpact_contract::{Order, Terms, Vocabulary, compare, text};
+use twinpact_dsp::exchange::{Ended, Whose};
+use twinpact_dsp::message::{Agreement as Wire, MAX_POLICY_BYTES, Offer};
+use twinpact_dsp::negotiation::{self, Decision, Negotiation, State};
+use twinpact_dsp::{Rejected, Role};
+use twinpact_model::codes;
+use twinpact_model::problem::Problem;
+
+/// The longest reason that a person gives for an end, in characters.
+pub const MAX_END_REASON: usize = 1_000;
+
+/// What a person decides.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Wish {
+    /// Consumer: accept the offer. Provider: agree to what was asked for.
+    Accept,
+    /// Answer with these terms, as an ODRL policy; a provider that gives none offers those of its
+    /// contract.
+    Counter(Option<Value>),
+    /// End it, for this reason.
+    Terminate(String),
+}
+
+/// Every negotiation that is kept, those that wait for us first, then by the time since which they
+/// are as they are, the newest first.
+///
+/// # Errors
+/// `store.stopped`.
+pub fn list(node: &Node) -> Result<Vec<NegotiationLine>, Problem> {
+    node.partition.read(|fold, _| {
+        let mut all: Vec<&Negotiation> = fold.processes.negotiations.values().collect();
+        all.sort_by_key(|n| (n.turn() != Whose::Ours, std::cmp::Reverse(n.since)));
+        all.into_iter().map(line).collect()
+    })
+}
+
+/// One negotiation: what was asked or offered last, and what may be decided now.
+///
+/// # Errors
+/// `dsp.unknown`; `store.stopped`.
+pub fn show(node: &Node, pid: &str) -> Result<NegotiationShown, Problem> {
+    node.partition.read(|fold, _| {
+        let known = fold.processes.negotiations.get(pid).ok_or_else(unknown)?;
+        Ok(shown(known, &node.vocabulary))
+    })?
+}
+
+/// Carries out what a person decides, and what follows from it by itself.
+///
+/// # Errors
+/// `dsp.unknown`; `dsp.decision` when it is not the time for it; `exchange.refused` with the
+/// difference when it is more than the contract; `contract.…` when the policy is not one that we
+/// can decide; `input.malformed`, `input.too_large`. Nothing has changed then.
+pub async fn decide(node: &Node, pid: &str, wish: Wish) -> Result<NegotiationShown, Problem> {
+    let (ours, name) = (node.clone(), pid.to_owned());
+    let turn = node.partition.turn(move |mut turn| {
+        let found = turn.fold().processes.negotiations.get(&name).cloned();
+        let state = found.ok_or_else(unknown)?;
+        let now = ours.clocks.wall();
+        let decision = decision(&ours, &turn, &state, wish)?;
+        let step = negotiation::step(&state, negotiation::Input::Decide(decision), now)?;
+        let entries = bargain::follow(&ours, &mut turn, state.state, step, now)?;
+        turn.log(entries).map(|_| ())
+    });
+    turn.await?;
+    show(node, pid)
+}
+
+/// What the machine is told. Whether it is the time for it, is for the machine to say.
+fn decision(
+    node: &Node,
+    turn: &Turn<'_>,
+    state: &Negotiation,
+    wish: Wish,
+) -> Result<Decision, Problem> {
+    let peer = state.party.peer.as_str();
+    let provider = state.party.role == Role::Provider;
+    let open = matches!(state.state, State::Requested | State::Accepted);
+    match wish {
+        // What the machine would refuse is not looked at first: it has the better sentence.
+        Wish::Accept if provider && open => {
+            let offer = bargain::acceptable(node, turn, peer, &state.offer)?;
+            let us = node.config.organisation.as_str();
+            let now = node.clocks.wall().0;
+            Ok(Decision::Agree(Wire::of(&offer, &ids::urn()?, us, peer, now)?))
+        }
+        Wish::Accept => Ok(Decision::Accept),
+        Wish::Counter(policy) if provider => {
+            let policy = policy.as_ref().map(read).transpose()?;
+            let asked = Offer { policy: policy.unwrap_or_else(nothing), ..state.offer.clone() };
+            Ok(Decision::Offer(bargain::acceptable(node, turn, peer, &asked)?))
+        }
+        Wish::Counter(None) => Err(malformed("the terms that you ask for are missing")
+            .hint("give them as an ODRL policy: --policy FILE")),
+        Wish::Counter(Some(policy)) => {
+            Ok(Decision::Counter(Offer { policy: read(&policy)?, ..state.offer.clone() }))
+        }
+        Wish::Terminate(reason) => {
+            let chars = reason.chars().count();
+            if reason.trim().is_empty() || chars > MAX_END_REASON {
+                let bound = format!("a reason has 1 to {MAX_END_REASON} characters");
+                return Err(malformed(&bound));
+            }
+            Ok(Decision::Terminate { code: codes::EXCHANGE_REFUSED.name.to_owned(), reason })
+        }
+    }
+}
+
+/// A policy that a person wrote, in our own spelling.
+fn read(policy: &Value) -> Result<Value, Problem> {
+    let ours = Value::Object(bargain::terms(policy)?.to_odrl());
+    if ours.to_string().len() > MAX_POLICY_BYTES {
+        let bound = format!("the policy has more than {MAX_POLICY_BYTES} bytes");
+        return Err(Problem::new(codes::INPUT_TOO_LARGE, bound));
+    }
+    Ok(ours)
+}
+
+/// The policy of an offer that is named by its id alone: whose contract it is knows the terms.
+fn nothing() -> Value {
+    Value::Object(serde_json::Map::new())
+}
+
+fn line(known: &Negotiation) -> NegotiationLine {
+    NegotiationLine {
+        pid: known.party.own_pid.clone(),
+        role: known.party.role.name().to_owned(),
+        partner: known.party.peer.clone(),
+        dataset: known.offer.target.clone(),
+        offer: known.offer.id.clone(),
+        state: known.state.name().to_owned(),
+        turn: whose(known.turn()).to_owned(),
+        since: known.since.0,
+        until: known.deadline.map(|deadline| deadline.0),
+    }
+}
+
+fn shown(known: &Negotiation, vocabulary: &Vocabulary) -> NegotiationShown {
+    let asked = known.asked.as_ref();
+    NegotiationShown {
+        line: line(known),
+        peer_pid: known.party.peer_pid.clone(),
+        waiting_for: known.waiting_for(),
+        terms: words(&known.offer),
+        policy: known.offer.policy.clone(),
+        asked: asked.map(words),
+        differences: asked.map_or_else(Vec::new, |asked| {
+            match (bargain::terms(&known.offer.policy), bargain::terms(&asked.policy)) {
+                (Ok(offered), Ok(asked)) => compare(&offered, &asked, vocabulary).differences,
+                _ => Vec::new(),
+            }
+        }),
+        agreement: known.agreement.as_ref().map(|agreement| agreement.id.clone()),
+        ended: known.ended.as_ref().map(end),
+        choices: known.choices().iter().map(|&choice| choice.to_owned()).collect(),
+    }
+}
+
+/// How a process ended.
+pub(crate) fn end(ended: &Ended) -> EndedLine {
+    let (code, reasons) = (ended.code.clone(), ended.reason.clone());
+    EndedLine { by: whose(ended.by).to_owned(), code, reasons }
+}
+
+/// An offer in words, or why it cannot be read.
+fn words(offer: &Offer) -> String {
+    if bargain::is_empty(&offer.policy) {
+        return "the terms of that offer, which is named by its id alone".to_owned();
+    }
+    bargain::terms(&offer.policy).map_or_else(|problem| problem.message, |t| text::terms(&t))
+}
+
+/// `ours`, `peers` or `nobody`.
+pub(crate) const fn whose(turn: Whose) -> &'static str {
+    match turn {
+        Whose::Ours => "ours",
+        Whose::Peers => "peers",
+        Whose::Nobody => "nobody",
+    }
+}
+
+/// Whether an offer that answers our request is accepted without a person: it is about the same
+/// dataset, and grants everything that was asked for under the same conditions or fewer.
+pub(crate) fn suffices(offered: &Offer, asked: &Offer, vocabulary: &Vocabulary) -> bool {
+    let granted = |offered: &Terms, asked: &Terms| {
+        matches!(compare(offered, asked, vocabulary).order, Order::Equal | Order::Wider)
+    };
+    match (bargain::terms(&offered.policy), bargain::terms(&asked.policy)) {
+        (Ok(offered_terms), Ok(asked_terms)) => {
+            offered.target == asked.target && granted(&offered_terms, &asked_terms)
+        }
+        _ => false,
+    }
+}
+
+/// What who waits for an agreement is told when the other side has offered something else.
+pub(crate) fn wants_a_person(state: &Negotiation) -> Option<Problem> {
+    let offered = state.party.role == Role::Consumer && state.state == State::Offered;
+    offered.then(|| {
+        let pid = &state.party.own_pid;
+        let why = format!("the partner offers other terms: {}", words(&state.offer));
+        Problem::new(codes::EXCHANGE_WAITING, why)
+            .hint(format!("decide: twinpact negotiation show {pid}"))
+    })
+}
+
+fn unknown() -> Problem {
+    Problem::from(Rejected::unknown()).hint("see them all: twinpact negotiation list")
+}
+
+fn malformed(why: &str) -> Problem {
+    Problem::new(codes::INPUT_MALFORMED, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::suffices;
+    use serde_json::{Value, json};
+    use twinpact_contract::Vocabulary;
+    use twinpact_dsp::message::Offer;
+
+    fn offer(target: &str, policy: Value) -> Offer {
+        let (id, target) = ("urn:offer".to_owned(), Some(target.to_owned()));
+        Offer { id, target, assigner: None, assignee: None, policy }
+    }
+
+    /// Use, with these constraints and these duties.
+    fn policy(constraints: &[Value], delete_within: Option<&str>) -> Value {
+        let mut policy = json!({ "permission": [{ "action": "use" }] });
+        if !constraints.is_empty() {
+            policy["permission"][0]["constraint"] = json!(constraints);
+        }
+        if let Some(time) = delete_within {
+            policy["obligation"] = json!([{
+                "action": "delete",
+                "constraint": [{
+                    "leftOperand": "delayPeriod", "operator": "lteq", "rightOperand": time,
+                }],
+            }]);
+        }
+        policy
+    }
+
+    fn until(time: &str) -> Value {
+        json!({ "leftOperand": "dateTime", "operator": "lt", "rightOperand": time })
+    }
+
+    #[test]
+    fn an_offer_is_accepted_alone_when_it_grants_all_that_was_asked_for() {
+        let vocabulary = Vocabulary::standard();
+        let check = |offered: &Value, asked: &Value, expect: bool| {
+            let (offered, asked) =
+                (offer("urn:view", offered.clone()), offer("urn:view", asked.clone()));
+            assert_eq!(suffices(&offered, &asked, &vocabulary), expect, "{offered:?} {asked:?}");
+            // Of another dataset nothing suffices.
+            let other = Offer { target: Some("urn:other".to_owned()), ..offered };
+            assert!(!suffices(&other, &asked, &vocabulary));
+        };
+        let (early, late) = (until("2027-01-01T00:00:00Z"), until("2028-01-01T00:00:00Z"));
+        let (free, short, long) = (
+            policy(&[], None),
+            policy(std::slice::from_ref(&early), None),
+            policy(std::slice::from_ref(&late), None),
+        );
+        let (hour, day) = (policy(&[], Some("PT1H")), policy(&[], Some("P1D")));
+        check(&short, &short, true);
+        // More than was asked for, or fewer duties.
+        check(&long, &short, true);
+        check(&free, &short, true);
+        check(&free, &hour, true);
+        check(&day, &hour, true);
+        // Less, or more duties.
+        check(&short, &long, false);
+        check(&short, &free, false);
+        check(&hour, &free, false);
+        check(&hour, &day, false);
+        // More of one and less of the other.
+        check(&policy(&[early], Some("P1D")), &policy(&[late], Some("PT1H")), false);
+        // What cannot be read.
+        check(&json!({ "permission": [{ "action": "urn:fly" }] }), &free, false);
+        check(&free, &json!({}), false);
+    }
+}
