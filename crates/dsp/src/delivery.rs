@@ -52,15 +52,24 @@ pub fn classify_response(status: Option<u16>, body: &str, attempt: u32) -> Deliv
         return Delivery::Retry { after_ms };
     }
     let unknown = matches!(status, Some(404 | 410));
+    let after = if attempt > 1 { format!(" after {attempt} attempts") } else { String::new() };
+    let reason = worded(status, body, &after);
+    Delivery::GiveUp { reason, unknown }
+}
+
+/// What came back, for people: the status and the reasons that were given, cut.
+#[must_use]
+pub fn described(status: Option<u16>, body: &str) -> String {
+    worded(status, body, "")
+}
+
+fn worded(status: Option<u16>, body: &str, after: &str) -> String {
     let said: String = reasons(body).chars().take(MAX_REASON).collect();
     let status = status.map_or_else(|| "no answer".to_owned(), |s| format!("status {s}"));
-    let after = if attempt > 1 { format!(" after {attempt} attempts") } else { String::new() };
-    let reason = if said.is_empty() {
-        format!("{status}{after}")
-    } else {
-        format!("{status}{after}: {said}")
-    };
-    Delivery::GiveUp { reason, unknown }
+    match said.is_empty() {
+        true => format!("{status}{after}"),
+        false => format!("{status}{after}: {said}"),
+    }
 }
 
 /// The same for an answer to a signed document, which no process waits for and nobody makes again:

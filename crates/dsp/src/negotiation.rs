@@ -282,7 +282,11 @@ fn opened(next: Negotiation, first: Option<(&str, Message)>) -> Step {
         let first = Outgoing { to, path, message, expect: Expect::Process };
         effects.push(Effect::Send(Box::new(first)));
     }
-    let why = "the negotiation opens".to_owned();
+    let why = match (by, next.party.role) {
+        (Whose::Ours, _) => "the negotiation opens".to_owned(),
+        (_, Role::Provider) => "the negotiation opens: received ContractRequestMessage".to_owned(),
+        (_, Role::Consumer) => "the negotiation opens: received ContractOfferMessage".to_owned(),
+    };
     let to = next.state.name().to_owned();
     effects.extend(exchange::moved(Record { from: None, to, by, why }, next.deadline));
     Step { next, effects }

@@ -483,7 +483,11 @@ impl Transfer {
     }
 
     fn opened(self, by: Whose, send: Option<Effect>) -> Step {
-        let (to, why) = (self.state.name().to_owned(), "the transfer opens".to_owned());
+        let to = self.state.name().to_owned();
+        let why = match by {
+            Whose::Peers => "the transfer opens: received TransferRequestMessage".to_owned(),
+            _ => "the transfer opens".to_owned(),
+        };
         let mut effects: Vec<Effect> = send.into_iter().collect();
         effects.extend(exchange::moved(Record { from: None, to, by, why }, self.deadline));
         Step { next: self, effects }

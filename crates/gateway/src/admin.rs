@@ -141,6 +141,7 @@ pub const ROUTES: &[Route] = &[
     guarded(POST, "/negotiations/{id}/accept", |verb| on(verb, negotiations::accept)),
     guarded(POST, "/negotiations/{id}/counter", |verb| on(verb, negotiations::counter)),
     guarded(POST, "/negotiations/{id}/terminate", |verb| on(verb, negotiations::terminate)),
+    guarded(GET, "/processes/{id}/why", |verb| on(verb, negotiations::why)),
     guarded(POST, "/pulls", |verb| on(verb, pull)),
     guarded(POST, "/fetches", |verb| on(verb, fetch)),
     guarded(GET, "/subscriptions", |verb| on(verb, followed::list)),

@@ -1,4 +1,5 @@
-//! Negotiations at the admin door: what waits for a person, and what that person decides.
+//! Negotiations at the admin door: what waits for a person, and what that person decides; and why a
+//! negotiation or transfer is where it is.
 
 use crate::admin::{Nothing, read_json};
 use crate::owned::Listed;
@@ -7,7 +8,9 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use twinpact_node::Node;
-use twinpact_node::api::{CounterAsked, NegotiationLine, NegotiationShown, TerminateAsked};
+use twinpact_node::api::{
+    CounterAsked, NegotiationLine, NegotiationShown, TerminateAsked, WhyShown,
+};
 use twinpact_node::negotiations::{self, Wish};
 
 type Shown = Result<Json<NegotiationShown>, Refusal>;
@@ -44,4 +47,12 @@ pub(crate) async fn terminate(
 ) -> Shown {
     let asked: TerminateAsked = read_json(&body)?;
     Ok(Json(negotiations::decide(&node, &pid, Wish::Terminate(asked.reason)).await?))
+}
+
+pub(crate) async fn why(
+    State(node): State<Node>,
+    Path(pid): Path<String>,
+    _: Query<Nothing>,
+) -> Result<Json<WhyShown>, Refusal> {
+    Ok(Json(twinpact_node::why::why(&node, &pid)?))
 }

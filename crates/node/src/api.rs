@@ -28,7 +28,7 @@ pub use log::{
     WitnessLine,
 };
 pub use negotiations::{
-    CounterAsked, EndedLine, NegotiationLine, NegotiationShown, TerminateAsked,
+    CounterAsked, EndedLine, NegotiationLine, NegotiationShown, TerminateAsked, WhyShown, WhyStep,
 };
 
 /// The answer to `POST /models`.

@@ -86,6 +86,7 @@ pub mod streams;
 pub mod subscriptions;
 pub mod tokens;
 pub mod trace;
+pub mod why;
 pub mod witness;
 
 pub use clock::{Clocks, PolicyClock};

@@ -216,7 +216,8 @@ pub(crate) fn wants_a_person(state: &Negotiation) -> Option<Problem> {
     })
 }
 
-fn unknown() -> Problem {
+/// That no process of ours has that id.
+pub(crate) fn unknown() -> Problem {
     Problem::from(Rejected::unknown()).hint("see them all: twinpact negotiation list")
 }
 

@@ -18,21 +18,23 @@ use crate::open::Node;
 use crate::outbound::{Call, Flowing, Outbound, Reply};
 use crate::partition::{NewEntry, Turn};
 use crate::partners::{self, Partner};
-use crate::processes::{Pending, Waiting, outbox_done};
+use crate::processes::{Pending, Waiting, outbox_attempt, outbox_done};
 use crate::prove;
 use crate::repin::{self, Reason};
 use crate::seen;
 use crate::tokens;
+use crate::why;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{Id, JoinSet};
-use twinpact_dsp::delivery::{Delivery, classify_document_response, classify_response};
+use twinpact_dsp::delivery::{Delivery, classify_document_response, classify_response, described};
 use twinpact_dsp::exchange::Input;
 use twinpact_dsp::{MAX_MESSAGE_BYTES, Message};
 use twinpact_model::codes;
 use twinpact_model::problem::{Code, Problem};
+use twinpact_proof::digest::sha256;
 use twinpact_proof::note::Note;
 use twinpact_proof::text64;
 
@@ -179,6 +181,10 @@ async fn deliver(
                 return settle(node, number, pending, became(reason)).await;
             }
             Delivery::Retry { after_ms } => {
+                let us = node.config.organisation.as_str();
+                let after_ms = jittered(us, number, attempt, after_ms);
+                let failed = (attempt, described(status, &text), after_ms);
+                note(node, number, pending, failed).await?;
                 let rest = Duration::from_millis(after_ms);
                 match is_paper {
                     true => rest_until_heard(node, &pending.peer, rest).await,
@@ -188,6 +194,38 @@ async fn deliver(
         }
     }
     Ok(())
+}
+
+/// A delay that is up to a fifth longer or shorter: those who have lost the same partner do not all
+/// come back to it at one time. It differs by node, row and attempt, and is no secret, so that a
+/// digest of them is as good as a drawn number, and a simulated run stays one run.
+fn jittered(us: &str, number: u64, attempt: u32, after_ms: u64) -> u64 {
+    let of = format!("{us} {number} {attempt}");
+    let [high, low, ..] = sha256(of.as_bytes());
+    after_ms * (800 + u64::from(u16::from_be_bytes([high, low])) % 401) / 1_000
+}
+
+/// Puts a failed attempt of a process's message on record, unless there were many already.
+async fn note(
+    node: &Node,
+    number: u64,
+    pending: &Pending,
+    (attempt, why, after_ms): (u32, String, u64),
+) -> Result<(), Problem> {
+    if !why::is_noted(attempt) {
+        return Ok(());
+    }
+    let (peer, pid) = (pending.peer.clone(), pending.pid.clone());
+    let turn = node.partition.turn(move |turn| {
+        let waits = turn.fold().processes.outbox.contains_key(&number);
+        match waits && find(turn.fold(), &pid).is_some() {
+            true => {
+                turn.log(vec![outbox_attempt(&peer, number, (attempt, &why, after_ms))]).map(|_| ())
+            }
+            false => Ok(()),
+        }
+    });
+    turn.await
 }
 
 /// Whether there is nothing to be sent any more, or nobody to send it to.
@@ -413,9 +451,11 @@ async fn settle(
     let turn = node.partition.turn(move |mut turn| {
         let why = match &became {
             Became::NotTaken(why) | Became::Unknown(why) => Some(why.as_str()),
-            Became::Taken(_) | Became::Needless => None,
+            Became::Needless => Some("nobody waits for it any more"),
+            Became::Taken(_) => None,
         };
-        let parked = why.is_some() && !row.id.is_empty();
+        let parked =
+            matches!(became, Became::NotTaken(_) | Became::Unknown(_)) && !row.id.is_empty();
         let mut entries = vec![outbox_done(&row.peer, number, parked, why)];
         entries.extend(told(&ours, &mut turn, &row, &became)?);
         turn.log(entries).map(|_| ())
@@ -471,7 +511,7 @@ fn input<'a, D>(pending: &'a Pending, became: &'a Became) -> Option<Input<'a, D>
 
 #[cfg(test)]
 mod tests {
-    use super::run;
+    use super::{jittered, run};
     use crate::clock::PolicyClock;
     use crate::countersignatures;
     use crate::open::{init, open};
@@ -514,6 +554,20 @@ mod tests {
     }
 
     /// On a clock that jumps to whatever is waited for next.
+    #[test]
+    fn a_delay_is_a_fifth_longer_or_shorter_and_not_the_same_for_all() {
+        let mut drawn = std::collections::BTreeSet::new();
+        for us in ["did:web:a.example", "did:web:b.example"] {
+            for (number, attempt) in (1..50).flat_map(|n| (1..50).map(move |a| (n, a))) {
+                let after_ms = jittered(us, number, attempt, 1_000);
+                assert!((800..=1_200).contains(&after_ms), "{after_ms}");
+                assert_eq!(after_ms, jittered(us, number, attempt, 1_000));
+                drawn.insert(after_ms);
+            }
+        }
+        assert!(drawn.len() > 390, "{}", drawn.len());
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_document_waits_for_its_partner_for_weeks_and_goes_out_when_it_is_heard_of() {
         let place = tempfile::tempdir().unwrap();

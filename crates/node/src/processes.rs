@@ -6,6 +6,7 @@
 use crate::ask::ORGANISATION_PATH;
 use crate::partition::NewEntry;
 use crate::tokens::Tokens;
+use crate::why::{self, Stories};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use twinpact_dsp::exchange::{Whose, is_far, opening_key};
@@ -99,6 +100,8 @@ pub struct Processes {
     keys: BTreeMap<String, String>,
     /// Why a containment was not taken by whom it asks, by its fingerprint.
     not_taken: BTreeMap<String, String>,
+    /// What has happened in each process.
+    pub(crate) stories: Stories,
     /// The processes of each partner that are over, in the order in which they ended.
     ended: BTreeMap<String, VecDeque<String>>,
 }
@@ -191,9 +194,26 @@ impl Processes {
     pub fn apply(&mut self, entry: &Entry, number: u64) -> Result<(), Problem> {
         match entry.who.kind {
             Kind::ProcessState => self.apply_state(entry),
-            Kind::Outbox => self.apply_outbox(entry, number),
+            Kind::Outbox => {
+                // What it is about is gone afterwards, or there is only afterwards.
+                self.tell(why::about(entry), entry);
+                self.apply_outbox(entry, number)?;
+                self.tell(Some(number), entry);
+                Ok(())
+            }
             Kind::Token => self.tokens.apply(entry),
             _ => Ok(()),
+        }
+    }
+
+    /// Puts what an entry says of a row of the outbox into the story of its process.
+    fn tell(&mut self, row: Option<u64>, entry: &Entry) {
+        let row = row.and_then(|number| self.outbox.get(&number));
+        let known = |row: &&Pending| {
+            self.negotiations.contains_key(&row.pid) || self.transfers.contains_key(&row.pid)
+        };
+        if let Some(row) = row.filter(known) {
+            self.stories.sent(row, entry);
         }
     }
 
@@ -208,6 +228,7 @@ impl Processes {
             self.openings.insert(key.to_owned(), pid.clone());
             self.keys.insert(pid.clone(), key.to_owned());
         }
+        self.stories.moved(&pid, entry);
         self.due.extend(deadline.map(|deadline| (deadline, pid.clone())));
         let waits = self.unacknowledged(&pid).map(str::to_owned);
         if self.parked.get(&pid).is_some_and(|row| waits.as_deref() != Some(&row.id)) {
@@ -257,12 +278,16 @@ impl Processes {
         let transfer = self.transfers.remove(&oldest).and_then(|t| t.deadline);
         self.not_due(negotiation.or(transfer), &oldest);
         self.parked.remove(&oldest);
+        self.stories.forget(&oldest);
         if let Some(key) = self.keys.remove(&oldest) {
             self.openings.remove(&key);
         }
     }
 
     fn apply_outbox(&mut self, entry: &Entry, number: u64) -> Result<(), Problem> {
+        if entry.get("attempt").is_some() {
+            return Ok(());
+        }
         if let Some(done) = entry.get("done") {
             let done: u64 = done.parse().map_err(|_| unreadable())?;
             let row = self.outbox.remove(&done);
@@ -432,6 +457,22 @@ pub fn outbox_done(peer: &str, number: u64, parked: bool, why: Option<&str>) -> 
     if parked {
         what.push(Attribute::new("parked", "text", "1"));
     }
+    local(Kind::Outbox, peer, what)
+}
+
+/// That an attempt at sending that outbox row has failed, why, and when the next one follows.
+#[must_use]
+pub(crate) fn outbox_attempt(
+    peer: &str,
+    number: u64,
+    (attempt, why, after_ms): (u32, &str, u64),
+) -> NewEntry {
+    let what = vec![
+        Attribute::new("of", "integer", number.to_string()),
+        Attribute::new("attempt", "integer", attempt.to_string()),
+        Attribute::new("why", "text", why),
+        Attribute::new("after_ms", "integer", after_ms.to_string()),
+    ];
     local(Kind::Outbox, peer, what)
 }
 

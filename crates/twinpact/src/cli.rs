@@ -118,6 +118,13 @@ pub(crate) enum Command {
     /// Negotiations: what waits for you, and what you decide.
     #[command(subcommand)]
     Negotiation(Negotiation),
+    /// Tell the whole story of a negotiation or transfer, and what is missing.
+    Why {
+        #[command(flatten)]
+        dir: Dir,
+        /// The process id.
+        pid: String,
+    },
     /// Fetch a view under an agreement, verify its receipt and keep the copy.
     Pull(Pull),
     /// Fetch data of somebody else's connector under an agreement; they are not kept.

@@ -1,6 +1,6 @@
 //! The bodies about negotiations and what a person decides in them.
 
-use super::schema::Kind::{Any, Many, Named, Null, Text, Time, Word};
+use super::schema::Kind::{Any, Count, Many, Named, Null, Text, Time, Word};
 use super::schema::{Object, may, must};
 
 const WHOSE: &[&str] = &["ours", "peers", "nobody"];
@@ -62,5 +62,34 @@ pub(super) const OBJECTS: &[Object] = &[
         what: "Why a negotiation ends; the other side is told.",
         closed: true,
         members: &[must("reason", Text)],
+    },
+    Object {
+        name: "WhyShown",
+        what: "What has happened in a negotiation or transfer, and what is missing.",
+        closed: false,
+        members: &[
+            must("pid", Text),
+            must("process", Word(&["negotiation", "transfer"])),
+            must("role", Word(&["provider", "consumer"])),
+            must("partner", Text),
+            must("state", Text),
+            must("turn", Word(WHOSE)),
+            must("waiting_for", Text),
+            must("until", Null(&Time)),
+            must("missing", Many(&Text)),
+            must("ended", Null(&Named("EndedLine"))),
+            must("steps", Many(&Named("WhyStep"))),
+            must("forgotten", Count),
+        ],
+    },
+    Object {
+        name: "WhyStep",
+        what: "Something that has happened; `state` is a message that came or a decision of ours.",
+        closed: false,
+        members: &[
+            must("at", Time),
+            must("what", Word(&["state", "out", "attempt", "delivered", "undelivered"])),
+            must("text", Text),
+        ],
     },
 ];

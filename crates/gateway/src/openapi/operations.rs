@@ -262,6 +262,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "Ends a negotiation.",
         (Named("TerminateAsked"), Named("NegotiationShown")),
     ),
+    get(
+        "/processes/{id}/why",
+        "whyProcess",
+        "The story of a negotiation or transfer: messages, decisions, attempts, what is missing.",
+        Named("WhyShown"),
+    ),
     post(
         "/pulls",
         "pull",

@@ -1,6 +1,7 @@
 //! What two nodes decide by themselves in a negotiation, what waits for a person, and what comes of
 //! what that person decides.
 
+use crate::forged::channels;
 use crate::pair::{MAKER, OPERATOR, Pair, fill, make, pin, start, until};
 use serde_json::{Value, json};
 use std::io::Write as _;
@@ -11,6 +12,7 @@ use twinpact_model::codes;
 use twinpact_node::api::Negotiate;
 use twinpact_node::negotiate::opened_negotiation;
 use twinpact_node::negotiations::{Wish, decide, list, show};
+use twinpact_node::why::why;
 use twinpact_node::{Node, consumer, contracts};
 use twinpact_testkit::free_port;
 
@@ -37,7 +39,11 @@ async fn met(by_hand: bool) -> Pair {
 
 /// The operator's offer with its contract's terms.
 fn own_offer(pair: &Pair) -> Offer {
-    let read = pair.operator().partition.read(|fold, _| {
+    own_offer_of(pair.operator())
+}
+
+fn own_offer_of(node: &Node) -> Offer {
+    let read = node.partition.read(|fold, _| {
         let contract = fold.contracts.iter().next().unwrap();
         Offer {
             id: contracts::offer_id(contract),
@@ -248,5 +254,92 @@ async fn by_hand_what_lies_within_the_contract_is_agreed_by_a_person() {
     let theirs = other(pair.operator(), &pid).await;
     decide(pair.operator(), &theirs, Wish::Accept).await.unwrap();
     agreed(&pair, &pid, Order::Narrower).await;
+    pair.stop().await;
+}
+
+/// What has happened in a process, each step as `what: text` without the delays, which are drawn.
+fn told(node: &Node, pid: &str) -> Vec<String> {
+    let steps = why(node, pid).unwrap().steps;
+    let text = |text: &str| text.split("; again after").next().unwrap().to_owned();
+    steps.iter().map(|step| format!("{}: {}", step.what, text(&step.text))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn why_tells_each_attempt_while_the_other_side_is_down_and_each_step_after_it() {
+    let Pair { place, operator, maker } = met(false).await;
+    let peer = address(&operator.parts.node);
+    let offer = own_offer_of(&operator.parts.node);
+    operator.stop().await;
+    let node = &maker.parts.node;
+    let pid = twinpact_node::ids::urn().unwrap();
+    let us = address(node);
+    let opening = Opening { own_pid: &pid, peer: OPERATOR, address: &peer, callback: &us };
+    let step = negotiation::open_as_consumer(opening, offer, node.clocks.wall()).unwrap();
+    log(node, &step).await;
+    let tried = || told(node, &pid).iter().filter(|step| step.starts_with("attempt: ")).count();
+    until(node, |fold| fold.processes.negotiations.contains_key(&pid)).await;
+    let mut changes = node.partition.changes();
+    while tried() < 2 {
+        changes.changed().await.unwrap();
+    }
+    let shown = why(node, &pid).unwrap();
+    assert_eq!((shown.state.as_str(), shown.turn.as_str()), ("REQUESTED", "peers"));
+    assert!(shown.missing[0].starts_with("ContractRequestMessage has not been taken, since "));
+    assert_eq!(shown.missing[1..], ["a message of the other side"]);
+    let steps = told(node, &pid);
+    assert_eq!(steps[0], "state: REQUESTED: the negotiation opens");
+    assert_eq!(steps[1], "out: ContractRequestMessage waits to be sent");
+    let attempt = "attempt: ContractRequestMessage, attempt ";
+    assert!(steps[2].starts_with(&format!("{attempt}1: no answer: ")), "{steps:?}");
+    assert!(steps[3].starts_with(&format!("{attempt}2: no answer: ")), "{steps:?}");
+    let operator = start(&place.path().join("operator")).await;
+    comes_to(node, &pid, State::Finalized).await;
+    until(node, |fold| fold.processes.outbox.is_empty()).await;
+    let steps = told(node, &pid);
+    let of = |what: &str| -> Vec<&str> {
+        steps.iter().filter_map(|step| step.strip_prefix(what)?.strip_prefix(": ")).collect()
+    };
+    // What comes may overtake the answer to what was sent.
+    assert_eq!(
+        of("state"),
+        [
+            "REQUESTED: the negotiation opens",
+            "AGREED: received ContractAgreementMessage",
+            "VERIFIED: we decided to verify",
+            "FINALIZED: received ContractNegotiationEventMessage",
+        ]
+    );
+    let sent = ["ContractRequestMessage", "ContractAgreementVerificationMessage"];
+    assert_eq!(of("delivered"), sent);
+    assert_eq!(of("out"), sent.map(|name| format!("{name} waits to be sent")));
+    let shown = why(node, &pid).unwrap();
+    assert!(shown.missing.is_empty() && shown.until.is_none() && shown.forgotten == 0);
+    assert_eq!(why(node, "urn:uuid:nobody").unwrap_err().code, codes::DSP_UNKNOWN);
+    maker.stop().await;
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_story_holds_a_token() {
+    let (pair, agreement) = Pair::concluded().await;
+    pair.pull(&agreement).await.unwrap();
+    let tokens: Vec<String> = channels(pair.maker()).into_iter().map(|(_, token)| token).collect();
+    assert!(!tokens.is_empty());
+    let mut transfers = 0;
+    for node in [pair.maker(), pair.operator()] {
+        let pids = node.partition.read(|fold, _| {
+            let processes = &fold.processes;
+            let all = processes.negotiations.keys().chain(processes.transfers.keys());
+            all.cloned().collect::<Vec<_>>()
+        });
+        for pid in pids.unwrap() {
+            let shown = why(node, &pid).unwrap();
+            transfers += usize::from(shown.process == "transfer");
+            let text = serde_json::to_string(&shown).unwrap();
+            assert!(shown.steps.len() > 2, "{text}");
+            assert!(tokens.iter().all(|token| !text.contains(token)), "{text}");
+        }
+    }
+    assert_eq!(transfers, 2);
     pair.stop().await;
 }

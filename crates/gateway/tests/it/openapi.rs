@@ -347,6 +347,8 @@ async fn decide(judge: &mut Judge, pair: &Pair) {
             (Some(&*pid), Some("ours"))
         );
         ask(judge, maker, ("GET", path), &at(path, &pid), "").await;
+        let why = "/processes/{id}/why";
+        ask(judge, maker, ("GET", why), &at(why, &pid), "").await;
         let path = format!("{path}/{leaf}");
         ask(judge, maker, ("POST", &path), &at(&path, &pid), &body.to_string()).await;
         ask(judge, maker, ("GET", "/negotiations/{id}"), &at("/negotiations/{id}", &pid), "").await;

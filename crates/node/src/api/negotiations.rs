@@ -79,3 +79,43 @@ pub struct TerminateAsked {
     /// Why; the other side is told.
     pub reason: String,
 }
+
+/// The answer to `GET /processes/{id}/why`: the story of a negotiation or transfer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhyShown {
+    /// Our process id.
+    pub pid: String,
+    /// `negotiation` or `transfer`.
+    pub process: String,
+    /// `provider` or `consumer`: which of the two we are.
+    pub role: String,
+    /// The other participant.
+    pub partner: String,
+    /// The state, by its name in the protocol.
+    pub state: String,
+    /// Whose turn it is: `ours`, `peers` or `nobody`.
+    pub turn: String,
+    /// Who has to do what, in a sentence.
+    pub waiting_for: String,
+    /// Until when.
+    pub until: Option<Timestamp>,
+    /// What has to happen before it goes on.
+    pub missing: Vec<String>,
+    /// How it ended, when it was terminated.
+    pub ended: Option<EndedLine>,
+    /// What has happened, the oldest first.
+    pub steps: Vec<WhyStep>,
+    /// How many older steps are forgotten.
+    pub forgotten: u64,
+}
+
+/// A step of the story.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhyStep {
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// `state` (a message came, or we decided), `out`, `attempt`, `delivered` or `undelivered`.
+    pub what: String,
+    /// The message by its name, and why.
+    pub text: String,
+}

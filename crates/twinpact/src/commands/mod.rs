@@ -47,6 +47,7 @@ mod twin;
 mod verify;
 mod verify_story;
 mod watch;
+mod why;
 
 use crate::cli::{Ca, Command, Config};
 use crate::demo;
@@ -88,6 +89,7 @@ pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Prob
             fetch::fetch(&dir, agreement, file.as_deref(), *out).await
         }
         Command::Negotiation(command) => negotiation::run(command, *out).await,
+        Command::Why { dir, pid } => why::why(&dir, &pid, *out).await,
         Command::Pull(arguments) => exchange::pull(&arguments, *out).await,
         Command::Follow(words) => follow::follow(words, *out).await,
         Command::Subscription(command) => follow::run(command, *out).await,

@@ -10,7 +10,9 @@ use std::process::ExitCode;
 use twinpact_gateway::client::segment;
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
-use twinpact_node::api::{CounterAsked, NegotiationLine, NegotiationShown, TerminateAsked};
+use twinpact_node::api::{
+    CounterAsked, EndedLine, NegotiationLine, NegotiationShown, TerminateAsked,
+};
 
 pub(crate) async fn run(command: Negotiation, out: Output) -> Result<ExitCode, Problem> {
     match command {
@@ -107,17 +109,20 @@ fn text(shown: &NegotiationShown) -> String {
     rows.extend(shown.asked.as_ref().map(|asked| format!("  you asked for: {}", line(asked))));
     rows.extend(shown.differences.iter().map(|one| format!("    {}", line(one))));
     rows.extend(shown.agreement.as_ref().map(|id| format!("  agreement: {}", line(id))));
-    rows.extend(shown.ended.as_ref().map(|ended| {
-        let by = match ended.by.as_str() {
-            "ours" => "by you",
-            "peers" => "by the partner",
-            _ => "by its deadline",
-        };
-        let code = ended.code.as_ref().map_or(String::new(), |code| format!(" [{code}]"));
-        format!("  ended {by}{}: {}", line(&code), line(&ended.reasons.join("; ")))
-    }));
+    rows.extend(shown.ended.as_ref().map(ended));
     if !shown.choices.is_empty() {
         rows.push(format!("  you may: {}", shown.choices.join(", ")));
     }
     rows.join("\n")
+}
+
+/// How a process ended, as a line.
+pub(super) fn ended(ended: &EndedLine) -> String {
+    let by = match ended.by.as_str() {
+        "ours" => "by you",
+        "peers" => "by the partner",
+        _ => "by its deadline",
+    };
+    let code = ended.code.as_ref().map_or(String::new(), |code| format!(" [{code}]"));
+    format!("  ended {by}{}: {}", line(&code), line(&ended.reasons.join("; ")))
 }

@@ -109,6 +109,7 @@ fn by_a_person(pid: &str) -> Vec<(&'static str, Kind)> {
         ("negotiation accept", Change),
         ("negotiation counter", Change),
         ("negotiation terminate", Change),
+        ("why", read(format!("{pid} --dir maker"))),
     ]
 }
 
