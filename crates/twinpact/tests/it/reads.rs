@@ -68,6 +68,7 @@ fn table(
         ("catalog", read("did:web:operator.example --dir maker")),
         ("negotiate", Change),
         ("pull", Change),
+        ("fetch", Change),
         ("follow", Change),
         ("subscription list", read("--dir maker")),
         ("subscription receipts", read(format!("{agreement} --dir maker"))),
