@@ -2,13 +2,13 @@
 # `make demo` and `make test` share what they build.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo start packaging picture test soak tck lint bench ci announce oracle deny-tool
+.PHONY: help demo start packaging picture test soak tck interop-edc lint bench ci announce oracle deny-tool
 
 CARGO ?= cargo
 COLD := $(if $(wildcard $(or $(CARGO_TARGET_DIR),target)/debug/.fingerprint),,yes)
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: CRATES = -p twinpact -e normal,build
 demo: announce ## Run the main job: three organisations, one fault, and every step of it proven.
@@ -43,6 +43,10 @@ witness: ## Our witness and our checkpoints against those of the world (needs go
 tck: ## Run the official test kit of the Dataspace Protocol against the binary (needs Java and Maven).
 	$(CARGO) build -q -p twinpact
 	python3 oracles/tck/run.py "$(or $(CARGO_TARGET_DIR),target)/debug/twinpact" --result conformance/dsp-tck.md
+
+interop-edc: ## Exchange data with an Eclipse EDC connector, both ways (needs Java and Maven).
+	$(CARGO) build -q -p twinpact
+	python3 oracles/edc/run.py "$(or $(CARGO_TARGET_DIR),target)/debug/twinpact" --result conformance/edc.md
 
 lint: deny-tool ## Hold the house rules: format, clippy, tidy, licences and bans.
 	$(CARGO) fmt --all --check

@@ -12,7 +12,6 @@ import datetime
 import json
 import os
 import pathlib
-import shutil
 import socket
 import subprocess
 import sys
@@ -20,39 +19,14 @@ import tempfile
 import tomllib
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from jars import Jars, versions_of  # noqa: E402
+
 SCRIPT = HERE.parent.parent / "examples" / "conformance" / "dsp-tck.toml"
-WORK = HERE / ".work"
 VERSIONS = ["1.0.1", "1.0.0", "1.0.0-RC7", "1.0.0-RC6"]
-COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 # Tests of the kit, by area.
 EXPECTED = {"MET": 1, "CAT": 3, "CN": 15, "CN_C": 16, "TP": 15, "TP_C": 15}
-
-
-def missing(why):
-    print(f"tck: {why}", file=sys.stderr)
-    sys.exit(3)
-
-
-def fetch():
-    """The version whose jars are in the work folder now."""
-    for tool in ["mvn", "java", "javac"]:
-        shutil.which(tool) or missing(f"{tool} is needed and not found")
-    wanted = [os.environ["TCK_VERSION"]] if "TCK_VERSION" in os.environ else VERSIONS
-    for version in wanted:
-        lib = WORK / version / "lib"
-        if (WORK / version / "complete").exists():
-            return version
-        command = ["mvn", "-B", "-ntp", "-q", "-f", str(HERE / "pom.xml"), COPY]
-        command += [f"-Dtck={version}", "-DincludeScope=runtime", f"-DoutputDirectory={lib}"]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode == 0:
-            classes = WORK / version / "classes"
-            compile_ = ["javac", "-cp", f"{lib}/*", "-d", str(classes), str(HERE / "Run.java")]
-            subprocess.run(compile_, check=True)
-            (WORK / version / "complete").touch()
-            return version
-        print(f"tck: {version} cannot be had", file=sys.stderr)
-    missing("no version of the kit can be had")
 
 
 def free_port():
@@ -115,12 +89,11 @@ def serve(binary, place):
     return process, json.loads(said)["conformance"]
 
 
-def run(binary, version, place):
+def run(binary, classpath, place):
     process, doors = serve(binary, place)
     try:
         file = place / "tck.properties"
         file.write_text(settings(tomllib.loads(SCRIPT.read_text("utf-8")), doors), "utf-8")
-        classpath = f"{WORK / version / 'classes'}:{WORK / version / 'lib'}/*"
         java = subprocess.Popen(["java", "-cp", classpath, "Run", str(file)],
                                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         tests = []
@@ -145,13 +118,8 @@ def counted(tests):
     return found
 
 
-def said_by(*command):
-    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
-
-
 def report(binary, version, tests):
     found = counted(tests)
-    java = subprocess.run(["java", "-version"], capture_output=True, text=True).stderr
     rows = sorted(tests, key=lambda test: test["test"])
     areas = ", ".join(f"{area} {found[area]} of {EXPECTED[area]}" for area in EXPECTED)
     lines = [
@@ -163,8 +131,7 @@ def report(binary, version, tests):
         "|---|---|",
         f"| date | {datetime.date.today()} |",
         f"| kit | org.eclipse.dataspacetck.dsp {version} |",
-        f"| connector under test | {said_by(str(binary), '--version')}, commit {said_by('git', 'rev-parse', '--short', 'HEAD')} |",
-        f"| Java | {java.splitlines()[0]} |",
+        *versions_of(binary),
         "",
         "| test | result |",
         "|---|---|",
@@ -179,13 +146,15 @@ def main():
     arguments.add_argument("binary", type=pathlib.Path)
     arguments.add_argument("--result", type=pathlib.Path)
     arguments = arguments.parse_args()
-    version = fetch()
+    wanted = os.environ.get("TCK_VERSION")
+    jars = Jars(HERE, [wanted] if wanted else VERSIONS)
+    classpath, _ = jars.compile("Run.java")
     with tempfile.TemporaryDirectory() as place:
-        tests = run(arguments.binary.resolve(), version, pathlib.Path(place))
+        tests = run(arguments.binary.resolve(), classpath, pathlib.Path(place))
     found = counted(tests)
-    print(f"{sum(found.values())} of {sum(EXPECTED.values())} passed, kit {version}")
+    print(f"{sum(found.values())} of {sum(EXPECTED.values())} passed, kit {jars.version}")
     if arguments.result and len(tests) >= sum(EXPECTED.values()):
-        arguments.result.write_text(report(arguments.binary, version, tests), "utf-8")
+        arguments.result.write_text(report(arguments.binary, jars.version, tests), "utf-8")
     sys.exit(0 if found == EXPECTED else 1)
 
 
