@@ -130,6 +130,7 @@ codes! {
     AGREEMENT_ENDED = "agreement.ended", Caller, Conflict, "the agreement does not hold any more";
     EXCHANGE_REFUSED = "exchange.refused", Peer, Peer, "the partner ended the negotiation or transfer";
     EXCHANGE_WAITING = "exchange.waiting", Peer, Unavailable, "the partner has not answered yet";
+    EXCHANGE_UNDECIDED = "exchange.undecided", Us, Unavailable, "a negotiation waits for a decision of ours";
     EXCHANGE_TOO_MANY = "exchange.too_many", Caller, TooMany, "more was asked for than one asker may have";
     EXCHANGE_PROOF = "exchange.proof", Peer, Unproven, "the partner's delivery does not prove what it must";
     EXCHANGE_PURPOSE = "exchange.purpose", Caller, Invalid, "no purpose or place to assert";

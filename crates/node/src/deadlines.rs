@@ -73,7 +73,9 @@ pub async fn fire(node: &Node, now: WallTime) -> Result<usize, Problem> {
             let entries = late(&ours, &mut turn, &pid, now)?;
             let moves = !entries.is_empty();
             if moves {
+                let negotiates = turn.fold().processes.negotiations.contains_key(&pid);
                 turn.log(entries)?;
+                ours.metrics.overdue(if negotiates { "negotiation" } else { "transfer" });
             }
             Ok(moves)
         });

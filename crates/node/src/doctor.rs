@@ -271,6 +271,9 @@ pub fn state(node: &Node, now: WallTime) -> Result<Vec<Finding>, Problem> {
         findings.push(match code.name {
             "identity.expiring" => Finding::warning("certificates", renewing(problem)),
             "identity.expired" => Finding::fault("certificates", renewing(problem)),
+            "exchange.undecided" => {
+                Finding::warning("negotiations", problem.hint("twinpact negotiation list"))
+            }
             // A partner may have made it up.
             "anchor.claimed" => Finding::warning(
                 "anchor",

@@ -8,6 +8,8 @@ use crate::cosignatures::{self, Lag};
 use crate::divergence::Grade;
 use crate::open::Node;
 use serde::{Deserialize, Serialize};
+use twinpact_dsp::exchange::{OWN_PATIENCE_S, Whose};
+use twinpact_dsp::negotiation::Negotiation;
 use twinpact_identity::ca::Validity;
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
@@ -92,6 +94,7 @@ pub fn warnings(node: &Node, now: WallTime) -> Vec<Warning> {
     }
     warnings.extend(node.claimed.problem().map(Warning::of));
     warnings.extend(of_logs(node, now).into_iter().map(Warning::of));
+    warnings.extend(undecided(node, now).map(Warning::of));
     let validity = node.identity.current().issuing.validity(now);
     let code = match validity {
         Validity::Good => return warnings,
@@ -100,6 +103,17 @@ pub fn warnings(node: &Node, now: WallTime) -> Vec<Warning> {
     };
     warnings.push(Warning { code: code.name.to_owned(), message: validity.to_string() });
     warnings
+}
+
+/// Negotiations that wait for us, and have for more than half of our time. Nobody is named.
+fn undecided(node: &Node, now: WallTime) -> Option<Problem> {
+    let half = now.0.plus_seconds(-OWN_PATIENCE_S / 2);
+    let waits = |n: &&Negotiation| n.turn() == Whose::Ours && n.since.0 < half;
+    let read =
+        node.partition.read(|fold, _| fold.processes.negotiations.values().filter(waits).count());
+    let count = read.unwrap_or_default();
+    let why = format!("negotiations that wait for a decision of ours for days: {count}");
+    (count > 0).then(|| Problem::new(codes::EXCHANGE_UNDECIDED, why))
 }
 
 /// What is wrong with logs of partners and with our witnesses. Nobody is named: who asks for this

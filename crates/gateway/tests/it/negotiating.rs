@@ -6,14 +6,15 @@ use crate::pair::{MAKER, OPERATOR, Pair, fill, make, pin, start, until};
 use serde_json::{Value, json};
 use std::io::Write as _;
 use twinpact_contract::{Order, compare, odrl};
+use twinpact_dsp::exchange::OWN_PATIENCE_S;
 use twinpact_dsp::message::Offer;
 use twinpact_dsp::negotiation::{self, Negotiation, Opening, State, Step};
-use twinpact_model::codes;
+use twinpact_model::{WallTime, codes};
 use twinpact_node::api::Negotiate;
 use twinpact_node::negotiate::opened_negotiation;
 use twinpact_node::negotiations::{Wish, decide, list, show};
 use twinpact_node::why::why;
-use twinpact_node::{Node, consumer, contracts};
+use twinpact_node::{Node, consumer, contracts, deadlines, metrics, ready};
 use twinpact_testkit::free_port;
 
 /// Two that know each other and have agreed on nothing; the operator shows something, and decides
@@ -216,6 +217,28 @@ async fn an_offer_that_nobody_asked_for_waits_for_a_person() {
     refused(maker, "urn:uuid:nobody", Wish::Accept, "dsp.unknown").await;
     decide(maker, &pid, Wish::Accept).await.unwrap();
     agreed(&pair, &pid, Order::Equal).await;
+    pair.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_lets_an_offer_wait_is_warned_before_it_ends_and_counted_when_it_does() {
+    let pair = met(false).await;
+    let maker = pair.maker();
+    let pid = offered(&pair).await;
+    let since = show(maker, &pid).unwrap().line.since;
+    let after = |seconds: i64| WallTime(since.plus_seconds(seconds));
+    let warned = |now: WallTime| {
+        let warnings = ready::warnings(maker, now);
+        warnings.iter().any(|warning| warning.code == "exchange.undecided")
+    };
+    assert!(!warned(after(OWN_PATIENCE_S / 2)) && warned(after(OWN_PATIENCE_S / 2 + 1)));
+    let count = "twinpact_processes_overdue_total{process=\"negotiation\"} 1";
+    assert!(!metrics::page(maker).contains(count));
+    deadlines::fire(maker, after(OWN_PATIENCE_S)).await.unwrap();
+    let ended = show(maker, &pid).unwrap().ended.unwrap();
+    assert_eq!((ended.by.as_str(), ended.code.as_deref()), ("nobody", Some("dsp.overdue")));
+    assert!(metrics::page(maker).contains(count));
+    assert!(!warned(after(OWN_PATIENCE_S)));
     pair.stop().await;
 }
 

@@ -121,4 +121,6 @@ families! {
     OUTBOX = Gauge "twinpact_outbox_rows" [] "Messages and documents that wait to be sent.";
     OUTBOX_AGE = Gauge "twinpact_outbox_oldest_seconds" []
         "How long the oldest of them has waited; 0 when none waits.";
+    OVERDUE = Counter "twinpact_processes_overdue_total" ["process"]
+        "Negotiations and transfers whose deadline came before what was due.";
 }

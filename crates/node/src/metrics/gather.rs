@@ -40,6 +40,7 @@ pub fn page(node: &Node) -> String {
     streams(&mut page, node);
     flow(&mut page, PULLED, &node.metrics.pulled);
     exchange(&mut page, state.as_ref(), now);
+    page.family(&family::OVERDUE, labelled(&node.metrics.overdue.read()));
     page.text()
 }
 

@@ -35,6 +35,7 @@ pub struct Metrics {
     pulled: Flow,
     events: AtomicU64,
     ends: Counts<&'static str>,
+    overdue: Counts<&'static str>,
     /// What is counted of each contract.
     pub contracts: ByContract,
     connections: OnceLock<Connections>,
@@ -74,6 +75,7 @@ impl Metrics {
             pulled: Flow::default(),
             events: AtomicU64::new(0),
             ends: Counts::default(),
+            overdue: Counts::default(),
             contracts: ByContract::default(),
             connections: OnceLock::new(),
         }
@@ -126,6 +128,11 @@ impl Metrics {
     /// A stream has ended, for that reason.
     pub fn stream_ended(&self, why: &'static str) {
         self.ends.add(why, 1);
+    }
+
+    /// The deadline of a `negotiation` or `transfer` came before what was due.
+    pub fn overdue(&self, process: &'static str) {
+        self.overdue.add(process, 1);
     }
 
     /// Where the number of open connections is read. It is given once; a second time changes
