@@ -198,6 +198,18 @@ async fn offers_with_words_that_nobody_knows_are_refused() {
             json!("Mo-Fr 07:00-19:00 [Mars/Base]"),
             "contract.term_shape",
         ),
+        (
+            purpose,
+            json!({"leftOperand": "FrameworkAgreement", "operator": "isAnyOf",
+                "rightOperand": "DataExchangeGovernance:1.0"}),
+            "contract.term_unknown",
+        ),
+        (
+            place,
+            json!({"leftOperand": "cx-policy:FrameworkAgreement", "operator": "eq",
+                "rightOperand": "DataExchangeGovernance:9.0"}),
+            "contract.term_shape",
+        ),
         ("/@id".to_owned(), json!("urn:twinpact:offer:none"), "agreement.unknown"),
     ];
     for (n, (place, value, code)) in cases.into_iter().enumerate() {
