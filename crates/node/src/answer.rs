@@ -297,6 +297,8 @@ fn identify<'f>(
         (transfer::State::Terminated, state) if state != State::Active => {}
         _ => return Err(unknown()),
     }
+    // It may have been removed since it was let in, or since its stream was opened.
+    connectors::participant(node, fold, did)?;
     let (token, token_fault) = match &ask.token {
         None => (None, None),
         Some(presented) => match known_token(fold, presented, &ask.transfer) {

@@ -24,8 +24,13 @@ use twinpact_proof::anchor::TreeId;
 use twinpact_store::forest::{EVENTS, TreeNo};
 use twinpact_store::{Committed, Draft, ItemPoint, Opens, Store, Subject};
 
-/// The least time between two ticks while somebody waits for a proof.
-pub const TICK_GAP: Duration = Duration::from_millis(50);
+/// The least time between two ticks while somebody waits for a proof: who comes alone has its tick
+/// at once, and those who come together share one.
+pub const TICK_GAP: Duration = Duration::from_millis(5);
+/// The longest that they wait where a tick costs much, with many ledgers on a slow machine.
+pub const SLOW_TICK_GAP: Duration = Duration::from_millis(50);
+/// How many times as long as a tick takes the gap is, so that ticks never fill the writer.
+const REST_PER_TICK: u32 = 8;
 /// The time between ticks when nobody waits.
 pub const IDLE_TICK: Duration = Duration::from_secs(1);
 /// The most turns that share a frame.
@@ -190,6 +195,7 @@ impl Partition {
             clocks,
             waiting: VecDeque::new(),
             last_tick: Instant::now(),
+            gap: TICK_GAP,
             changed,
             syncs: Arc::clone(&syncs),
         };
@@ -317,6 +323,8 @@ struct Writer {
     /// Turns that want a proof and wait for the next tick to be due.
     waiting: VecDeque<Job>,
     last_tick: Instant,
+    /// The least time between two ticks now.
+    gap: Duration,
     /// Counts durable frames: whoever waits for a change is woken by it.
     changed: watch::Sender<u64>,
     syncs: Arc<Histogram>,
@@ -349,7 +357,7 @@ impl Writer {
 
     /// How long to wait for the next turn: until the next tick is due.
     fn patience(&self) -> Duration {
-        let gap = if self.waiting.is_empty() { IDLE_TICK } else { TICK_GAP };
+        let gap = if self.waiting.is_empty() { IDLE_TICK } else { self.gap };
         gap.saturating_sub(self.last_tick.elapsed()).max(Duration::from_millis(1))
     }
 
@@ -358,7 +366,7 @@ impl Writer {
     fn frames(&mut self, ready: Vec<Job>, stop: bool) {
         let shared = self.shared.clone();
         let mut guard = shared.write().unwrap_or_else(PoisonError::into_inner);
-        let proving = stop || self.last_tick.elapsed() >= TICK_GAP;
+        let proving = stop || self.last_tick.elapsed() >= self.gap;
         let waiting = if proving { self.waiting.drain(..).collect() } else { VecDeque::new() };
         let wanted = !waiting.is_empty();
         let idle_due = stop || self.last_tick.elapsed() >= IDLE_TICK;
@@ -416,8 +424,13 @@ impl Writer {
         state.store.check()?;
         let now = self.clocks.wall().0;
         if tick || state.store.has_staged() {
+            let begun = Instant::now();
             let made = state.store.commit(tick.then_some(now), now)?;
             let sync = state.store.log().last_sync();
+            if tick {
+                let took = begun.elapsed().saturating_sub(sync) * REST_PER_TICK;
+                self.gap = took.clamp(TICK_GAP, SLOW_TICK_GAP);
+            }
             self.syncs.observe(sync);
             trace::frame(sync, made);
             state.news.drain(..).for_each(|news| news.tell());
