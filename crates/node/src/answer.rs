@@ -32,8 +32,8 @@ use twinpact_model::problem::Problem;
 use twinpact_model::view::{Cursor, PageBounds};
 use twinpact_model::{Iri, PolicyTime, Selection, Timestamp, View, WallTime, codes};
 use twinpact_policy::{
-    Action, AgreementFacts, Assertion, AssertionFault, Caller, Decision, Grant, Outcome, PERMIT,
-    Permitted, Request, State, TokenFacts, TokenFault, decide,
+    Action, AgreementFacts, Assertion, AssertionFault, Assurance, Caller, Decision, Grant, Outcome,
+    PERMIT, Permitted, Recognised, Request, State, TokenFacts, TokenFault, decide,
 };
 use twinpact_proof::build;
 use twinpact_proof::documents::{Clock, Receipt};
@@ -231,7 +231,9 @@ pub(crate) fn in_turn(
     let (known, entry) = on_record(node, &turn, &facts, caller, &decision, (now, wall))?;
     let OnRecord { id, record } = known;
     // It stands under the first use; the decision names it anyway.
-    let first = request.assertion.as_ref().filter(|_| asking.held.is_none());
+    // What is only presumed nobody has signed.
+    let signed = |a: &&Assertion| a.assurance != Assurance::Presumed && asking.held.is_none();
+    let first = request.assertion.as_ref().filter(signed);
     let reader = Reader { caller, decision: id, assertion: first.map(|a| a.digest) };
     let mut entries: Vec<NewEntry> = entry.into_iter().collect();
     let token_refused = match &decision.outcome {
@@ -339,7 +341,7 @@ fn asserted(
     wall: WallTime,
 ) -> Result<(Option<Assertion>, Option<AssertionFault>), Problem> {
     let id = ask.peer.id.as_str();
-    if let Some(connector) = node.connectors.get(id) {
+    if let (Recognised::Token, Some(connector)) = (ask.peer.by, node.connectors.get(id)) {
         let us = node.config.organisation.as_str();
         let agreement = to_hex(&agreement.id);
         return Ok((connectors::presumed(connector, us, agreement, wall)?, None));

@@ -17,6 +17,7 @@ use crate::negotiate::{self, Caller};
 use crate::open::Node;
 use crate::outbound::{PlainCall, Reply};
 use crate::partners::Partner;
+use crate::strangers::Away;
 use crate::tokens::{HTTP_ENDPOINT, named};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -112,6 +113,20 @@ impl Connectors {
     }
 }
 
+/// Whether no connector of the configuration is a pinned partner: who is known by certificate and
+/// signature must not be taken for one that is not.
+///
+/// # Errors
+/// `config.invalid`.
+pub(crate) fn apart(settings: &ConnectorSettings, fold: &Fold) -> Result<(), Problem> {
+    let Some(both) = settings.peers.iter().find(|peer| fold.partners.get(&peer.id).is_ok()) else {
+        return Ok(());
+    };
+    let why = format!("the connector {:?} is a partner, whose record is pinned", both.id);
+    Err(Problem::new(codes::CONFIG_INVALID, why)
+        .hint("take it out of connectors.peers in twinpact.toml"))
+}
+
 /// Whether the connectors of a configuration can be dealt with.
 ///
 /// # Errors
@@ -121,6 +136,9 @@ pub(crate) fn check(config: &Config) -> Result<(), Problem> {
     let ConnectorSettings { listen, peers } = &config.connectors;
     if let Some(address) = listen.filter(|address| !address.ip().is_loopback()) {
         return bad(format!("connectors.listen is {address}, which is not loopback"));
+    }
+    if listen.is_none() && !peers.is_empty() {
+        return bad("connectors.peers has entries and connectors.listen is not set".to_owned());
     }
     if peers.len() > MAX_CONNECTORS {
         return bad(format!("connectors.peers has more than {MAX_CONNECTORS} entries"));
@@ -134,7 +152,8 @@ pub(crate) fn check(config: &Config) -> Result<(), Problem> {
             return bad(format!("there are two connectors {id:?}"));
         }
         for place in peer.data.iter().chain([&peer.endpoint]) {
-            if !Target::parse(place).is_ok_and(|target| is_on_loopback(&target)) {
+            let plain = |target: &Target| target.query.is_none() && is_on_loopback(target);
+            if !Target::parse(place).is_ok_and(|target| plain(&target)) {
                 let why =
                     format!("{place:?} of the connector {id:?} is no http address on loopback");
                 return bad(why);
@@ -302,10 +321,13 @@ pub(crate) async fn answer(node: &Node, asked: &Asked) -> Egress {
     if route.row.endpoint == Endpoint::Versions {
         return negotiate::versions();
     }
+    let now = node.clocks.wall();
     let Some(id) = node.connectors.caller(asked.bearer.as_deref()) else {
+        node.strangers.count(Away::Route, now);
         return negotiate::unknown_caller(&route);
     };
-    if let Err(problem) = node.rates.request(id, asked.body.len(), node.clocks.wall()) {
+    if let Err(problem) = node.rates.request(id, asked.body.len(), now) {
+        node.strangers.count(Away::PartnerRate, now);
         return problem.into();
     }
     if let Some(fault) = &asked.fault {
@@ -329,10 +351,14 @@ async fn data(node: &Node, asked: &Asked, transfer: &str) -> Egress {
     });
     let id = match peer {
         Ok(Some(id)) if node.connectors.get(&id).is_some() => id,
-        Ok(_) => return unknown().into(),
+        Ok(_) => {
+            node.strangers.count(Away::Route, node.clocks.wall());
+            return unknown().into();
+        }
         Err(problem) => return problem.into(),
     };
     if let Err(problem) = node.rates.request(&id, 0, node.clocks.wall()) {
+        node.strangers.count(Away::PartnerRate, node.clocks.wall());
         return problem.into();
     }
     let asker = Asker { id: id.clone(), workload: id.clone(), by: Recognised::Token };
@@ -374,6 +400,7 @@ pub(crate) async fn call(
 #[cfg(test)]
 mod tests {
     use super::{Connectors, Participant};
+    use crate::config::Connector;
 
     #[test]
     fn a_connector_is_called_on_this_machine_only() {
@@ -398,6 +425,32 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(Participant::Anybody.covers(address), expect, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_connector_of_the_configuration_is_called_at_its_addresses_only() {
+        let connector = Participant::Connector(Box::new(Connector {
+            id: "x".to_owned(),
+            endpoint: "http://127.0.0.1:1/dsp/".to_owned(),
+            data: vec!["http://127.0.0.1:2/data".to_owned()],
+            purpose: None,
+            place: None,
+        }));
+        for (address, calls_back, has_data) in [
+            ("http://127.0.0.1:1/dsp", true, true),
+            ("http://127.0.0.1:1/dsp/2025-1", true, true),
+            ("http://127.0.0.1:1/dspx", false, false),
+            ("http://127.0.0.1:1", false, false),
+            ("http://127.0.0.1:10/dsp", false, false),
+            ("http://127.0.0.1:2/data/x", false, true),
+            ("http://127.0.0.1:2/database", false, false),
+            ("http://127.0.0.1:3/data", false, false),
+            ("https://127.0.0.1:1/dsp", false, false),
+            ("", false, false),
+        ] {
+            let got = (connector.covers(address), connector.has_data_at(address));
+            assert_eq!(got, (calls_back, has_data), "{address}");
         }
     }
 

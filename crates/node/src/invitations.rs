@@ -321,14 +321,14 @@ fn decide(
             if did != &record.did || fold.partners.get(did).is_err() {
                 return Err(used());
             }
-            let entry = following(fold, record, envelope, now).map_err(|_| used())?;
+            let entry = following(node, fold, record, envelope, now).map_err(|_| used())?;
             return Ok((entry.into_iter().collect(), answer));
         }
         State::Withdrawn => return Err(withdrawn()),
         State::Open if now >= known.expires => return Err(expired()),
         State::Open => {}
     }
-    let entry = following(fold, record, envelope, now)?;
+    let entry = following(node, fold, record, envelope, now)?;
     let mut entries: Vec<NewEntry> = entry.into_iter().collect();
     let what = vec![
         Attribute::new("by", "text", &record.did),
@@ -442,13 +442,14 @@ pub(crate) fn own() -> Problem {
 /// As [`partners::pinning`]; `partner.known` when another record of the organisation is pinned,
 /// which this one does not follow.
 pub(crate) fn following(
+    node: &Node,
     fold: &Fold,
     record: &Record,
     envelope: &Envelope,
     now: WallTime,
 ) -> Result<Option<NewEntry>, Problem> {
     let did = &record.did;
-    partners::pinning(fold, record, envelope, now).map_err(|refused| {
+    partners::pinning(node, fold, record, envelope, now).map_err(|refused| {
         if !refused.code.within(codes::TRUST_CONFLICT) || fold.partners.get(did).is_err() {
             return refused;
         }

@@ -36,7 +36,7 @@ pub async fn join(node: &Node, text: &str) -> Result<Joined, Problem> {
     let (record, envelope) = inviter(node, &invitation).await?;
     let now = node.clocks.wall();
     let before = node.partition.read(|fold, _| {
-        invitations::following(fold, &record, &envelope, now)?;
+        invitations::following(node, fold, &record, &envelope, now)?;
         Ok::<_, Problem>(fold.partners.get(&record.did).is_ok())
     })??;
     let fingerprints = Fingerprints {
@@ -45,8 +45,9 @@ pub async fn join(node: &Node, text: &str) -> Result<Joined, Problem> {
     };
     bring(node, &invitation, &record, &own, &fingerprints).await?;
     let line = partners::line(&Partner { record: record.clone(), envelope: envelope.clone() });
+    let ours = node.clone();
     let turn = node.partition.turn(move |turn| {
-        match invitations::following(turn.fold(), &record, &envelope, now)? {
+        match invitations::following(&ours, turn.fold(), &record, &envelope, now)? {
             Some(entry) => turn.log(vec![entry]).map(|_| ()),
             None => Ok(()),
         }

@@ -4,7 +4,7 @@ use crate::behind::{self, Claimed};
 use crate::clock::{Clocks, PolicyClock};
 use crate::config::{self, Config, Reach};
 use crate::conformance::{Conformance, Script};
-use crate::connectors::Connectors;
+use crate::connectors::{self, Connectors};
 use crate::cosignatures::Witnesses;
 use crate::fold::Fold;
 use crate::heard::Heard;
@@ -254,6 +254,7 @@ async fn open_with(
     })?;
     let fold = folded(fold, &store)?;
     own_identity(&fold, &identity)?;
+    connectors::apart(&config.connectors, &fold)?;
     let partners = Partners::new(fold.partners.tls()?);
     // Up to here nothing has changed.
     let files = disks.identity_files(path);

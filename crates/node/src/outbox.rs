@@ -184,7 +184,8 @@ async fn deliver(
                 let us = node.config.organisation.as_str();
                 let after_ms = jittered(us, number, attempt, after_ms);
                 let failed = (attempt, described(status, &text), after_ms);
-                note(node, number, pending, failed).await?;
+                // A log that takes nothing now must not shorten the waiting.
+                let _ = note(node, number, pending, failed).await;
                 let rest = Duration::from_millis(after_ms);
                 match is_paper {
                     true => rest_until_heard(node, &pending.peer, rest).await,

@@ -171,11 +171,13 @@ pub async fn add(node: &Node, record: &[u8]) -> Result<PartnerLine, Problem> {
     }
     let line = line(&Partner { record: record.clone(), envelope: envelope.clone() });
     let now = node.clocks.wall();
-    let turn =
-        node.partition.turn(move |turn| match pinning(turn.fold(), &record, &envelope, now)? {
+    let ours = node.clone();
+    let turn = node.partition.turn(move |turn| {
+        match pinning(&ours, turn.fold(), &record, &envelope, now)? {
             Some(entry) => turn.log(vec![entry]).map(|_| ()),
             None => Ok(()),
-        });
+        }
+    });
     turn.await?;
     let_in(node)?;
     Ok(line)
@@ -201,11 +203,18 @@ pub(crate) fn read_record(bytes: &[u8]) -> Result<(Record, Envelope), Problem> {
 /// `trust.record` when it names the trust domain of another; `trust.conflict` when it contradicts
 /// what is pinned, or TLS could not take it.
 pub(crate) fn pinning(
+    node: &Node,
     fold: &Fold,
     record: &Record,
     envelope: &Envelope,
     now: WallTime,
 ) -> Result<Option<NewEntry>, Problem> {
+    if node.connectors.knows(&record.did) {
+        // Who is known by certificate and signature must not be taken for one that is not.
+        let why = format!("{} is a connector of the configuration", record.did);
+        return Err(Problem::new(codes::TRUST_CONFLICT, why)
+            .hint("take it out of connectors.peers in twinpact.toml and start again"));
+    }
     let domain = domain_of(record)?;
     if record.trust_domain != domain.as_str() {
         let (did, named) = (&record.did, &record.trust_domain);

@@ -121,7 +121,7 @@ pub fn would_take(node: &Node, did: &str, bytes: &[u8]) -> Result<bool, Problem>
     let (record, envelope) = read_of(did, bytes)?;
     node.partition.read(|fold, _| {
         fold.partners.get(did)?;
-        Ok(partners::pinning(fold, &record, &envelope, node.clocks.wall())?.is_some())
+        Ok(partners::pinning(node, fold, &record, &envelope, node.clocks.wall())?.is_some())
     })?
 }
 
@@ -138,10 +138,11 @@ fn read_of(did: &str, bytes: &[u8]) -> Result<(Record, Envelope), Problem> {
 async fn take(node: &Node, did: &str, bytes: &[u8]) -> Result<bool, Problem> {
     let (record, envelope) = read_of(did, bytes)?;
     let (did, now) = (did.to_owned(), node.clocks.wall());
+    let ours = node.clone();
     let turn = node.partition.turn(move |turn| {
         // Who was removed meanwhile does not come back by this.
         turn.fold().partners.get(&did)?;
-        match partners::pinning(turn.fold(), &record, &envelope, now)? {
+        match partners::pinning(&ours, turn.fold(), &record, &envelope, now)? {
             Some(entry) => turn.log(vec![entry]).map(|_| true),
             None => Ok(false),
         }

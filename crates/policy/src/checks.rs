@@ -6,7 +6,8 @@
 //! itself and a missing row shows.
 
 use crate::request::{
-    AgreementFacts, Assertion, MAX_ASSERTION_S, MAX_SKEW_S, Recognised, Request, State, TokenFacts,
+    AgreementFacts, Assertion, Assurance, MAX_ASSERTION_S, MAX_SKEW_S, Recognised, Request, State,
+    TokenFacts,
 };
 use crate::sentence;
 use twinpact_contract::vocabulary::place_iri;
@@ -227,6 +228,10 @@ impl<'a> Asked<'a> {
             }
             (Some(assertion), _) => match self.assertion_fault(assertion) {
                 Some((code, fault)) => (code, fault.clone(), format!("is {fault}")),
+                None if assertion.assurance == Assurance::Presumed => {
+                    let presumed = "presumed by the provider, for a connector that signs none";
+                    return gate("assertion", &presumed, &presumed, None);
+                }
                 None => return gate("assertion", &expected, &assertion.jti, None),
             },
         };

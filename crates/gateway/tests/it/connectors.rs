@@ -22,7 +22,9 @@ use twinpact_node::api::{Fetch, Fetched, Negotiate};
 use twinpact_node::conformance::Script;
 use twinpact_node::fold::Fold;
 use twinpact_node::outbound::{Outbound, PlainCall, Reply};
-use twinpact_node::{Node, PolicyClock, agreements, consumer, decisions, fetching, open};
+use twinpact_node::{
+    Node, PolicyClock, agreements, consumer, decisions, fetching, open, partners, prove,
+};
 use twinpact_testkit::free_port;
 
 /// How long a test waits for what has to come.
@@ -302,6 +304,33 @@ async fn a_connector_whose_purpose_nobody_presumes_gets_nothing() {
     let decided = decisions::list(&both.operator.parts.node, 10, None).unwrap();
     assert!(decided.iter().all(|line| line.code.starts_with("policy.")), "{decided:?}");
     both.stop().await;
+}
+
+/// Who is known by certificate and signature is never taken for one that is known by its word.
+#[tokio::test]
+async fn nobody_is_partner_and_connector() {
+    let both = Strangers::start(PRESUMED).await;
+    let record = prove::own_record(&both.maker.parts.node).unwrap().to_json().canonical();
+    let added = partners::add(&both.operator.parts.node, record.as_bytes()).await.unwrap_err();
+    assert_eq!(added.code.name, "trust.conflict");
+    both.stop().await;
+    let (pair, _) = pair::Pair::concluded().await;
+    let path = pair.path("operator");
+    let pair::Pair { place: _place, operator, maker } = pair;
+    maker.stop().await;
+    operator.stop().await;
+    let file = path.join("twinpact.toml");
+    let config = std::fs::read_to_string(&file).unwrap();
+    let more = format!(
+        "\n[connectors]\nlisten = \"127.0.0.1:0\"\n[[connectors.peers]]\nid = \"{MAKER}\"\n\
+         endpoint = \"http://127.0.0.1:1\"\n"
+    );
+    std::fs::write(&file, format!("{config}{more}")).unwrap();
+    let opened = open::open(&path, PolicyClock::System).await.err().unwrap();
+    assert_eq!(opened.code.name, "config.invalid");
+    assert!(opened.message.contains("is a partner"), "{opened}");
+    std::fs::write(&file, config).unwrap();
+    open::open(&path, PolicyClock::System).await.unwrap().stop();
 }
 
 #[tokio::test]

@@ -48,7 +48,9 @@ pub(crate) async fn answer(node: &Node, asked: &Asked) -> Option<Egress> {
     let answered = match (asked.method.as_str(), asked.path.as_str()) {
         ("POST", NEGOTIATIONS_PATH) => negotiate(node, &asked.body).await,
         ("POST", TRANSFERS_PATH) => ask_for_transfer(node, &asked.body).await,
-        ("GET", path) if path.starts_with(DATA_PATH) => data(node, asked),
+        ("GET", path) if path.strip_prefix(DATA_PATH).is_some_and(|at| at.starts_with('/')) => {
+            data(node, asked)
+        }
         _ => return None,
     };
     Some(answered.unwrap_or_else(Egress::from))

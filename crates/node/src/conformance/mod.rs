@@ -206,6 +206,13 @@ impl Conformance {
                 return Ok(first.then(|| transfer_end("the script has no such agreement")));
             }
         };
+        // A provider alone starts what was requested.
+        let waits = (state.party.role, state.state) == (Role::Consumer, transfer::State::Requested);
+        let starts = |planned: &Planned| planned.word == Word::Start;
+        let lists = match lists.get("requested") {
+            Some(first) if waits && first.iter().any(starts) => Lists::new(),
+            _ => lists,
+        };
         let known = state.party.peer_pid.is_some();
         let Some(word) = self.due((pid, at), &state.post, &lists, known) else { return Ok(None) };
         Ok(Some(match word {

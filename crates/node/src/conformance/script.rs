@@ -90,32 +90,42 @@ pub struct Script {
     pub(crate) agreements: Vec<Item>,
 }
 
-/// A kind of entry: its key in the file, its states, its words, and what it does without lists.
+/// A kind of entry: its key in the file, what may be decided in each of its states, and what it
+/// does without lists.
 struct Kind {
     key: &'static str,
-    states: &'static [&'static str],
-    words: &'static [&'static str],
+    states: &'static [(&'static str, &'static [&'static str])],
     good: &'static [(&'static str, Word)],
 }
 
 const DATASET: Kind = Kind {
     key: "dataset",
-    states: &["requested", "offered", "accepted", "agreed", "verified"],
-    words: &["offer", "agree", "finalize", "terminate"],
+    states: &[
+        ("requested", &["offer", "agree", "terminate"]),
+        ("offered", &["terminate"]),
+        ("accepted", &["agree", "terminate"]),
+        ("verified", &["finalize", "terminate"]),
+    ],
     good: &[("requested", Word::Agree), ("accepted", Word::Agree), ("verified", Word::Finalize)],
 };
 
 const WANTED: Kind = Kind {
     key: "wanted",
-    states: &["requested", "offered", "accepted", "agreed", "verified"],
-    words: &["accept", "verify", "counter", "terminate"],
+    states: &[
+        ("requested", &["terminate"]),
+        ("offered", &["accept", "counter", "terminate"]),
+        ("agreed", &["verify", "terminate"]),
+    ],
     good: &[("offered", Word::Accept), ("agreed", Word::Verify)],
 };
 
 const AGREEMENT: Kind = Kind {
     key: "agreement",
-    states: &["requested", "started", "suspended"],
-    words: &["start", "complete", "suspend", "terminate"],
+    states: &[
+        ("requested", &["start", "terminate"]),
+        ("started", &["complete", "suspend", "terminate"]),
+        ("suspended", &["start", "terminate"]),
+    ],
     good: &[("requested", Word::Start)],
 };
 
@@ -218,12 +228,13 @@ fn read(text: &str) -> Result<Script, Problem> {
 /// Whether all entries of a kind have known keys and known decisions.
 fn check(toml: &TomlFile<'_>, kind: &Kind) -> Result<(), Problem> {
     let entries = toml.root().get(kind.key).and_then(|value| value.get_ref().as_array());
-    let known: Vec<&str> = PLAIN.iter().chain(kind.states).copied().collect();
+    let states = kind.states.iter().map(|(state, _)| *state);
+    let known: Vec<&str> = PLAIN.iter().copied().chain(states).collect();
     let entries = entries.into_iter().flat_map(|all| all.iter());
     for table in entries.filter_map(|entry| entry.get_ref().as_table()) {
         toml.known_keys(table, &known)?;
-        for state in kind.states {
-            known_words(toml, kind, table, state)?;
+        for (state, words) in kind.states {
+            known_words(toml, table, state, words)?;
         }
     }
     Ok(())
@@ -231,18 +242,18 @@ fn check(toml: &TomlFile<'_>, kind: &Kind) -> Result<(), Problem> {
 
 fn known_words(
     toml: &TomlFile<'_>,
-    kind: &Kind,
     table: &DeTable<'_>,
     state: &str,
+    words: &[&str],
 ) -> Result<(), Problem> {
     let list = table.get(state).and_then(|value| value.get_ref().as_array());
     for value in list.into_iter().flat_map(|all| all.iter()) {
         let DeValue::String(text) = value.get_ref() else { continue };
         let word = text.trim().strip_prefix("pause,").unwrap_or(text.trim()).trim();
-        if !kind.words.contains(&word) {
-            let why = format!("{text:?} is no decision here");
+        if !words.contains(&word) {
+            let why = format!("{text:?} is no decision in the state {state}");
             let problem = toml.refuse(codes::INPUT_MALFORMED, value.span().start, &why);
-            let words = kind.words.join(", ");
+            let words = words.join(", ");
             return Err(problem.hint(format!("it is one of {words}, or `pause, ` and one of them")));
         }
     }
@@ -335,6 +346,8 @@ mod tests {
             (&*format!("{HEAD}pause_ms = 60001\n"), "pause_ms"),
             (&*format!("{HEAD}[[dataset]]\nid = \"d\"\nrequestd = []\n"), "requested"),
             (&*format!("{HEAD}[[dataset]]\nid = \"d\"\nrequested = [\"accept\"]\n"), "accept"),
+            (&*format!("{HEAD}[[dataset]]\nid = \"d\"\nverified = [\"agree\"]\n"), "verified"),
+            (&*format!("{HEAD}[[dataset]]\nid = \"d\"\nagreed = [\"terminate\"]\n"), "agreed"),
             (&*format!("{HEAD}[[wanted]]\nid = \"d\"\noffered = [\"pause\"]\n"), "pause"),
             (&*format!("{HEAD}[[agreement]]\nid = \"d\"\naccepted = []\n"), "accepted"),
             (&*format!("{HEAD}[[dataset]]\nid = \"d\"\npolicy = \"{{\"\n"), "policy"),

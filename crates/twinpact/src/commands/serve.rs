@@ -50,9 +50,11 @@ pub(crate) async fn serve(arguments: &Serve, out: Output) -> Result<ExitCode, Pr
     let node = &running.parts.node;
     let warnings = ready::warnings(node, node.clocks.wall());
     let connectors = scripted.as_ref().and_then(|_| doors(&node.connectors));
+    let plain = node.connectors.endpoint().ok().map(str::to_owned);
     let shown = json!({
         "admin": file.url,
         "conformance": connectors,
+        "connectors": plain,
         "directory": dir,
         "federation": federation,
         "pid": file.pid,
@@ -60,8 +62,9 @@ pub(crate) async fn serve(arguments: &Serve, out: Output) -> Result<ExitCode, Pr
     });
     out.result(&shown, |_| {
         let federation = federation.as_deref().unwrap_or("no listener");
-        let connectors = connectors.as_ref().map(|doors| format!("\n{}", in_lines(doors)));
-        let connectors = connectors.unwrap_or_default();
+        let doors = connectors.as_ref().map(in_lines);
+        let door = doors.or(plain.map(|dsp| format!("connectors  {dsp}")));
+        let connectors = door.map_or_else(String::new, |lines| format!("\n{lines}"));
         format!("admin       {}\nfederation  {federation}{connectors}", file.url)
     });
     trace::ready(&file.url, federation.as_deref());
