@@ -11,6 +11,7 @@ use crate::federation::{
 use crate::paced::{Paced, Taken};
 use crate::port::Bound;
 use hyper::body::Incoming;
+use hyper::header::{HOST, HeaderMap, ORIGIN};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -23,6 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
+use twinpact_identity::outgoing::{Host, Target};
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 use twinpact_node::ask::outcome;
@@ -119,6 +121,23 @@ async fn exchange(door: Arc<dyn Door>, tcp: TcpStream, mut stopped: watch::Recei
     };
 }
 
+/// Whether a request is of a program on this machine. A web page of somewhere else can have a browser
+/// here send one: it names its own host, or says where it comes from (Fetch §3.2), or both.
+fn from_a_program(headers: &HeaderMap) -> Result<(), Problem> {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let here = Target::parse(&format!("http://{host}")).is_ok_and(|target| match target.host {
+        Host::Address(address) => address.is_loopback(),
+        Host::Name(name) => name == "localhost",
+    });
+    match here && !headers.contains_key(ORIGIN) {
+        true => Ok(()),
+        false => {
+            Err(Problem::new(codes::INPUT_HEADER, "this door is for programs on this machine")
+                .hint("send Host as this machine's loopback address, and no Origin"))
+        }
+    }
+}
+
 /// Answers one request; an error closes the connection without an answer.
 async fn respond(
     door: Arc<dyn Door>,
@@ -131,6 +150,9 @@ async fn respond(
     let logged = trace::Request::begin(Doorway::Connectors, method, route, None, theirs);
     let answering = async {
         let (body, large) = whole(body).await?;
+        if let Err(problem) = from_a_program(&head.headers) {
+            return Ok(problem.into());
+        }
         let mut asked = asked(Way::Connectors, None, &head, body);
         asked.fault = large.or(asked.fault);
         Ok::<_, io::Error>(door.answer(asked).await)

@@ -14,7 +14,7 @@ use twinpact_contract::{Order, Terms, Vocabulary, compare, text};
 use twinpact_dsp::exchange::{Ended, Whose};
 use twinpact_dsp::message::{Agreement as Wire, MAX_POLICY_BYTES, Offer};
 use twinpact_dsp::negotiation::{self, Decision, Negotiation, State};
-use twinpact_dsp::{Rejected, Role};
+use twinpact_dsp::{Effect, Rejected, Role};
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 
@@ -70,7 +70,13 @@ pub async fn decide(node: &Node, pid: &str, wish: Wish) -> Result<NegotiationSho
         let state = found.ok_or_else(unknown)?;
         let now = ours.clocks.wall();
         let decision = decision(&ours, &turn, &state, wish)?;
-        let step = negotiation::step(&state, negotiation::Input::Decide(decision), now)?;
+        let mut step = negotiation::step(&state, negotiation::Input::Decide(decision), now)?;
+        for effect in &mut step.effects {
+            // The story tells it from what the node does by itself.
+            if let Effect::Record(record) = effect {
+                record.why = record.why.replacen("we decided", "a person of ours decided", 1);
+            }
+        }
         let entries = bargain::follow(&ours, &mut turn, state.state, step, now)?;
         turn.log(entries).map(|_| ())
     });

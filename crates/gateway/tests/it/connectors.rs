@@ -134,6 +134,42 @@ async fn the_door_answers_the_protocol_and_who_directs_the_script() {
 }
 
 #[tokio::test]
+async fn a_web_page_has_no_way_in() {
+    let double = Double::start("did:web:a.example", "P", "[[dataset]]\nid = \"d\"\n").await;
+    let here = double.root.strip_prefix("http://").unwrap();
+    let port = here.rsplit(':').next().unwrap();
+    for (host, origin, status) in [
+        (here.to_owned(), None, 200),
+        (format!("localhost:{port}"), None, 200),
+        (format!("[::1]:{port}"), None, 200),
+        (format!("evil.example:{port}"), None, 400),
+        (format!("localhost.evil.example:{port}"), None, 400),
+        (here.to_owned(), Some("https://evil.example"), 400),
+        (here.to_owned(), Some("null"), 400),
+    ] {
+        for path in ["/dsp/catalog/datasets/d", "/.well-known/dspace-version"] {
+            let origin = origin.map(|from| format!("origin: {from}\r\n")).unwrap_or_default();
+            let request =
+                format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n{origin}connection: close\r\n\r\n");
+            let answer = raw(here, &request).await;
+            let expect = format!("HTTP/1.1 {status}");
+            assert!(answer.starts_with(&expect), "{request}{answer}");
+        }
+    }
+    double.running.stop().await;
+}
+
+/// The answer to these bytes.
+async fn raw(address: &str, request: &str) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut tcp = tokio::net::TcpStream::connect(address).await.unwrap();
+    tcp.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    tcp.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test]
 async fn callbacks_outside_this_machine_open_nothing() {
     let double = Double::start("did:web:a.example", "P", "[[dataset]]\nid = \"d\"\n").await;
     for callback in [

@@ -178,6 +178,11 @@ async fn who_asks_for_more_is_offered_the_contract_and_a_person_accepts_it() {
     agreed(&pair, &pid, Order::Equal).await;
     let shown = show(maker, &pid).unwrap();
     assert!(shown.choices.is_empty() && shown.agreement.is_some(), "{shown:?}");
+    // The story tells the person's decision from those of the node.
+    let steps = told(maker, &pid);
+    for step in ["ACCEPTED: a person of ours decided to accept", "VERIFIED: we decided to verify"] {
+        assert!(steps.contains(&format!("state: {step}")), "{step}: {steps:?}");
+    }
     for wish in [Wish::Accept, Wish::Counter(Some(wide())), Wish::Terminate("no".to_owned())] {
         refused(maker, &pid, wish, "dsp.decision").await;
     }

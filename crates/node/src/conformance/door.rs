@@ -45,6 +45,10 @@ struct Transfer {
 /// Answers what is no message of the protocol; `None` for one that is, or without a script.
 pub(crate) async fn answer(node: &Node, asked: &Asked) -> Option<Egress> {
     node.conformance.as_ref()?;
+    let fault = asked.fault.as_ref().filter(|_| asked.path.starts_with("/conformance/"));
+    if let Some(fault) = fault {
+        return Some(fault.clone().into());
+    }
     let answered = match (asked.method.as_str(), asked.path.as_str()) {
         ("POST", NEGOTIATIONS_PATH) => negotiate(node, &asked.body).await,
         ("POST", TRANSFERS_PATH) => ask_for_transfer(node, &asked.body).await,
