@@ -121,8 +121,8 @@ async fn exchange(door: Arc<dyn Door>, tcp: TcpStream, mut stopped: watch::Recei
     };
 }
 
-/// Whether a request is of a program on this machine. A web page of somewhere else can have a browser
-/// here send one: it names its own host, or says where it comes from (Fetch §3.2), or both.
+/// Whether a request is of a program on this machine. A web page of somewhere else can have a
+/// browser here send one: it names its own host, or says where it comes from (Fetch §3.2).
 fn from_a_program(headers: &HeaderMap) -> Result<(), Problem> {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let here = Target::parse(&format!("http://{host}")).is_ok_and(|target| match target.host {
