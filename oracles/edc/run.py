@@ -3,7 +3,9 @@
     python3 oracles/edc/run.py BINARY [--result FILE]
 
 Four flows, each from the catalogue over negotiation and transfer to the data: either side provides,
-once without and once with constraints in its policy. Needs Java 17 or newer and Maven, which fetches
+once without and once with constraints in its policy. Then every sample policy of the Catena-X
+profile, where they lie beside the checkout, is negotiated in both directions; data do not follow,
+since nobody here can decide what the profile asks. Needs Java 17 or newer and Maven, which fetches
 the EDC; EDC_VERSION names another version. Exit code 0: all four came to their data; 3: what is
 needed is not there.
 """
@@ -27,6 +29,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE.parent))
 
+import catena_x  # noqa: E402
 from jars import Jars, versions_of  # noqa: E402
 
 VERSIONS = ["0.18.0", "0.17.0", "0.16.0", "0.15.1"]
@@ -160,12 +163,12 @@ class Edc:
             raise RuntimeError(f"EDC {method} {path}: {status} {answer[:300]!r}")
         return json.loads(answer or b"null")
 
-    def offer(self, asset, source, permission):
-        """Publishes an asset under a policy."""
+    def offer(self, asset, source, rules):
+        """Publishes an asset under a policy of these rules."""
         self.must("POST", "/v3/assets", {
             "@type": "Asset", "@id": asset, "properties": {"name": asset},
             "dataAddress": {"@type": "DataAddress", "type": "HttpData", "baseUrl": source}})
-        policy = {"@type": "Set", "permission": permission}
+        policy = {"@type": "Set", **rules}
         self.must("POST", "/v3/policydefinitions",
                   {"@type": "PolicyDefinition", "@id": f"of-{asset}", "policy": policy})
         chosen = {"operandLeft": NS + "id", "operator": "=", "operandRight": asset}
@@ -175,17 +178,11 @@ class Edc:
 
     def consume(self, dsp, view):
         """Catalogue, negotiation, transfer and data of a view of ours; the times of each."""
-        provider = {"counterPartyAddress": dsp, "counterPartyId": OURS, "protocol": PROTOCOL}
+        provider = self.provider(dsp)
         times = Times()
-        found = self.must("POST", "/v3/catalog/dataset/request",
-                          {"@type": "DatasetRequest", "@id": view, **provider})
-        offer = found["hasPolicy"]
-        offer = offer[0] if isinstance(offer, list) else offer
+        offer = self.offer_of(provider, view)
         times.took("catalogue")
-        begun = self.must("POST", "/v3/contractnegotiations", {
-            "@type": "ContractRequest", "counterPartyAddress": dsp, "protocol": PROTOCOL,
-            "policy": {**offer, "assigner": OURS, "target": view}})
-        agreement = until("the negotiation", lambda: self.agreed(begun["@id"]))
+        agreement = self.negotiate(dsp, view, offer)
         times.took("negotiation")
         begun = self.must("POST", "/v3/transferprocesses", {
             "@type": "TransferRequest", "counterPartyAddress": dsp, "protocol": PROTOCOL,
@@ -199,6 +196,23 @@ class Edc:
             raise RuntimeError(f"our data: {status} {data[:300]!r}")
         times.took("data")
         return times.all
+
+    @staticmethod
+    def provider(dsp):
+        return {"counterPartyAddress": dsp, "counterPartyId": OURS, "protocol": PROTOCOL}
+
+    def offer_of(self, provider, view):
+        found = self.must("POST", "/v3/catalog/dataset/request",
+                          {"@type": "DatasetRequest", "@id": view, **provider})
+        offer = found["hasPolicy"]
+        return offer[0] if isinstance(offer, list) else offer
+
+    def negotiate(self, dsp, view, offer):
+        """The EDC's id of the agreement that it comes to."""
+        begun = self.must("POST", "/v3/contractnegotiations", {
+            "@type": "ContractRequest", "counterPartyAddress": dsp, "protocol": PROTOCOL,
+            "policy": {**offer, "assigner": OURS, "target": view}})
+        return until("the negotiation", lambda: self.agreed(begun["@id"]))
 
     def agreed(self, negotiation):
         state = self.must("GET", f"/v3/contractnegotiations/{negotiation}")
@@ -244,8 +258,8 @@ class Ours:
                 break
         self.run("model", "apply", str(ROOT / "examples/wind/wind-turbine.toml"))
         self.ingest()
-        contract = (ROOT / "examples/wind/turbine-maintenance.odcs.yaml").read_text("utf-8")
-        self.views = [self.publish(place, contract, name, policy)
+        self.place = place
+        self.views = [self.publish(name, {"permission": policy})
                       for name, policy in [("open", PLAIN), ("bound", BOUND)]]
 
     def ingest(self):
@@ -258,12 +272,13 @@ class Ours:
         if status != 200:
             raise RuntimeError(f"ingest: {status} {answer!r}")
 
-    def publish(self, place, contract, name, policy):
+    def publish(self, name, rules):
         """Publishes the example under this name with this offer alone; the id of its view."""
+        contract = (ROOT / "examples/wind/turbine-maintenance.odcs.yaml").read_text("utf-8")
         front, _ = contract.split("  - property: odrlOffer")
         front = front.replace("name: turbine-maintenance", f"name: {name}", 1)
-        offer = json.dumps({"@type": "Offer", "permission": policy})
-        file = place / f"{name}.odcs.yaml"
+        offer = json.dumps({"@type": "Offer", **rules})
+        file = self.place / f"{name}.odcs.yaml"
         file.write_text(f"{front}  - property: odrlOffer\n    vendor: twinpact\n    value: {offer}\n")
         return self.run("contract", "publish", str(file))["view"]
 
@@ -293,7 +308,7 @@ class Ours:
 def flows(edc, ours, source):
     """Every flow with what it came to: its times, or why not."""
     for asset, policy in [("asset-open", PLAIN), ("asset-bound", BOUND)]:
-        edc.offer(asset, source, policy)
+        edc.offer(asset, source, {"permission": policy})
     opened, bound = ours.views
     for name, run in [
         ("the EDC provides, any use", lambda: ours.consume("asset-open")),
@@ -308,7 +323,37 @@ def flows(edc, ours, source):
             yield name, "failed", str(why).replace("\n", " ")
 
 
-def report(binary, version, millis, results):
+def terms_of(ours, target):
+    """What we have agreed about it, in words: part of the identity of the agreement."""
+    return next(a["terms"] for a in ours.run("agreement", "list") if a["target"] == target)
+
+
+def catena_x_samples(edc, ours, source):
+    """Of each sample, what we have agreed as consumer and as provider, or why not."""
+    for name, rules in catena_x.policies():
+        try:
+            edc.offer(name, source, catena_x.in_full(rules))
+            taken = ours.run("negotiate", THEIRS, "--dataset", name)["terms"]
+            view = ours.publish(name, rules)
+            edc.negotiate(ours.dsp, view, edc.offer_of(edc.provider(ours.dsp), view))
+            yield name, taken, terms_of(ours, view)
+        except (RuntimeError, TimeoutError, OSError) as why:
+            yield name, str(why).replace("\n", " "), None
+
+
+def report_of_samples(samples):
+    if not samples:
+        return ["The sample policies of Catena-X were not at hand."]
+    same = sum(taken == given for _, taken, given in samples)
+    lines = [
+        f"Of {len(samples)} sample policies of the Catena-X profile 2025/9 {same} were negotiated with either side as provider,",
+        "and our agreement has the same terms in both: what the EDC makes of them on the way changes nothing of what is agreed.",
+    ]
+    lines += [f"- {name}: {taken}" for name, taken, given in samples if taken != given]
+    return lines
+
+
+def report(binary, version, millis, results, samples):
     good = sum(result == "data came" for _, result, _ in results)
     return "\n".join([
         "# Our connector and an Eclipse EDC connector, both ways",
@@ -328,6 +373,8 @@ def report(binary, version, millis, results):
         "",
         "The constraints are `purpose isAnyOf` of two and `spatial isPartOf`; the EDC carries them and does not decide them, we",
         "do. Most of the time is the polling of the EDC.",
+        "",
+        *report_of_samples(samples),
     ]) + "\n"
 
 
@@ -341,7 +388,7 @@ def main():
     jars = Jars(HERE, [wanted] if wanted else VERSIONS)
     source = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Source)
     threading.Thread(target=source.serve_forever, daemon=True).start()
-    results = []
+    results, samples = [], []
     with tempfile.TemporaryDirectory() as place:
         place, processes = pathlib.Path(place), []
         try:
@@ -352,14 +399,17 @@ def main():
             for name, result, steps in flows(edc, ours, f"http://127.0.0.1:{source.server_port}/"):
                 print(f"{name}: {result}: {steps}")
                 results.append((name, result, steps))
+            samples = list(catena_x_samples(edc, ours, "http://127.0.0.1:1/"))
+            print("\n".join(report_of_samples(samples)))
         finally:
             for process in processes:
                 process.terminate()
                 process.wait()
     if arguments.result and results:
-        text = report(arguments.binary, jars.version, arguments.millis, results)
+        text = report(arguments.binary, jars.version, arguments.millis, results, samples)
         arguments.result.write_text(text, "utf-8")
-    sys.exit(0 if results and all(result == "data came" for _, result, _ in results) else 1)
+    good = results and all(result == "data came" for _, result, _ in results)
+    sys.exit(0 if good and all(taken == given for _, taken, given in samples) else 1)
 
 
 if __name__ == "__main__":
