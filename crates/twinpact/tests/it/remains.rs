@@ -37,9 +37,10 @@ fn values(column: &str, long: usize) -> BTreeSet<String> {
     values
 }
 
-/// How many of these numbers stand in the text, not counting parts of longer ones.
+/// How many of these numbers stand in the text, not counting parts of longer ones and of words: a
+/// digest in hex has runs of digits, and one of them is such a number now and then.
 fn found(text: &str, wanted: &BTreeSet<String>) -> usize {
-    let numbers = text.split(|c: char| !c.is_ascii_digit() && c != '.');
+    let numbers = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '.');
     numbers.filter(|number| wanted.contains(*number)).collect::<BTreeSet<_>>().len()
 }
 
