@@ -9,6 +9,7 @@ use crate::clock::Clocks;
 use crate::fold::Fold;
 use crate::metrics::Histogram;
 use crate::trace::{self, Here, News, Step};
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -219,6 +220,7 @@ impl Partition {
     /// # Errors
     /// `store.stopped` after a failed write or a turn that panicked.
     pub fn read<T>(&self, look: impl FnOnce(&Fold, &Store) -> T) -> Result<T, Problem> {
+        let _alone = Reading::begin();
         let shared = self.looked_at();
         match shared.as_ref() {
             Ok(shared) => Ok(look(&shared.fold, &shared.store)),
@@ -314,6 +316,29 @@ impl Partition {
     pub fn stop(&self) {
         // It has ended already when nobody receives.
         let _ = self.sender.send(Message::Stop);
+    }
+}
+
+thread_local! {
+    /// Whether this thread is inside of [`Partition::read`].
+    static READS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A read within a read on one thread waits for a writer that waits for the outer one, on the day
+/// that one comes in between: it is a bug that tests must not have to be lucky to see.
+struct Reading;
+
+impl Reading {
+    fn begin() -> Reading {
+        let nested = READS.replace(true);
+        debug_assert!(!nested, "the state is read while it is read");
+        Reading
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        READS.set(false);
     }
 }
 

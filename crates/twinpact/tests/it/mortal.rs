@@ -205,8 +205,8 @@ enum Event {
     Said(usize, String),
     /// That node has ended.
     Gone(usize),
-    /// A command is over.
-    Over,
+    /// A command is over, and what it did.
+    Over(Done),
 }
 
 /// Such a node, from the outside.
@@ -278,7 +278,6 @@ impl Both {
         loop {
             match self.event() {
                 Event::Said(by, line) if (by, line.as_str()) == (node, "ready") => return,
-                Event::Over => {}
                 _ => unreachable!("{} did not start", NODES[node]),
             }
         }
@@ -307,11 +306,12 @@ impl Both {
         self.nodes[node].tell("count");
         match self.event() {
             Event::Said(..) => false,
-            _ => {
+            Event::Gone(by) if by == node => {
                 self.start_again(node);
                 self.ready(node);
                 true
             }
+            _ => unreachable!("{} does not say what it is asked", NODES[node]),
         }
     }
 
@@ -319,32 +319,27 @@ impl Both {
     /// command did, and whether the node has ended.
     pub(crate) fn runs(&mut self, node: usize, line: &str) -> (Done, bool) {
         let (world, command, over) = (self.world.clone(), line.to_owned(), self.sender.clone());
-        let (done, will_be_done) = channel();
         std::thread::spawn(move || {
-            // A test that is over hears neither.
-            let _ = done.send(world.run(&command));
-            let _ = over.send(Event::Over);
+            // A test that is over does not hear it.
+            let _ = over.send(Event::Over(world.run(&command)));
         });
-        let mut done = None;
-        let ended = loop {
+        let (mut done, mut ended, mut is_ready) = (None, false, true);
+        loop {
             match self.event() {
-                Event::Gone(by) if by == node => break true,
-                Event::Over => {
-                    let over = done.insert(will_be_done.recv().unwrap());
-                    if over.code == 0 {
-                        break false;
-                    }
-                    // Only the end of the node can be the reason.
+                Event::Gone(by) if by == node => {
+                    self.start_again(node);
+                    (ended, is_ready) = (true, false);
                 }
+                Event::Said(by, line) if (by, line.as_str()) == (node, "ready") => is_ready = true,
+                Event::Over(over) => done = Some(over),
                 _ => unreachable!("{line}: neither has the command come back nor the node ended"),
             }
-        };
-        if ended {
-            self.start_again(node);
-            self.ready(node);
+            // Only the end of the node can be the reason of a failure; and the command may wait for
+            // a partner's node that has come back.
+            if is_ready && let Some(done) = done.take_if(|done| ended || done.code == 0) {
+                return (done, ended);
+            }
         }
-        // It may wait for the partner's node, which has come back.
-        (done.unwrap_or_else(|| will_be_done.recv_timeout(PATIENCE).unwrap()), ended)
     }
 
     fn start_again(&mut self, node: usize) {
@@ -364,7 +359,7 @@ impl Both {
                 match self.event() {
                     Event::Said(node, line) if line == "ready" => self.nodes[node].tell("rest"),
                     Event::Said(node, line) => said[node] = Some(line),
-                    Event::Over => {}
+                    Event::Over(_) => unreachable!("nobody has given a command"),
                     Event::Gone(node) => {
                         self.start_again(node);
                         (said[node], ended) = (None, true);
@@ -383,6 +378,8 @@ impl Both {
     pub(crate) fn stop(mut self) {
         for (node, mortal) in self.nodes.iter_mut().enumerate() {
             mortal.tell("stop");
+            let gone = self.events.recv_timeout(PATIENCE);
+            assert!(matches!(gone, Ok(Event::Gone(by)) if by == node), "{} stays", NODES[node]);
             assert!(mortal.child.wait().unwrap().success(), "{}", NODES[node]);
         }
     }
