@@ -7,38 +7,25 @@
 
 #[path = "../../node/benches/measure/mod.rs"]
 mod measure;
+mod two_nodes;
 
-use measure::{MODEL, body, percentile, process_cpu};
+use measure::{MODEL, body, process_cpu};
 use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use twinpact_dsp::negotiation::State;
 use twinpact_edge::batch::IngestBatch;
 use twinpact_edge::model_file;
-use twinpact_gateway::Running;
-use twinpact_model::{Did, Iri};
+use twinpact_model::Iri;
 use twinpact_node::api::{Negotiate, Pull};
-use twinpact_node::{Node, PolicyClock, consumer, contracts, open, partners, prove, record};
+use twinpact_node::{Node, consumer, record};
 use twinpact_testkit::free_port;
+use two_nodes::{CONSUMER, PROVIDER, line, offer, pin, start, wanted};
 
 const EXCHANGES: usize = 200;
 const ROWS: usize = 100;
 /// The whole bench takes no longer.
 const LIMIT: Duration = Duration::from_secs(90);
-const CONTRACT: &str = include_str!("../../../examples/wind/turbine-maintenance.odcs.yaml");
-/// What binds the example to hours; without it the bench runs at any.
-const HOURS: [&str; 2] = [
-    "  - property: rowFilter
-    vendor: twinpact
-    value: {localSchedule: \"Mo-Fr 07:00-19:00 [Europe/Paris]\"}
-",
-    "            - leftOperand: https://w3id.org/twinpact/odrl/localSchedule
-              operator: isPartOf
-              rightOperand: \"Mo-Fr 07:00-19:00 [Europe/Paris]\"
-",
-];
-const PROVIDER: &str = "did:web:operator.example";
-const CONSUMER: &str = "did:web:maker.example";
 
 fn main() {
     let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
@@ -56,7 +43,7 @@ async fn exchanges(place: &Path) {
     let (provides, consumes) = (&provider.parts.node, &consumer.parts.node);
     pin(provides, consumes).await;
     pin(consumes, provides).await;
-    offer(provides).await;
+    offer(provides, ROWS).await;
     println!("{EXCHANGES} exchanges, {ROWS} rows in each pull\n");
     println!("{:<44} {:>8} {:>8} {:>14}", "", "p50 ms", "p99 ms", "CPU ms, both");
     line("one append of 4 kB with fdatasync, this disk", &synced(place), Duration::ZERO);
@@ -142,12 +129,6 @@ async fn nothing(provider: &Node, consumer: &Node, agreements: &[String]) {
     }
 }
 
-fn line(name: &str, times: &[Duration], cpu: Duration) {
-    let ms = |time: Duration| time.as_secs_f64() * 1e3;
-    let (p50, p99) = (ms(percentile(times, 50)), ms(percentile(times, 99)));
-    println!("{name:<44} {p50:>8.1} {p99:>8.1} {:>14.1}", ms(cpu) / times.len() as f64);
-}
-
 /// Waits until the provider has finalised that many negotiations.
 async fn finalized(provider: &Node, many: usize) {
     let mut changes = provider.partition.changes();
@@ -165,45 +146,4 @@ async fn finalized(provider: &Node, many: usize) {
         }
         changes.changed().await.unwrap();
     }
-}
-
-fn wanted(agreement: String) -> Pull {
-    Pull {
-        agreement,
-        purpose: Some("https://w3id.org/twinpact/purpose/PredictiveMaintenance".to_owned()),
-        place: Some("FR".to_owned()),
-        since: None,
-        until: None,
-        twin: None,
-        after: None,
-    }
-}
-
-/// A node on loopback. The partner's address is private, so it is listed.
-async fn start(path: &Path, did: &str, port: u16, partner: u16) -> Running {
-    open::init(path, &Did::new(did).unwrap(), "Bench").unwrap();
-    let config = format!(
-        "organisation = \"{did}\"\nname = \"Bench\"\n\n\
-         [federation]\nlisten = \"127.0.0.1:{port}\"\n\
-         allow_private = [\"https://127.0.0.1:{partner}\"]\n"
-    );
-    std::fs::write(path.join("twinpact.toml"), config).unwrap();
-    Running::start(open::open(path, PolicyClock::System).await.unwrap()).await.unwrap()
-}
-
-async fn pin(us: &Node, other: &Node) {
-    let record = prove::own_record(other).unwrap().to_json().canonical();
-    partners::add(us, record.as_bytes()).await.unwrap();
-}
-
-async fn offer(node: &Node) {
-    record::apply_model(node, model_file::parse(MODEL).unwrap(), "local").await.unwrap();
-    let batch = IngestBatch::parse(&body(0, ROWS)).unwrap();
-    assert_eq!(record::record(node, batch, "local").await.unwrap().new as usize, ROWS);
-    let mut contract = CONTRACT.to_owned();
-    for part in HOURS {
-        assert!(contract.contains(part), "the example has changed");
-        contract = contract.replace(part, "");
-    }
-    contracts::publish(node, contract).await.unwrap();
 }

@@ -24,9 +24,10 @@ use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -55,6 +56,13 @@ pub const MAX_HEADERS: usize = 64;
 const KEEP: Duration = Duration::from_secs(600);
 /// How long a kept connection may be idle: less than our own listener waits.
 const IDLE: Duration = Duration::from_secs(30);
+
+/// The most calls to one place at a time, each over a connection of its own; a call beyond them
+/// waits for one to end. A partner gives us [`MAX_CONNECTIONS_PER_PARTNER`] places, and streams
+/// take some of them.
+///
+/// [`MAX_CONNECTIONS_PER_PARTNER`]: crate::places::MAX_CONNECTIONS_PER_PARTNER
+const MAX_CALLS: usize = 32;
 
 /// How long each part of a call may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +94,8 @@ pub struct HttpsOutbound {
     clock: Clock,
     allow_private: Vec<Endpoint>,
     limits: Limits,
-    kept: Mutex<HashMap<Place, Connection>>,
+    kept: Mutex<HashMap<Place, Vec<Connection>>>,
+    calls: Mutex<HashMap<Place, Arc<Semaphore>>>,
 }
 
 /// Where a connection leads.
@@ -105,9 +114,16 @@ impl HttpsOutbound {
         allow_private: Vec<String>,
     ) -> Result<HttpsOutbound, Problem> {
         let allow_private = endpoints(&allow_private)?;
-        let (limits, kept) = (Limits::default(), Mutex::default());
-        let anybody = false;
-        Ok(HttpsOutbound { presented, partners, anybody, clock, allow_private, limits, kept })
+        Ok(HttpsOutbound {
+            presented,
+            partners,
+            anybody: false,
+            clock,
+            allow_private,
+            limits: Limits::default(),
+            kept: Mutex::default(),
+            calls: Mutex::default(),
+        })
     }
 
     /// The same with other limits.
@@ -144,6 +160,7 @@ impl HttpsOutbound {
             allow_private: self.allow_private.clone(),
             limits: self.limits,
             kept: Mutex::default(),
+            calls: Mutex::default(),
         };
         Ok(nobody.checked(call, met).await?.0)
     }
@@ -179,6 +196,8 @@ impl HttpsOutbound {
         let bound = call.max_bytes;
         let way = Way { target: &target, pinned: &pinned, partner: &call.trust_domain, met };
         let request = request(call.method, &call.headers, call.body, &target)?;
+        let turns = self.calls_to(way.place());
+        let _turn = turns.acquire().await;
         let (mut connection, response) = self.exchange(&way, request).await?;
         let status = response.status().as_u16();
         let date = response.headers().get(DATE).and_then(|date| time_there(date.to_str().ok()?));
@@ -187,6 +206,16 @@ impl HttpsOutbound {
         connection.idle_since = Instant::now();
         self.keep(way.place(), connection);
         Ok((Reply { status, body }, date))
+    }
+
+    /// Turns at calling that place. Those of places that nobody calls are forgotten.
+    fn calls_to(&self, place: Place) -> Arc<Semaphore> {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        if !calls.contains_key(&place) {
+            calls.retain(|_, turns| Arc::strong_count(turns) > 1);
+        }
+        let new = || Arc::new(Semaphore::new(MAX_CALLS));
+        Arc::clone(calls.entry(place).or_insert_with(new))
     }
 
     /// Sends the request and reads the head of the answer. When a kept connection turns out to be
@@ -222,25 +251,36 @@ impl HttpsOutbound {
         }
     }
 
-    /// A kept connection, when there is one over which this call may go.
+    /// A kept connection, when there is one over which this call may go: the last that was used.
+    /// The others that are met on the way are closed.
     fn take(&self, way: &Way<'_>) -> Option<Connection> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let connection = kept.remove(&way.place())?;
-        drop(kept);
+        let to = kept.get_mut(&way.place())?;
         let (partners, now) = (self.partners.snapshot(), (self.clock)());
-        let peer_holds =
-            connection.peer.as_ref().is_some_and(|peer| partners.still_holds(peer, now));
-        let may =
-            connection.is_fresh() && peer_holds && self.may_dial(way, connection.address).is_ok();
-        may.then_some(connection)
+        while let Some(connection) = to.pop() {
+            let peer_holds =
+                connection.peer.as_ref().is_some_and(|peer| partners.still_holds(peer, now));
+            let may = self.may_dial(way, connection.address).is_ok();
+            if connection.is_fresh() && peer_holds && may {
+                return Some(connection);
+            }
+        }
+        None
     }
 
     fn keep(&self, place: Place, connection: Connection) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|_, connection| connection.is_fresh());
+        kept.retain(|_, to| {
+            to.retain(Connection::is_fresh);
+            !to.is_empty()
+        });
         // Without a certificate of ours the connection would stay nameless when we get one.
         if !self.presented.is_empty() && connection.is_fresh() {
-            kept.insert(place, connection);
+            let to = kept.entry(place).or_default();
+            if to.len() >= MAX_CALLS {
+                to.remove(0);
+            }
+            to.push(connection);
         }
     }
 

@@ -7,7 +7,7 @@ use crate::fold::Fold;
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
 use crate::prove;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use twinpact_contract::{Constraint, Terms, odrl, text};
 use twinpact_dsp::Role;
 use twinpact_dsp::exchange::Whose;
@@ -76,6 +76,13 @@ impl Agreement {
 #[derive(Debug, Clone, Default)]
 pub struct Agreements {
     by_id: BTreeMap<String, Agreement>,
+    /// The identities of those with an `@id`; it is their makers' to choose, so there may be more
+    /// than one.
+    by_at_id: BTreeMap<String, Vec<String>>,
+    /// How many we granted to each partner.
+    granted: BTreeMap<String, usize>,
+    /// The identities of those that are suspended.
+    suspended: BTreeSet<String>,
 }
 
 impl Agreements {
@@ -87,8 +94,7 @@ impl Agreements {
         match entry.who.kind {
             Kind::AgreementConcluded => {
                 let agreement = read(entry, event).ok_or_else(unreadable)?;
-                // Never twice: an ended agreement does not come back by being concluded again.
-                self.by_id.entry(to_hex(&agreement.id)).or_insert(agreement);
+                self.conclude(agreement);
             }
             Kind::AgreementEnded => {
                 let id = entry.get("agreement").ok_or_else(unreadable)?;
@@ -97,6 +103,7 @@ impl Agreements {
                 known.state = State::Revoked { at: entry.when.recorded };
                 known.ended_by_partner = entry.get("by") == Some("partner");
                 known.epoch += 1;
+                self.suspended.remove(id);
             }
             Kind::AgreementSuspended | Kind::AgreementResumed => {
                 let id = entry.get("agreement").ok_or_else(unreadable)?;
@@ -110,10 +117,38 @@ impl Agreements {
                     }
                     _ => {}
                 }
+                match known.state {
+                    State::Suspended => self.suspended.insert(id.to_owned()),
+                    _ => self.suspended.remove(id),
+                };
             }
             _ => {}
         }
         Ok(())
+    }
+
+    /// Those that are suspended.
+    pub(crate) fn suspended(&self) -> impl Iterator<Item = &Agreement> {
+        self.suspended.iter().filter_map(|id| self.by_id.get(id))
+    }
+
+    /// Never twice: an ended agreement does not come back by being concluded again.
+    fn conclude(&mut self, agreement: Agreement) {
+        let id = to_hex(&agreement.id);
+        if self.by_id.contains_key(&id) {
+            return;
+        }
+        self.by_at_id.entry(agreement.wire.id.clone()).or_default().push(id.clone());
+        if agreement.role == Role::Provider {
+            *self.granted.entry(agreement.peer.clone()).or_default() += 1;
+        }
+        self.by_id.insert(id, agreement);
+    }
+
+    /// Those with exactly this `@id`.
+    fn named<'a>(&'a self, at_id: &str) -> impl Iterator<Item = &'a Agreement> {
+        let ids = self.by_at_id.get(at_id).map_or(&[][..], Vec::as_slice);
+        ids.iter().filter_map(|id| self.by_id.get(id))
     }
 
     /// The agreement of that identity, `@id`, or unique front of the identity.
@@ -127,8 +162,7 @@ impl Agreements {
             let first = found.next().filter(|_| name.len() >= 8)?.1;
             found.next().is_none().then_some(first)
         };
-        let named = || self.by_id.values().find(|a| a.wire.id == name);
-        self.by_id.get(name).or_else(named).or_else(front).ok_or_else(|| {
+        self.by_id.get(name).or_else(|| self.named(name).next()).or_else(front).ok_or_else(|| {
             Problem::new(codes::AGREEMENT_UNKNOWN, format!("there is no agreement {name:?}"))
                 .hint("list them with: twinpact agreement list")
         })
@@ -137,21 +171,19 @@ impl Agreements {
     /// The agreement with exactly this `@id` that we, as provider, have with this partner.
     #[must_use]
     pub fn granted_to(&self, peer: &str, at_id: &str) -> Option<&Agreement> {
-        self.by_id
-            .values()
-            .find(|a| a.role == Role::Provider && a.peer == peer && a.wire.id == at_id)
+        self.named(at_id).find(|a| a.role == Role::Provider && a.peer == peer)
     }
 
     /// How many agreements we granted to this partner, those that ended included.
     #[must_use]
     pub fn granted(&self, peer: &str) -> usize {
-        self.by_id.values().filter(|a| a.role == Role::Provider && a.peer == peer).count()
+        self.granted.get(peer).copied().unwrap_or(0)
     }
 
     /// Whether an agreement of this identity or `@id` was concluded, with whomever.
     #[must_use]
     pub fn is_known(&self, id: &Digest, at_id: &str) -> bool {
-        self.by_id.values().any(|a| a.id == *id || a.wire.id == at_id)
+        self.by_at_id.contains_key(at_id) || self.by_id.contains_key(&to_hex(id))
     }
 
     /// Those that were concluded by a time, as they stood then.
@@ -264,10 +296,9 @@ pub async fn revoke(node: &Node, name: &str, reason: &str) -> Result<AgreementLi
 /// Terminates the transfers under an agreement that has ended, each in a turn of its own, and tells
 /// the partner. What a stop leaves of them is ended by their deadlines; they deliver nothing.
 async fn end_transfers(node: &Node, at_id: &str) -> Result<(), Problem> {
-    let running = |t: &&Transfer| t.agreement_id == at_id && !t.state.is_final();
     let pids: Vec<String> = node.partition.read(|fold, _| {
-        let all = fold.processes.transfers.values().filter(running);
-        all.map(|transfer| transfer.party.own_pid.clone()).collect()
+        let running = fold.processes.transfers_under(at_id);
+        running.map(|transfer| transfer.party.own_pid.clone()).collect()
     })?;
     let now = node.clocks.wall();
     for pid in pids {
@@ -323,8 +354,8 @@ fn changed(kind: Kind, known: &Agreement, reason: &str) -> NewEntry {
 
 /// That the partner has revoked an agreement with us, unless that is known.
 pub(crate) fn ended_by_partner(fold: &Fold, peer: &str, at_id: &str) -> Option<NewEntry> {
-    let with = |a: &&Agreement| a.peer == peer && a.wire.id == at_id && a.state == State::Active;
-    let known = fold.agreements.by_id.values().find(with)?;
+    let with = |a: &&Agreement| a.peer == peer && a.state == State::Active;
+    let known = fold.agreements.named(at_id).find(with)?;
     Some(ended(peer, &to_hex(&known.id), "the partner says so", Whose::Peers))
 }
 

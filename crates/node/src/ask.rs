@@ -56,6 +56,7 @@ impl Answer {
 impl Door for Node {
     fn answer(&self, asked: Asked) -> Answering<'_> {
         Box::pin(async move {
+            let _at_work = self.partition.at_work();
             if asked.way == Way::Connectors {
                 let egress = connectors::answer(self, &asked).await;
                 self.metrics.answered(&asked.path, &outcome(&egress).1);

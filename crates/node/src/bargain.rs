@@ -6,7 +6,7 @@
 //! is verified when it means what was asked for, however a peer's processor spelt it. All else
 //! waits for a person ([`crate::negotiations`]).
 
-use crate::agreements::{self, MAX_AGREEMENTS};
+use crate::agreements;
 use crate::connectors::{self, Participant};
 use crate::contracts::{self, FORMAT};
 use crate::fold::Fold;
@@ -15,7 +15,7 @@ use crate::negotiate::{Caller, Process, Refused};
 use crate::negotiations;
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
-use crate::processes::{self, MAX_NEGOTIATIONS, MAX_TRANSFERS, Paper};
+use crate::processes::{self, Paper};
 use crate::tokens;
 use serde_json::Value;
 use twinpact_contract::{Order, Terms, compare, odrl};
@@ -80,8 +80,9 @@ fn may_open(node: &Node, turn: &Turn<'_>, did: &str, thread: &Thread) -> Result<
     if let Thread::Opens { callback } = thread {
         pinned_callback(node, turn, did, callback)?;
     }
-    if turn.fold().processes.under_way(did).0 >= MAX_NEGOTIATIONS {
-        let bound = format!("{MAX_NEGOTIATIONS} negotiations are under way already");
+    let most = node.config.quotas.processes(did).0;
+    if turn.fold().processes.under_way(did).0 >= most {
+        let bound = format!("{most} negotiations are under way already");
         return Err(Rejected::too_many(bound).into());
     }
     Ok(())
@@ -299,7 +300,7 @@ fn counter(node: &Node, turn: &Turn<'_>, state: &Negotiation) -> Option<Offer> {
         return None;
     }
     // What is refused for any other reason is not made good by other terms.
-    room(turn, peer).ok()?;
+    room(node, turn, peer).ok()?;
     terms(&asked.policy).ok()?;
     own_offer(node, turn.fold(), peer, asked).ok().map(|(offer, _)| offer)
 }
@@ -332,7 +333,7 @@ pub(crate) fn acceptable(
     did: &str,
     asked: &Offer,
 ) -> Result<Offer, Problem> {
-    room(turn, did)?;
+    room(node, turn, did)?;
     let (ours, terms_of_ours) = own_offer(node, turn.fold(), did, asked)?;
     let wanted = match is_empty(&asked.policy) {
         true => terms_of_ours.clone(),
@@ -347,11 +348,12 @@ pub(crate) fn acceptable(
 }
 
 /// Whether this participant may have one more agreement.
-fn room(turn: &Turn<'_>, did: &str) -> Result<(), Problem> {
+fn room(node: &Node, turn: &Turn<'_>, did: &str) -> Result<(), Problem> {
     // Those that are nearly concluded count, and so does this one; each has a tree for ever.
     let under_way = turn.fold().processes.under_way(did).0;
-    if turn.fold().agreements.granted(did) + under_way >= MAX_AGREEMENTS {
-        let bound = format!("there are {MAX_AGREEMENTS} agreements already");
+    let most = node.config.quotas.processes(did).2;
+    if turn.fold().agreements.granted(did) + under_way >= most {
+        let bound = format!("there are {most} agreements already");
         return Err(Problem::new(codes::EXCHANGE_TOO_MANY, bound));
     }
     turn.store().new_tree().map(|_| ())
@@ -421,8 +423,9 @@ pub(crate) fn transfer_requested(
 ) -> Result<Option<Message>, Refused> {
     let (now, did) = (node.clocks.wall(), caller.id);
     pinned_callback(node, turn, did, &request.callback)?;
-    if turn.fold().processes.under_way(did).1 >= MAX_TRANSFERS {
-        let bound = format!("{MAX_TRANSFERS} transfers are under way already");
+    let most = node.config.quotas.processes(did).1;
+    if turn.fold().processes.under_way(did).1 >= most {
+        let bound = format!("{most} transfers are under way already");
         return Err(Rejected::too_many(bound).into());
     }
     let mut first = transfer::open_as_provider(did, request, &ids::urn()?, now)?;

@@ -73,12 +73,11 @@ async fn transfer_of(node: &Node, at_id: &str, peer: &str) -> Result<String, Pro
     let (us, address) = connectors::addresses(node, peer)?;
     let (at_id, peer, now) = (at_id.to_owned(), peer.to_owned(), node.clocks.wall());
     let turn = node.partition.turn(move |turn| {
-        let ours = |t: &&Transfer| {
-            t.agreement_id == at_id && t.party.role == Role::Consumer && !t.state.is_final()
-        };
-        if let Some(known) = turn.fold().processes.transfers.values().find(ours) {
+        let mut under_way = turn.fold().processes.transfers_under(&at_id);
+        if let Some(known) = under_way.find(|t| t.party.role == Role::Consumer) {
             return Ok(known.party.own_pid.clone());
         }
+        drop(under_way);
         let pid = ids::urn()?;
         let opening = Opening { own_pid: &pid, peer: &peer, address: &address, callback: &us };
         let step = transfer::open_as_consumer(opening, &at_id, contracts::FORMAT, None, now)?;
@@ -161,6 +160,23 @@ async fn refreshed(node: &Node, peer: &str, pid: &str, theirs: &str) -> Result<b
         (403 | 409 | 429 | 500.., _) => Err(denied(&reply.body, reply.status)),
         _ => Ok(false),
     }
+}
+
+/// Completes the transfers through which we pull under an agreement; the next pull opens a new one.
+///
+/// # Errors
+/// `agreement.unknown`; `store.stopped`.
+pub async fn finish(node: &Node, agreement: &str) -> Result<(), Problem> {
+    let pids = node.partition.read(|fold, _| {
+        let known = fold.agreements.get(agreement)?;
+        let under_way = fold.processes.transfers_under(&known.wire.id);
+        let ours = under_way.filter(|transfer| transfer.party.role == Role::Consumer);
+        Ok::<_, Problem>(ours.map(|ours| ours.party.own_pid.clone()).collect::<Vec<_>>())
+    })??;
+    for pid in pids {
+        complete(node, &pid).await?;
+    }
+    Ok(())
 }
 
 /// Completes a transfer of ours that is of no use any more.

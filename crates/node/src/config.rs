@@ -3,6 +3,7 @@
 use crate::clock::PolicyClock;
 use crate::connectors;
 use crate::organisation;
+use crate::quotas::{KEYS, QuotaSettings};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -41,6 +42,9 @@ pub struct Config {
     /// What is not decided without a person.
     #[serde(default)]
     pub negotiation: ByHand,
+    /// How much a partner may ask.
+    #[serde(default)]
+    pub quotas: QuotaSettings,
 }
 
 /// What of negotiations is not decided without a person.
@@ -216,6 +220,7 @@ pub(crate) const ROOT: &[&str] = &[
     "witnesses",
     "connectors",
     "negotiation",
+    "quotas",
 ];
 /// The keys of each table.
 pub(crate) const TABLES: &[(&str, &[&str])] = &[
@@ -226,7 +231,12 @@ pub(crate) const TABLES: &[(&str, &[&str])] = &[
     ("witnesses", &["partners", "foreign"]),
     ("connectors", &["listen", "peers"]),
     ("negotiation", &["by_hand"]),
+    ("quotas", &QUOTAS),
 ];
+/// Those of the bounds, and who has its own.
+const QUOTAS: [&str; 7] = ["partners", KEYS[0], KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]];
+/// The keys of a partner's own.
+const QUOTED: [&str; 7] = ["id", KEYS[0], KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]];
 /// The keys of a connector.
 const PEER: &[&str] = &["id", "endpoint", "data", "purpose", "place"];
 
@@ -313,13 +323,16 @@ fn read(text: &str) -> Result<Config, Problem> {
         let table = file.root().get(*name).and_then(|value| value.get_ref().as_table());
         table.map_or(Ok(()), |table| file.known_keys(table, keys))?;
     }
-    let peers = file.root().get("connectors").and_then(|value| value.get_ref().as_table());
-    let peers = peers.and_then(|table| table.get("peers")?.get_ref().as_array());
-    for peer in peers.into_iter().flat_map(|all| all.iter()) {
-        peer.get_ref().as_table().map_or(Ok(()), |table| file.known_keys(table, PEER))?;
+    for (table, list, keys) in [("connectors", "peers", PEER), ("quotas", "partners", &QUOTED)] {
+        let table = file.root().get(table).and_then(|value| value.get_ref().as_table());
+        let list = table.and_then(|table| table.get(list)?.get_ref().as_array());
+        for item in list.into_iter().flat_map(|all| all.iter()) {
+            item.get_ref().as_table().map_or(Ok(()), |table| file.known_keys(table, keys))?;
+        }
     }
     let config: Config = file.read()?;
     connectors::check(&config)?;
+    config.quotas.check()?;
     if !config.admin.listen.ip().is_loopback() {
         return Err(Problem::new(
             codes::CONFIG_INVALID,

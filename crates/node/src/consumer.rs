@@ -2,39 +2,31 @@
 //! time: the writer tells when something has changed.
 
 use crate::agreements::Agreement;
-use crate::api::{AgreementLine, DatasetLine, Heading, Negotiate, Pull, Pulled};
+use crate::api::{AgreementLine, DatasetLine, Negotiate, Pull, Pulled};
+use crate::arrival;
 use crate::assertion;
 use crate::bargain;
 use crate::channel::{self, Way};
 use crate::connectors;
-use crate::continuity::{Pins, continues, has_erased, pinned, pins, same_rows};
-use crate::copies::{self, Copy, MAX_HEADING_BYTES, MAX_HEADINGS};
-use crate::divergence::{self, Source};
-use crate::documents;
+use crate::continuity::{Pins, pins};
 use crate::fold::Fold;
 use crate::ids;
-use crate::kpis::freshness;
-use crate::link_copies;
 use crate::negotiate::{find, opened_negotiation};
 use crate::negotiations;
 use crate::open::Node;
 use crate::outbox::call;
 use crate::pages::{self, MAX_PAGES, Page};
-use crate::processes::{self, Paper};
-use crate::repin::{self, Reason};
-use crate::{agreements, ask, prove, subscriptions};
+use crate::{agreements, ask};
 use serde_json::Value;
 use std::time::Duration;
 use twinpact_contract::{Order, Terms, Vocabulary, compare, text};
 use twinpact_dsp::message::{CatalogRequest, Offer};
 use twinpact_dsp::negotiation::{self, Negotiation, Opening};
 use twinpact_dsp::{MAX_CATALOG_BYTES, Message, Role};
+use twinpact_model::codes;
 use twinpact_model::problem::{Code, Problem};
-use twinpact_model::{Iri, Timestamp, codes};
 use twinpact_policy::State;
-use twinpact_proof::digest::from_hex;
-use twinpact_proof::documents::{Clock, Receipt};
-use twinpact_proof::{Bundle, Envelope, Level, Link, Verdict, to_hex, verify};
+use twinpact_proof::to_hex;
 
 /// How long a command waits for a partner; the node goes on trying after it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -121,7 +113,11 @@ pub async fn negotiate(node: &Node, asked: &Negotiate) -> Result<AgreementLine, 
     // Both are asked in the turn that would open one: what ends in between is neither.
     let turn = node.partition.turn(move |turn| {
         let agreed = |wanted: &Terms| standing(turn.fold(), &step.next, wanted, &vocabulary);
-        if let Some(known) = wanted.as_ref().and_then(agreed).filter(|_| !another) {
+        if another {
+            turn.log(entries)?;
+            return Ok(Go::Opened(step.next.party.own_pid));
+        }
+        if let Some(known) = wanted.as_ref().and_then(agreed) {
             return Ok(Go::Stands(known));
         }
         let same = |n: &&Negotiation| {
@@ -130,8 +126,7 @@ pub async fn negotiate(node: &Node, asked: &Negotiate) -> Result<AgreementLine, 
                 && (&n.offer.id, &n.offer.target) == (&ours.offer.id, &ours.offer.target)
                 && !n.state.is_final()
         };
-        let open = turn.fold().processes.negotiations.values().find(same);
-        if let Some(open) = open.filter(|_| !another) {
+        if let Some(open) = turn.fold().processes.negotiations.values().find(same) {
             return Ok(Go::Opened(open.party.own_pid.clone()));
         }
         turn.log(entries)?;
@@ -250,10 +245,11 @@ async fn fetch_once(
     let (purpose, place) = asserted(node, pull.purpose.as_ref(), pull.place.as_ref())?;
     let Way { pid, url, token } = channel::open(node, at_id, peer).await?;
     // One at a time: each page has to continue what was pinned when it was asked for.
-    let lane = node.fetching.of(peer);
+    let lane = node.fetching.of(id);
     let _alone = lane.lock().await;
     let assertion = assertion::sign(node, peer, id, &purpose, &place)?;
-    let url = with_query(node, &url, pull, id, peer)?;
+    let asked = pins(node, id, peer)?;
+    let url = with_query(&url, pull, &asked);
     let headers =
         vec![("authorization", format!("Bearer {token}")), ("twinpact-assertion", assertion)];
     let reply = call(node, peer, "GET", url, headers, Vec::new(), MAX_DELIVERY_BYTES).await?;
@@ -262,7 +258,7 @@ async fn fetch_once(
         channel::refused(node, (&pid, &token), (peer, at_id), &problem).await?;
         return Err(problem);
     }
-    store(node, &reply.body, (id, peer), pull).await
+    arrival::store(node, &reply.body, (id, peer), (pull, asked)).await
 }
 
 /// Identity, `@id` and provider of an agreement that gives us something.
@@ -301,282 +297,16 @@ pub(crate) fn asserted(
 }
 
 /// The data address with what narrows the view and what we saw last.
-fn with_query(
-    node: &Node,
-    url: &str,
-    pull: &Pull,
-    agreement: &str,
-    peer: &str,
-) -> Result<String, Problem> {
+fn with_query(url: &str, pull: &Pull, asked: &Pins) -> String {
     let mut parts = Vec::new();
     parts.extend(pull.since.map(|t| format!("since={t}")));
     parts.extend(pull.until.map(|t| format!("until={t}")));
     parts.extend(pull.twin.as_ref().map(|t| format!("twin={}", ask::encoded(t.as_str()))));
     let after = pull.after.as_ref().map(ToString::to_string);
     parts.extend(after.map(|place| format!("after={}", ask::encoded(&place))));
-    let Pins { anchor, ledger } = pins(node, agreement, peer)?;
-    parts.extend(anchor.map(|seen| format!("anchor={}", seen.size)));
-    parts.extend(ledger.map(|pin| format!("ledger={}", pin.seen.size)));
-    Ok(if parts.is_empty() { url.to_owned() } else { format!("{url}?{}", parts.join("&")) })
-}
-
-/// Verifies the page behind that place, signs agreement and receipt, and stores it with the rows of
-/// the outbox that send both back; nothing is stored or signed that does not verify.
-async fn store(
-    node: &Node,
-    body: &[u8],
-    (agreement, peer): (&str, &str),
-    pull: &Pull,
-) -> Result<Page, Problem> {
-    let came = checked(node, body, (agreement, peer)).await?;
-    let twin = pull.twin.as_ref().map(Iri::as_str);
-    link_copies::fits(&came.signed.view, twin, &came.rows).map_err(broken)?;
-    let after = pull.after.as_ref();
-    let (next, times) = pages::goes_on(&came.delivery, after, &came.rows).map_err(broken)?;
-    let about = link_copies::about(pull, next.as_ref());
-    let (count, bytes, level) = (came.rows.len(), came.bytes, came.level);
-    let delete_by = came.signed.delete_by.map(Timestamp::from_micros);
-    let receipt = came.receipt();
-    keep(node, came, (agreement, peer), (None, about)).await?;
-    Ok(Page { receipt, rows: count, bytes, times, delete_by, level, next })
-}
-
-/// An event of a stream: the position that it says it has, and what it has to continue.
-pub(crate) struct Taken {
-    pub(crate) position: Option<u64>,
-    pub(crate) seen: Pins,
-}
-
-/// Verifies and stores an event of a stream as a page is, with its position. What the next one has
-/// to continue; `None` when something else was pinned since the stream was opened, and then nothing
-/// is stored.
-pub(crate) async fn store_event(
-    node: &Node,
-    body: &[u8],
-    (agreement, peer): (&str, &str),
-    taken: Taken,
-) -> Result<Option<Pins>, Problem> {
-    // A page that is under way is stored first.
-    let lane = node.fetching.of(peer);
-    let _alone = lane.lock().await;
-    let came = checked(node, body, (agreement, peer)).await?;
-    if taken.position != Some(came.bundle.entry.index) {
-        return Err(broken("its position is another one than that of its receipt"));
-    }
-    if came.delivery.get("next") != Some(&Value::Null) {
-        return Err(broken("an event of a stream names no next page"));
-    }
-    link_copies::fits(&came.signed.view, None, &came.rows).map_err(broken)?;
-    keep(node, came, (agreement, peer), (Some(taken), String::new())).await
-}
-
-/// A delivery that proves what it must, with our signatures.
-struct Checked {
-    delivery: Value,
-    rows: Vec<Value>,
-    bytes: u64,
-    bundle: Bundle,
-    verdict: Verdict,
-    signed: Receipt,
-    document: Envelope,
-    proof: String,
-    level: Level,
-}
-
-impl Checked {
-    /// The name of its receipt.
-    fn receipt(&self) -> String {
-        to_hex(&self.bundle.entry.leaf)
-    }
-}
-
-/// Verifies a delivery and signs agreement and receipt.
-async fn checked(
-    node: &Node,
-    body: &[u8],
-    (agreement, peer): (&str, &str),
-) -> Result<Checked, Problem> {
-    let delivery: Value =
-        serde_json::from_slice(body).map_err(|_| broken("the delivery is not JSON"))?;
-    let text = |name: &str| delivery.get(name).and_then(Value::as_str);
-    let proof = text("proof").ok_or_else(|| broken("the delivery has no proof"))?;
-    let rows = delivery.get("rows").and_then(Value::as_array).cloned();
-    let rows = rows.ok_or_else(|| broken("the delivery has no rows"))?;
-    let seed = text("seed").and_then(from_hex::<32>).ok_or_else(|| broken("there is no seed"))?;
-    let bundle = Bundle::parse(proof.as_bytes()).map_err(|b| broken(&b.sentence))?;
-    let verdict = verified(node, proof.as_bytes(), peer).await?;
-    let signed = same_delivery(node, &bundle, &verdict, agreement, peer)?;
-    let bytes = same_rows(&bundle, &rows, &seed)?;
-    if signed.bytes != bytes {
-        return Err(broken("the receipt counts other bytes than came"));
-    }
-    let Countersigned { document, proof, level } = countersigned(node, &bundle, agreement)?;
-    Ok(Checked { delivery, rows, bytes, bundle, verdict, signed, document, proof, level })
-}
-
-/// What the values of a delivery are called; `None` when that cannot be read.
-fn headings(delivery: &Value) -> Option<Vec<Heading>> {
-    let short = |text: &str| text.len() <= MAX_HEADING_BYTES;
-    let heading = |column: &Value| {
-        let heading = serde_json::from_value::<Heading>(column.clone()).ok()?;
-        let fits = short(&heading.name) && heading.unit.as_deref().is_none_or(short);
-        fits.then_some(heading)
-    };
-    let columns = delivery.get("columns")?.as_array()?;
-    let few = columns.len() <= MAX_HEADINGS;
-    few.then(|| columns.iter().map(heading).collect()).flatten()
-}
-
-/// Stores a delivery in the turn that pins it: two at once cannot pin two histories.
-async fn keep(
-    node: &Node,
-    came: Checked,
-    (agreement, peer): (&str, &str),
-    (event, about): (Option<Taken>, String),
-) -> Result<Option<Pins>, Problem> {
-    let (name, count, bytes) = (came.receipt(), came.rows.len(), came.bytes);
-    let delete_by = came.signed.delete_by.map(Timestamp::from_micros);
-    let decided = Timestamp::from_micros(came.signed.at);
-    let said = (&came.delivery, came.rows.as_slice());
-    let fresh = node.partition.read(|fold, _| freshness::came(fold, agreement, said, decided));
-    let copy = Copy {
-        agreement: agreement.to_owned(),
-        proof: came.proof.clone(),
-        delete_by: delete_by.map(|t| t.to_string()).unwrap_or_default(),
-        driven: came.signed.clock == Clock::Driven,
-        due: delete_by.map(|time| copies::due(decided, time)),
-        bytes: Some(bytes),
-        count: count as u64,
-        fresh: fresh?.map_err(broken)?,
-        columns: headings(&came.delivery).ok_or_else(|| broken("it does not name its columns"))?,
-        about,
-        ..Copy::default()
-    };
-    let (peer, under) = (peer.to_owned(), agreement.to_owned());
-    let (of, checkpoint) = (peer.clone(), came.bundle.checkpoint.clone());
-    let turn = node.partition.turn(move |turn| {
-        if turn.fold().copies.has(&name) {
-            return Err(broken("this very delivery is stored already"));
-        }
-        if let Some(event) = &event
-            && pinned(turn.fold(), &under, &peer)? != event.seen
-        {
-            return Ok(None);
-        }
-        if has_erased(turn.fold(), &peer, &came.rows) {
-            let why = "it has rows of a twin that its owner has erased";
-            // A stream is asked again: its event may have been on the way when we were told.
-            return Err(if event.is_some() { refused(why) } else { broken(why) });
-        }
-        let Checked { delivery, bundle, verdict, .. } = &came;
-        let pin = continues(turn.fold(), delivery, bundle, verdict, &under)?;
-        let mut entries = copies::copy(&peer, &name, &copy, &came.rows).map_err(broken)?;
-        entries.push(copies::pin(&peer, &bundle.checkpoint, pin.0, &under, &pin.1));
-        if turn.fold().countersignatures.agreement(&under).is_none() {
-            entries.extend(documents::countersigning(&peer, &under, &came.document));
-        }
-        let which = (under.as_str(), name.as_str());
-        let position = event.and_then(|event| event.position);
-        entries.extend(position.map(|at| subscriptions::came(&peer, which, at, count)));
-        entries.push(processes::paper_row(&peer, &under, &Paper::Receipt(name.clone())));
-        turn.log(entries)?;
-        Ok(Some(Pins { anchor: Some(pin.0), ledger: Some(pin.1) }))
-    });
-    let kept = turn.await;
-    if let Err(problem) = &kept
-        && problem.code == codes::EXCHANGE_PROOF
-    {
-        suspect(node, &of, &checkpoint).await?;
-    }
-    let kept = kept?;
-    if kept.is_some() {
-        node.metrics.pulled(count as u64, bytes);
-    }
-    Ok(kept)
-}
-
-/// A delivery holds by itself and was not taken: whether its log is still the one that we saw.
-async fn suspect(node: &Node, peer: &str, checkpoint: &str) -> Result<(), Problem> {
-    let seen = node.partition.read(|fold, _| {
-        fold.partners.get(peer).map(|partner| fold.copies.note(&partner.record).cloned())
-    })??;
-    if let Some(seen) = seen {
-        divergence::compare(node, peer, &seen, checkpoint, Source::Delivery).await;
-    }
-    Ok(())
-}
-
-/// What of a delivery both parties have signed.
-struct Countersigned {
-    document: Envelope,
-    proof: String,
-    level: Level,
-}
-
-/// Signs agreement and receipt of a delivery that was verified.
-fn countersigned(node: &Node, bundle: &Bundle, agreement: &str) -> Result<Countersigned, Problem> {
-    let signed = node.partition.read(|fold, store| {
-        fold.behind.check(store.forest())?;
-        let known = fold.agreements.get(agreement)?;
-        let document = bundle.agreement.as_ref().ok_or_else(|| broken("there is no agreement"))?;
-        let document = documents::countersigned(node, fold, known, document)
-            .map_err(|why| broken(&format!("we do not sign its agreement: {why}")))?;
-        let whole = documents::countersigned_bundle(node, fold, bundle, &document)?;
-        Ok::<_, Problem>((document, whole.to_bytes(), prove::own_trust(fold)?))
-    });
-    let (document, proof, trust) = signed??;
-    let level = verify(&proof, Some(&trust)).map_err(|b| broken(&b.sentence))?.level;
-    let proof = String::from_utf8(proof).map_err(|_| broken("the proof is not text"))?;
-    Ok(Countersigned { document, proof, level })
-}
-
-/// What a proof of a partner shows. When it does not fit what is pinned, the partner may have a
-/// newer record, and it is verified once more with that.
-async fn verified(node: &Node, proof: &[u8], peer: &str) -> Result<Verdict, Problem> {
-    let against = || {
-        let pinned = node.partition.read(|fold, _| fold.partners.trust().clone());
-        pinned.map(|trust| verify(proof, Some(&trust)))
-    };
-    let seen = repin::fingerprint(node, peer).unwrap_or_default();
-    let mut shown = against()?;
-    if shown.as_ref().is_err_and(|broken| broken.link == Link::Trust)
-        && repin::look(node, peer, Reason::Proof, &seen).await
-    {
-        shown = against()?;
-    }
-    shown.map_err(|b| broken(&b.sentence))
-}
-
-/// Whether the bundle proves a delivery by this partner to us under this agreement.
-fn same_delivery(
-    node: &Node,
-    bundle: &Bundle,
-    verdict: &Verdict,
-    agreement: &str,
-    peer: &str,
-) -> Result<Receipt, Problem> {
-    if verdict.level < Level::Signed {
-        return Err(broken("the proof is signed by nobody whom we pinned"));
-    }
-    if verdict.issuer != peer
-        || verdict.audience.as_deref() != Some(node.config.organisation.as_str())
-    {
-        return Err(broken("the proof is of a delivery between others"));
-    }
-    let document = bundle
-        .agreement
-        .as_ref()
-        .and_then(|envelope| twinpact_proof::documents::Agreement::from_envelope(envelope).ok());
-    let receipt =
-        bundle.receipt.as_ref().and_then(|envelope| Receipt::from_envelope(envelope).ok());
-    match (document, receipt) {
-        (Some(document), Some(receipt))
-            if to_hex(&document.agreement) == agreement && receipt.view == document.target =>
-        {
-            Ok(receipt)
-        }
-        _ => Err(broken("the proof is of a delivery under another agreement")),
-    }
+    parts.extend(asked.anchor.map(|seen| format!("anchor={}", seen.size)));
+    parts.extend(asked.ledger.as_ref().map(|pin| format!("ledger={}", pin.seen.size)));
+    if parts.is_empty() { url.to_owned() } else { format!("{url}?{}", parts.join("&")) }
 }
 
 /// Waits until the state of that process of ours answers, woken by commits.
@@ -597,7 +327,7 @@ async fn wait_for<T>(
     look: impl Fn(&Fold) -> Option<Result<T, Problem>>,
     patience: Duration,
 ) -> Result<T, Problem> {
-    let mut changes = node.partition.changes();
+    let (mut changes, _at_work) = (node.partition.changes(), node.partition.at_work());
     let waiting = async {
         loop {
             changes.borrow_and_update();

@@ -3,6 +3,7 @@
 
 use crate::consumer::broken;
 use crate::copies::{LedgerPin, Seen};
+use crate::divergence::asked_for_proof;
 use crate::fold::Fold;
 use crate::open::Node;
 use serde_json::Value;
@@ -62,21 +63,59 @@ pub(crate) fn same_rows(bundle: &Bundle, rows: &[Value], seed: &[u8; 32]) -> Res
     }
 }
 
-/// Whether anchor and ledger continue what we saw last; what is to be pinned now.
+/// Two checkpoints of a partner's log that are of one history: proven, however it was come by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bridge {
+    small: Seen,
+    large: Seen,
+}
+
+impl Bridge {
+    /// What stays pinned of these two, when it shows that they are of one history: the larger. What
+    /// was pinned a while ago is of one history with what is pinned now.
+    fn larger(&self, now: Seen, own: Seen, lies_under: impl Fn(Seen) -> bool) -> Option<Seen> {
+        match (self.small, self.large) {
+            (small, large) if (small, large) == (now, own) => Some(own),
+            (small, large) if small == own && (large == now || lies_under(large)) => Some(now),
+            _ => None,
+        }
+    }
+}
+
+/// Asks the partner to prove that two checkpoints of its log are of one history.
+pub(crate) async fn bridge(node: &Node, peer: &str, one: Seen, two: Seen) -> Option<Bridge> {
+    let (small, large) = if one.size <= two.size { (one, two) } else { (two, one) };
+    let hashes = asked_for_proof(node, peer, small.size, large.size).await?;
+    let holds = consistent(small.size, &small.root, large.size, &large.root, &hashes);
+    holds.then_some(Bridge { small, large })
+}
+
+/// What a delivery is to what was pinned.
+pub(crate) enum Held {
+    /// It holds; what is to be pinned now of the anchor, which is never less than was, and of the
+    /// ledger.
+    Holds(Seen, LedgerPin),
+    /// That anchor was pinned since it was asked for, and nothing shows that its own is of one
+    /// history with it.
+    Apart(Seen),
+}
+
+/// Whether anchor and ledger continue what we saw last, or lie under what was seen since the
+/// delivery was asked for.
 pub(crate) fn continues(
     fold: &Fold,
-    delivery: &Value,
-    bundle: &Bundle,
+    (delivery, bundle): (&Value, &Bundle),
     verdict: &Verdict,
-    agreement: &str,
-) -> Result<(Seen, LedgerPin), Problem> {
+    (agreement, asked): (&str, &Pins),
+    bridge: Option<&Bridge>,
+) -> Result<Held, Problem> {
     let record = &fold.partners.get(&verdict.issuer)?.record;
     // It was asked all the same: what we hold tells an older copy that it is one.
     fold.divergences.trusted(&record.origin)?;
     if record.origin != verdict.seen.origin {
         return Err(broken("the partner has given up the log that proves it"));
     }
-    let anchor = Seen { size: bundle.anchor.size, root: bundle.anchor.root };
+    let own = Seen { size: bundle.anchor.size, root: bundle.anchor.root };
     let ledger = LedgerPin {
         origin: record.origin.clone(),
         tree: to_hex(&bundle.entry.tree),
@@ -90,11 +129,21 @@ pub(crate) fn continues(
     let grew = |old: Seen, new: Seen, name: &str| {
         consistent(old.size, &old.root, new.size, &new.root, &proof(name))
     };
-    if let Some(old) = fold.copies.to_continue(record)
-        && !grew(old, anchor, "anchor")
-    {
-        return Err(broken("its anchor does not continue the one that we saw before"));
-    }
+    let now = fold.copies.to_continue(record);
+    let under = |seen| fold.copies.lies_under(&record.origin, seen);
+    let bridged = |now| bridge.and_then(|bridge| bridge.larger(now, own, under));
+    let anchor = match now {
+        None => own,
+        Some(now) if grew(now, own, "anchor") => own,
+        Some(now) if asked.anchor == Some(now) => {
+            return Err(broken("its anchor does not continue the one that we saw before"));
+        }
+        Some(now) if now == own || under(own) => now,
+        Some(now) => match bridged(now) {
+            Some(larger) => larger,
+            None => return Ok(Held::Apart(now)),
+        },
+    };
     if let Some(old) = fold.copies.ledger(agreement) {
         if (&old.tree, old.slot) != (&ledger.tree, ledger.slot) {
             return Err(broken("the ledger is another one than before"));
@@ -104,5 +153,5 @@ pub(crate) fn continues(
             return Err(broken("the ledger does not continue the one that we saw before"));
         }
     }
-    Ok((anchor, ledger))
+    Ok(Held::Holds(anchor, ledger))
 }

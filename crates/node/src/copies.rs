@@ -9,7 +9,7 @@ use crate::as_of::known;
 use crate::kpis;
 use crate::partition::NewEntry;
 use crate::processes::local;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use twinpact_model::codes;
 use twinpact_model::entry::{Attribute, Entry, Kind};
 use twinpact_model::problem::Problem;
@@ -103,6 +103,9 @@ pub struct Copy {
     pub about: String,
 }
 
+/// How many anchors that were pinned before are kept of each log.
+const MAX_BEFORE: usize = 64;
+
 /// Copies by the name of their receipt; pins by origin and by agreement.
 #[derive(Debug, Clone, Default)]
 pub struct Copies {
@@ -113,6 +116,8 @@ pub struct Copies {
     /// Those of a driven clock apart: only a driven clock knows when their time has come.
     due: BTreeSet<(bool, Timestamp, String)>,
     anchors: BTreeMap<String, Seen>,
+    /// What was pinned last of each anchor, the newest last: all of one history.
+    before: BTreeMap<String, VecDeque<Seen>>,
     /// The signed checkpoint of what was seen last, by origin.
     notes: BTreeMap<String, String>,
     ledgers: BTreeMap<String, LedgerPin>,
@@ -189,6 +194,13 @@ impl Copies {
     #[must_use]
     pub fn anchor(&self, origin: &str) -> Option<Seen> {
         self.anchors.get(origin).copied()
+    }
+
+    /// Whether that was pinned of the anchor with that origin a while ago: what is pinned now
+    /// continues it.
+    #[must_use]
+    pub fn lies_under(&self, origin: &str, seen: Seen) -> bool {
+        self.before.get(origin).is_some_and(|before| before.contains(&seen))
     }
 
     /// What a delivery of that partner's log has to continue: what was seen of it, or the leaf with
@@ -313,6 +325,13 @@ impl Copies {
         let anchor = Seen { size: number("anchorSize")?, root: root("anchorRoot")? };
         let origin = entry.get("origin")?.to_owned();
         self.anchors.insert(origin.clone(), anchor);
+        let before = self.before.entry(origin.clone()).or_default();
+        if before.back() != Some(&anchor) {
+            before.push_back(anchor);
+        }
+        if before.len() > MAX_BEFORE {
+            before.pop_front();
+        }
         if let Some(note) = entry.get("checkpoint") {
             self.notes.insert(origin.clone(), note.to_owned());
         }

@@ -261,7 +261,13 @@ fn of_log(text: &str, keys: &[PublicKey]) -> Option<String> {
     Note::parse(text)?.of_log(keys, MAX_CHECKPOINT_BYTES / 4 * 3)
 }
 
-async fn asked_for_proof(node: &Node, did: &str, old: u64, new: u64) -> Option<Vec<[u8; 32]>> {
+/// What a partner shows for one of its checkpoints continuing another.
+pub(crate) async fn asked_for_proof(
+    node: &Node,
+    did: &str,
+    old: u64,
+    new: u64,
+) -> Option<Vec<[u8; 32]>> {
     let path = format!("/log/consistency?old={old}&new={new}");
     let body = asked(node, did, &path).await?;
     let answer: Value = serde_json::from_slice(&body).ok()?;

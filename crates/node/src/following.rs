@@ -6,9 +6,10 @@
 //! when only token or assertion ran out, when the partner says that it opens, with growing rests
 //! while the partner is not there, and never again when the agreement is over.
 
+use crate::arrival::{self, Taken};
 use crate::assertion;
 use crate::channel::{self, Way};
-use crate::consumer::{self, MAX_DETAIL, Taken};
+use crate::consumer::{self, MAX_DETAIL};
 use crate::continuity;
 use crate::open::Node;
 use crate::outbox;
@@ -219,7 +220,7 @@ async fn once(node: &Node, agreement: &str, one: &Subscription) -> Result<Broke,
             }
             let position = event.id.as_deref().and_then(|id| id.parse().ok());
             let taken = Taken { position, seen };
-            let stored = consumer::store_event(node, &event.data, (agreement, &one.peer), taken);
+            let stored = arrival::store_event(node, &event.data, (agreement, &one.peer), taken);
             match stored.await.map_err(plain)? {
                 Some(pins) => seen = pins,
                 None => return Ok(Broke::Pinned),

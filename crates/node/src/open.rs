@@ -330,6 +330,7 @@ fn assemble(
 ) -> Node {
     let metrics = Arc::new(Metrics::new(clocks.wall()));
     let connectors = Arc::new(Connectors::of(&config.connectors));
+    let rates = Arc::new(Rates::of(&config.quotas));
     Node {
         config: Arc::new(config),
         clocks,
@@ -340,7 +341,7 @@ fn assemble(
         presented: Presented::default(),
         outbound: Arc::default(),
         secrets: Arc::default(),
-        rates: Arc::default(),
+        rates,
         strangers: Strangers::default(),
         metrics,
         claimed: Arc::default(),

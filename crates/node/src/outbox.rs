@@ -24,7 +24,7 @@ use crate::repin::{self, Reason};
 use crate::seen;
 use crate::tokens;
 use crate::why;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
@@ -49,8 +49,8 @@ type Lane = (String, bool);
 
 /// How many calls to one partner are open at a time, and to all of them. A row that waits for its
 /// next attempt is no call.
-const MAX_CALLS_TO_ONE: usize = 4;
-const MAX_CALLS: usize = 64;
+const MAX_CALLS_TO_ONE: usize = 32;
+const MAX_CALLS: usize = 128;
 
 /// Sends until told to stop. What is under way then is sent again after the next start.
 pub async fn run(node: Node, mut stop: watch::Receiver<bool>) {
@@ -60,8 +60,7 @@ pub async fn run(node: Node, mut stop: watch::Receiver<bool>) {
     let calls = Calls::default();
     loop {
         changes.borrow_and_update();
-        let busy: HashSet<Lane> = lanes.values().cloned().collect();
-        for (number, pending) in next_of_each(&node, &busy) {
+        for (number, pending) in next_of_each(&node, lanes.values()) {
             let lane = lane(&pending);
             let (node, calls) = (node.clone(), calls.clone());
             let task = sending.spawn(async move {
@@ -88,23 +87,24 @@ pub async fn run(node: Node, mut stop: watch::Receiver<bool>) {
 }
 
 fn lane(pending: &Pending) -> Lane {
-    (pending.pid.clone(), pending.what == Waiting::Question)
+    (pending.pid.clone(), is_question(pending))
+}
+
+fn is_question(pending: &Pending) -> bool {
+    pending.what == Waiting::Question
 }
 
 /// The oldest waiting row of each lane that is not busy.
-fn next_of_each(node: &Node, busy: &HashSet<Lane>) -> Vec<(u64, Pending)> {
+fn next_of_each<'a>(node: &Node, busy: impl Iterator<Item = &'a Lane>) -> Vec<(u64, Pending)> {
     let read = node.partition.read(|fold, store| {
         if fold.behind.check(store.forest()).is_err() {
             return Vec::new();
         }
-        let mut first: BTreeMap<Lane, (u64, &Pending)> = BTreeMap::new();
-        for (number, pending) in &fold.processes.outbox {
-            let lane = lane(pending);
-            if !busy.contains(&lane) {
-                first.entry(lane).or_insert((*number, pending));
-            }
-        }
-        first.into_values().map(|(n, pending)| (n, pending.clone())).collect::<Vec<_>>()
+        let mut taken: HashSet<(&str, bool)> =
+            busy.map(|(pid, question)| (pid.as_str(), *question)).collect();
+        let rows = fold.processes.outbox.iter();
+        let free = rows.filter(|(_, row)| taken.insert((&row.pid, is_question(row))));
+        free.map(|(number, row)| (*number, row.clone())).collect()
     });
     read.unwrap_or_default()
 }
@@ -133,6 +133,7 @@ impl Calls {
         // Its own turn first: whoever waits for that holds none of all.
         let _ours = ours.acquire().await;
         let _all = self.all.acquire().await;
+        let _at_work = node.partition.at_work();
         send(node, pending).await
     }
 }
@@ -438,6 +439,14 @@ fn says(reply: &Reply, code: Code) -> bool {
     reply.status >= 400 && said().is_some_and(is)
 }
 
+/// Whether another row waits behind this one for its turn.
+fn has_more(node: &Node, number: u64, pid: &str) -> bool {
+    let read = node
+        .partition
+        .read(|fold, _| fold.processes.outbox.range(number + 1..).any(|(_, row)| row.pid == pid));
+    read.unwrap_or(false)
+}
+
 /// Tells the process what became of its message, and logs both together.
 async fn settle(
     node: &Node,
@@ -449,7 +458,8 @@ async fn settle(
         node.secrets.forget_message(&pending.id);
     }
     let (ours, row) = (node.clone(), pending.clone());
-    let turn = node.partition.turn(move |mut turn| {
+    let urgent = has_more(node, number, &pending.pid);
+    let settling = move |mut turn: Turn<'_>| {
         let why = match &became {
             Became::NotTaken(why) | Became::Unknown(why) => Some(why.as_str()),
             Became::Needless => Some("nobody waits for it any more"),
@@ -460,8 +470,13 @@ async fn settle(
         let mut entries = vec![outbox_done(&row.peer, number, parked, why)];
         entries.extend(told(&ours, &mut turn, &row, &became)?);
         turn.log(entries).map(|_| ())
-    });
-    match turn.await {
+    };
+    // A row that is settled late is sent twice at worst, after a stop, and taken once.
+    let settled = match urgent {
+        true => node.partition.turn(settling).await,
+        false => node.partition.turn_soon(settling).await,
+    };
+    match settled {
         Err(problem) if !problem.code.name.starts_with("store.") => {
             // A process that cannot take the news must not have its message sent for ever.
             let done = outbox_done(&pending.peer, number, false, None);

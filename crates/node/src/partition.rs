@@ -12,6 +12,7 @@ use crate::trace::{self, Here, News, Step};
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
@@ -34,6 +35,18 @@ pub const SLOW_TICK_GAP: Duration = Duration::from_millis(50);
 const REST_PER_TICK: u32 = 8;
 /// The time between ticks when nobody waits.
 pub const IDLE_TICK: Duration = Duration::from_secs(1);
+/// How long the next frame waits for each that is at work beyond the first few, so that those who
+/// come at a time share frames: each costs a sync and wakes everybody. Who comes alone never waits.
+const GAP_PER_WORK: Duration = Duration::from_micros(100);
+/// How many at work make no frame wait: one exchange has a caller, a message on its way out and one
+/// on its way in.
+const FEW_AT_WORK: usize = 4;
+/// The longest that a frame waits.
+const LONGEST_GAP: Duration = Duration::from_millis(5);
+/// How long a turn waits that nobody waits for, when no other brings it into a frame.
+pub const SOON: Duration = Duration::from_millis(10);
+/// The shortest time that the writer rests.
+const SHORTEST_REST: Duration = Duration::from_micros(100);
 /// The most turns that share a frame.
 const MAX_TURNS: usize = 256;
 /// The retention class of what is about no twin.
@@ -167,8 +180,19 @@ type Answer = Box<dyn FnOnce(Result<Option<u64>, Problem>) + Send>;
 type Job = Box<dyn FnOnce(Result<Turn<'_>, Problem>) -> Answer + Send>;
 
 enum Message {
-    Job { job: Job, prove: bool },
+    Job { job: Job, when: When },
     Stop,
+}
+
+/// When a turn is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum When {
+    /// In the next frame.
+    Now,
+    /// With the next frame that is made for another one, or after [`SOON`].
+    Soon,
+    /// In the frame of the next tick.
+    Proven,
 }
 
 /// A handle on the writer; clones share it.
@@ -178,6 +202,16 @@ pub struct Partition {
     sender: Sender<Message>,
     changes: watch::Receiver<u64>,
     syncs: Arc<Histogram>,
+    at_work: Arc<AtomicUsize>,
+}
+
+/// Somebody who will want turns, from when it is taken until it is dropped.
+pub struct AtWork(Arc<AtomicUsize>);
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Partition {
@@ -191,17 +225,22 @@ impl Partition {
         let (sender, receiver) = channel();
         let (changed, changes) = watch::channel(0);
         let syncs = Arc::<Histogram>::default();
+        let at_work = Arc::<AtomicUsize>::default();
         let mut writer = Writer {
             shared: shared.clone(),
             clocks,
+            ready: VecDeque::new(),
+            due: None,
+            not_before: Instant::now(),
             waiting: VecDeque::new(),
             last_tick: Instant::now(),
             gap: TICK_GAP,
             changed,
             syncs: Arc::clone(&syncs),
+            at_work: Arc::clone(&at_work),
         };
         let thread = std::thread::spawn(move || writer.run(&receiver));
-        (Partition { shared, sender, changes, syncs }, thread)
+        (Partition { shared, sender, changes, syncs, at_work }, thread)
     }
 
     /// A state and its log that are only read: every turn is refused.
@@ -212,7 +251,8 @@ impl Partition {
         let shared = Arc::new(RwLock::new(Ok(shared)));
         // Nobody receives and nobody reports a change.
         let ((sender, _), (_, changes)) = (channel(), watch::channel(0));
-        Partition { shared, sender, changes, syncs: Arc::default() }
+        let (syncs, at_work) = (Arc::default(), Arc::default());
+        Partition { shared, sender, changes, syncs, at_work }
     }
 
     /// Reads the state and the log.
@@ -251,7 +291,20 @@ impl Partition {
         &self,
         decide: impl FnOnce(Turn<'_>) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
-        self.send(decide, false).await.map(|(value, _)| value)
+        self.send(decide, When::Now).await.map(|(value, _)| value)
+    }
+
+    /// The same for what nobody waits for and what is done again when it is lost: it shares the
+    /// frame of the next turn, and has one of its own only when there is none for [`SOON`]. Turns
+    /// keep their order.
+    ///
+    /// # Errors
+    /// As [`turn`](Self::turn).
+    pub async fn turn_soon<T: Send + 'static>(
+        &self,
+        decide: impl FnOnce(Turn<'_>) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        self.send(decide, When::Soon).await.map(|(value, _)| value)
     }
 
     /// Logs these entries without waiting for it; a log that takes nothing any more takes none.
@@ -261,7 +314,7 @@ impl Partition {
             let _ = turn.and_then(|turn| turn.log(entries));
             Box::new(|_| ())
         });
-        let _ = self.sender.send(Message::Job { job, prove: false });
+        let _ = self.sender.send(Message::Job { job, when: When::Now });
     }
 
     /// The same, and what it logged is under the tick that is returned.
@@ -272,7 +325,7 @@ impl Partition {
         &self,
         decide: impl FnOnce(Turn<'_>) -> Result<T, Problem> + Send + 'static,
     ) -> Result<(T, u64), Problem> {
-        let (value, tick) = self.send(decide, true).await?;
+        let (value, tick) = self.send(decide, When::Proven).await?;
         let tick = tick.ok_or_else(|| Problem::new(codes::INTERNAL, "no tick was made"))?;
         Ok((value, tick))
     }
@@ -280,7 +333,7 @@ impl Partition {
     async fn send<T: Send + 'static>(
         &self,
         decide: impl FnOnce(Turn<'_>) -> Result<T, Problem> + Send + 'static,
-        prove: bool,
+        when: When,
     ) -> Result<(T, Option<u64>), Problem> {
         let ((answer, answered), here) = (oneshot::channel(), Here::now());
         let job: Job = Box::new(move |turn| {
@@ -290,7 +343,7 @@ impl Partition {
                 let _ = answer.send(decided.and_then(|value| durable.map(|tick| (value, tick))));
             })
         });
-        self.sender.send(Message::Job { job, prove }).map_err(|_| self.gone())?;
+        self.sender.send(Message::Job { job, when }).map_err(|_| self.gone())?;
         answered.await.map_err(|_| self.gone())?
     }
 
@@ -298,6 +351,14 @@ impl Partition {
     fn gone(&self) -> Problem {
         let stopping = || Problem::new(codes::STORE_STOPPED, "the node is stopping");
         self.read(|_, _| ()).err().unwrap_or_else(stopping)
+    }
+
+    /// Counts whoever takes this as one that will want turns, for as long as it is held: where
+    /// there are many, they share frames.
+    #[must_use]
+    pub fn at_work(&self) -> AtWork {
+        self.at_work.fetch_add(1, Ordering::Relaxed);
+        AtWork(Arc::clone(&self.at_work))
     }
 
     /// Counts durable frames; it changes whenever there is something new to read.
@@ -345,6 +406,12 @@ impl Drop for Reading {
 struct Writer {
     shared: Arc<RwLock<Result<Shared, Problem>>>,
     clocks: Clocks,
+    /// Turns for the next frame, in the order in which they came.
+    ready: VecDeque<Job>,
+    /// By when they want it; `None` when there are none.
+    due: Option<Instant>,
+    /// When the next frame may be made.
+    not_before: Instant,
     /// Turns that want a proof and wait for the next tick to be due.
     waiting: VecDeque<Job>,
     last_tick: Instant,
@@ -353,6 +420,7 @@ struct Writer {
     /// Counts durable frames: whoever waits for a change is woken by it.
     changed: watch::Sender<u64>,
     syncs: Arc<Histogram>,
+    at_work: Arc<AtomicUsize>,
 }
 
 impl Writer {
@@ -364,38 +432,59 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => Some(Message::Stop),
             };
             let mut stop = false;
-            let mut ready = Vec::new();
             let more = std::iter::from_fn(|| receiver.try_recv().ok()).take(MAX_TURNS);
             for message in first.into_iter().chain(more) {
                 match message {
-                    Message::Job { job, prove: false } => ready.push(job),
-                    Message::Job { job, prove: true } => self.waiting.push_back(job),
+                    Message::Job { job, when } => self.take(job, when),
                     Message::Stop => stop = true,
                 }
             }
-            self.frames(ready, stop);
+            self.frames(stop);
             if stop {
                 return;
             }
         }
     }
 
-    /// How long to wait for the next turn: until the next tick is due.
+    fn take(&mut self, job: Job, when: When) {
+        let by = match when {
+            When::Now => self.not_before,
+            When::Soon => Instant::now() + SOON,
+            When::Proven => return self.waiting.push_back(job),
+        };
+        self.ready.push_back(job);
+        self.due = Some(self.due.map_or(by, |due| due.min(by)));
+    }
+
+    fn frame_gap(&self) -> Duration {
+        let many = self.at_work.load(Ordering::Relaxed).saturating_sub(FEW_AT_WORK);
+        GAP_PER_WORK.saturating_mul(u32::try_from(many).unwrap_or(u32::MAX)).min(LONGEST_GAP)
+    }
+
+    /// How long to wait for the next turn: until a frame or the next tick is due.
     fn patience(&self) -> Duration {
         let gap = if self.waiting.is_empty() { IDLE_TICK } else { self.gap };
-        gap.saturating_sub(self.last_tick.elapsed()).max(Duration::from_millis(1))
+        let tick = gap.saturating_sub(self.last_tick.elapsed());
+        let frame = self.due.map(|due| due.saturating_duration_since(Instant::now()));
+        frame.map_or(tick, |frame| frame.min(tick)).max(SHORTEST_REST)
     }
 
     /// Runs the turns that are due, in as few frames as their size allows, and answers them when
     /// the last of these frames is durable.
-    fn frames(&mut self, ready: Vec<Job>, stop: bool) {
-        let shared = self.shared.clone();
-        let mut guard = shared.write().unwrap_or_else(PoisonError::into_inner);
+    fn frames(&mut self, stop: bool) {
         let proving = stop || self.last_tick.elapsed() >= self.gap;
-        let waiting = if proving { self.waiting.drain(..).collect() } else { VecDeque::new() };
+        let waiting = if proving { std::mem::take(&mut self.waiting) } else { VecDeque::new() };
         let wanted = !waiting.is_empty();
         let idle_due = stop || self.last_tick.elapsed() >= IDLE_TICK;
-        let mut jobs: VecDeque<Job> = ready.into_iter().chain(waiting).collect();
+        let is_due = self.due.is_some_and(|due| due <= Instant::now());
+        if !(is_due || wanted || idle_due) {
+            return;
+        }
+        let shared = self.shared.clone();
+        let mut guard = shared.write().unwrap_or_else(PoisonError::into_inner);
+        self.due = None;
+        let mut jobs = std::mem::take(&mut self.ready);
+        jobs.extend(waiting);
         let mut answers: Vec<Answer> = Vec::new();
         let (mut woken, mut durable) = (false, Ok(None));
         // Once it has stopped, the turns that are left are told so, and none is run.
@@ -431,6 +520,7 @@ impl Writer {
                 break;
             }
         }
+        self.not_before = Instant::now() + self.frame_gap();
         // The state is free to be read before anybody is woken to read it.
         drop(guard);
         drop(jobs);

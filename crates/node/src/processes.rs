@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use twinpact_dsp::exchange::{Whose, is_far, opening_key};
 use twinpact_dsp::negotiation::Negotiation;
-use twinpact_dsp::transfer::Transfer;
+use twinpact_dsp::transfer::{self, Transfer};
 use twinpact_dsp::{Effect, Message, Outgoing};
 use twinpact_model::codes;
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
@@ -104,6 +104,12 @@ pub struct Processes {
     pub(crate) stories: Stories,
     /// The processes of each partner that are over, in the order in which they ended.
     ended: BTreeMap<String, VecDeque<String>>,
+    /// How many negotiations and transfers of each partner are under way.
+    open: BTreeMap<String, (usize, usize)>,
+    /// The transfers that are under way under the `@id` of an agreement.
+    under: BTreeMap<String, BTreeSet<String>>,
+    /// The transfers that are suspended.
+    suspended: BTreeSet<String>,
 }
 
 impl Processes {
@@ -140,12 +146,18 @@ impl Processes {
     /// How many negotiations and transfers with this partner are under way.
     #[must_use]
     pub fn under_way(&self, peer: &str) -> (usize, usize) {
-        let negotiations = self.negotiations.values();
-        let transfers = self.transfers.values();
-        (
-            negotiations.filter(|n| n.party.peer == peer && !n.state.is_final()).count(),
-            transfers.filter(|t| t.party.peer == peer && !t.state.is_final()).count(),
-        )
+        self.open.get(peer).copied().unwrap_or_default()
+    }
+
+    /// The transfers that are under way under the agreement with this `@id`, with whomever.
+    pub fn transfers_under(&self, at_id: &str) -> impl Iterator<Item = &Transfer> {
+        let pids = self.under.get(at_id).into_iter().flatten();
+        pids.filter_map(|pid| self.transfers.get(pid))
+    }
+
+    /// The transfers that are suspended, by whomever.
+    pub fn suspended_transfers(&self) -> impl Iterator<Item = &Transfer> {
+        self.suspended.iter().filter_map(|pid| self.transfers.get(pid))
     }
 
     /// The message of a process that the other side is not known to have.
@@ -245,6 +257,8 @@ impl Processes {
         let (pid, peer) = (next.party.own_pid.clone(), next.party.peer.clone());
         let (deadline, over) = (next.deadline, next.state.is_final());
         let old = self.negotiations.insert(pid.clone(), next);
+        let was_open = old.as_ref().is_some_and(|old| !old.state.is_final());
+        self.count(&peer, |open| &mut open.0, (was_open, !over));
         self.not_due(old.and_then(|old| old.deadline), &pid);
         (pid, peer, deadline, over)
     }
@@ -252,9 +266,39 @@ impl Processes {
     fn take_transfer(&mut self, next: Transfer) -> (String, String, Option<WallTime>, bool) {
         let (pid, peer) = (next.party.own_pid.clone(), next.party.peer.clone());
         let (deadline, over) = (next.deadline, next.state.is_final());
+        let under = self.under.entry(next.agreement_id.clone()).or_default();
+        if over {
+            under.remove(&pid)
+        } else {
+            under.insert(pid.clone())
+        };
+        if under.is_empty() {
+            self.under.remove(&next.agreement_id);
+        }
+        match next.state {
+            transfer::State::Suspended => self.suspended.insert(pid.clone()),
+            _ => self.suspended.remove(&pid),
+        };
         let old = self.transfers.insert(pid.clone(), next);
+        let was_open = old.as_ref().is_some_and(|old| !old.state.is_final());
+        self.count(&peer, |open| &mut open.1, (was_open, !over));
         self.not_due(old.and_then(|old| old.deadline), &pid);
         (pid, peer, deadline, over)
+    }
+
+    /// Counts a process of one kind that was under way or not, and now is or is not.
+    fn count(
+        &mut self,
+        peer: &str,
+        kind: impl Fn(&mut (usize, usize)) -> &mut usize,
+        (was, is): (bool, bool),
+    ) {
+        let open = self.open.entry(peer.to_owned()).or_default();
+        let count = kind(open);
+        *count = (*count + usize::from(is)).saturating_sub(usize::from(was));
+        if *open == (0, 0) {
+            self.open.remove(peer);
+        }
     }
 
     fn not_due(&mut self, deadline: Option<WallTime>, pid: &str) {

@@ -2,6 +2,7 @@
 //! cause and the bytes that are delivered, refilled by the wall clock. Each request leaves an entry
 //! in the log, so these are also how fast one partner can make the log grow.
 
+use crate::quotas::{self, QuotaSettings};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use twinpact_model::problem::Problem;
@@ -21,6 +22,16 @@ pub struct Rate {
 impl Rate {
     const fn per_second(count: u32, burst: u32) -> Rate {
         Rate { count, seconds: 1, burst }
+    }
+
+    /// The same with so many a second, and at least ten times as many at once, if that is said.
+    #[must_use]
+    pub fn at(self, said: Option<u32>) -> Rate {
+        said.map_or(self, |count| Rate {
+            count,
+            seconds: 1,
+            burst: self.burst.max(count.saturating_mul(10)),
+        })
     }
 }
 
@@ -47,6 +58,7 @@ pub const JOINS: Rate = Rate::per_second(5, 50);
 /// The buckets of all partners. There are as many as pinned partners that have asked.
 #[derive(Debug, Default)]
 pub struct Rates {
+    quotas: QuotaSettings,
     requests: Mutex<HashMap<String, Bucket>>,
     decisions: Mutex<HashMap<String, Bucket>>,
     records: Mutex<HashMap<String, Bucket>>,
@@ -58,13 +70,20 @@ pub struct Rates {
 }
 
 impl Rates {
+    /// Full buckets, of these sizes where they say so.
+    #[must_use]
+    pub fn of(quotas: &QuotaSettings) -> Rates {
+        Rates { quotas: quotas.clone(), ..Rates::default() }
+    }
+
     /// Takes a request of this partner with a body of so many bytes.
     ///
     /// # Errors
     /// `exchange.too_many`.
     pub fn request(&self, partner: &str, bytes: usize, now: WallTime) -> Result<(), Problem> {
-        take(&self.requests, partner, (REQUESTS, 1), now, "requests")?;
-        take(&self.received, partner, (RECEIVED, bytes as u64), now, "bytes of messages")
+        let [requests, received, _] = quotas::rates(self.quotas.said(partner));
+        take(&self.requests, partner, (requests, 1), now, "requests")?;
+        take(&self.received, partner, (received, bytes as u64), now, "bytes of messages")
     }
 
     /// Takes a new decision on a request of this partner.
@@ -72,7 +91,8 @@ impl Rates {
     /// # Errors
     /// `exchange.too_many`.
     pub fn decision(&self, partner: &str, now: WallTime) -> Result<(), Problem> {
-        take(&self.decisions, partner, (DECISIONS, 1), now, "new decisions")
+        let [_, _, decisions] = quotas::rates(self.quotas.said(partner));
+        take(&self.decisions, partner, (decisions, 1), now, "new decisions")
     }
 
     /// Takes a newer record that this partner sends.

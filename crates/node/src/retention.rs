@@ -204,7 +204,12 @@ fn overdue(fold: &Fold, (copy, duty): (Timestamp, Timestamp)) -> Option<NewEntry
 /// holds again; whether nothing is left to be tried again.
 pub(crate) async fn align(node: &Node) -> Result<bool, Problem> {
     let all = node.partition.read(|fold, _| {
-        let wrong = fold.processes.transfers.values().filter(|t| is_wrong(fold, t));
+        let running = fold
+            .agreements
+            .suspended()
+            .flat_map(|known| fold.processes.transfers_under(&known.wire.id));
+        let all = running.chain(fold.processes.suspended_transfers());
+        let wrong = all.filter(|transfer| is_wrong(fold, transfer));
         wrong.map(|transfer| transfer.party.own_pid.clone()).collect::<Vec<_>>()
     })?;
     let mut done = true;

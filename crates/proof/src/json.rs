@@ -6,6 +6,7 @@
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 /// How deep arrays and objects may nest.
@@ -96,7 +97,10 @@ impl Json {
             }
             Json::Object(members) => {
                 let mut sorted: Vec<(&String, &Json)> = members.iter().collect();
-                sorted.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+                // Below U+E000 the order of bytes, which they have, is that of UTF-16 too.
+                if !members.keys().all(|key| key.is_ascii()) {
+                    sorted.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+                }
                 out.push('{');
                 for (i, (key, value)) in sorted.into_iter().enumerate() {
                     if i > 0 {
@@ -173,20 +177,30 @@ impl Json {
 
 fn write_text(text: &str, out: &mut String) {
     out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\u{8}' => out.push_str("\\b"),
-            '\t' => out.push_str("\\t"),
-            '\n' => out.push_str("\\n"),
-            '\u{c}' => out.push_str("\\f"),
-            '\r' => out.push_str("\\r"),
-            c if u32::from(c) < 0x20 => out.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => out.push(c),
-        }
+    let mut rest = text;
+    // What is escaped is ASCII, so that each part begins and ends with whole characters.
+    while let Some(at) = rest.bytes().position(|b| b < 0x20 || b == b'"' || b == b'\\') {
+        let (plain, escaped) = rest.split_at(at);
+        out.push_str(plain);
+        let mut escaped = escaped.chars();
+        escaped.next().into_iter().for_each(|c| write_escaped(c, out));
+        rest = escaped.as_str();
     }
+    out.push_str(rest);
     out.push('"');
+}
+
+fn write_escaped(c: char, out: &mut String) {
+    match c {
+        '"' => out.push_str("\\\""),
+        '\\' => out.push_str("\\\\"),
+        '\u{8}' => out.push_str("\\b"),
+        '\t' => out.push_str("\\t"),
+        '\n' => out.push_str("\\n"),
+        '\u{c}' => out.push_str("\\f"),
+        '\r' => out.push_str("\\r"),
+        c => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+    }
 }
 
 impl<'de> Deserialize<'de> for Json {
@@ -247,9 +261,13 @@ impl<'de> Visitor<'de> for JsonVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Json, A::Error> {
         let mut out = BTreeMap::new();
         while let Some((key, value)) = members.next_entry::<String, Json>()? {
-            if out.insert(key.clone(), value).is_some() {
-                return Err(A::Error::custom(format!("the key {key:?} stands twice")));
-            }
+            match out.entry(key) {
+                Entry::Vacant(free) => free.insert(value),
+                Entry::Occupied(taken) => {
+                    let key = taken.key();
+                    return Err(A::Error::custom(format!("the key {key:?} stands twice")));
+                }
+            };
         }
         Ok(Json::Object(out))
     }

@@ -19,6 +19,7 @@ pub mod dsse;
 pub mod evidence;
 pub mod fields;
 pub mod fork;
+mod held;
 pub mod json;
 pub mod keys;
 pub mod learned;

@@ -7,6 +7,8 @@
 use crate::frame::{Opens, Tick, TreeState};
 use crate::log::Place;
 use crate::successor::Successor;
+use std::borrow::Cow;
+use std::collections::{BTreeSet, VecDeque};
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 use twinpact_proof::SecretKey;
@@ -28,6 +30,9 @@ pub const EVENTS: TreeNo = 1;
 pub const DECISIONS: TreeNo = 2;
 /// The number under which the state of the anchor stands in a state frame.
 pub const ANCHOR: TreeNo = u32::MAX;
+
+/// Of how many ticks the tree over all slots is kept. It is hashed anew for any other.
+const KEPT_SLOTS: usize = 4;
 
 /// One tree.
 #[derive(Debug, Default)]
@@ -64,6 +69,10 @@ pub struct Forest {
     anchor_key: [u8; 32],
     successor: Option<Successor>,
     trees: Vec<Growing>,
+    /// Those that were opened or have grown since the last tick.
+    touched: BTreeSet<TreeNo>,
+    /// The trees over all slots at the last ticks, which are proven by most; the newest last.
+    slots: VecDeque<(u64, Tree)>,
     /// The frames that entries of trees lie in, so that an entry needs no more than a number.
     frames: Vec<Place>,
     anchor: Tree,
@@ -122,6 +131,8 @@ impl Forest {
         // In the place of tick 0, which has no heads: nothing is ever proven by it.
         self.leaves = vec![AnchorLeaf { time: 0, slots: 0, heads: first }];
         self.trees.iter_mut().for_each(|grown| grown.sizes.clear());
+        self.touched = (1..self.next_tree()).collect();
+        self.slots.clear();
         self.successor = Some(successor);
         Ok(())
     }
@@ -159,6 +170,7 @@ impl Forest {
             return Err(inconsistent("a tree was opened out of order"));
         }
         self.trees.push(Growing { id: opens.id, ..Growing::default() });
+        self.touched.insert(opens.tree);
         Ok(())
     }
 
@@ -189,6 +201,7 @@ impl Forest {
         let leaf = anchor::entry_leaf(&grown.id, index, pc);
         grown.tree.append(leaf);
         grown.places.push((frame, at));
+        self.touched.insert(tree);
         Ok((index, leaf))
     }
 
@@ -200,14 +213,19 @@ impl Forest {
         if tick.number != self.ticks() {
             return Err(inconsistent("a tick is missing"));
         }
-        for grown in &mut self.trees {
+        for touched in std::mem::take(&mut self.touched) {
+            let grown = self.tree_mut(touched)?;
             let size = grown.tree.size();
             if grown.sizes.last().is_none_or(|(_, last)| *last != size) {
                 grown.sizes.push((tick.number, size));
             }
         }
-        let slots = self.slots_tree(tick.number);
+        let slots = self.hashed_slots(tick.number);
         let (count, heads) = (slots.size(), slots.root());
+        if self.slots.len() >= KEPT_SLOTS {
+            self.slots.pop_front();
+        }
+        self.slots.push_back((tick.number, slots));
         self.anchor.append(anchor::anchor_leaf(tick.number, tick.time, count, &heads));
         self.leaves.push(AnchorLeaf { time: tick.time, slots: count, heads });
         Ok(())
@@ -243,9 +261,9 @@ impl Forest {
     /// Whether anything was appended since the last tick.
     #[must_use]
     pub fn changed(&self) -> bool {
-        self.trees
-            .iter()
-            .any(|grown| grown.tree.size() != grown.sizes.last().map_or(0, |(_, size)| *size))
+        let proven = |grown: &Growing| grown.sizes.last().map_or(0, |(_, size)| *size);
+        let mut touched = self.touched.iter().filter_map(|tree| self.tree(*tree));
+        touched.any(|grown| grown.tree.size() != proven(grown))
     }
 
     /// The tree's id.
@@ -366,7 +384,12 @@ impl Forest {
         states
     }
 
-    fn slots_tree(&self, tick: u64) -> Tree {
+    fn slots_tree(&self, tick: u64) -> Cow<'_, Tree> {
+        let kept = self.slots.iter().find(|(at, _)| *at == tick);
+        kept.map_or_else(|| Cow::Owned(self.hashed_slots(tick)), |(_, tree)| Cow::Borrowed(tree))
+    }
+
+    fn hashed_slots(&self, tick: u64) -> Tree {
         let heads: Vec<_> = self.trees.iter().map(|grown| grown.head_at(tick)).collect();
         anchor::slots_tree(&self.anchor_key, tick, &heads)
     }

@@ -25,7 +25,12 @@ pub(crate) fn thread_cpu() -> Duration {
 /// CPU time of all threads of this process, ended ones included, in user and kernel mode, to 10 ms:
 /// Linux shows hundredths of a second on every architecture that we build for.
 pub(crate) fn process_cpu() -> Duration {
-    let text = std::fs::read_to_string("/proc/self/stat").unwrap();
+    cpu_of("self")
+}
+
+/// The same of the process with that id.
+pub(crate) fn cpu_of(process: &str) -> Duration {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
     // The second field is the program's name, in brackets, and may contain blanks.
     let fields: Vec<&str> = text.rsplit_once(") ").unwrap().1.split(' ').collect();
     let ticks = |at: usize| fields[at].parse::<u64>().unwrap();

@@ -275,11 +275,9 @@ impl Both {
     }
 
     fn ready(&self, node: usize) {
-        loop {
-            match self.event() {
-                Event::Said(by, line) if (by, line.as_str()) == (node, "ready") => return,
-                _ => unreachable!("{} did not start", NODES[node]),
-            }
+        match self.event() {
+            Event::Said(by, line) if (by, line.as_str()) == (node, "ready") => {}
+            _ => unreachable!("{} did not start", NODES[node]),
         }
     }
 
