@@ -41,6 +41,10 @@ pub struct Comparison {
 /// Compares two terms.
 #[must_use]
 pub fn compare(first: &Terms, second: &Terms, vocabulary: &Vocabulary) -> Comparison {
+    if first == second {
+        // Most are: what is agreed to is what was offered.
+        return Comparison { order: Order::Equal, differences: Vec::new() };
+    }
     let mut differences = BTreeSet::new();
     let more = beyond(first, second, vocabulary, Side::First, &mut differences);
     let less = beyond(second, first, vocabulary, Side::Second, &mut differences);

@@ -7,7 +7,7 @@
 
 use crate::api::{Heading, Pull};
 use crate::consumer::{broken, refused};
-use crate::continuity::{self, Bridge, Held, Pins, continues, has_erased, pinned, same_rows};
+use crate::continuity::{self, Chains, Held, Pins, continues, has_erased, pinned, same_rows};
 use crate::copies::{self, Copy, MAX_HEADING_BYTES, MAX_HEADINGS};
 use crate::divergence::{self, Source};
 use crate::documents;
@@ -25,7 +25,8 @@ use twinpact_model::problem::Problem;
 use twinpact_model::{Iri, Timestamp, codes};
 use twinpact_proof::digest::from_hex;
 use twinpact_proof::documents::{Clock, Receipt};
-use twinpact_proof::{Bundle, Envelope, Level, Link, Verdict, to_hex, verify};
+use twinpact_proof::dsse::MAX_SIGNATURES;
+use twinpact_proof::{Bundle, Envelope, Level, Link, Verdict, to_hex, verify_bundle};
 
 /// How often a delivery is held against what was pinned in the meantime.
 const MAX_TRIES: usize = 16;
@@ -120,7 +121,7 @@ async fn checked(
     let rows = rows.ok_or_else(|| broken("the delivery has no rows"))?;
     let seed = text("seed").and_then(from_hex::<32>).ok_or_else(|| broken("there is no seed"))?;
     let bundle = Bundle::parse(proof.as_bytes()).map_err(|b| broken(&b.sentence))?;
-    let verdict = verified(node, proof.as_bytes(), peer).await?;
+    let verdict = verified(node, &bundle, peer).await?;
     let signed = same_delivery(node, &bundle, &verdict, agreement, peer)?;
     let bytes = same_rows(&bundle, &rows, &seed)?;
     if signed.bytes != bytes {
@@ -215,31 +216,23 @@ enum Tried {
 async fn tried(node: &Node, arrival: &Arc<Arrival>) -> Result<Option<Pins>, Problem> {
     let bundle = &arrival.came.bundle;
     let own = copies::Seen { size: bundle.anchor.size, root: bundle.anchor.root };
-    let lane = node.fetching.of(&arrival.peer);
-    let (mut bridge, mut alone) = (None, None);
     for _ in 0..MAX_TRIES {
-        let arrival = Arc::clone(arrival);
-        let peer = arrival.peer.clone();
-        let turn = node.partition.turn(move |turn| stored(turn, &arrival, bridge.as_ref()));
+        let (ours, arrival) = (node.clone(), Arc::clone(arrival));
+        let (peer, origin) = (arrival.peer.clone(), arrival.came.verdict.seen.origin.clone());
+        let turn = node.partition.turn(move |turn| stored(turn, &arrival, &ours.chains));
         let apart = match turn.await? {
             Tried::Stored(pins) => return Ok(Some(pins)),
             Tried::Pinned => return Ok(None),
             Tried::Apart(now) => now,
         };
-        if alone.is_none() {
-            // One asks at a time, and most who have waited for that need not ask any more: many
-            // deliveries share a checkpoint.
-            alone = Some(lane.lock().await);
-            continue;
-        }
-        let proven = continuity::bridge(node, &peer, apart, own).await;
         let other = "its anchor is of another history than the one that we saw before";
-        bridge = Some(proven.ok_or_else(|| broken(other))?);
+        let linked = continuity::link(node, &peer, &origin, [apart, own]).await;
+        linked.ok_or_else(|| broken(other))?;
     }
     Err(refused("the partner's log grows faster than it can be followed"))
 }
 
-fn stored(turn: Turn<'_>, arrival: &Arrival, bridge: Option<&Bridge>) -> Result<Tried, Problem> {
+fn stored(turn: Turn<'_>, arrival: &Arrival, chains: &Chains) -> Result<Tried, Problem> {
     let Arrival { came, asked, copy, agreement: under, peer } = arrival;
     let (name, count) = (came.receipt(), came.rows.len());
     if turn.fold().copies.has(&name) {
@@ -258,7 +251,7 @@ fn stored(turn: Turn<'_>, arrival: &Arrival, bridge: Option<&Bridge>) -> Result<
         return Err(if event.is_some() { refused(why) } else { broken(why) });
     }
     let Checked { delivery, bundle, verdict, .. } = came;
-    let pin = match continues(turn.fold(), (delivery, bundle), verdict, (under, seen), bridge)? {
+    let pin = match continues(turn.fold(), (delivery, bundle), verdict, (under, seen), chains)? {
         Held::Holds(anchor, ledger) => (anchor, ledger),
         Held::Apart(now) => return Ok(Tried::Apart(now)),
     };
@@ -307,20 +300,25 @@ fn countersigned(node: &Node, bundle: &Bundle, agreement: &str) -> Result<Counte
         let document = documents::countersigned(node, fold, known, document)
             .map_err(|why| broken(&format!("we do not sign its agreement: {why}")))?;
         let whole = documents::countersigned_bundle(node, fold, bundle, &document)?;
-        Ok::<_, Problem>((document, whole.to_bytes(), prove::own_trust(fold)?))
+        Ok::<_, Problem>((document, whole, prove::own_trust(fold)?))
     });
-    let (document, proof, trust) = signed??;
-    let level = verify(&proof, Some(&trust)).map_err(|b| broken(&b.sentence))?.level;
-    let proof = String::from_utf8(proof).map_err(|_| broken("the proof is not text"))?;
+    let (document, whole, trust) = signed??;
+    // It has to be read again some day.
+    let many = |envelope: &Envelope| envelope.signatures.len() > MAX_SIGNATURES;
+    if whole.agreement.iter().chain(&whole.receipt).any(many) {
+        return Err(broken("its documents have too many signatures for one more"));
+    }
+    let level = verify_bundle(&whole, Some(&trust)).map_err(|b| broken(&b.sentence))?.level;
+    let proof = String::from_utf8(whole.to_bytes()).map_err(|_| broken("the proof is not text"))?;
     Ok(Countersigned { document, proof, level })
 }
 
 /// What a proof of a partner shows. When it does not fit what is pinned, the partner may have a
 /// newer record, and it is verified once more with that.
-async fn verified(node: &Node, proof: &[u8], peer: &str) -> Result<Verdict, Problem> {
+async fn verified(node: &Node, proof: &Bundle, peer: &str) -> Result<Verdict, Problem> {
     let against = || {
         let pinned = node.partition.read(|fold, _| fold.partners.trust().clone());
-        pinned.map(|trust| verify(proof, Some(&trust)))
+        pinned.map(|trust| verify_bundle(proof, Some(&trust)))
     };
     let seen = repin::fingerprint(node, peer).unwrap_or_default();
     let mut shown = against()?;

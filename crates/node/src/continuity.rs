@@ -7,6 +7,8 @@ use crate::divergence::asked_for_proof;
 use crate::fold::Fold;
 use crate::open::Node;
 use serde_json::Value;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
 use twinpact_model::problem::Problem;
 use twinpact_proof::commit::{Point, points_lexical, read_attribute};
 use twinpact_proof::digest::from_hex;
@@ -63,31 +65,59 @@ pub(crate) fn same_rows(bundle: &Bundle, rows: &[Value], seed: &[u8; 32]) -> Res
     }
 }
 
-/// Two checkpoints of a partner's log that are of one history: proven, however it was come by.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Bridge {
-    small: Seen,
-    large: Seen,
-}
+/// How many checkpoints of one log are remembered as being of one history.
+const MAX_CHAIN: usize = 256;
 
-impl Bridge {
-    /// What stays pinned of these two, when it shows that they are of one history: the larger. What
-    /// was pinned a while ago is of one history with what is pinned now.
-    fn larger(&self, now: Seen, own: Seen, lies_under: impl Fn(Seen) -> bool) -> Option<Seen> {
-        match (self.small, self.large) {
-            (small, large) if (small, large) == (now, own) => Some(own),
-            (small, large) if small == own && (large == now || lies_under(large)) => Some(now),
-            _ => None,
+/// Checkpoints of logs that are known to be of one history, all of a log with each other: proven by
+/// the partner, one with the largest before it.
+#[derive(Debug, Default)]
+pub struct Chains(Mutex<BTreeMap<String, VecDeque<Seen>>>);
+
+impl Chains {
+    /// Whether both are known to be of one history.
+    fn spans(&self, origin: &str, one: Seen, two: Seen) -> bool {
+        let chains = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        chains.get(origin).is_some_and(|chain| chain.contains(&one) && chain.contains(&two))
+    }
+
+    /// The largest of a log, unless that one is among them; a log of which none is known begins
+    /// with that one.
+    fn largest_for(&self, origin: &str, seen: Seen) -> Option<Seen> {
+        let mut chains = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let chain = chains.entry(origin.to_owned()).or_insert_with(|| VecDeque::from([seen]));
+        let largest = chain.iter().max_by_key(|known| known.size).copied();
+        largest.filter(|_| !chain.contains(&seen))
+    }
+
+    /// Adds one that was proven to be of one history with the largest.
+    fn add(&self, origin: &str, seen: Seen) {
+        let mut chains = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let chain = chains.entry(origin.to_owned()).or_default();
+        if chain.len() >= MAX_CHAIN {
+            // The smallest is of least use.
+            let smallest = (0..chain.len()).min_by_key(|at| chain.get(*at).map(|seen| seen.size));
+            smallest.and_then(|at| chain.remove(at));
         }
+        chain.push_back(seen);
     }
 }
 
-/// Asks the partner to prove that two checkpoints of its log are of one history.
-pub(crate) async fn bridge(node: &Node, peer: &str, one: Seen, two: Seen) -> Option<Bridge> {
-    let (small, large) = if one.size <= two.size { (one, two) } else { (two, one) };
-    let hashes = asked_for_proof(node, peer, small.size, large.size).await?;
-    let holds = consistent(small.size, &small.root, large.size, &large.root, &hashes);
-    holds.then_some(Bridge { small, large })
+/// Has the partner prove that checkpoints of its log are of one history; `None` when it does not.
+/// One asks at a time: many deliveries share a checkpoint.
+pub(crate) async fn link(node: &Node, peer: &str, origin: &str, all: [Seen; 2]) -> Option<()> {
+    let lane = node.fetching.of(peer);
+    let _alone = lane.lock().await;
+    for seen in all {
+        let Some(largest) = node.chains.largest_for(origin, seen) else { continue };
+        let (small, large) =
+            if seen.size <= largest.size { (seen, largest) } else { (largest, seen) };
+        let hashes = asked_for_proof(node, peer, small.size, large.size).await?;
+        if !consistent(small.size, &small.root, large.size, &large.root, &hashes) {
+            return None;
+        }
+        node.chains.add(origin, seen);
+    }
+    Some(())
 }
 
 /// What a delivery is to what was pinned.
@@ -107,7 +137,7 @@ pub(crate) fn continues(
     (delivery, bundle): (&Value, &Bundle),
     verdict: &Verdict,
     (agreement, asked): (&str, &Pins),
-    bridge: Option<&Bridge>,
+    chains: &Chains,
 ) -> Result<Held, Problem> {
     let record = &fold.partners.get(&verdict.issuer)?.record;
     // It was asked all the same: what we hold tells an older copy that it is one.
@@ -131,7 +161,6 @@ pub(crate) fn continues(
     };
     let now = fold.copies.to_continue(record);
     let under = |seen| fold.copies.lies_under(&record.origin, seen);
-    let bridged = |now| bridge.and_then(|bridge| bridge.larger(now, own, under));
     let anchor = match now {
         None => own,
         Some(now) if grew(now, own, "anchor") => own,
@@ -139,10 +168,14 @@ pub(crate) fn continues(
             return Err(broken("its anchor does not continue the one that we saw before"));
         }
         Some(now) if now == own || under(own) => now,
-        Some(now) => match bridged(now) {
-            Some(larger) => larger,
-            None => return Ok(Held::Apart(now)),
-        },
+        Some(now) if chains.spans(&record.origin, now, own) => {
+            if own.size > now.size {
+                own
+            } else {
+                now
+            }
+        }
+        Some(now) => return Ok(Held::Apart(now)),
     };
     if let Some(old) = fold.copies.ledger(agreement) {
         if (&old.tree, old.slot) != (&ledger.tree, ledger.slot) {
@@ -154,4 +187,42 @@ pub(crate) fn continues(
         }
     }
     Ok(Held::Holds(anchor, ledger))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Chains, MAX_CHAIN};
+    use crate::copies::Seen;
+
+    fn seen(size: usize) -> Seen {
+        Seen { size: size as u64, root: [0; 32] }
+    }
+
+    #[test]
+    fn a_chain_knows_what_was_added_to_it_and_nothing_of_another_log() {
+        let chains = Chains::default();
+        // A log of which nothing is known begins with what is asked about.
+        assert_eq!(chains.largest_for("a", seen(5)), None);
+        assert!(chains.spans("a", seen(5), seen(5)));
+        assert_eq!(chains.largest_for("a", seen(7)), Some(seen(5)));
+        assert!(!chains.spans("a", seen(5), seen(7)));
+        chains.add("a", seen(7));
+        assert!(chains.spans("a", seen(5), seen(7)) && chains.spans("a", seen(7), seen(5)));
+        assert_eq!(chains.largest_for("a", seen(6)), Some(seen(7)));
+        assert!(!chains.spans("b", seen(5), seen(7)));
+        // The same size with another root is another checkpoint.
+        let other = Seen { size: 7, root: [1; 32] };
+        assert!(!chains.spans("a", seen(5), other));
+    }
+
+    #[test]
+    fn a_chain_is_bounded_and_keeps_the_largest() {
+        let chains = Chains::default();
+        for size in (1..=2 * MAX_CHAIN).rev() {
+            chains.add("a", seen(size));
+        }
+        chains.add("a", seen(3 * MAX_CHAIN));
+        assert_eq!(chains.0.lock().unwrap()["a"].len(), MAX_CHAIN);
+        assert!(chains.spans("a", seen(2 * MAX_CHAIN), seen(3 * MAX_CHAIN)));
+    }
 }

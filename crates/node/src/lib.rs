@@ -20,7 +20,7 @@ pub mod config;
 pub mod conformance;
 pub mod connectors;
 pub mod consumer;
-mod continuity;
+pub mod continuity;
 pub mod contracts;
 pub mod copies;
 pub mod cosignatures;

@@ -5,6 +5,7 @@ use crate::clock::{Clocks, PolicyClock};
 use crate::config::{self, Config, Reach};
 use crate::conformance::{Conformance, Script};
 use crate::connectors::{self, Connectors};
+use crate::continuity::Chains;
 use crate::cosignatures::Witnesses;
 use crate::fold::Fold;
 use crate::heard::Heard;
@@ -81,6 +82,8 @@ pub struct Node {
     pub heard: Arc<Heard>,
     /// One for each partner: who is in it may fetch a page from it.
     pub fetching: Arc<Lanes>,
+    /// Which checkpoints of partners are known to be of one history.
+    pub chains: Arc<Chains>,
     /// The streams that partners have open.
     pub streams: Arc<Streams>,
     /// How it stands with our witnesses.
@@ -348,6 +351,7 @@ fn assemble(
         looks: Arc::default(),
         heard: Arc::default(),
         fetching: Arc::default(),
+        chains: Arc::default(),
         streams: Arc::default(),
         witnesses: Arc::default(),
         vocabulary: Arc::new(Vocabulary::standard()),

@@ -42,7 +42,7 @@ const GAP_PER_WORK: Duration = Duration::from_micros(100);
 /// on its way in.
 const FEW_AT_WORK: usize = 4;
 /// The longest that a frame waits.
-const LONGEST_GAP: Duration = Duration::from_millis(5);
+const LONGEST_GAP: Duration = Duration::from_millis(2);
 /// How long a turn waits that nobody waits for, when no other brings it into a frame.
 pub const SOON: Duration = Duration::from_millis(10);
 /// The shortest time that the writer rests.

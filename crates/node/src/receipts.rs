@@ -200,8 +200,8 @@ fn proven_if_possible(
         return given(node, fold, store, agreement, index, as_of).map(Made::Proof);
     };
     let (delivery, tick) = delivered(fold, store, agreement, index)?.ok_or_else(contradiction)?;
-    let proof = store.forest().prove(delivery.ledger, index, tick).ok_or_else(contradiction)?;
-    let time = i64::try_from(proof.time).map_err(|_| contradiction())?;
+    let time = store.forest().time_of(tick).and_then(|time| i64::try_from(time).ok());
+    let time = time.ok_or_else(contradiction)?;
     let said = (UNPROVEN, Some(behind.message));
     Ok(Made::Line(Box::new(described(node, delivery.receipt, time, said))))
 }
@@ -309,9 +309,9 @@ pub(crate) fn made(
     let Some((delivery, tick)) = delivered(fold, store, agreement, index)? else {
         return Ok(None);
     };
-    let proof = store.forest().prove(delivery.ledger, index, tick).ok_or_else(contradiction)?;
+    let time = store.forest().time_of(tick).and_then(|time| i64::try_from(time).ok());
+    let time = time.ok_or_else(contradiction)?;
     let receipt = under(fold, delivery.receipt, tick)?;
-    let time = i64::try_from(proof.time).map_err(|_| contradiction())?;
     Ok(Some((receipt.sign(node.signer().key()), time)))
 }
 

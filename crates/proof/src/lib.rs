@@ -47,4 +47,4 @@ pub use keys::{PublicKey, SecretKey};
 pub use record::Record;
 pub use trust::Trust;
 pub use verdict::{Level, Verdict};
-pub use verify::verify;
+pub use verify::{verify, verify_bundle};

@@ -56,24 +56,31 @@ pub(crate) struct SignedNote {
 /// # Errors
 /// The first link that does not hold.
 pub fn verify(bytes: &[u8], trust: Option<&Trust>) -> Result<Verdict, Broken> {
-    let bundle = Bundle::parse(bytes)?;
-    let parties = check_records(&bundle)?;
-    let facts = chain::check_claim(&bundle, chain::check_commitment(&bundle)?)?;
-    chain::check_entry(&bundle)?;
-    chain::check_tree(&bundle)?;
-    chain::check_head(&bundle)?;
-    let agreement = check_agreement(&bundle, &parties, facts.delivery.as_ref())?;
-    check_slot(&bundle, &parties, agreement.as_ref().map(|signed| &signed.document))?;
-    chain::check_anchor(&bundle)?;
-    check_tick(&bundle, &parties)?;
-    let note = check_checkpoint(&bundle, &parties, trust)?;
+    verify_bundle(&Bundle::parse(bytes)?, trust)
+}
+
+/// The same of a bundle that was read already.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_bundle(bundle: &Bundle, trust: Option<&Trust>) -> Result<Verdict, Broken> {
+    let parties = check_records(bundle)?;
+    let facts = chain::check_claim(bundle, chain::check_commitment(bundle)?)?;
+    chain::check_entry(bundle)?;
+    chain::check_tree(bundle)?;
+    chain::check_head(bundle)?;
+    let agreement = check_agreement(bundle, &parties, facts.delivery.as_ref())?;
+    check_slot(bundle, &parties, agreement.as_ref().map(|signed| &signed.document))?;
+    chain::check_anchor(bundle)?;
+    check_tick(bundle, &parties)?;
+    let note = check_checkpoint(bundle, &parties, trust)?;
     let documents = Documents {
-        decision: check_decision(&bundle, &parties, &facts, agreement.as_ref())?,
-        receipt: check_receipt(&bundle, &parties, &facts, agreement.as_ref())?,
+        decision: check_decision(bundle, &parties, &facts, agreement.as_ref())?,
+        receipt: check_receipt(bundle, &parties, &facts, agreement.as_ref())?,
         agreement,
     };
-    chain::check_items(&bundle, &facts)?;
-    verdict::judge(&bundle, &parties, &facts, &documents, &note, trust)
+    chain::check_items(bundle, &facts)?;
+    verdict::judge(bundle, &parties, &facts, &documents, &note, trust)
 }
 
 /// `record`: the issuer's record and, for a delivery, the audience's where there is one.

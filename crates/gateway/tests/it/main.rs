@@ -5,6 +5,7 @@
 
 mod admin;
 mod as_of;
+mod at_a_time;
 mod catena_x;
 mod connectors;
 mod containment;
