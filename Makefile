@@ -33,6 +33,7 @@ picture: ## Look at the pages of incident reports in a headless browser (needs C
 	@.ci/picture $(FILE)
 
 soak: ## Many more power cuts (10,000 for 1,000), runs of a bad network (3,000 for 200) and kills.
+	TWINPACT_RESTARTS=200 $(CARGO) test -p twinpact --test it restarts::
 	TWINPACT_CUTS=10000 $(CARGO) test -p twinpact-store -p twinpact-node --test it power_may_go
 	TWINPACT_NETS=3000 $(CARGO) test -p twinpact-node --test it two_nodes_end
 	TWINPACT_KILLS=1000 $(CARGO) test -p twinpact --test it kill::

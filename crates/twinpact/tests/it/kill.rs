@@ -143,7 +143,7 @@ fn phases() -> [Phase; 4] {
 }
 
 /// An operator with a model and a maker that know each other; neither runs.
-fn introduced() -> Arc<World> {
+pub(crate) fn introduced() -> Arc<World> {
     let (world, ports) = (Arc::new(World::empty()), (free_port(), free_port()));
     make(&world, "operator", OPERATOR, ports.0, ports.1);
     make(&world, "maker", "did:web:maker.example", ports.1, ports.0);

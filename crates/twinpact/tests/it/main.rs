@@ -26,6 +26,7 @@ mod outside;
 mod own_demo;
 mod reads;
 mod remains;
+mod restarts;
 mod scenarios;
 mod secrets;
 mod start;

@@ -12,11 +12,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use twinpact_contract::Contract;
+use twinpact_dsp::message::Offer;
+use twinpact_dsp::negotiation::{self, Opening as Opened};
 use twinpact_gateway::{HttpsOutbound, Running};
 use twinpact_model::Timestamp;
 use twinpact_node::api::AdminFile;
+use twinpact_node::negotiate::opened_negotiation;
 use twinpact_node::outbound::{Call, FirstCall, Opening, Outbound, Pending, Reply};
-use twinpact_node::{Node, PolicyClock, open};
+use twinpact_node::{Node, PolicyClock, contracts, open};
 use twinpact_proof::to_hex;
 use twinpact_store::vfs::RealDisk;
 use twinpact_testkit::{Doom, Moment, MortalDisk};
@@ -143,7 +147,60 @@ async fn serve(directory: &Path) {
                 doom.plan(None);
             }
             ["rest"] => say(&at_rest(&node).await.to_string()),
+            ["open", peer, count] => {
+                open_many(&node, directory, peer, count.parse().unwrap()).await;
+                say("opened");
+            }
+            ["watch"] => drop(tokio::spawn(watch(node.clone()))),
             _ => return running.stop().await,
+        }
+    }
+}
+
+/// Opens so many negotiations at once, with the partner whose contract lies beside the directory.
+async fn open_many(node: &Node, directory: &Path, peer: &str, count: usize) {
+    let document = std::fs::read(directory.with_file_name("contract.odcs.yaml")).unwrap();
+    let contract = Contract::parse(&document).unwrap();
+    let addresses = node.partition.read(|fold, _| {
+        let theirs = fold.partners.get(peer).unwrap().record.dsp.clone();
+        (fold.organisation.current().unwrap().0.dsp.clone(), theirs)
+    });
+    let (us, theirs) = addresses.unwrap();
+    let mut all = Vec::new();
+    for _ in 0..count {
+        let pid = twinpact_node::ids::urn().unwrap();
+        let opening = Opened { own_pid: &pid, peer, address: &theirs, callback: &us };
+        let offer = Offer {
+            id: contracts::offer_id(&contract),
+            target: Some(contract.view_id()),
+            assigner: None,
+            assignee: None,
+            policy: Value::Object(contract.terms().to_odrl()),
+        };
+        let step = negotiation::open_as_consumer(opening, offer, node.clocks.wall()).unwrap();
+        all.extend(opened_negotiation(&step).unwrap());
+    }
+    node.partition.turn(move |turn| turn.log(all).map(|_| ())).await.unwrap();
+}
+
+/// Says after each frame what is open still and what was agreed, until the process ends.
+async fn watch(node: Node) {
+    let mut changes = node.partition.changes();
+    loop {
+        changes.borrow_and_update();
+        let read = node.partition.read(|fold, _| {
+            let all = fold.processes.negotiations.values();
+            json!({
+                "open": all.filter(|one| !one.state.is_final()).count(),
+                "unsent": fold.processes.outbox.len(),
+                "agreements": fold.agreements.iter().count(),
+            })
+        });
+        // A node that stops has nothing more to say.
+        let Ok(status) = read else { return };
+        say(&status.to_string());
+        if changes.changed().await.is_err() {
+            return;
         }
     }
 }
@@ -340,6 +397,40 @@ impl Both {
         }
     }
 
+    /// Has a node do what a line says, and waits until it says that it did.
+    pub(crate) fn does(&mut self, node: usize, line: &str, done: &str) {
+        assert_eq!(self.ask(node, line), done);
+    }
+
+    /// From now on both say after each frame how they stand.
+    pub(crate) fn watched(&mut self) {
+        self.nodes.iter_mut().for_each(|node| node.tell("watch"));
+    }
+
+    /// How a node stands after its next frame, of nodes that are watched; `None` when it has ended
+    /// as was planned, and was started again.
+    pub(crate) fn next_frame(&mut self) -> (usize, Option<Value>) {
+        loop {
+            match self.event() {
+                Event::Said(_, line) if line == "planned" => {}
+                Event::Said(node, line) if line == "ready" => self.nodes[node].tell("watch"),
+                Event::Said(node, line) => {
+                    return (node, Some(serde_json::from_str(&line).unwrap()));
+                }
+                Event::Gone(node) => {
+                    self.start_again(node);
+                    return (node, None);
+                }
+                Event::Over(_) => unreachable!("nobody has given a command"),
+            }
+        }
+    }
+
+    /// From now on that node ends at the `n`-th moment of that kind; it is not waited for.
+    pub(crate) fn will_end_at(&mut self, node: usize, moment: Moment, n: usize) {
+        self.nodes[node].tell(&format!("end {moment:?} {n}"));
+    }
+
     fn start_again(&mut self, node: usize) {
         let status = self.nodes[node].child.wait().unwrap();
         assert_eq!(status.signal(), Some(SIGKILL), "it has ended otherwise: {status}");
@@ -376,8 +467,14 @@ impl Both {
     pub(crate) fn stop(mut self) {
         for (node, mortal) in self.nodes.iter_mut().enumerate() {
             mortal.tell("stop");
-            let gone = self.events.recv_timeout(PATIENCE);
-            assert!(matches!(gone, Ok(Event::Gone(by)) if by == node), "{} stays", NODES[node]);
+            loop {
+                match self.events.recv_timeout(PATIENCE) {
+                    Ok(Event::Gone(by)) if by == node => break,
+                    // What it says of its last frames.
+                    Ok(Event::Said(..)) => {}
+                    _ => unreachable!("{} stays", NODES[node]),
+                }
+            }
             assert!(mortal.child.wait().unwrap().success(), "{}", NODES[node]);
         }
     }
