@@ -24,7 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
-use twinpact_identity::outgoing::{Host, Target};
+use twinpact_identity::outgoing::Target;
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 use twinpact_node::ask::outcome;
@@ -125,10 +125,7 @@ async fn exchange(door: Arc<dyn Door>, tcp: TcpStream, mut stopped: watch::Recei
 /// browser here send one: it names its own host, or says where it comes from (Fetch §3.2).
 fn from_a_program(headers: &HeaderMap) -> Result<(), Problem> {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let here = Target::parse(&format!("http://{host}")).is_ok_and(|target| match target.host {
-        Host::Address(address) => address.is_loopback(),
-        Host::Name(name) => name == "localhost",
-    });
+    let here = Target::parse(&format!("http://{host}")).is_ok_and(|target| target.host.is_here());
     match here && !headers.contains_key(ORIGIN) {
         true => Ok(()),
         false => {

@@ -46,6 +46,17 @@ pub enum Host {
     Address(IpAddr),
 }
 
+impl Host {
+    /// Whether it names this machine. A name is held against the address that is dialled, too.
+    #[must_use]
+    pub fn is_here(&self) -> bool {
+        match self {
+            Host::Address(address) => Network::of(*address) == Network::Loopback,
+            Host::Name(name) => name == "localhost",
+        }
+    }
+}
+
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -435,6 +435,12 @@ mod tests {
                 None,
             ),
             ("[[connectors.peers]]\nid = \"x\"\nendpoint = \"http://10.0.0.1:1\"", None),
+            (
+                "[connectors]\nlisten = \"127.0.0.1:1\"\n\
+                 [[connectors.peers]]\nid = \"x\"\nendpoint = \"http://127.0.0.1:1\"\n\
+                 purpose = \"no iri\"\nplace = \"FR\"",
+                None,
+            ),
             ("[[connectors.peers]]\nid = \"x\"\nendpoint = \"https://127.0.0.1:1\"", None),
             (
                 "[[connectors.peers]]\nid = \"x\"\nendpoint = \"http://127.0.0.1:1\"\nplace = \"FR\"",

@@ -16,6 +16,7 @@ use crate::ids;
 use crate::negotiate::{self, Caller};
 use crate::open::Node;
 use crate::outbound::{PlainCall, Reply};
+use crate::outbox::way_out;
 use crate::partners::Partner;
 use crate::strangers::Away;
 use crate::tokens::{HTTP_ENDPOINT, named};
@@ -24,9 +25,9 @@ use std::net::SocketAddr;
 use std::sync::OnceLock;
 use twinpact_dsp::message::DataAddress;
 use twinpact_dsp::route::{Endpoint, match_route};
-use twinpact_identity::outgoing::{Host, Network, Scheme, Target};
+use twinpact_identity::outgoing::{Scheme, Target};
 use twinpact_model::problem::Problem;
-use twinpact_model::{WallTime, codes};
+use twinpact_model::{Iri, WallTime, codes};
 use twinpact_policy::{Assertion, Assurance, MAX_ASSERTION_S, Recognised};
 use twinpact_proof::digest::sha256;
 
@@ -159,6 +160,9 @@ pub(crate) fn check(config: &Config) -> Result<(), Problem> {
                 return bad(why);
             }
         }
+        if peer.purpose.as_ref().is_some_and(|purpose| Iri::new(purpose.as_str()).is_err()) {
+            return bad(format!("the purpose of the connector {id:?} is no IRI"));
+        }
         if peer.purpose.is_some() != peer.place.is_some() {
             return bad(format!("the connector {id:?} needs both purpose and place, or neither"));
         }
@@ -208,14 +212,9 @@ fn is_below(address: &str, base: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Whether a URL names this machine, and stays without TLS. A name is held against the address that
-/// is dialled, too.
+/// Whether a URL names this machine, and stays without TLS.
 fn is_on_loopback(target: &Target) -> bool {
-    let here = match &target.host {
-        Host::Address(address) => Network::of(*address) == Network::Loopback,
-        Host::Name(name) => name == "localhost",
-    };
-    here && target.scheme == Scheme::Http
+    target.host.is_here() && target.scheme == Scheme::Http
 }
 
 /// The participant of that id, when we deal with it.
@@ -390,11 +389,8 @@ pub(crate) async fn call(
         let claims = json!({ "region": "any", "audience": connector.endpoint, "clientId": us });
         headers.push(("authorization", claims.to_string()));
     }
-    let outbound = node.outbound.get().cloned();
-    let outbound =
-        outbound.ok_or_else(|| Problem::new(codes::INTERNAL, "the node has no way out"))?;
     let participant = id.to_owned();
-    outbound.plain(PlainCall { participant, method, url, headers, body, max_bytes }).await
+    way_out(node)?.plain(PlainCall { participant, method, url, headers, body, max_bytes }).await
 }
 
 #[cfg(test)]

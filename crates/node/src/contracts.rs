@@ -169,7 +169,13 @@ fn line(contract: &Contract) -> ContractLine {
 /// The offers of all contracts, to be negotiated at this base address.
 #[must_use]
 pub fn offers(contracts: &Contracts, endpoint: &str) -> Vec<DatasetOffer> {
-    let offer = |contract: &Contract| DatasetOffer {
+    contracts.iter().map(|contract| offer(contract, endpoint)).collect()
+}
+
+/// The offer of one contract.
+#[must_use]
+pub fn offer(contract: &Contract, endpoint: &str) -> DatasetOffer {
+    DatasetOffer {
         id: contract.view_id(),
         title: Some(contract.name.clone()),
         description: Some(text::terms(contract.terms())),
@@ -177,8 +183,7 @@ pub fn offers(contracts: &Contracts, endpoint: &str) -> Vec<DatasetOffer> {
         policy: Value::Object(contract.terms().to_odrl()),
         endpoint: endpoint.to_owned(),
         formats: vec![FORMAT.to_owned()],
-    };
-    contracts.iter().map(offer).collect()
+    }
 }
 
 /// The `@id` of a contract's offer: it names the content, so an old offer is never taken for a new.

@@ -196,9 +196,9 @@ pub fn find(fold: &Fold, pid: &str) -> Option<Process> {
 fn look(node: &Node, caller: &str, route: &Route) -> Result<Option<Message>, Refused> {
     let id = route.id.as_deref().unwrap_or_default();
     if route.row.endpoint == Endpoint::Dataset {
-        let offers = node.partition.read(|fold, _| offers(node, fold, caller))??;
-        let offer = offers.iter().find(|offer| offer.id == id).ok_or_else(Rejected::unknown)?;
-        return Ok(Some(Message::Dataset(catalog::dataset(offer)?)));
+        let offer = node.partition.read(|fold, _| offer(node, fold, caller, id))??;
+        let offer = offer.ok_or_else(Rejected::unknown)?;
+        return Ok(Some(Message::Dataset(catalog::dataset(&offer)?)));
     }
     let process = node.partition.read(|fold, _| find(fold, id))?.ok_or_else(Rejected::unknown)?;
     let (party, status) = match &process {
@@ -218,6 +218,20 @@ fn offers(node: &Node, fold: &Fold, caller: &str) -> Result<Vec<DatasetOffer>, P
     Ok(match &node.conformance {
         Some(script) => script.offers(&endpoint),
         None => contracts::offers(&fold.contracts, &endpoint),
+    })
+}
+
+/// One dataset of it, by its id.
+fn offer(
+    node: &Node,
+    fold: &Fold,
+    caller: &str,
+    id: &str,
+) -> Result<Option<DatasetOffer>, Problem> {
+    let endpoint = connectors::own_address(node, fold, caller)?;
+    Ok(match &node.conformance {
+        Some(script) => script.offers(&endpoint).into_iter().find(|offer| offer.id == id),
+        None => fold.contracts.get(id).map(|contract| contracts::offer(contract, &endpoint)),
     })
 }
 

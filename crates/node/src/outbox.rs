@@ -389,7 +389,7 @@ pub(crate) async fn flow(
     }
 }
 
-fn way_out(node: &Node) -> Result<Arc<dyn Outbound>, Problem> {
+pub(crate) fn way_out(node: &Node) -> Result<Arc<dyn Outbound>, Problem> {
     let none = || Problem::new(codes::INTERNAL, "the node has no way out");
     node.outbound.get().cloned().ok_or_else(none)
 }

@@ -7,13 +7,14 @@ use crate::egress::{Egress, PublicDoc};
 use crate::ids;
 use crate::negotiate::{opened_negotiation, opened_transfer};
 use crate::open::Node;
+use crate::partition::NewEntry;
 use serde::Deserialize;
 use serde_json::json;
 use twinpact_dsp::message::Offer;
 use twinpact_dsp::negotiation::{self, Opening};
 use twinpact_dsp::transfer;
-use twinpact_model::codes;
 use twinpact_model::problem::Problem;
+use twinpact_model::{WallTime, codes};
 
 /// Where a test tells us to negotiate.
 pub const NEGOTIATIONS_PATH: &str = "/conformance/negotiations";
@@ -71,47 +72,42 @@ fn begun(pid: &str) -> Egress {
 
 async fn negotiate(node: &Node, body: &[u8]) -> Result<Egress, Problem> {
     let asked: Negotiate = read(body)?;
-    let own_pid = ids::urn()?;
-    let (pid, ours, now) = (own_pid.clone(), node.clone(), node.clocks.wall());
-    let turn = node.partition.turn(move |turn| {
-        known(&ours, &asked.provider_id)?;
-        let callback = own_address(&ours, turn.fold(), &asked.provider_id)?;
-        let opening = Opening {
-            own_pid: &pid,
-            peer: &asked.provider_id,
-            address: &asked.connector_address,
-            callback: &callback,
-        };
-        let offer = Offer {
-            id: asked.offer_id,
-            target: Some(asked.dataset_id),
-            assigner: Some(asked.provider_id.clone()),
-            assignee: None,
-            policy: json!({ "permission": [{ "action": "use" }] }),
-        };
-        let step = negotiation::open_as_consumer(opening, offer, now)?;
-        turn.log(opened_negotiation(&step)?).map(|_| ())
-    });
-    turn.await?;
-    Ok(begun(&own_pid))
+    let offer = Offer {
+        id: asked.offer_id,
+        target: Some(asked.dataset_id),
+        assigner: Some(asked.provider_id.clone()),
+        assignee: None,
+        policy: json!({ "permission": [{ "action": "use" }] }),
+    };
+    begin(node, (asked.provider_id, asked.connector_address), move |opening, now| {
+        opened_negotiation(&negotiation::open_as_consumer(opening, offer, now)?)
+    })
+    .await
 }
 
 async fn ask_for_transfer(node: &Node, body: &[u8]) -> Result<Egress, Problem> {
     let asked: Transfer = read(body)?;
+    let (agreement, format) = (asked.agreement_id, asked.format);
+    begin(node, (asked.provider_id, asked.connector_address), move |opening, now| {
+        opened_transfer(&transfer::open_as_consumer(opening, &agreement, &format, None, now)?)
+    })
+    .await
+}
+
+/// Opens a process with the participant of the script, at that address.
+async fn begin(
+    node: &Node,
+    (peer, address): (String, String),
+    open: impl FnOnce(Opening<'_>, WallTime) -> Result<Vec<NewEntry>, Problem> + Send + 'static,
+) -> Result<Egress, Problem> {
     let own_pid = ids::urn()?;
     let (pid, ours, now) = (own_pid.clone(), node.clone(), node.clocks.wall());
     let turn = node.partition.turn(move |turn| {
-        known(&ours, &asked.provider_id)?;
-        let callback = own_address(&ours, turn.fold(), &asked.provider_id)?;
-        let opening = Opening {
-            own_pid: &pid,
-            peer: &asked.provider_id,
-            address: &asked.connector_address,
-            callback: &callback,
-        };
-        let (agreement, format) = (asked.agreement_id, asked.format);
-        let step = transfer::open_as_consumer(opening, &agreement, &format, None, now)?;
-        turn.log(opened_transfer(&step)?).map(|_| ())
+        known(&ours, &peer)?;
+        let callback = own_address(&ours, turn.fold(), &peer)?;
+        let opening =
+            Opening { own_pid: &pid, peer: &peer, address: &address, callback: &callback };
+        turn.log(open(opening, now)?).map(|_| ())
     });
     turn.await?;
     Ok(begun(&own_pid))

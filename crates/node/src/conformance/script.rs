@@ -94,12 +94,15 @@ pub struct Script {
 /// does without lists.
 struct Kind {
     key: &'static str,
+    /// The keys of an entry that are no state.
+    plain: &'static [&'static str],
     states: &'static [(&'static str, &'static [&'static str])],
     good: &'static [(&'static str, Word)],
 }
 
 const DATASET: Kind = Kind {
     key: "dataset",
+    plain: &["id", "offer", "title", "policy", "data"],
     states: &[
         ("requested", &["offer", "agree", "terminate"]),
         ("offered", &["terminate"]),
@@ -111,6 +114,7 @@ const DATASET: Kind = Kind {
 
 const WANTED: Kind = Kind {
     key: "wanted",
+    plain: &["id"],
     states: &[
         ("requested", &["terminate"]),
         ("offered", &["accept", "counter", "terminate"]),
@@ -121,6 +125,7 @@ const WANTED: Kind = Kind {
 
 const AGREEMENT: Kind = Kind {
     key: "agreement",
+    plain: &["id", "data"],
     states: &[
         ("requested", &["start", "terminate"]),
         ("started", &["complete", "suspend", "terminate"]),
@@ -129,8 +134,6 @@ const AGREEMENT: Kind = Kind {
     good: &[("requested", Word::Start)],
 };
 
-/// The keys of an entry that are no state.
-const PLAIN: &[&str] = &["id", "offer", "title", "policy", "data"];
 const ROOT: &[&str] =
     &["listen", "peer", "organisation", "pause_ms", "dataset", "wanted", "agreement"];
 
@@ -229,7 +232,7 @@ fn read(text: &str) -> Result<Script, Problem> {
 fn check(toml: &TomlFile<'_>, kind: &Kind) -> Result<(), Problem> {
     let entries = toml.root().get(kind.key).and_then(|value| value.get_ref().as_array());
     let states = kind.states.iter().map(|(state, _)| *state);
-    let known: Vec<&str> = PLAIN.iter().copied().chain(states).collect();
+    let known: Vec<&str> = kind.plain.iter().copied().chain(states).collect();
     let entries = entries.into_iter().flat_map(|all| all.iter());
     for table in entries.filter_map(|entry| entry.get_ref().as_table()) {
         toml.known_keys(table, &known)?;
@@ -350,6 +353,9 @@ mod tests {
             (&*format!("{HEAD}[[dataset]]\nid = \"d\"\nagreed = [\"terminate\"]\n"), "agreed"),
             (&*format!("{HEAD}[[wanted]]\nid = \"d\"\noffered = [\"pause\"]\n"), "pause"),
             (&*format!("{HEAD}[[agreement]]\nid = \"d\"\naccepted = []\n"), "accepted"),
+            // What would do nothing there.
+            (&*format!("{HEAD}[[wanted]]\nid = \"d\"\npolicy = \"{{}}\"\n"), "policy"),
+            (&*format!("{HEAD}[[agreement]]\nid = \"d\"\noffer = \"o\"\n"), "offer"),
             (&*format!("{HEAD}[[dataset]]\nid = \"d\"\npolicy = \"{{\"\n"), "policy"),
             (&*format!("{HEAD}[[dataset]]\nid = \"d\"\n[[dataset]]\nid = \"d\"\n"), "two entries"),
             (
