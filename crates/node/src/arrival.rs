@@ -225,9 +225,7 @@ async fn tried(node: &Node, arrival: &Arc<Arrival>) -> Result<Option<Pins>, Prob
             Tried::Pinned => return Ok(None),
             Tried::Apart(now) => now,
         };
-        let other = "its anchor is of another history than the one that we saw before";
-        let linked = continuity::link(node, &peer, &origin, [apart, own]).await;
-        linked.ok_or_else(|| broken(other))?;
+        continuity::link(node, &peer, &origin, [apart, own]).await?;
     }
     Err(refused("the partner's log grows faster than it can be followed"))
 }

@@ -1,7 +1,7 @@
 //! What a delivery of a partner is held against: the rows that its ledger commits to, the anchor
 //! and the ledger that were pinned before it, and the twins that were erased.
 
-use crate::consumer::broken;
+use crate::consumer::{broken, refused};
 use crate::copies::{LedgerPin, Seen};
 use crate::divergence::asked_for_proof;
 use crate::fold::Fold;
@@ -102,22 +102,35 @@ impl Chains {
     }
 }
 
-/// Has the partner prove that checkpoints of its log are of one history; `None` when it does not.
-/// One asks at a time: many deliveries share a checkpoint.
-pub(crate) async fn link(node: &Node, peer: &str, origin: &str, all: [Seen; 2]) -> Option<()> {
+/// Has the partner prove that checkpoints of its log are of one history. One asks at a time: many
+/// deliveries share a checkpoint.
+///
+/// # Errors
+/// `exchange.proof` when what it shows proves something else; `exchange.refused` when it shows
+/// nothing, which is no evidence of anything.
+pub(crate) async fn link(
+    node: &Node,
+    peer: &str,
+    origin: &str,
+    all: [Seen; 2],
+) -> Result<(), Problem> {
     let lane = node.fetching.of(peer);
     let _alone = lane.lock().await;
     for seen in all {
         let Some(largest) = node.chains.largest_for(origin, seen) else { continue };
         let (small, large) =
             if seen.size <= largest.size { (seen, largest) } else { (largest, seen) };
-        let hashes = asked_for_proof(node, peer, small.size, large.size).await?;
+        let hashes = asked_for_proof(node, peer, small.size, large.size).await;
+        let hashes = hashes.ok_or_else(|| {
+            refused("the partner does not show that its log goes on from what we saw")
+                .hint("nothing of this delivery was stored; run the command again")
+        })?;
         if !consistent(small.size, &small.root, large.size, &large.root, &hashes) {
-            return None;
+            return Err(broken("its anchor is of another history than the one that we saw"));
         }
         node.chains.add(origin, seen);
     }
-    Some(())
+    Ok(())
 }
 
 /// What a delivery is to what was pinned.
