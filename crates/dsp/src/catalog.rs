@@ -1,8 +1,8 @@
 //! Our own catalogue: from offers to datasets, page by page.
 //!
 //! Datasets are sorted by id, and a cursor names the id that a page begins after, so that pages
-//! stay whole while the catalogue changes. The protocol leaves filters open; one that would change
-//! the answer is refused rather than ignored.
+//! stay whole while the catalogue changes. The protocol leaves filters open: a part by offset and
+//! limit is given, and any other filter is refused rather than ignored.
 
 use crate::message::{
     Access, Catalog, CatalogRequest, DataService, Dataset, Distribution, MAX_ITEMS, Offer,
@@ -59,26 +59,72 @@ pub struct Owner<'a> {
     pub endpoint: &'a str,
 }
 
-/// Checks what a catalogue request asks for.
+/// Which part of the catalogue a request asks for, of the datasets in the order of their ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Window {
+    /// How many datasets are left out before it.
+    pub offset: usize,
+    /// How many it has at most; all without it.
+    pub limit: Option<usize>,
+}
+
+/// Reads what a catalogue request asks for. A query with `offset` and `limit` and without any
+/// expression, as connectors of the EDC family always send one, asks for a part.
 ///
 /// # Errors
-/// `dsp.filter` for a filter that would change the answer. A query without any expression, which
-/// connectors of the EDC family always send, is no filter.
-pub fn check_request(request: &CatalogRequest) -> Result<(), Rejected> {
-    let empty = |filter: &Value| {
-        let Some(members) = filter.as_object() else { return false };
-        let kind = members.get("@type").and_then(Value::as_str).unwrap_or_default();
-        let query = kind.rsplit(['/', ':']).next() == Some("QuerySpec");
-        let expressions = members
-            .iter()
-            .filter(|(key, _)| key.rsplit(['/', ':']).next() == Some("filterExpression"));
-        query && expressions.map(|(_, value)| value).all(terms::is_nothing)
+/// `dsp.filter` for a filter that would change the answer in another way, for a part that is none,
+/// and for more than one.
+pub fn window(request: &CatalogRequest) -> Result<Window, Rejected> {
+    let refused = |reason: &str| {
+        let (status, code) = (Status::BadRequest, codes::DSP_FILTER);
+        Err(Rejected { status, code, reason: reason.to_owned() })
     };
-    if request.filter.iter().all(empty) {
-        return Ok(());
+    let mut window = None;
+    for filter in &request.filter {
+        let Some(members) = filter.as_object().filter(|members| is_empty_query(members)) else {
+            return refused("this catalogue has no filters; ask without one");
+        };
+        let (Ok(offset), Ok(limit)) = (number(members, "offset"), number(members, "limit")) else {
+            return refused("offset and limit are whole numbers from 0");
+        };
+        let part = Window { offset: offset.unwrap_or(0), limit };
+        if window.replace(part).is_some_and(|other| other != part) {
+            return refused("the filter asks for two parts of the catalogue");
+        }
     }
-    let reason = "this catalogue has no filters; ask without one".to_owned();
-    Err(Rejected { status: Status::BadRequest, code: codes::DSP_FILTER, reason })
+    Ok(window.unwrap_or_default())
+}
+
+/// The last part of a name: names come bare, with a prefix or in full.
+fn bare(name: &str) -> &str {
+    name.rsplit(['/', ':']).next().unwrap_or(name)
+}
+
+/// Whether that is a query without any expression.
+fn is_empty_query(members: &Map<String, Value>) -> bool {
+    let kind = members.get("@type").and_then(Value::as_str).unwrap_or_default();
+    let mut expressions = members.iter().filter(|(key, _)| bare(key) == "filterExpression");
+    bare(kind) == "QuerySpec" && expressions.all(|(_, value)| terms::is_nothing(value))
+}
+
+/// The number of that name, if there is one; it may be a value object or the one item of a list,
+/// as a processor of JSON-LD leaves it.
+fn number(members: &Map<String, Value>, name: &str) -> Result<Option<usize>, ()> {
+    let Some((_, value)) = members.iter().find(|(key, _)| bare(key) == name) else {
+        return Ok(None);
+    };
+    let mut value = value;
+    while let Some(inner) = match value {
+        Value::Array(items) if items.len() == 1 => items.first(),
+        Value::Object(members) => members.get("@value"),
+        _ => None,
+    } {
+        value = inner;
+    }
+    match value {
+        Value::Null => Ok(None),
+        value => value.as_u64().and_then(|n| usize::try_from(n).ok()).map(Some).ok_or(()),
+    }
 }
 
 /// The page of the catalogue that a cursor names, the first without one. The offers may come in any
@@ -92,10 +138,39 @@ pub fn page(
     cursor: Option<&str>,
     limit: usize,
 ) -> Result<Page, Rejected> {
-    let limit = limit.clamp(1, MAX_PAGE);
+    paged(owner, &sorted(offers), cursor, limit)
+}
+
+/// That part of the catalogue, of at most [`MAX_PAGE`] datasets.
+///
+/// # Errors
+/// `dsp.malformed` for an offer that cannot be written.
+pub fn part(
+    owner: Owner<'_>,
+    offers: &[DatasetOffer],
+    window: Window,
+) -> Result<Catalog, Rejected> {
+    let all = sorted(offers);
+    let rest = all.get(window.offset..).unwrap_or_default();
+    let most = window.limit.unwrap_or(rest.len()).min(rest.len());
+    Ok(paged(owner, rest.get(..most).unwrap_or_default(), None, MAX_PAGE)?.catalog)
+}
+
+/// By their ids, each once.
+fn sorted(offers: &[DatasetOffer]) -> Vec<&DatasetOffer> {
     let mut sorted: Vec<&DatasetOffer> = offers.iter().collect();
     sorted.sort_by(|a, b| a.id.cmp(&b.id));
     sorted.dedup_by(|later, first| later.id == first.id);
+    sorted
+}
+
+fn paged(
+    owner: Owner<'_>,
+    sorted: &[&DatasetOffer],
+    cursor: Option<&str>,
+    limit: usize,
+) -> Result<Page, Rejected> {
+    let limit = limit.clamp(1, MAX_PAGE);
     let after = cursor.map(read_cursor).transpose()?;
     let start = after.map_or(0, |after| sorted.partition_point(|offer| offer.id <= after));
     let shown: Vec<&DatasetOffer> = sorted.iter().skip(start).take(limit).copied().collect();
@@ -189,7 +264,7 @@ fn read_cursor(cursor: &str) -> Result<String, Rejected> {
 
 #[cfg(test)]
 mod tests {
-    use super::{DatasetOffer, Owner, Page, check_request, dataset, page};
+    use super::{DatasetOffer, Owner, Page, Window, dataset, page, part, window};
     use crate::message::{CatalogRequest, Message};
     use serde_json::{Value, json};
 
@@ -205,15 +280,19 @@ mod tests {
         }
     }
 
-    fn pages(n: usize, limit: usize) -> Vec<Page> {
-        let offers: Vec<DatasetOffer> =
-            (0..n).rev().map(|i| offer(&format!("urn:d:{i:03}"))).collect();
-        let owner = Owner {
+    fn owner() -> Owner<'static> {
+        Owner {
             catalog_id: "urn:c",
             participant_id: "did:web:operator.example",
             service_id: "urn:s",
             endpoint: "https://operator.example/dsp",
-        };
+        }
+    }
+
+    fn pages(n: usize, limit: usize) -> Vec<Page> {
+        let offers: Vec<DatasetOffer> =
+            (0..n).rev().map(|i| offer(&format!("urn:d:{i:03}"))).collect();
+        let owner = owner();
         let mut out = vec![page(owner, &offers, None, limit).unwrap()];
         while let Some(next) = out.last().unwrap().next.clone() {
             out.push(page(owner, &offers, Some(&next), limit).unwrap());
@@ -266,19 +345,63 @@ mod tests {
     }
 
     #[test]
-    fn filters_are_refused_unless_they_are_none() {
-        for (filter, ok) in [
-            (json!([]), true),
-            (json!([{"@type": "QuerySpec", "limit": 50, "filterExpression": []}]), true),
-            (json!([{"@type": "https://w3id.org/edc/v0.0.1/ns/QuerySpec"}]), true),
-            (json!([{"@type": "QuerySpec", "filterExpression": [{"operandLeft": "x"}]}]), false),
-            (json!([{"@type": "QuerySpec", "edc:filterExpression": {"x": 1}}]), false),
-            (json!([{"type": "x"}]), false),
-            (json!(["x"]), false),
+    fn a_filter_names_a_part_or_is_refused() {
+        let all = Some((0, None));
+        for (filter, expect) in [
+            (json!([]), all),
+            (
+                json!([{"@type": "QuerySpec", "offset": 0, "limit": 50, "filterExpression": []}]),
+                Some((0, Some(50))),
+            ),
+            (json!([{"@type": "https://w3id.org/edc/v0.0.1/ns/QuerySpec"}]), all),
+            (
+                json!([{"@type": "edc:QuerySpec", "edc:offset": 7, "edc:limit": {"@value": 3}}]),
+                Some((7, Some(3))),
+            ),
+            (
+                json!([{"@type": "QuerySpec",
+                     "https://w3id.org/edc/v0.0.1/ns/offset": [{"@value": 2}], "limit": null}]),
+                Some((2, None)),
+            ),
+            (
+                json!([{"@type": "QuerySpec", "limit": 5}, {"@type": "QuerySpec", "limit": 5}]),
+                Some((0, Some(5))),
+            ),
+            (json!([{"@type": "QuerySpec", "limit": 5}, {"@type": "QuerySpec", "limit": 6}]), None),
+            (json!([{"@type": "QuerySpec", "offset": -1}]), None),
+            (json!([{"@type": "QuerySpec", "offset": 1.5}]), None),
+            (json!([{"@type": "QuerySpec", "limit": "50"}]), None),
+            (json!([{"@type": "QuerySpec", "limit": [1, 2]}]), None),
+            (json!([{"@type": "QuerySpec", "filterExpression": [{"operandLeft": "x"}]}]), None),
+            (json!([{"@type": "QuerySpec", "edc:filterExpression": {"x": 1}}]), None),
+            (json!([{"type": "x"}]), None),
+            (json!(["x"]), None),
         ] {
             let request = CatalogRequest { id: None, filter: filter.as_array().unwrap().clone() };
-            let got = check_request(&request);
-            assert_eq!(got.is_ok(), ok, "{filter} {got:?}");
+            let got = window(&request).map(|window| (window.offset, window.limit));
+            assert_eq!(got.as_ref().ok(), expect.as_ref(), "{filter} {got:?}");
+        }
+    }
+
+    #[test]
+    fn parts_cover_the_catalogue_once() {
+        let offers: Vec<DatasetOffer> =
+            (0..7).rev().map(|i| offer(&format!("urn:d:{i}"))).collect();
+        for (offset, limit, expect) in [
+            (0, None, 0..7),
+            (0, Some(3), 0..3),
+            (3, Some(3), 3..6),
+            (6, Some(3), 6..7),
+            (7, Some(3), 0..0),
+            (usize::MAX, None, 0..0),
+            (2, Some(0), 0..0),
+            (0, Some(usize::MAX), 0..7),
+        ] {
+            let window = Window { offset, limit };
+            let got = part(owner(), &offers, window).unwrap().datasets;
+            let ids: Vec<String> = got.into_iter().map(|dataset| dataset.id).collect();
+            let expect: Vec<String> = expect.map(|i| format!("urn:d:{i}")).collect();
+            assert_eq!(ids, expect, "{window:?}");
         }
     }
 }

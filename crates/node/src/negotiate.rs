@@ -13,7 +13,7 @@ use crate::fold::Fold;
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
 use crate::trace::{self, Step};
-use twinpact_dsp::catalog::{self, DatasetOffer, MAX_PAGE, Owner};
+use twinpact_dsp::catalog::{self, DatasetOffer, Owner, Window};
 use twinpact_dsp::exchange::opening_key;
 use twinpact_dsp::message::Versions;
 use twinpact_dsp::negotiation::{self, Negotiation};
@@ -239,11 +239,11 @@ fn catalogue(node: &Node, caller: &str, message: &Message) -> Result<Option<Mess
     let Message::CatalogRequest(request) = message else {
         return Err(misplaced().into());
     };
-    catalog::check_request(request)?;
+    let window = catalog::window(request)?;
     let did = node.config.organisation.as_str();
     node.partition.read(|fold, _| {
         let endpoint = connectors::own_address(node, fold, caller)?;
-        Ok(Some(catalogue_of(did, &offers(node, fold, caller)?, &endpoint)?))
+        Ok(Some(catalogue_of(did, &offers(node, fold, caller)?, &endpoint, window)?))
     })?
 }
 
@@ -256,10 +256,15 @@ pub(crate) fn whole_catalogue(
     contracts: &Contracts,
     dsp: &str,
 ) -> Result<Message, Rejected> {
-    catalogue_of(did, &contracts::offers(contracts, dsp), dsp)
+    catalogue_of(did, &contracts::offers(contracts, dsp), dsp, Window::default())
 }
 
-fn catalogue_of(did: &str, offers: &[DatasetOffer], dsp: &str) -> Result<Message, Rejected> {
+fn catalogue_of(
+    did: &str,
+    offers: &[DatasetOffer],
+    dsp: &str,
+    window: Window,
+) -> Result<Message, Rejected> {
     let (catalog_id, service_id) = (format!("{did}#catalog"), format!("{did}#dsp"));
     let owner = Owner {
         catalog_id: &catalog_id,
@@ -268,7 +273,7 @@ fn catalogue_of(did: &str, offers: &[DatasetOffer], dsp: &str) -> Result<Message
         endpoint: dsp,
     };
     // There are never more contracts than fit one page ([`contracts::MAX_CONTRACTS`]).
-    Ok(Message::Catalog(catalog::page(owner, offers, None, MAX_PAGE)?.catalog))
+    Ok(Message::Catalog(catalog::part(owner, offers, window)?))
 }
 
 fn misplaced() -> Rejected {
