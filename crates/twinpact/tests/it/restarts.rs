@@ -10,9 +10,12 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use twinpact_testkit::{Dice, Moment};
 
-/// How many negotiations are opened and how often a node is killed, when `TWINPACT_RESTARTS` does
-/// not say how often; then it is five negotiations a kill.
+/// How often a node is killed when `TWINPACT_RESTARTS` does not say so.
 const KILLS: usize = 12;
+/// How many negotiations are opened for each kill, and at least: there have to be some that are
+/// open at the last one.
+const A_KILL: usize = 5;
+const LEAST: usize = 200;
 /// At which moments a node is killed, and at which of them at most: writes and syncs are shared by
 /// many messages.
 const MOMENTS: [(Moment, usize); 4] =
@@ -34,7 +37,7 @@ fn stands(status: &Value) -> [u64; 3] {
 #[allow(clippy::print_stdout, reason = "a test that fails says where")]
 fn negotiations_survive_restarts_of_either_side_at_any_point() {
     let (kills, world) = (kills(), introduced());
-    let many = 5 * kills as u64;
+    let many = (A_KILL * kills).max(LEAST) as u64;
     for node in NODES {
         let path = world.path(node).join("twinpact.toml");
         let mut config = std::fs::File::options().append(true).open(path).unwrap();
