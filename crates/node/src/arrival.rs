@@ -230,6 +230,7 @@ async fn tried(node: &Node, arrival: &Arc<Arrival>) -> Result<Option<Pins>, Prob
     Err(refused("the partner's log grows faster than it can be followed"))
 }
 
+/// The turn that stores it, when it holds against what is pinned by then.
 fn stored(turn: Turn<'_>, arrival: &Arrival, chains: &Chains) -> Result<Tried, Problem> {
     let Arrival { came, asked, copy, agreement: under, peer } = arrival;
     let (name, count) = (came.receipt(), came.rows.len());

@@ -113,11 +113,7 @@ pub async fn negotiate(node: &Node, asked: &Negotiate) -> Result<AgreementLine, 
     // Both are asked in the turn that would open one: what ends in between is neither.
     let turn = node.partition.turn(move |turn| {
         let agreed = |wanted: &Terms| standing(turn.fold(), &step.next, wanted, &vocabulary);
-        if another {
-            turn.log(entries)?;
-            return Ok(Go::Opened(step.next.party.own_pid));
-        }
-        if let Some(known) = wanted.as_ref().and_then(agreed) {
+        if !another && let Some(known) = wanted.as_ref().and_then(agreed) {
             return Ok(Go::Stands(known));
         }
         let same = |n: &&Negotiation| {
@@ -126,7 +122,8 @@ pub async fn negotiate(node: &Node, asked: &Negotiate) -> Result<AgreementLine, 
                 && (&n.offer.id, &n.offer.target) == (&ours.offer.id, &ours.offer.target)
                 && !n.state.is_final()
         };
-        if let Some(open) = turn.fold().processes.negotiations.values().find(same) {
+        let mut open = turn.fold().processes.negotiations.values();
+        if !another && let Some(open) = open.find(same) {
             return Ok(Go::Opened(open.party.own_pid.clone()));
         }
         turn.log(entries)?;

@@ -8,6 +8,7 @@ use crate::agreements::MAX_AGREEMENTS;
 use crate::processes::{MAX_NEGOTIATIONS, MAX_TRANSFERS};
 use crate::rates::{DECISIONS, RECEIVED, REQUESTS};
 use serde::{Deserialize, Serialize};
+use twinpact_dsp::MAX_MESSAGE_BYTES;
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 
@@ -15,6 +16,10 @@ use twinpact_model::problem::Problem;
 pub const MAX_QUOTA: u32 = 1 << 30;
 /// The most partners with bounds of their own.
 pub const MAX_QUOTED: usize = 1_000;
+
+/// The bytes of the largest body that a door takes.
+const ONE_BODY: u32 = 1 << 20;
+const _: () = assert!(ONE_BODY as usize == MAX_MESSAGE_BYTES);
 
 /// The keys of a table of bounds.
 pub(crate) const KEYS: [&str; 6] = [
@@ -31,7 +36,7 @@ pub(crate) const KEYS: [&str; 6] = [
 pub struct Said {
     /// Requests for long; ten times as many at once.
     pub requests_per_second: Option<u32>,
-    /// Bytes of their bodies for long.
+    /// Bytes of their bodies for long; ten times as many at once, and one body always.
     pub bytes_per_second: Option<u32>,
     /// New decision records for long: each view that it asks for in a new way makes one.
     pub decisions_per_second: Option<u32>,
@@ -141,9 +146,9 @@ impl QuotaSettings {
 #[must_use]
 pub(crate) fn rates(said: Said) -> [crate::rates::Rate; 3] {
     [
-        REQUESTS.at(said.requests_per_second),
-        RECEIVED.at(said.bytes_per_second),
-        DECISIONS.at(said.decisions_per_second),
+        REQUESTS.at(said.requests_per_second, 1),
+        RECEIVED.at(said.bytes_per_second, ONE_BODY),
+        DECISIONS.at(said.decisions_per_second, 1),
     ]
 }
 
@@ -172,6 +177,23 @@ mod tests {
         assert_eq!((requests.count, requests.burst), (1_000, 10_000));
         assert_eq!((received.count, received.burst), (65_536, 16 << 20));
         assert_eq!(check("", true).processes("b"), (100, 1_000, 250));
+    }
+
+    #[test]
+    fn a_quota_below_the_usual_one_bounds_what_comes_at_once_too() {
+        let quotas = check("[quotas]\nrequests_per_second = 3\nbytes_per_second = 3\n", true);
+        let [requests, received, _] = rates(quotas.said("b"));
+        assert_eq!((requests.count, requests.burst), (3, 30));
+        assert_eq!((received.count, received.burst), (3, 1 << 20));
+    }
+
+    #[test]
+    fn the_page_about_limits_shows_quotas() {
+        let page = include_str!("../../../docs/limits.md");
+        let (_, rest) = page.split_once("    [quotas]\n").unwrap();
+        let (shown, _) = rest.split_once("\n\n").unwrap();
+        let quotas = check(&format!("[quotas]\n{shown}"), true);
+        assert_eq!(quotas.processes("did:web:maker.example"), (1_000, 10_000, 100_000));
     }
 
     #[test]

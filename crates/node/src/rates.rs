@@ -24,14 +24,11 @@ impl Rate {
         Rate { count, seconds: 1, burst }
     }
 
-    /// The same with so many a second, and at least ten times as many at once, if that is said.
+    /// So many a second instead, if that is said, and ten times as many at once, at least so many:
+    /// what is less than one request would never let one in.
     #[must_use]
-    pub fn at(self, said: Option<u32>) -> Rate {
-        said.map_or(self, |count| Rate {
-            count,
-            seconds: 1,
-            burst: self.burst.max(count.saturating_mul(10)),
-        })
+    pub fn at(self, said: Option<u32>, least: u32) -> Rate {
+        said.map_or(self, |count| Rate::per_second(count, count.saturating_mul(10).max(least)))
     }
 }
 
