@@ -144,6 +144,8 @@ async fn refused(node: &Node, pid: &str, wish: Wish, code: &str) -> String {
         let read = node.partition.read(|fold, _| fold.processes.negotiations.get(pid).cloned());
         read.unwrap()
     };
+    // That our last message has arrived is noted a moment after it has.
+    until(node, |fold| fold.processes.unacknowledged(pid).is_none()).await;
     let before = known(node);
     let problem = decide(node, pid, wish).await.unwrap_err();
     assert_eq!(problem.code.name, code, "{problem}");
