@@ -15,6 +15,7 @@ mod odcs;
 pub mod odrl;
 mod odrl_read;
 mod read_document;
+mod row_schema;
 pub mod scaffold;
 pub mod situation;
 pub mod terms;

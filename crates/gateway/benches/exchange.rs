@@ -18,7 +18,7 @@ use twinpact_edge::batch::IngestBatch;
 use twinpact_edge::model_file;
 use twinpact_model::Iri;
 use twinpact_node::api::{Negotiate, Pull};
-use twinpact_node::{Node, consumer, record};
+use twinpact_node::{Node, consumer, found, record};
 use twinpact_testkit::free_port;
 use two_nodes::{CONSUMER, PROVIDER, line, offer, pin, start, wanted};
 
@@ -50,7 +50,7 @@ async fn exchanges(place: &Path) {
     let (mut times, cpu) = (Vec::new(), process_cpu());
     for _ in 0..EXCHANGES {
         let start = Instant::now();
-        assert_eq!(consumer::catalog(consumes, PROVIDER).await.unwrap().len(), 1);
+        assert_eq!(found::catalog(consumes, PROVIDER).await.unwrap().len(), 1);
         times.push(start.elapsed());
     }
     line("catalogue", &times, process_cpu() - cpu);

@@ -42,7 +42,7 @@ use twinpact_node::doctor::Finding;
 use twinpact_node::ready::{self, Ready, Status};
 use twinpact_node::strangers::{self, Shown as Turned};
 use twinpact_node::trace::{self, Doorway, REQUEST_HEADER, Step};
-use twinpact_node::{self as node, Node, consumer, events, fetching, prove, record};
+use twinpact_node::{self as node, Node, consumer, events, fetching, found, prove, record};
 use twinpact_proof::digest::sha256;
 
 /// Who the admin door's callers are in the log.
@@ -457,7 +457,7 @@ async fn catalog(
     State(node): State<Node>,
     Query(whose): Query<Whose>,
 ) -> Result<Json<Vec<DatasetLine>>, Refusal> {
-    Ok(Json(consumer::catalog(&node, &whose.partner).await?))
+    Ok(Json(found::catalog(&node, &whose.partner).await?))
 }
 
 async fn negotiate(State(node): State<Node>, body: Bytes) -> Result<Json<AgreementLine>, Refusal> {

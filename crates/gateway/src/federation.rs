@@ -15,7 +15,8 @@ use crate::port::Bound;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
+    ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap,
+    HeaderValue, IF_NONE_MATCH, RETRY_AFTER,
 };
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
@@ -42,7 +43,7 @@ use twinpact_model::problem::Problem;
 use twinpact_node::ask::{JOIN_PATH, ORGANISATION_PATH, outcome};
 use twinpact_node::behind::CHECKPOINT_HEADER;
 use twinpact_node::door::{Asked, Door, Way};
-use twinpact_node::egress::{Egress, PublicDoc};
+use twinpact_node::egress::{CatalogDoc, Egress, PublicDoc};
 use twinpact_node::invitations::MAX_JOIN_BYTES;
 use twinpact_node::metrics::{Connections, part};
 use twinpact_node::strangers::{Away, Strangers};
@@ -416,9 +417,12 @@ impl Line {
         };
         Ok(match egress {
             Egress::Public(_) | Egress::Fault(_) => egress,
-            Egress::Permitted(_) | Egress::Stream(_) | Egress::Protocol { .. } | Egress::Log(_) => {
-                nothing_here()
-            }
+            Egress::Permitted(_)
+            | Egress::Stream(_)
+            | Egress::Protocol { .. }
+            | Egress::Catalog(_)
+            | Egress::Schema(_)
+            | Egress::Log(_) => nothing_here(),
         })
     }
 
@@ -463,6 +467,8 @@ pub(crate) fn asked(way: Way, peer: Option<PeerIdentity>, head: &Parts, body: Ve
     let assertion = single(&head.headers, ASSERTION_HEADER);
     let checkpoint = single(&head.headers, CHECKPOINT_HEADER);
     let last_event = single(&head.headers, LAST_EVENT_HEADER);
+    let accept_encoding = listed(&head.headers, ACCEPT_ENCODING.as_str());
+    let if_none_match = listed(&head.headers, IF_NONE_MATCH.as_str());
     let read = [&bearer, &assertion, &checkpoint, &last_event];
     let faults = read.map(|value| value.as_ref().err());
     let fault = faults.into_iter().flatten().next().cloned();
@@ -476,9 +482,19 @@ pub(crate) fn asked(way: Way, peer: Option<PeerIdentity>, head: &Parts, body: Ve
         assertion: assertion.ok().flatten().map(str::to_owned),
         checkpoint: checkpoint.ok().flatten().map(str::to_owned),
         last_event: last_event.ok().flatten().map(str::to_owned),
+        accept_encoding,
+        if_none_match,
         body,
         fault,
     }
+}
+
+/// The value of a header that is a list, and may be there in several pieces (RFC 9110 §5.3); what
+/// cannot be read is left out.
+fn listed(headers: &HeaderMap, name: &str) -> Option<String> {
+    let pieces = headers.get_all(name).iter().filter_map(|piece| piece.to_str().ok());
+    let whole = pieces.collect::<Vec<&str>>().join(", ");
+    (!whole.is_empty()).then_some(whole)
 }
 
 /// The value of a header that may be there once: of two, nobody could say which one counts.
@@ -510,6 +526,8 @@ pub(crate) fn write(egress: Egress, taken: &Taken) -> Response<Answered> {
     let _writing = trace::step(Step::Write);
     let (status, kind, body) = match egress {
         Egress::Stream(stream) => return streamed(Events::of(stream, taken.clone())),
+        Egress::Catalog(document) => return catalogue(&document),
+        Egress::Schema(text) => (200, "application/schema+json", text),
         Egress::Permitted(delivered) => (200, JSON, delivered.body().to_string()),
         Egress::Protocol { status, message: Some(message) } => {
             (status, JSON, message.to_json().to_string())
@@ -533,6 +551,24 @@ pub(crate) fn write(egress: Egress, taken: &Taken) -> Response<Answered> {
     }
     if matches!(status, 429 | 503) {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(AGAIN));
+    }
+    response
+}
+
+/// The answer that a part of the catalogue is: bytes that are there already.
+fn catalogue(document: &CatalogDoc) -> Response<Answered> {
+    let body = Bytes::from_owner(document.body());
+    let has_body = !body.is_empty();
+    let mut response = Response::new(Answered::Whole(Full::new(body)));
+    *response.status_mut() =
+        StatusCode::from_u16(document.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if has_body {
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    for (name, value) in document.headers() {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().append(name, value);
+        }
     }
     response
 }

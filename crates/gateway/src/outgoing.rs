@@ -10,6 +10,7 @@
 
 mod flowing;
 mod plain;
+mod received;
 
 use crate::federation::taken_out;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -200,12 +201,14 @@ impl HttpsOutbound {
         let _turn = turns.acquire().await;
         let (mut connection, response) = self.exchange(&way, request).await?;
         let status = response.status().as_u16();
-        let date = response.headers().get(DATE).and_then(|date| time_there(date.to_str().ok()?));
-        let body = Limited::new(response.into_body(), bound).collect().await;
+        let (head, body) = response.into_parts();
+        let date = head.headers.get(DATE).and_then(|date| time_there(date.to_str().ok()?));
+        let body = Limited::new(body, bound).collect().await;
         let body = body.map_err(|e| way.broken_body(e.as_ref(), bound))?.to_bytes().to_vec();
         connection.idle_since = Instant::now();
         self.keep(way.place(), connection);
-        Ok((Reply { status, body }, date))
+        let reply = received::reply(status, &head.headers, body, bound);
+        Ok((reply.map_err(|why| way.bad_answer(&why))?, date))
     }
 
     /// Turns at calling that place. Those of places that nobody calls are forgotten.

@@ -87,7 +87,7 @@ impl Target {
     ///
     /// # Errors
     /// `outgoing.url` when it is not `http` or `https`, carries a user, a fragment, a dot segment
-    /// or an encoded `.`, `/` or `\`, writes its host in any but the plain form, or is longer than
+    /// or an encoded `.` or `\`, writes its host in any but the plain form, or is longer than
     /// [`MAX_URL_BYTES`].
     pub fn parse(url: &str) -> Result<Self, Problem> {
         let bad = |why: &str| bad_url(why, url);
@@ -366,11 +366,14 @@ fn is_label(label: &str) -> bool {
 fn is_path(path: &str) -> bool {
     let letter = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/%".contains(&b);
     let encoded = |hex: &str| {
-        let hidden = ["2e", "2f", "5c"].iter().any(|h| hex.eq_ignore_ascii_case(h));
+        let hidden = ["2e", "5c"].iter().any(|h| hex.eq_ignore_ascii_case(h));
         is_visible(hex) && !hidden
     };
+    // The IRI of a dataset in a path has encoded slashes. Whoever takes them for slashes of the
+    // path finds no way up behind them either.
+    let plain = path.replace("%2f", "/").replace("%2F", "/");
     path.bytes().all(letter)
-        && !path.split('/').any(|segment| matches!(segment, "." | ".."))
+        && !plain.split('/').any(|segment| matches!(segment, "." | ".."))
         && path.split('%').skip(1).all(|after| after.get(..2).is_some_and(encoded))
 }
 

@@ -14,6 +14,7 @@ use crate::open::Node;
 use crate::processes::{DOCUMENTS_PATH, local};
 use crate::prove;
 use crate::repin;
+use crate::shelf;
 use crate::strangers::Away;
 use crate::stream::{self, Start};
 use crate::tokens;
@@ -146,13 +147,16 @@ async fn route(node: &Node, peer: &PeerIdentity, asked: &Asked) -> Answer {
     if let Some(route) = protocol {
         let workload = peer.spiffe_id.to_string();
         let caller = Caller { id: peer.did.as_str(), workload: &workload };
-        return negotiate::receive(node, caller, &route, &asked.body).await;
+        return negotiate::receive(node, caller, &route, asked).await;
     }
     if (asked.method.as_str(), asked.path.as_str()) == ("POST", DOCUMENTS_PATH) {
         return documents::receive(node, peer, &asked.body).await;
     }
     if let Some(answer) = log_door::answer(node, peer, asked).await {
         return answer;
+    }
+    if let Some(schema) = shelf::schema_at(node, peer.did.as_str(), asked) {
+        return Answer::unrecorded(schema);
     }
     let Some(data) = asked.path.strip_prefix("/data/") else { return refuse(unknown()) };
     match asked.method.as_str() {
@@ -202,8 +206,11 @@ async fn record(node: &Node, peer: &str, asked: &Asked, egress: &Egress) -> Resu
 #[must_use]
 pub fn outcome(egress: &Egress) -> (u16, String) {
     match egress {
-        Egress::Permitted(_) | Egress::Stream(_) | Egress::Public(_) => (200, String::new()),
+        Egress::Permitted(_) | Egress::Stream(_) | Egress::Public(_) | Egress::Schema(_) => {
+            (200, String::new())
+        }
         Egress::Log(document) => (document.parts().0, String::new()),
+        Egress::Catalog(document) => (document.status(), String::new()),
         Egress::Protocol { status, message } => {
             let code = match message.as_deref() {
                 Some(Message::NegotiationError(error) | Message::TransferError(error)) => {

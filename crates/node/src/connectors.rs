@@ -18,6 +18,7 @@ use crate::open::Node;
 use crate::outbound::{PlainCall, Reply};
 use crate::outbox::way_out;
 use crate::partners::Partner;
+use crate::shelf;
 use crate::strangers::Away;
 use crate::tokens::{HTTP_ENDPOINT, named};
 use serde_json::{Value, json};
@@ -309,32 +310,35 @@ pub(crate) async fn answer(node: &Node, asked: &Asked) -> Egress {
     if let Some(transfer) = asked.path.strip_prefix("/data/").filter(|_| asked.method == "GET") {
         return data(node, asked, transfer).await;
     }
-    let Some(route) = asked
+    let route = asked
         .path
         .strip_prefix(DSP_PATH)
         .or_else(|| asked.path.starts_with("/.well-known/").then_some(asked.path.as_str()))
-        .and_then(|path| match_route(&asked.method, path))
-    else {
-        return Problem::new(codes::ROUTE_UNKNOWN, "there is no such route").into();
-    };
-    if route.row.endpoint == Endpoint::Versions {
+        .and_then(|path| match_route(&asked.method, path));
+    if route.as_ref().is_some_and(|route| route.row.endpoint == Endpoint::Versions) {
         return negotiate::versions();
     }
+    let unknown = || Problem::new(codes::ROUTE_UNKNOWN, "there is no such route");
     let now = node.clocks.wall();
     let Some(id) = node.connectors.caller(asked.bearer.as_deref()) else {
         node.strangers.count(Away::Route, now);
-        return negotiate::unknown_caller(&route);
+        return route.map_or_else(|| unknown().into(), |route| negotiate::unknown_caller(&route));
     };
     if let Err(problem) = node.rates.request(id, asked.body.len(), now) {
         node.strangers.count(Away::PartnerRate, now);
         return problem.into();
     }
-    if let Some(fault) = &asked.fault {
-        let refusal = Answer::unrecorded(negotiate::unreadable(&route, fault));
-        return ask::on_record(node, id, asked, refusal).await;
-    }
-    let caller = Caller { id, workload: id };
-    let answer = negotiate::receive(node, caller, &route, &asked.body).await;
+    let answer = match (route, &asked.fault) {
+        (Some(route), Some(fault)) => Answer::unrecorded(negotiate::unreadable(&route, fault)),
+        (Some(route), None) => {
+            let caller = Caller { id, workload: id };
+            negotiate::receive(node, caller, &route, asked).await
+        }
+        (None, _) => match shelf::schema_at(node, id, asked) {
+            Some(schema) => Answer::unrecorded(schema),
+            None => return unknown().into(),
+        },
+    };
     ask::on_record(node, id, asked, answer).await
 }
 
@@ -384,7 +388,8 @@ pub(crate) async fn call(
         let why = format!("{id} may not be called at an address that is not its own");
         return Err(Problem::new(codes::OUTGOING_ENDPOINT, why));
     }
-    if let (Participant::Connector(connector), true) = (&called, headers.is_empty()) {
+    let nameless = !headers.iter().any(|(name, _)| *name == "authorization");
+    if let (Participant::Connector(connector), true) = (&called, nameless) {
         let us = node.config.organisation.as_str();
         let claims = json!({ "region": "any", "audience": connector.endpoint, "clientId": us });
         headers.push(("authorization", claims.to_string()));

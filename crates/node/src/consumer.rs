@@ -1,8 +1,8 @@
-//! What we ask of partners: their catalogue, an agreement, a view. Each waits for commits, not for
+//! What we ask of partners: an agreement, a view. Each waits for commits, not for
 //! time: the writer tells when something has changed.
 
 use crate::agreements::Agreement;
-use crate::api::{AgreementLine, DatasetLine, Negotiate, Pull, Pulled};
+use crate::api::{AgreementLine, Negotiate, Pull, Pulled};
 use crate::arrival;
 use crate::assertion;
 use crate::bargain;
@@ -10,6 +10,7 @@ use crate::channel::{self, Way};
 use crate::connectors;
 use crate::continuity::{Pins, pins};
 use crate::fold::Fold;
+use crate::found;
 use crate::ids;
 use crate::negotiate::{find, opened_negotiation};
 use crate::negotiations;
@@ -19,10 +20,10 @@ use crate::pages::{self, MAX_PAGES, Page};
 use crate::{agreements, ask};
 use serde_json::Value;
 use std::time::Duration;
-use twinpact_contract::{Order, Terms, Vocabulary, compare, text};
-use twinpact_dsp::message::{CatalogRequest, Offer};
+use twinpact_contract::{Order, Terms, Vocabulary, compare};
+use twinpact_dsp::Role;
+use twinpact_dsp::message::Offer;
 use twinpact_dsp::negotiation::{self, Negotiation, Opening};
-use twinpact_dsp::{MAX_CATALOG_BYTES, Message, Role};
 use twinpact_model::codes;
 use twinpact_model::problem::{Code, Problem};
 use twinpact_policy::State;
@@ -38,49 +39,6 @@ pub(crate) const MAX_DELIVERY_BYTES: usize = 12 << 20;
 /// The most characters of a partner's refusal that are kept.
 pub(crate) const MAX_DETAIL: usize = 1_000;
 
-/// A partner's catalogue.
-///
-/// # Errors
-/// `partner.unknown`; what the partner or the way to it refuses.
-pub async fn catalog(node: &Node, partner: &str) -> Result<Vec<DatasetLine>, Problem> {
-    let datasets = offers(node, partner).await?;
-    let line = |(id, title, offer): (String, Option<String>, Offer)| DatasetLine {
-        id,
-        title,
-        terms: bargain::terms(&offer.policy).map_or_else(|p| p.message, |t| text::terms(&t)),
-    };
-    Ok(datasets.into_iter().map(line).collect())
-}
-
-async fn offers(
-    node: &Node,
-    partner: &str,
-) -> Result<Vec<(String, Option<String>, Offer)>, Problem> {
-    let (_, dsp) = connectors::addresses(node, partner)?;
-    let request = Message::CatalogRequest(CatalogRequest { id: None, filter: Vec::new() });
-    let body = request.to_json().to_string().into_bytes();
-    let url = format!("{dsp}/catalog/request");
-    let reply = call(node, partner, "POST", url, Vec::new(), body, MAX_CATALOG_BYTES).await?;
-    if reply.status != 200 {
-        return Err(denied(&reply.body, reply.status));
-    }
-    let read = Message::parse_catalog_bytes(&reply.body);
-    match read.map_err(|why| Problem::from(why).hint(bargain::ASK))? {
-        Message::Catalog(catalog) => Ok(catalog
-            .datasets
-            .into_iter()
-            .filter_map(|dataset| {
-                let offer = dataset.offers.into_iter().next()?;
-                Some((dataset.id, dataset.title, offer))
-            })
-            .collect()),
-        other => {
-            let why = format!("{} answered with {}", partner, other.name());
-            Err(refused(&why).hint(bargain::ASK))
-        }
-    }
-}
-
 /// Negotiates with a partner for a dataset of its catalogue, on the terms that it offers. An
 /// agreement on them that stands is the answer, and a negotiation about it that is open is gone on
 /// with, unless another one is wanted: who does not know what became of a command gives it again,
@@ -90,18 +48,8 @@ async fn offers(
 /// `exchange.refused` when the partner ends it, `exchange.waiting` when it does not answer.
 pub async fn negotiate(node: &Node, asked: &Negotiate) -> Result<AgreementLine, Problem> {
     let partner = asked.partner.as_str();
-    let found = offers(node, partner).await?;
-    let chosen = match (&asked.dataset, &found[..]) {
-        (Some(id), _) => found.iter().find(|(known, ..)| known == id),
-        (None, [only]) => Some(only),
-        (None, _) => None,
-    };
-    let Some((id, _, offer)) = chosen else {
-        let known: Vec<&str> = found.iter().map(|(id, ..)| id.as_str()).collect();
-        return Err(Problem::new(codes::AGREEMENT_UNKNOWN, "the catalogue has no such dataset")
-            .hint(format!("it has: {}", known.join(", "))));
-    };
-    let offer = Offer { target: Some(id.clone()), ..offer.clone() };
+    let (id, offer) = found::offer(node, partner, asked.dataset.as_deref()).await?;
+    let offer = Offer { target: Some(id), ..offer };
     let pid = ids::urn()?;
     let (us, peer) = connectors::addresses(node, partner)?;
     // What cannot be read is for the negotiation to refuse.

@@ -2,22 +2,25 @@
 
 use crate::api::{ContractLine, Published};
 use crate::as_of::{begun, known};
-use crate::negotiate::whole_catalogue;
 use crate::open::Node;
 use crate::partition::NewEntry;
+use crate::shelf::schema_address;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use twinpact_contract::{Contract, Severity, text};
-use twinpact_dsp::MAX_CATALOG_BYTES;
-use twinpact_dsp::catalog::{DatasetOffer, MAX_PAGE};
+use twinpact_dsp::catalog::DatasetOffer;
+use twinpact_dsp::message::MAX_DATASETS;
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
 use twinpact_model::{Timestamp, codes};
 use twinpact_proof::to_hex;
 
-/// The most contracts that are published: the catalogue is sent as one page, and is never cut.
-pub const MAX_CONTRACTS: usize = 500;
-const _: () = assert!(MAX_CONTRACTS <= MAX_PAGE);
+/// The most contracts that are published: as many as we read of a partner's catalogue.
+pub const MAX_CONTRACTS: usize = MAX_DATASETS;
+
+/// The most bytes of what a dataset says of itself in words; more of it is cut.
+const MAX_DESCRIPTION_BYTES: usize = 4096;
 
 /// The transfer format that we serve.
 pub const FORMAT: &str = "HttpData-PULL";
@@ -25,7 +28,9 @@ pub const FORMAT: &str = "HttpData-PULL";
 /// Contracts by the IRI of their view.
 #[derive(Debug, Clone, Default)]
 pub struct Contracts {
-    by_view: BTreeMap<String, Contract>,
+    by_view: BTreeMap<String, Arc<Contract>>,
+    /// In the order in which they were published.
+    in_order: Vec<Arc<Contract>>,
     /// When each was published.
     published: BTreeMap<String, Timestamp>,
 }
@@ -43,22 +48,29 @@ impl Contracts {
             .get("document")
             .and_then(|text| Contract::parse(text.as_bytes()).ok())
             .ok_or_else(|| Problem::new(codes::INTERNAL, "a logged contract cannot be read"))?;
+        let contract = Arc::new(contract);
         self.published.insert(contract.view_id(), entry.when.recorded);
-        self.by_view.insert(contract.view_id(), contract);
+        self.by_view.insert(contract.view_id(), Arc::clone(&contract));
+        self.in_order.push(contract);
         Ok(())
     }
 
     /// Those that were published by a time.
     fn by(&self, as_of: Option<Timestamp>) -> impl Iterator<Item = &Contract> {
         let recorded = |view: &String| self.published.get(view).copied().unwrap_or_default();
-        let known = move |(view, _): &(&String, &Contract)| known(recorded(view), as_of);
-        self.by_view.iter().filter(known).map(|(_, contract)| contract)
+        let known = move |(view, _): &(&String, &Arc<Contract>)| known(recorded(view), as_of);
+        self.by_view.iter().filter(known).map(|(_, contract)| contract.as_ref())
     }
 
     /// The contract of that view.
     #[must_use]
     pub fn get(&self, view: &str) -> Option<&Contract> {
-        self.by_view.get(view)
+        self.by_view.get(view).map(Arc::as_ref)
+    }
+
+    /// Those that were published after that many others.
+    pub(crate) fn since(&self, seen: usize) -> Vec<Arc<Contract>> {
+        self.in_order.get(seen..).unwrap_or_default().to_vec()
     }
 
     /// Whether one more may be published.
@@ -73,26 +85,9 @@ impl Contracts {
         Err(Problem::new(codes::INPUT_TOO_LARGE, why))
     }
 
-    /// Whether the catalogue is one that partners read with this contract too.
-    ///
-    /// # Errors
-    /// `input.too_large` when it would be larger than a catalogue may be.
-    fn fits(&self, contract: Contract, dsp: &str, most: usize) -> Result<(), Problem> {
-        let (did, mut all) = (contract.tenant.clone(), self.clone());
-        all.by_view.insert(contract.view_id(), contract);
-        let bytes = whole_catalogue(did.as_str(), &all, dsp)?.to_json().to_string().len();
-        match bytes <= most {
-            true => Ok(()),
-            false => {
-                let why = format!("the catalogue would have {bytes} bytes, {most} are the most");
-                Err(Problem::new(codes::INPUT_TOO_LARGE, why))
-            }
-        }
-    }
-
     /// All contracts.
     pub fn iter(&self) -> impl Iterator<Item = &Contract> {
-        self.by_view.values()
+        self.by_view.values().map(Arc::as_ref)
     }
 }
 
@@ -136,8 +131,6 @@ pub async fn publish(node: &Node, document: String) -> Result<Published, Problem
                 return Err(first(&found));
             }
             let entry = entry(&contract.model.to_string(), document);
-            let dsp = &fold.organisation.current()?.0.dsp;
-            fold.contracts.fits(contract, dsp, MAX_CATALOG_BYTES)?;
             turn.log(vec![NewEntry::event(entry)]).map(|_| true)
         })
         .await?;
@@ -166,24 +159,28 @@ fn line(contract: &Contract) -> ContractLine {
     }
 }
 
-/// The offers of all contracts, to be negotiated at this base address.
-#[must_use]
-pub fn offers(contracts: &Contracts, endpoint: &str) -> Vec<DatasetOffer> {
-    contracts.iter().map(|contract| offer(contract, endpoint)).collect()
-}
-
 /// The offer of one contract.
 #[must_use]
 pub fn offer(contract: &Contract, endpoint: &str) -> DatasetOffer {
     DatasetOffer {
+        conforms_to: vec![schema_address(&contract.view_id(), endpoint)],
         id: contract.view_id(),
         title: Some(contract.name.clone()),
-        description: Some(text::terms(contract.terms())),
+        description: Some(described(text::terms(contract.terms()))),
         offer_id: offer_id(contract),
         policy: Value::Object(contract.terms().to_odrl()),
         endpoint: endpoint.to_owned(),
         formats: vec![FORMAT.to_owned()],
     }
+}
+
+/// A description that every reader takes: the terms in full stand in the policy.
+fn described(mut text: String) -> String {
+    if text.len() > MAX_DESCRIPTION_BYTES {
+        text.truncate(text.floor_char_boundary(MAX_DESCRIPTION_BYTES));
+        text.push('…');
+    }
+    text
 }
 
 /// The `@id` of a contract's offer: it names the content, so an old offer is never taken for a new.
@@ -218,45 +215,36 @@ fn entry(model: &str, document: String) -> Entry {
 #[cfg(test)]
 mod tests {
     use super::{Contracts, MAX_CONTRACTS, entry};
-    use crate::negotiate::whole_catalogue;
-    use twinpact_contract::Contract;
-    use twinpact_dsp::{MAX_CATALOG_BYTES, Message};
     use twinpact_model::codes;
-
-    const DID: &str = "did:web:operator.example";
-    const DSP: &str = "https://operator.example/dsp";
 
     const EXAMPLE: &str = include_str!("../../../examples/wind/turbine-maintenance.odcs.yaml");
 
     #[test]
-    fn the_catalogue_shows_every_contract_that_may_be_published() {
+    fn what_was_published_since_is_found_by_its_number() {
         let mut contracts = Contracts::default();
-        for n in 0..MAX_CONTRACTS {
-            assert!(contracts.room().is_ok(), "{n}");
-            let document = EXAMPLE.replacen("name: turbine-maintenance", &format!("name: c{n}"), 1);
+        for name in ["b", "a", "c"] {
+            let document = EXAMPLE.replace("name: turbine-maintenance", &format!("name: {name}"));
             contracts.apply(&entry("", document)).unwrap();
-            assert_eq!(contracts.iter().count(), n + 1);
         }
-        assert_eq!(contracts.room().unwrap_err().code, codes::INPUT_TOO_LARGE);
-        let message = whole_catalogue(DID, &contracts, DSP).unwrap();
-        let Message::Catalog(catalog) = &message else { panic!("no catalogue") };
-        assert_eq!(catalog.datasets.len(), MAX_CONTRACTS);
-        assert!(message.to_json().to_string().len() < MAX_CATALOG_BYTES);
+        for (seen, expect) in [(0, &["b", "a", "c"][..]), (2, &["c"]), (3, &[]), (4, &[])] {
+            let names: Vec<String> =
+                contracts.since(seen).iter().map(|contract| contract.name.clone()).collect();
+            assert_eq!(names, expect, "{seen}");
+        }
     }
 
     #[test]
-    fn a_contract_that_would_make_the_catalogue_too_large_is_refused() {
-        let contract = |name: &str| {
-            let document = EXAMPLE.replacen("turbine-maintenance", name, 1);
-            Contract::parse(document.as_bytes()).unwrap()
-        };
+    fn contracts_have_a_bound() {
         let mut contracts = Contracts::default();
-        contracts.by_view.insert("a".to_owned(), contract("a"));
-        let mut both = contracts.clone();
-        both.by_view.insert(contract("b").view_id(), contract("b"));
-        let bytes = whole_catalogue(DID, &both, DSP).unwrap().to_json().to_string().len();
-        assert_eq!(contracts.fits(contract("b"), DSP, bytes), Ok(()));
-        let refused = contracts.fits(contract("b"), DSP, bytes - 1).unwrap_err();
-        assert_eq!(refused.code, codes::INPUT_TOO_LARGE);
+        contracts.apply(&entry("", EXAMPLE.to_owned())).unwrap();
+        let one = contracts.in_order.first().unwrap().clone();
+        for (n, ok) in [(MAX_CONTRACTS - 1, true), (MAX_CONTRACTS, false)] {
+            contracts.by_view = (0..n).map(|n| (n.to_string(), one.clone())).collect();
+            let room = contracts.room();
+            assert_eq!(
+                room.map_err(|problem| problem.code).err(),
+                (!ok).then_some(codes::INPUT_TOO_LARGE)
+            );
+        }
     }
 }

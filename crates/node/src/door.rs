@@ -58,6 +58,10 @@ pub struct Asked {
     pub checkpoint: Option<String>,
     /// The value of `Last-Event-ID`: behind which event of a stream the asker goes on.
     pub last_event: Option<String>,
+    /// The value of `Accept-Encoding`.
+    pub accept_encoding: Option<String>,
+    /// The value of `If-None-Match`.
+    pub if_none_match: Option<String>,
     /// The body.
     pub body: Vec<u8>,
     /// Why the request could not be read whole: it is refused with this, and on record as it is.

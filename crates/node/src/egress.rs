@@ -5,6 +5,7 @@
 
 use crate::stream::Stream;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use twinpact_dsp::Message;
 use twinpact_model::View;
 use twinpact_model::problem::{Fault, Problem};
@@ -23,6 +24,10 @@ pub enum Egress {
         /// The body, if there is one.
         message: Option<Box<Message>>,
     },
+    /// A part of our catalogue.
+    Catalog(Box<CatalogDoc>),
+    /// The JSON Schema of the rows of a view: names, types and units.
+    Schema(String),
     /// The stream of a view: each of its events is a view under a permit of its own.
     Stream(Box<Stream>),
     /// One of the documents that everybody may read.
@@ -83,6 +88,55 @@ pub enum PublicDoc {
     /// What a conformance script says, or what is answered to who directs it: JSON. A node with a
     /// script has no twins.
     Scripted(String),
+}
+
+/// A part of our catalogue as it is sent: offers of contracts, and no value of a twin.
+pub struct CatalogDoc {
+    etag: String,
+    location: String,
+    links: Vec<String>,
+    /// The message and whether it is compressed; `None` when the asker has it.
+    body: Option<(Arc<[u8]>, bool)>,
+}
+
+impl CatalogDoc {
+    pub(crate) const fn new(
+        etag: String,
+        location: String,
+        links: Vec<String>,
+        body: Option<(Arc<[u8]>, bool)>,
+    ) -> CatalogDoc {
+        CatalogDoc { etag, location, links, body }
+    }
+
+    /// 304 when the asker has it, else 200.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        if self.body.is_some() { 200 } else { 304 }
+    }
+
+    /// The message as JSON, compressed with gzip when the header fields say so; empty for 304.
+    #[must_use]
+    pub fn body(&self) -> Arc<[u8]> {
+        self.body.as_ref().map_or_else(|| Arc::from([]), |(body, _)| Arc::clone(body))
+    }
+
+    /// The header fields that it is sent with: `ETag` and `Content-Location` (RFC 9110), at which
+    /// it can be had again with GET; `Link` (RFC 8288) to the parts around it.
+    #[must_use]
+    pub fn headers(&self) -> Vec<(&'static str, String)> {
+        let mut headers = vec![
+            ("etag", self.etag.clone()),
+            ("content-location", self.location.clone()),
+            ("vary", "Accept-Encoding".to_owned()),
+            ("cache-control", "private, no-cache".to_owned()),
+        ];
+        headers.extend(self.links.iter().map(|link| ("link", link.clone())));
+        if matches!(self.body, Some((_, true))) {
+            headers.push(("content-encoding", "gzip".to_owned()));
+        }
+        headers
+    }
 }
 
 /// What partners tell each other of logs: signed checkpoints, cosignatures and hashes, and no value

@@ -7,6 +7,7 @@
 
 use crate::api::{EdgeLine, EndLine, PlaceLine, Pull, SaidLine, WalkAsked, Walked};
 use crate::consumer;
+use crate::found;
 use crate::link_copies;
 use crate::open::Node;
 use std::collections::{BTreeMap, BTreeSet};
@@ -165,7 +166,7 @@ impl<'n> Walker<'n> {
         let why = format!("no agreement with {owner} shows us links");
         let missing = Problem::new(codes::LINK_NOT_GRANTED, why);
         let offered = match self.may_ask() {
-            true => consumer::catalog(self.node, owner).await.unwrap_or_default(),
+            true => found::catalog(self.node, owner).await.unwrap_or_default(),
             false => Vec::new(),
         };
         let of_links: Vec<String> =

@@ -123,6 +123,8 @@ mod tests {
                 assertion: None,
                 checkpoint: None,
                 last_event: None,
+                accept_encoding: None,
+                if_none_match: None,
                 body: Vec::new(),
                 fault: None,
             };

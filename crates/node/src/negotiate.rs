@@ -7,13 +7,15 @@
 use crate::ask::Answer;
 use crate::bargain;
 use crate::connectors;
-use crate::contracts::{self, Contracts};
+use crate::contracts;
+use crate::door::Asked;
 use crate::egress::{Egress, PublicDoc};
 use crate::fold::Fold;
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
+use crate::shelf::{self, Wishes};
 use crate::trace::{self, Step};
-use twinpact_dsp::catalog::{self, DatasetOffer, Owner, Window};
+use twinpact_dsp::catalog::{self, DatasetOffer, Query};
 use twinpact_dsp::exchange::opening_key;
 use twinpact_dsp::message::Versions;
 use twinpact_dsp::negotiation::{self, Negotiation};
@@ -63,13 +65,18 @@ impl From<Refused> for Problem {
 }
 
 /// Answers a request of the Dataspace Protocol by an authenticated partner.
-pub(crate) async fn receive(node: &Node, caller: Caller<'_>, route: &Route, body: &[u8]) -> Answer {
+pub(crate) async fn receive(
+    node: &Node,
+    caller: Caller<'_>,
+    route: &Route,
+    asked: &Asked,
+) -> Answer {
     let refuse = |refused: Refused, message: Option<&Message>| {
         Answer::unrecorded(refusal(refused, route, message))
     };
     let parsing = trace::step(Step::Parse);
-    let message = match Message::parse_bytes(body) {
-        _ if body.is_empty() => None,
+    let message = match Message::parse_bytes(&asked.body) {
+        _ if asked.body.is_empty() => None,
         Ok(message) => Some(message),
         Err(rejected) => return refuse(rejected.into(), None),
     };
@@ -78,10 +85,13 @@ pub(crate) async fn receive(node: &Node, caller: Caller<'_>, route: &Route, body
     if message.as_ref().map_or(wants_one, |m| !route.takes(m)) {
         return refuse(misplaced().into(), None);
     }
+    if matches!(route.row.endpoint, Endpoint::Catalog | Endpoint::CatalogPart) {
+        return match catalogue(node, caller.id, asked, message.as_ref()).await {
+            Ok(egress) => Answer::unrecorded(egress),
+            Err(refused) => refuse(refused, message.as_ref()),
+        };
+    }
     let answered = match (&message, route.row.endpoint) {
-        (Some(message), Endpoint::Catalog) => {
-            catalogue(node, caller.id, message).map(|m| (m, false))
-        }
         (Some(message), _) => take(node, caller, message.clone(), route).await,
         (None, _) => look(node, caller.id, route).map(|m| (m, false)),
     };
@@ -212,16 +222,7 @@ fn look(node: &Node, caller: &str, route: &Route) -> Result<Option<Message>, Ref
     }
 }
 
-/// What this participant finds in our catalogue.
-fn offers(node: &Node, fold: &Fold, caller: &str) -> Result<Vec<DatasetOffer>, Problem> {
-    let endpoint = connectors::own_address(node, fold, caller)?;
-    Ok(match &node.conformance {
-        Some(script) => script.offers(&endpoint),
-        None => contracts::offers(&fold.contracts, &endpoint),
-    })
-}
-
-/// One dataset of it, by its id.
+/// One dataset of our catalogue, by its id.
 fn offer(
     node: &Node,
     fold: &Fold,
@@ -235,45 +236,21 @@ fn offer(
     })
 }
 
-fn catalogue(node: &Node, caller: &str, message: &Message) -> Result<Option<Message>, Refused> {
-    let Message::CatalogRequest(request) = message else {
-        return Err(misplaced().into());
+/// The part of our catalogue that is asked for: by a message, or by a link of an answer to one.
+async fn catalogue(
+    node: &Node,
+    caller: &str,
+    asked: &Asked,
+    message: Option<&Message>,
+) -> Result<Egress, Refused> {
+    let encoding = asked.accept_encoding.as_deref();
+    let (query, none_match) = match message {
+        Some(Message::CatalogRequest(request)) => (Query::read(request)?, None),
+        Some(_) => return Err(misplaced().into()),
+        None => (Query::of_link(asked.query.as_deref())?, asked.if_none_match.as_deref()),
     };
-    let window = catalog::window(request)?;
-    let did = node.config.organisation.as_str();
-    node.partition.read(|fold, _| {
-        let endpoint = connectors::own_address(node, fold, caller)?;
-        Ok(Some(catalogue_of(did, &offers(node, fold, caller)?, &endpoint, window)?))
-    })?
-}
-
-/// The catalogue of these contracts of this organisation, with this base address.
-///
-/// # Errors
-/// `dsp.malformed` when an id is none.
-pub(crate) fn whole_catalogue(
-    did: &str,
-    contracts: &Contracts,
-    dsp: &str,
-) -> Result<Message, Rejected> {
-    catalogue_of(did, &contracts::offers(contracts, dsp), dsp, Window::default())
-}
-
-fn catalogue_of(
-    did: &str,
-    offers: &[DatasetOffer],
-    dsp: &str,
-    window: Window,
-) -> Result<Message, Rejected> {
-    let (catalog_id, service_id) = (format!("{did}#catalog"), format!("{did}#dsp"));
-    let owner = Owner {
-        catalog_id: &catalog_id,
-        participant_id: did,
-        service_id: &service_id,
-        endpoint: dsp,
-    };
-    // There are never more contracts than fit one page ([`contracts::MAX_CONTRACTS`]).
-    Ok(Message::Catalog(catalog::part(owner, offers, window)?))
+    let wishes = Wishes { encoding, none_match };
+    Ok(Egress::Catalog(Box::new(shelf::answer(node, caller, query, wishes).await?)))
 }
 
 fn misplaced() -> Rejected {

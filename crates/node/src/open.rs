@@ -20,6 +20,7 @@ use crate::rates::Rates;
 use crate::repin::Looks;
 use crate::retention;
 use crate::secrets::Secrets;
+use crate::shelf::Shelves;
 use crate::strangers::Strangers;
 use crate::streams::Streams;
 use std::path::Path;
@@ -86,6 +87,8 @@ pub struct Node {
     pub chains: Arc<Chains>,
     /// The streams that partners have open.
     pub streams: Arc<Streams>,
+    /// Our catalogue, ready to be sent.
+    pub shelves: Arc<Shelves>,
     /// How it stands with our witnesses.
     pub witnesses: Arc<Witnesses>,
     /// The words that policies are decided with.
@@ -353,6 +356,7 @@ fn assemble(
         fetching: Arc::default(),
         chains: Arc::default(),
         streams: Arc::default(),
+        shelves: Arc::default(),
         witnesses: Arc::default(),
         vocabulary: Arc::new(Vocabulary::standard()),
         connectors,

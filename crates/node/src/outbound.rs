@@ -87,8 +87,18 @@ impl fmt::Debug for FirstCall {
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
-    /// The body.
+    /// The body, without the encoding that it came in.
     pub body: Vec<u8>,
+    /// Where the next part is, when it says so (`Link` with `rel="next"`, RFC 8288).
+    pub next: Option<String>,
+}
+
+impl Reply {
+    /// An answer that is whole.
+    #[must_use]
+    pub const fn whole(status: u16, body: Vec<u8>) -> Reply {
+        Reply { status, body, next: None }
+    }
 }
 
 impl fmt::Debug for Reply {

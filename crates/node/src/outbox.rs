@@ -559,7 +559,7 @@ mod tests {
             let status = self.status.load(Ordering::SeqCst);
             let reply = match status {
                 0 => Err(Problem::new(codes::PEER_UNREACHABLE, "nobody answers")),
-                status => Ok(Reply { status, body: Vec::new() }),
+                status => Ok(Reply::whole(status, Vec::new())),
             };
             Box::pin(async move { reply })
         }

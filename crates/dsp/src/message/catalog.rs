@@ -1,6 +1,7 @@
 //! Catalogues: datasets, how to get them, and under which offers (DCAT 3 as the protocol uses it).
 
-use super::Offer;
+use super::{Offer, write};
+use serde_json::Value;
 
 /// The most datasets of one catalogue, nested ones included in their own.
 pub const MAX_DATASETS: usize = 10_000;
@@ -35,6 +36,8 @@ pub struct Dataset {
     pub title: Option<String>,
     /// What it is (`dct:description`).
     pub description: Option<String>,
+    /// What its rows conform to (`dct:conformsTo`): IRIs of a schema or a model.
+    pub conforms_to: Vec<String>,
     /// The offers, none with a target; at least one.
     pub offers: Vec<Offer>,
     /// How to get it; at least one.
@@ -70,6 +73,14 @@ pub struct DataService {
     pub endpoint_url: String,
     /// What kind it is.
     pub endpoint_description: Option<String>,
+}
+
+impl Dataset {
+    /// It as it stands in a catalogue, without a context of its own.
+    #[must_use]
+    pub fn inner_json(&self) -> Value {
+        write::inner_dataset(self)
+    }
 }
 
 impl Catalog {

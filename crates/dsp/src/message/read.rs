@@ -392,7 +392,17 @@ fn dataset(node: &Node<'_>) -> Result<Dataset, Rejected> {
         return Err(missing("distribution"));
     }
     let (title, description) = (node.text(dct("title"))?, node.text(dct("description"))?);
-    Ok(Dataset { id, title, description, offers, distributions })
+    // What is said of it in a form that we do not know keeps nobody from negotiating.
+    let conforms_to = node.list(dct("conformsTo"), MAX_ITEMS)?;
+    let conforms_to = conforms_to.into_iter().filter_map(|value| as_id(value, "conformsTo").ok());
+    Ok(Dataset {
+        id,
+        title,
+        description,
+        conforms_to: conforms_to.collect(),
+        offers,
+        distributions,
+    })
 }
 
 /// Offers of a catalogue: their target is the dataset around them, so one of their own must be that

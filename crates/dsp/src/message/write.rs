@@ -197,19 +197,25 @@ fn catalog(object: Object, m: &Catalog) -> Value {
         .set("@id", m.id.as_str())
         .maybe("participantId", m.participant_id.as_deref())
         .list("service", &m.services, service)
-        .list("dataset", &m.datasets, |item| dataset(Object::of("Dataset"), item))
+        .list("dataset", &m.datasets, inner_dataset)
         .list("catalog", &m.catalogs, |item| catalog(Object::of("Catalog"), item))
         .list("distribution", &m.distributions, distribution)
         .done()
 }
 
-/// Title and description are written with their prefix: the context defines no bare names for them,
-/// and a JSON-LD processor would drop what it does not know.
+/// A dataset inside a catalogue.
+pub(super) fn inner_dataset(m: &Dataset) -> Value {
+    dataset(Object::of("Dataset"), m)
+}
+
+/// What the context defines no bare names for is written with its prefix: a JSON-LD processor would
+/// drop what it does not know.
 fn dataset(object: Object, m: &Dataset) -> Value {
     object
         .set("@id", m.id.as_str())
         .maybe("dct:title", m.title.as_deref())
         .maybe("dct:description", m.description.as_deref())
+        .list("dct:conformsTo", &m.conforms_to, |id| json!({ "@id": id }))
         .list("hasPolicy", &m.offers, offer)
         .list("distribution", &m.distributions, distribution)
         .done()

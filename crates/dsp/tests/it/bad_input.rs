@@ -75,7 +75,15 @@ fn may_miss(message: &Message, key: &str, place: &str) -> bool {
     let id =
         key == "@id" && !inner && !matches!(message, Message::Catalog(_) | Message::Dataset(_));
     let optional = key != "@id" && OPTIONAL.contains(&key);
-    error || target || timestamp || participant || inner_type || distribution || id || optional
+    let told = place.contains("conformsTo");
+    told || error
+        || target
+        || timestamp
+        || participant
+        || inner_type
+        || distribution
+        || id
+        || optional
 }
 
 #[test]

@@ -100,7 +100,9 @@ fn refused(message: &Value, codes: &[&str], names: &[&str]) {
 fn each(mut test: impl FnMut(&Message, &Value, &Member)) {
     for message in all() {
         let json = message.to_json();
-        for member in members_of(&json) {
+        // What a dataset conforms to is read where it can be, and never a reason to refuse.
+        let told = |member: &Member| !member.pointer().contains("conformsTo");
+        for member in members_of(&json).into_iter().filter(told) {
             test(&message, &json, &member);
         }
     }

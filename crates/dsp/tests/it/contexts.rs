@@ -29,7 +29,7 @@ pub(crate) fn namespace(name: &str) -> &'static str {
         | "Dataset"
         | "DataService"
         | "Distribution" => "dcat",
-        "format" | "title" | "description" => "dct",
+        "format" | "title" | "description" | "conformsTo" => "dct",
         "hasPolicy" | "target" | "assigner" | "assignee" | "permission" | "prohibition"
         | "obligation" | "action" | "constraint" | "leftOperand" | "operator" | "rightOperand"
         | "Offer" | "Agreement" => "odrl",

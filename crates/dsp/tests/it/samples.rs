@@ -150,6 +150,7 @@ fn dataset(access: Access) -> Dataset {
         id: "https://operator.example/id/views/turbine-maintenance/1.0.0".to_owned(),
         title: Some("Turbines".to_owned()),
         description: Some("For maintenance.".to_owned()),
+        conforms_to: vec!["https://operator.example/schemas/turbine/1.0.0".to_owned()],
         offers: vec![Offer { target: None, ..offer() }],
         distributions: vec![Distribution {
             format: "HttpData-PULL".to_owned(),

@@ -67,6 +67,11 @@ pub(crate) async fn opened(
     open::open(path, PolicyClock::System).await.unwrap()
 }
 
+/// A node that was stopped, opened again.
+pub(crate) async fn opened_again(path: &Path) -> NodeParts {
+    open::open(path, PolicyClock::System).await.unwrap()
+}
+
 pub(crate) async fn pin(us: &Node, other: &Node) {
     let record = prove::own_record(other).unwrap().to_json().canonical();
     partners::add(us, record.as_bytes()).await.unwrap();
@@ -76,10 +81,16 @@ pub(crate) async fn offer(node: &Node, rows: usize) {
     record::apply_model(node, model_file::parse(MODEL).unwrap(), "local").await.unwrap();
     let batch = IngestBatch::parse(&body(0, rows)).unwrap();
     assert_eq!(record::record(node, batch, "local").await.unwrap().new as usize, rows);
-    let mut contract = CONTRACT.to_owned();
+    contracts::publish(node, contract("turbine-maintenance")).await.unwrap();
+}
+
+/// The example under that name, open at any hour.
+pub(crate) fn contract(name: &str) -> String {
+    let named = "name: turbine-maintenance";
+    let mut contract = CONTRACT.replacen(named, &format!("name: {name}"), 1);
     for part in HOURS {
         assert!(contract.contains(part), "the example has changed");
         contract = contract.replace(part, "");
     }
-    contracts::publish(node, contract).await.unwrap();
+    contract
 }

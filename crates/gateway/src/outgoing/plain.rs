@@ -3,7 +3,7 @@
 //! A name may be in the URL; what is dialled is the address that it was resolved to and that was
 //! found to be loopback, so that a name which resolves differently the second time leads nowhere.
 
-use super::{HttpsOutbound, Limits, late, resolve, unreachable};
+use super::{HttpsOutbound, Limits, late, received, resolve, unreachable};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
@@ -42,7 +42,8 @@ async fn made(limits: &Limits, call: PlainCall) -> Result<Reply, Problem> {
     let answering = async {
         let response = sender.send_request(request).await.map_err(gone)?;
         let status = response.status().as_u16();
-        let body = Limited::new(response.into_body(), call.max_bytes).collect().await;
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, call.max_bytes).collect().await;
         let body = body.map_err(|error| match error.is::<LengthLimitError>() {
             true => {
                 let why = format!("its answer is larger than {} bytes", call.max_bytes);
@@ -50,7 +51,10 @@ async fn made(limits: &Limits, call: PlainCall) -> Result<Reply, Problem> {
             }
             false => unreachable(&call.participant, &error.to_string()),
         })?;
-        Ok(Reply { status, body: body.to_bytes().to_vec() })
+        let body = body.to_bytes().to_vec();
+        received::reply(status, &head.headers, body, call.max_bytes).map_err(|why| {
+            Problem::new(codes::PEER_ANSWER, format!("the answer of {}: {why}", call.participant))
+        })
     };
     // The connection is driven for as long as the call takes, and is closed then. Whoever waits for
     // an answer is told of its end by the sender.

@@ -23,7 +23,7 @@ use twinpact_node::conformance::Script;
 use twinpact_node::fold::Fold;
 use twinpact_node::outbound::{Outbound, PlainCall, Reply};
 use twinpact_node::{
-    Node, PolicyClock, agreements, consumer, decisions, fetching, open, partners, prove,
+    Node, PolicyClock, agreements, consumer, decisions, fetching, found, open, partners, prove,
 };
 use twinpact_testkit::free_port;
 
@@ -246,14 +246,14 @@ async fn fetched(address: &DataAddress, token: Option<&str>) -> Reply {
 }
 
 /// Two nodes of organisations, each a connector to the other: none has pinned a record.
-struct Strangers {
-    operator: Running,
-    maker: Running,
+pub(crate) struct Strangers {
+    pub(crate) operator: Running,
+    pub(crate) maker: Running,
     _place: TempDir,
 }
 
 impl Strangers {
-    async fn start(presumed: &str) -> Strangers {
+    pub(crate) async fn start(presumed: &str) -> Strangers {
         let place = tempfile::tempdir().unwrap();
         let (operator, maker) = (free_port(), free_port());
         let open = async |did: &str, own: u16, other: (&str, u16), more: &str| {
@@ -285,7 +285,7 @@ impl Strangers {
         fetching::fetch(&self.maker.parts.node, &asked).await
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.maker.stop().await;
         self.operator.stop().await;
     }
@@ -298,7 +298,7 @@ const PRESUMED: &str =
 async fn connectors_negotiate_and_what_they_fetch_is_decided() {
     let both = Strangers::start(PRESUMED).await;
     let (operator, maker) = (&both.operator.parts.node, &both.maker.parts.node);
-    let datasets = consumer::catalog(maker, OPERATOR).await.unwrap();
+    let datasets = found::catalog(maker, OPERATOR).await.unwrap();
     assert_eq!(datasets.len(), 1);
     let agreement = both.agreed().await;
     let fetched = both.fetch(&agreement).await.unwrap();

@@ -173,6 +173,8 @@ pub(crate) async fn send(node: &Node, from: &str, body: &[u8]) -> (String, Strin
         assertion: None,
         checkpoint: None,
         last_event: None,
+        accept_encoding: None,
+        if_none_match: None,
         body: body.to_vec(),
         fault: None,
     };

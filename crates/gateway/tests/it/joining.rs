@@ -190,6 +190,8 @@ async fn asked(node: &Node, body: String) -> String {
         assertion: None,
         checkpoint: None,
         last_event: None,
+        accept_encoding: None,
+        if_none_match: None,
         body: body.into_bytes(),
         fault: None,
     };

@@ -6,6 +6,7 @@
 mod admin;
 mod as_of;
 mod at_a_time;
+mod catalogue;
 mod catena_x;
 mod connectors;
 mod containment;

@@ -25,7 +25,7 @@ use twinpact_model::{Did, WallTime};
 use twinpact_node::api::Negotiate;
 use twinpact_node::fold::Fold;
 use twinpact_node::outbound::{Call, FirstCall, Outbound, Pending};
-use twinpact_node::{Node, PolicyClock, consumer, open, prove, receipts};
+use twinpact_node::{Node, PolicyClock, consumer, found, open, prove, receipts};
 use twinpact_proof::{Level, verify};
 use twinpact_testkit::free_port;
 
@@ -168,7 +168,7 @@ impl World {
         self.impostor.plays(trick);
         self.hasty.store(waits, Ordering::SeqCst);
         let got = match catalog {
-            true => consumer::catalog(self.maker(), OPERATOR).await.map(|all| all.len()),
+            true => found::catalog(self.maker(), OPERATOR).await.map(|all| all.len()),
             false => self.pull(&self.agreement).await,
         };
         self.hasty.store(false, Ordering::SeqCst);

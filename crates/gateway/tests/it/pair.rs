@@ -123,6 +123,11 @@ impl Pair {
     }
 }
 
+/// The example under another name.
+pub(crate) fn contract(name: &str) -> String {
+    CONTRACT.replacen("name: turbine-maintenance", &format!("name: {name}"), 1)
+}
+
 /// The directories of both.
 fn made() -> tempfile::TempDir {
     let place = tempfile::tempdir().unwrap();
@@ -177,7 +182,7 @@ struct Silent(HttpsOutbound);
 impl Outbound for Silent {
     fn call(&self, call: Call) -> Pending<'_> {
         match call.method == "POST" && call.url.ends_with(ORGANISATION_PATH) {
-            true => Box::pin(async { Ok(Reply { status: 400, body: Vec::new() }) }),
+            true => Box::pin(async { Ok(Reply::whole(400, Vec::new())) }),
             false => self.0.call(call),
         }
     }

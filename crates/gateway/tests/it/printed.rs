@@ -92,5 +92,5 @@ fn tokens_and_what_carries_them_are_not_printed() {
     let base = "https://a.example".to_owned();
     let body = secret.to_vec();
     check(&FirstCall { root: None, base, method: "POST", url, body, max_bytes: 1 }, &[secret]);
-    check(&Reply { status: 200, body: secret.to_vec() }, &[secret]);
+    check(&Reply::whole(200, secret.to_vec()), &[secret]);
 }

@@ -9,7 +9,7 @@ use tokio_rustls::TlsConnector;
 use twinpact_identity::spiffe::TrustDomain;
 use twinpact_identity::tls::{Presented, client_config};
 use twinpact_model::{Did, codes};
-use twinpact_node::{agreements, check, consumer, partners, removal};
+use twinpact_node::{agreements, check, consumer, found, partners, removal};
 use twinpact_testkit::free_port;
 
 /// Live connections of a removed partner are closed within this time.
@@ -133,7 +133,7 @@ async fn a_removal_survives_a_restart() {
     let node = &maker.parts.node;
     assert!(partners::list(node, None).unwrap().is_empty());
     assert_eq!(node.tls_partners.snapshot().iter().count(), 0);
-    let gone = consumer::catalog(node, OPERATOR).await.unwrap_err();
+    let gone = found::catalog(node, OPERATOR).await.unwrap_err();
     assert_eq!(gone.code, codes::PARTNER_UNKNOWN);
     maker.stop().await;
     pair.operator.stop().await;

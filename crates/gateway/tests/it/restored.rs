@@ -415,6 +415,8 @@ async fn shown(node: &Node, header: Option<String>, query: Option<&str>) -> Stri
         assertion: None,
         checkpoint: header,
         last_event: None,
+        accept_encoding: None,
+        if_none_match: None,
         body: Vec::new(),
         fault: None,
     };

@@ -11,7 +11,7 @@ use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 use twinpact_node::door::{Asked, Door, Way};
 use twinpact_node::egress::Egress;
-use twinpact_node::{Node, consumer, keys, open, prove, receipts, repin};
+use twinpact_node::{Node, consumer, found, keys, open, prove, receipts, repin};
 use twinpact_proof::trust::DECIDED;
 use twinpact_proof::{Level, Trust, verify};
 
@@ -50,7 +50,7 @@ async fn go_on(askers: &mut [Asker]) {
 }
 
 async fn catalog(node: &Node, partner: &str) -> Result<(), Problem> {
-    consumer::catalog(node, partner).await.map(|_| ())
+    found::catalog(node, partner).await.map(|_| ())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -202,6 +202,8 @@ async fn sent(pair: &Pair, record: String) -> String {
         assertion: None,
         checkpoint: None,
         last_event: None,
+        accept_encoding: None,
+        if_none_match: None,
         body: record.into_bytes(),
         fault: None,
     };

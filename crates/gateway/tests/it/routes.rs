@@ -3,7 +3,9 @@
 
 use crate::admin::{Office, filled};
 use crate::parties::{Echo, base, friends, get};
-use twinpact_dsp::route::{Method, ROWS};
+use twinpact_dsp::Message;
+use twinpact_dsp::message::CatalogRequest;
+use twinpact_dsp::route::{Endpoint, Method, ROWS};
 use twinpact_gateway::admin::ROUTES;
 use twinpact_gateway::federation::PUBLIC_ROUTES;
 use twinpact_identity::partners::PeerIdentity;
@@ -39,14 +41,19 @@ fn federated() -> Vec<Federated> {
         .collect();
     for row in ROWS {
         // The version document again, below the base address.
-        let versions = row.pattern == "/.well-known/dspace-version";
         found.push(Federated {
             method: if row.method == Method::Get { "GET" } else { "POST" },
             path: format!("/dsp{}", row.pattern.replace(":id", "{id}")),
             who: "partner",
-            answers: if versions { "Public" } else { "Protocol" },
+            answers: match row.endpoint {
+                Endpoint::Versions => "Public",
+                Endpoint::Catalog | Endpoint::CatalogPart => "Catalog",
+                _ => "Protocol",
+            },
         });
     }
+    let path = "/schemas/{view}".to_owned();
+    found.push(Federated { method: "GET", path, who: "partner", answers: "Schema" });
     let path = ORGANISATION_PATH.to_owned();
     found.push(Federated { method: "POST", path, who: "partner", answers: "Protocol" });
     let path = "/data/{transfer}".to_owned();
@@ -119,6 +126,7 @@ async fn without_a_certificate_partners_routes_are_not_there() {
     let mut refused = None;
     for route in federated() {
         let path = route.path.replace("{id}", "urn:uuid:1").replace("{transfer}", "urn:uuid:1");
+        let path = path.replace("{view}", "views/none/1.0.0");
         let mut call = get(&b, listener.address, &path);
         call.method = route.method;
         let reply = caller.call(call).await.unwrap();
@@ -147,7 +155,12 @@ fn partner(office: &Office) -> PeerIdentity {
 async fn kind(office: &Office, peer: Option<PeerIdentity>, method: &str, path: &str) -> String {
     let (method, path) = (method.to_owned(), path.to_owned());
     let (query, bearer, assertion, checkpoint) = (None, None, None, None);
-    let (last_event, body, fault) = (None, Vec::new(), None);
+    let (last_event, fault) = (None, None);
+    let request = Message::CatalogRequest(CatalogRequest { id: None, filter: Vec::new() });
+    let body = match (method.as_str(), path.ends_with("/catalog/request")) {
+        ("POST", true) => request.to_json().to_string().into_bytes(),
+        _ => Vec::new(),
+    };
     let asked = Asked {
         way: Way::Federation,
         peer,
@@ -158,12 +171,16 @@ async fn kind(office: &Office, peer: Option<PeerIdentity>, method: &str, path: &
         assertion,
         checkpoint,
         last_event,
+        accept_encoding: None,
+        if_none_match: None,
         body,
         fault,
     };
     match office.node.answer(asked).await {
         Egress::Permitted(_) | Egress::Stream(_) => "Permitted".to_owned(),
         Egress::Protocol { .. } => "Protocol".to_owned(),
+        Egress::Catalog(_) => "Catalog".to_owned(),
+        Egress::Schema(_) => "Schema".to_owned(),
         Egress::Public(_) => "Public".to_owned(),
         Egress::Log(_) => "Log".to_owned(),
         Egress::Fault(fault) => format!("Fault: {}", fault.document["detail"]),
@@ -177,6 +194,7 @@ async fn every_federation_route_answers_in_its_kind() {
     assert!(no_route.starts_with("Fault"), "{no_route}");
     for route in federated() {
         let path = route.path.replace("{id}", "urn:uuid:1").replace("{transfer}", "urn:uuid:1");
+        let path = path.replace("{view}", "views/none/1.0.0");
         let what = format!("{} {path}", route.method);
         let got = kind(&office, Some(partner(&office)), route.method, &path).await;
         if route.path == JOIN_PATH {
@@ -187,8 +205,9 @@ async fn every_federation_route_answers_in_its_kind() {
         }
         let unread = route.method == "POST" && route.path == ORGANISATION_PATH;
         let of_log = route.answers == "Log" && route.path != WITNESS_KEY_PATH;
+        let unread = unread || route.answers == "Schema";
         if route.path.starts_with("/data/") || route.path == DOCUMENTS_PATH || unread || of_log {
-            // There is no agreement, record, query or body: the route is known, the rest is not.
+            // There is no agreement, view, record, query or body: the route is known, no more.
             assert!(got.starts_with("Fault") && got != no_route, "{what}: {got}");
         } else {
             assert_eq!(got, route.answers, "{what}");

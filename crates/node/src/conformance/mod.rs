@@ -97,6 +97,7 @@ impl Conformance {
             id: item.id.clone(),
             title: item.title.clone(),
             description: None,
+            conforms_to: Vec::new(),
             offer_id: item.offer.clone(),
             policy: item.policy.clone(),
             endpoint: endpoint.to_owned(),

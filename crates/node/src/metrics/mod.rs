@@ -158,7 +158,7 @@ pub fn part(path: &str) -> &'static str {
         (Some("documents"), None, _) => "documents",
         (Some("witness"), Some(_), None) => "witness",
         (Some("log"), Some(_), None) => "log",
-        (Some("dsp"), Some("catalog"), _) => "catalog",
+        (Some("dsp"), Some("catalog"), _) | (Some("schemas"), ..) => "catalog",
         (Some("dsp"), Some("negotiations"), _) => "negotiation",
         (Some("dsp"), Some("transfers"), _) => "transfer",
         (Some(".well-known"), Some("twinpact"), Some("join")) => "join",

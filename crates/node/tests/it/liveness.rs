@@ -62,14 +62,14 @@ impl Outbound for Maker {
     fn call(&self, call: Call) -> Pending<'_> {
         if call.url.ends_with(DOCUMENTS_PATH) {
             // A signed document is nobody's message.
-            return Box::pin(async { Ok(Reply { status: 200, body: Vec::new() }) });
+            return Box::pin(async { Ok(Reply::whole(200, Vec::new())) });
         }
         self.asked.lock().unwrap().push(call);
         self.called.notify_one();
         let answer = self.answers.lock().unwrap().pop_front();
         Box::pin(async move {
             match answer {
-                Some((status, body)) => Ok(Reply { status, body: body.to_string().into_bytes() }),
+                Some((status, body)) => Ok(Reply::whole(status, body.to_string().into_bytes())),
                 None => std::future::pending().await,
             }
         })
@@ -303,6 +303,8 @@ pub(crate) async fn present(
         assertion: Some(assertion),
         checkpoint: None,
         last_event: None,
+        accept_encoding: None,
+        if_none_match: None,
         body: Vec::new(),
         fault: None,
     };
@@ -312,9 +314,12 @@ pub(crate) async fn present(
             let text = |name: &str| fault.document[name].as_str().unwrap().to_owned();
             (text("code"), text("detail"))
         }
-        Egress::Protocol { .. } | Egress::Public(_) | Egress::Stream(_) | Egress::Log(_) => {
-            panic!("another kind of answer")
-        }
+        Egress::Protocol { .. }
+        | Egress::Public(_)
+        | Egress::Stream(_)
+        | Egress::Catalog(_)
+        | Egress::Schema(_)
+        | Egress::Log(_) => panic!("another kind of answer"),
     }
 }
 
@@ -411,6 +416,8 @@ pub(crate) async fn fresh_token(node: &Node, operator: &Operator, pid: &str) -> 
         assertion: None,
         checkpoint: None,
         last_event: None,
+        accept_encoding: None,
+        if_none_match: None,
         body: Vec::new(),
         fault: None,
     };

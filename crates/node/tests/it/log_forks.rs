@@ -231,7 +231,7 @@ async fn a_witness_that_lies_or_is_gone_is_said_and_the_rest_goes_on() {
     town.lies.lock().unwrap().push(Box::new(move |_, call| {
         let asked = call.url.contains("supplier") && call.url.ends_with("/add-checkpoint");
         let lie = lies.lock().unwrap().clone().filter(|_| asked);
-        lie.map(|(status, body)| Reply { status, body })
+        lie.map(|(status, body)| Reply::whole(status, body))
     }));
     let last = |node: &Node, who: &str| {
         let lags = cosignatures::lags(node, node.clocks.wall()).unwrap();

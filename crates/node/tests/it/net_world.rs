@@ -411,6 +411,8 @@ pub(crate) fn asked_by(from: Did, call: &Call) -> Asked {
         assertion: header("twinpact-assertion"),
         checkpoint: header(CHECKPOINT_HEADER),
         last_event: None,
+        accept_encoding: None,
+        if_none_match: None,
         body: call.body.clone(),
         fault: None,
     }
@@ -432,7 +434,11 @@ pub(crate) fn reply(egress: Egress) -> Reply {
             let (status, _, body) = document.parts();
             (status, body)
         }
+        Egress::Catalog(document) => {
+            (document.status(), String::from_utf8(document.body().to_vec()).unwrap())
+        }
+        Egress::Schema(text) => (200, text),
         Egress::Fault(fault) => (fault.status, fault.document.to_string()),
     };
-    Reply { status, body: body.into_bytes() }
+    Reply::whole(status, body.into_bytes())
 }

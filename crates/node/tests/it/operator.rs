@@ -78,6 +78,8 @@ impl Operator {
             assertion: None,
             checkpoint: None,
             last_event: None,
+            accept_encoding: None,
+            if_none_match: None,
             body: body.to_vec(),
             fault: None,
         };
@@ -86,9 +88,14 @@ impl Operator {
                 (status, message.map_or(Value::Null, |message| message.to_json()))
             }
             Egress::Fault(fault) => (fault.status, fault.document),
-            Egress::Permitted(_) | Egress::Public(_) | Egress::Stream(_) | Egress::Log(_) => {
-                panic!("{path} gave something away")
+            Egress::Catalog(document) => {
+                (document.status(), serde_json::from_slice(&document.body()).unwrap())
             }
+            Egress::Permitted(_)
+            | Egress::Public(_)
+            | Egress::Schema(_)
+            | Egress::Stream(_)
+            | Egress::Log(_) => panic!("{path} gave something away"),
         };
         Answer { status, body }
     }

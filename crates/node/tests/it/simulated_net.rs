@@ -153,9 +153,7 @@ impl Run {
             self.world.wire.under_way().push(copy);
         }
         let heard = match fate {
-            Fate::Lost if self.mutant == Some(Mutant::Forgets) => {
-                Ok(Reply { status: 200, body: Vec::new() })
-            }
+            Fate::Lost if self.mutant == Some(Mutant::Forgets) => Ok(Reply::whole(200, Vec::new())),
             Fate::AnswerLost => Err(nobody()),
             _ => answer,
         };

@@ -151,6 +151,8 @@ impl World {
             assertion: Some(signed(&self.operator, &self.signer)),
             checkpoint: None,
             last_event: last_event.map(str::to_owned),
+            accept_encoding: None,
+            if_none_match: None,
             body: Vec::new(),
             fault: None,
         }

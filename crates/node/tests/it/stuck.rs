@@ -39,7 +39,7 @@ async fn deliver(world: &World, apart: Option<&Negotiation>, status: Option<u16>
         let about = |pid: &str| request.url().contains(&format!("/{}", segment(pid)));
         let theirs = apart.and_then(|it| it.party.peer_pid.as_deref()).is_some_and(about);
         let answer = match (theirs, apart.is_some_and(|it| about(&it.party.own_pid)), status) {
-            (true, _, Some(status)) => Ok(Reply { status, body: Vec::new() }),
+            (true, _, Some(status)) => Ok(Reply::whole(status, Vec::new())),
             (true, ..) | (_, true, _) => Err(nobody()),
             _ => world.serve(&request).await,
         };

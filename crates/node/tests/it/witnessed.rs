@@ -4,7 +4,7 @@
 use crate::net_world::{DIDS, MAKER, OPERATOR, World};
 use twinpact_model::codes;
 use twinpact_node::copies::{self, LedgerPin, Seen};
-use twinpact_node::{consumer, prove};
+use twinpact_node::{found, prove};
 use twinpact_proof::SecretKey;
 use twinpact_proof::note::{Checkpoint, MAX_SIGNATURES, cosign};
 use twinpact_proof::record::Record;
@@ -32,7 +32,7 @@ async fn a_note_with_every_line_that_it_may_have_still_tells_of_an_older_copy() 
         let pin = copies::pin(DIDS[OPERATOR], &note, seen, &"a".repeat(64), &ledger);
         maker.partition.turn(move |turn| turn.log(vec![pin]).map(|_| ())).await.unwrap();
 
-        let asking = tokio::spawn(async move { consumer::catalog(&maker, DIDS[OPERATOR]).await });
+        let asking = tokio::spawn(async move { found::catalog(&maker, DIDS[OPERATOR]).await });
         world.settle().await;
         let request = world.wire.under_way().pop().unwrap();
         let answer = world.serve(&request).await;
