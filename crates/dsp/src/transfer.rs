@@ -83,6 +83,9 @@ pub struct Transfer {
     /// Who suspended it, when it is suspended: that side is expected to resume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended_by: Option<Whose>,
+    /// Whether a person of ours has suspended it: then only a person resumes it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_hand: bool,
     /// How it ended, when it was terminated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
@@ -428,6 +431,19 @@ impl Transfer {
         }
     }
 
+    /// What a person may decide now. Data may flow, or flow again, when both sides agree: who wants
+    /// to can resume what the other side has suspended, as the protocol has it.
+    #[must_use]
+    pub fn choices(&self) -> &'static [&'static str] {
+        let knows = self.party.peer_pid.is_some();
+        match (self.state, knows && self.post.unacknowledged.is_none()) {
+            (State::Started, true) => &["suspend", "complete", "terminate"],
+            (State::Suspended, true) => &["resume", "terminate"],
+            (state, _) if knows && !state.is_final() => &["terminate"],
+            _ => &[],
+        }
+    }
+
     /// One sentence for people: who has to do what, since when, until when.
     #[must_use]
     pub fn waiting_for(&self) -> String {
@@ -473,6 +489,7 @@ impl Transfer {
             agreement_id: agreement_id.to_owned(),
             format: format.to_owned(),
             suspended_by: None,
+            by_hand: false,
             ended: None,
             post: Post::default(),
             since: now,
@@ -523,6 +540,7 @@ impl Transfer {
     fn moved(mut self, to: State, by: Whose, why: String, now: WallTime) -> Step {
         let from = Some(self.state.name().to_owned());
         self.state = to;
+        self.by_hand = false;
         self.since = now;
         self.deadline = self.patience(now);
         let record = Record { from, to: to.name().to_owned(), by, why };

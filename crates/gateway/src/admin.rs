@@ -16,6 +16,7 @@ use crate::openapi;
 use crate::owned;
 use crate::port::{Bound, bind};
 use crate::refusal::{PROBLEM_JSON, Refusal};
+use crate::transfers;
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{DefaultBodyLimit, MatchedPath, Path, Query, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
@@ -141,6 +142,12 @@ pub const ROUTES: &[Route] = &[
     guarded(POST, "/negotiations/{id}/accept", |verb| on(verb, negotiations::accept)),
     guarded(POST, "/negotiations/{id}/counter", |verb| on(verb, negotiations::counter)),
     guarded(POST, "/negotiations/{id}/terminate", |verb| on(verb, negotiations::terminate)),
+    guarded(GET, "/transfers", |verb| on(verb, transfers::list)),
+    guarded(GET, "/transfers/{id}", |verb| on(verb, transfers::show)),
+    guarded(POST, "/transfers/{id}/suspend", |verb| on(verb, transfers::suspend)),
+    guarded(POST, "/transfers/{id}/resume", |verb| on(verb, transfers::resume)),
+    guarded(POST, "/transfers/{id}/complete", |verb| on(verb, transfers::complete)),
+    guarded(POST, "/transfers/{id}/terminate", |verb| on(verb, transfers::terminate)),
     guarded(GET, "/processes/{id}/why", |verb| on(verb, negotiations::why)),
     guarded(POST, "/pulls", |verb| on(verb, pull)),
     guarded(POST, "/fetches", |verb| on(verb, fetch)),

@@ -29,6 +29,7 @@ pub mod places;
 pub mod port;
 pub mod refusal;
 pub mod running;
+mod transfers;
 
 pub use admin::AdminListener;
 pub use client::AdminClient;

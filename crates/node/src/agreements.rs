@@ -168,6 +168,12 @@ impl Agreements {
         })
     }
 
+    /// The agreement with this participant under that `@id`, whichever of the two we are.
+    #[must_use]
+    pub fn with(&self, peer: &str, at_id: &str) -> Option<&Agreement> {
+        self.named(at_id).find(|agreement| agreement.peer == peer)
+    }
+
     /// The agreement with exactly this `@id` that we, as provider, have with this partner.
     #[must_use]
     pub fn granted_to(&self, peer: &str, at_id: &str) -> Option<&Agreement> {

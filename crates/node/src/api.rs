@@ -28,7 +28,8 @@ pub use log::{
     WitnessLine,
 };
 pub use negotiations::{
-    CounterAsked, EndedLine, NegotiationLine, NegotiationShown, TerminateAsked, WhyShown, WhyStep,
+    CounterAsked, EndedLine, NegotiationLine, NegotiationShown, TerminateAsked, TransferLine,
+    TransferShown, WhyShown, WhyStep,
 };
 
 /// The answer to `POST /models`.

@@ -90,6 +90,7 @@ pub mod streams;
 pub mod subscriptions;
 pub mod tokens;
 pub mod trace;
+pub mod transfers;
 pub mod why;
 pub mod witness;
 

@@ -114,14 +114,21 @@ fn decision(
             Ok(Decision::Counter(Offer { policy: read(&policy)?, ..state.offer.clone() }))
         }
         Wish::Terminate(reason) => {
-            let chars = reason.chars().count();
-            if reason.trim().is_empty() || chars > MAX_END_REASON {
-                let bound = format!("a reason has 1 to {MAX_END_REASON} characters");
-                return Err(malformed(&bound));
-            }
-            Ok(Decision::Terminate { code: codes::EXCHANGE_REFUSED.name.to_owned(), reason })
+            let (code, reason) = (codes::EXCHANGE_REFUSED.name.to_owned(), ending(&reason)?);
+            Ok(Decision::Terminate { code, reason })
         }
     }
+}
+
+/// The reason that a person gives for an end, which the other side is told.
+///
+/// # Errors
+/// `input.malformed` for none, and for one of more than [`MAX_END_REASON`] characters.
+pub(crate) fn ending(reason: &str) -> Result<String, Problem> {
+    if reason.trim().is_empty() || reason.chars().count() > MAX_END_REASON {
+        return Err(malformed(&format!("a reason has 1 to {MAX_END_REASON} characters")));
+    }
+    Ok(reason.to_owned())
 }
 
 /// A policy that a person wrote, in our own spelling.

@@ -202,7 +202,7 @@ fn overdue(fold: &Fold, (copy, duty): (Timestamp, Timestamp)) -> Option<NewEntry
 
 /// Pauses the transfers of ours whose agreement is suspended and starts again those whose agreement
 /// holds again; whether nothing is left to be tried again.
-pub(crate) async fn align(node: &Node) -> Result<bool, Problem> {
+pub async fn align(node: &Node) -> Result<bool, Problem> {
     let all = node.partition.read(|fold, _| {
         let running = fold
             .agreements
@@ -234,7 +234,7 @@ fn is_wrong(fold: &Fold, state: &Transfer) -> bool {
     match (known.map(|known| known.state), state.state) {
         (Some(State::Suspended), transfer::State::Started) => true,
         (Some(State::Active), transfer::State::Suspended) => {
-            state.suspended_by == Some(Whose::Ours)
+            state.suspended_by == Some(Whose::Ours) && !state.by_hand
         }
         _ => false,
     }
@@ -245,18 +245,16 @@ fn moved(node: &Node, turn: &Turn<'_>, pid: &str) -> Result<Vec<NewEntry>, Probl
     let (fold, now) = (turn.fold(), node.clocks.wall());
     let state = fold.processes.transfers.get(pid).filter(|state| is_wrong(fold, state));
     let Some(state) = state else { return Ok(Vec::new()) };
-    let (peer, mut entries) = (state.party.peer.as_str(), Vec::new());
+    let mut entries = Vec::new();
     let decision = match state.state {
         transfer::State::Started => transfer::Decision::Suspend {
             code: codes::POLICY_SUSPENDED.name.to_owned(),
             reason: "the agreement is suspended: a deletion receipt is overdue".to_owned(),
         },
         _ => {
-            let agreement = tokens::granting(turn, peer, &state.agreement_id)?;
-            let spiffe = fold.processes.tokens.caller(pid).unwrap_or_default();
-            let (token, address) = tokens::issue(node, turn, agreement, (peer, spiffe), pid, now)?;
+            let (token, start) = tokens::starting(node, turn, state, now)?;
             entries.push(token);
-            transfer::Decision::Start { data_address: Some(address) }
+            start
         }
     };
     let Ok(step) = transfer::step(state, transfer::Input::Decide(decision), now) else {

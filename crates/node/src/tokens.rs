@@ -188,6 +188,23 @@ pub(crate) fn issue(
     Ok((local(Kind::Token, peer, what), address))
 }
 
+/// What starts a transfer of ours as provider again: a fresh token, and the decision with it.
+///
+/// # Errors
+/// As [`granting`]; `internal` without randomness.
+pub(crate) fn starting(
+    node: &Node,
+    turn: &Turn<'_>,
+    state: &Transfer,
+    now: WallTime,
+) -> Result<(NewEntry, transfer::Decision), Problem> {
+    let (peer, pid) = (state.party.peer.as_str(), state.party.own_pid.as_str());
+    let agreement = granting(turn, peer, &state.agreement_id)?;
+    let spiffe = turn.fold().processes.tokens.caller(pid).unwrap_or_default();
+    let (token, address) = issue(node, turn, agreement, (peer, spiffe), pid, now)?;
+    Ok((token, transfer::Decision::Start { data_address: Some(address) }))
+}
+
 /// Properties of a data address, each name behind that prefix.
 pub(crate) fn named<const N: usize>(
     prefix: &str,

@@ -8,6 +8,7 @@ mod incident;
 mod log;
 mod negotiation;
 mod oversight;
+mod transfer;
 mod watch;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
@@ -22,6 +23,7 @@ pub(crate) use incident::{Answer as IncidentAnswer, Incident};
 pub(crate) use log::Log;
 pub(crate) use negotiation::Negotiation;
 pub(crate) use oversight::{Agreement, Clock, Decision, Receipt};
+pub(crate) use transfer::Transfer;
 pub(crate) use watch::Watch;
 
 /// One binary that lets an organisation take part in a federation of digital twins.
@@ -118,6 +120,9 @@ pub(crate) enum Command {
     /// Negotiations: what waits for you, and what you decide.
     #[command(subcommand)]
     Negotiation(Negotiation),
+    /// Transfers: where they stand, and what you decide.
+    #[command(subcommand)]
+    Transfer(Transfer),
     /// Tell the whole story of a negotiation or transfer, and what is missing.
     Why {
         #[command(flatten)]

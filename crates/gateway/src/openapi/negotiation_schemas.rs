@@ -1,11 +1,12 @@
 //! The bodies about negotiations and what a person decides in them.
 
-use super::schema::Kind::{Any, Count, Many, Named, Null, Text, Time, Word};
+use super::schema::Kind::{Any, Bool, Count, Many, Named, Null, Text, Time, Word};
 use super::schema::{Object, may, must};
 
 const WHOSE: &[&str] = &["ours", "peers", "nobody"];
 const STATES: &[&str] =
     &["REQUESTED", "OFFERED", "ACCEPTED", "AGREED", "VERIFIED", "FINALIZED", "TERMINATED"];
+const TRANSFER_STATES: &[&str] = &["REQUESTED", "STARTED", "SUSPENDED", "COMPLETED", "TERMINATED"];
 
 pub(super) const OBJECTS: &[Object] = &[
     Object {
@@ -43,7 +44,7 @@ pub(super) const OBJECTS: &[Object] = &[
     },
     Object {
         name: "EndedLine",
-        what: "How a negotiation ended without an agreement.",
+        what: "How a negotiation ended without an agreement, or a transfer without completion.",
         closed: false,
         members: &[
             must("by", Word(WHOSE)),
@@ -59,9 +60,39 @@ pub(super) const OBJECTS: &[Object] = &[
     },
     Object {
         name: "TerminateAsked",
-        what: "Why a negotiation ends; the other side is told.",
+        what: "Why a negotiation or transfer ends or pauses; the other side is told.",
         closed: true,
         members: &[must("reason", Text)],
+    },
+    Object {
+        name: "TransferLine",
+        what: "A transfer; `turn` is whose turn it is.",
+        closed: false,
+        members: &[
+            must("pid", Text),
+            must("role", Word(&["provider", "consumer"])),
+            must("partner", Text),
+            must("agreement", Null(&Text)),
+            must("at_id", Text),
+            must("format", Text),
+            must("state", Word(TRANSFER_STATES)),
+            must("turn", Word(WHOSE)),
+            must("since", Time),
+            must("until", Null(&Time)),
+        ],
+    },
+    Object {
+        name: "TransferShown",
+        what: "A transfer; what a person has suspended (`by_hand`), only a person resumes.",
+        closed: false,
+        members: &[
+            must("line", Named("TransferLine")),
+            must("peer_pid", Null(&Text)),
+            must("waiting_for", Text),
+            must("by_hand", Bool),
+            must("ended", Null(&Named("EndedLine"))),
+            must("choices", Many(&Word(&["suspend", "resume", "complete", "terminate"]))),
+        ],
     },
     Object {
         name: "WhyShown",

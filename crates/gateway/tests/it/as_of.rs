@@ -36,6 +36,8 @@ const WITHOUT: &[(&str, &str)] = &[
     ("/receipts/{id}/deletion", "as above"),
     ("/negotiations", "about now: each says since when it is so"),
     ("/negotiations/{id}", "as above"),
+    ("/transfers", "about now: each says since when it is so"),
+    ("/transfers/{id}", "as above"),
     ("/processes/{id}/why", "each step has its time"),
     ("/copies", "of what may be read now"),
     ("/copies/{id}", "as above"),

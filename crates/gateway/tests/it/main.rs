@@ -37,3 +37,4 @@ mod routes;
 mod running;
 mod strangers;
 mod streaming;
+mod transferring;

@@ -4,7 +4,7 @@
 use crate::admin::{Answer, Office, send};
 use crate::forged::{Assertion, channels};
 use crate::negotiating::offered;
-use crate::pair::{MAKER, OPERATOR, Pair, ROWS, until, wanted};
+use crate::pair::{MAKER, OPERATOR, Pair, ROWS, VIEW, until, wanted};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -15,10 +15,11 @@ use twinpact_gateway::admin::ROUTES;
 use twinpact_gateway::federation::ASSERTION_HEADER;
 use twinpact_gateway::{AdminListener, openapi};
 use twinpact_model::entry::{Attribute, Kind};
-use twinpact_node::PolicyClock;
+use twinpact_node::api::Negotiate;
 use twinpact_node::fold::Fold;
 use twinpact_node::outbox::call;
 use twinpact_node::processes::local;
+use twinpact_node::{PolicyClock, consumer};
 use twinpact_proof::evidence::Fork;
 use twinpact_proof::note::Checkpoint;
 use twinpact_proof::{SecretKey, to_hex};
@@ -322,6 +323,7 @@ async fn partners(judge: &mut Judge, pair: &Pair, agreement: &str) {
     let wish = json!({ "partner": OPERATOR, "dataset": datasets[0]["id"] }).to_string();
     ask(judge, maker, ("POST", "/negotiations"), "/negotiations", &wish).await;
     decide(judge, pair).await;
+    take_over(judge, pair).await;
     let reason = json!({ "reason": "over" }).to_string();
     let path = "/agreements/{id}/revoke";
     ask(judge, operator, ("POST", path), &at(path, agreement), &reason).await;
@@ -352,6 +354,29 @@ async fn decide(judge: &mut Judge, pair: &Pair) {
         let path = format!("{path}/{leaf}");
         ask(judge, maker, ("POST", &path), &at(&path, &pid), &body.to_string()).await;
         ask(judge, maker, ("GET", "/negotiations/{id}"), &at("/negotiations/{id}", &pid), "").await;
+    }
+}
+
+/// Two transfers, and each decision of a person about them.
+async fn take_over(judge: &mut Judge, pair: &Pair) {
+    let (operator, path) = (&pair.operator.admin, "/transfers/{id}");
+    let reason = json!({ "reason": "maintenance" }).to_string();
+    let first = [("suspend", &*reason), ("resume", ""), ("complete", "")];
+    for decisions in [first.as_slice(), &[("terminate", &*reason)]] {
+        let dataset = Some(VIEW.to_owned());
+        let asked = Negotiate { partner: OPERATOR.to_owned(), dataset, another: true };
+        let agreed = consumer::negotiate(pair.maker(), &asked).await.unwrap();
+        pair.pull(&agreed.id).await.unwrap();
+        let list = ask(judge, operator, ("GET", "/transfers"), "/transfers", "").await;
+        let newest = |one: &&Value| one["state"] == "STARTED";
+        let pid = list.as_array().unwrap().iter().find(newest).unwrap()["pid"].clone();
+        let pid = pid.as_str().unwrap();
+        ask(judge, operator, ("GET", path), &at(path, pid), "").await;
+        for (leaf, body) in decisions {
+            let path = format!("{path}/{leaf}");
+            ask(judge, operator, ("POST", &path), &at(&path, pid), body).await;
+            until(pair.operator(), |fold| fold.processes.unacknowledged(pid).is_none()).await;
+        }
     }
 }
 

@@ -28,6 +28,8 @@ const HOURS_OF_USE: &str = "            - leftOperand: https://w3id.org/twinpact
               rightOperand: \"Mo-Fr 07:00-19:00 [Europe/Paris]\"
 ";
 pub(crate) const OPERATOR: &str = "did:web:operator.example";
+/// The view that the example shows.
+pub(crate) const VIEW: &str = "https://operator.example/id/views/turbine-maintenance/1.0.0";
 pub(crate) const MAKER: &str = "did:web:maker.example";
 /// Tuesday 21 July 2015, 07:00 in Paris: the hours of the row filter begin.
 pub(crate) const TUESDAY: i64 = 1_437_454_800;
@@ -93,7 +95,8 @@ impl Pair {
 
     /// A new agreement between the two.
     pub(crate) async fn agreed(&self) -> String {
-        let asked = Negotiate { partner: OPERATOR.to_owned(), dataset: None, another: true };
+        let dataset = Some(VIEW.to_owned());
+        let asked = Negotiate { partner: OPERATOR.to_owned(), dataset, another: true };
         let agreement = consumer::negotiate(self.maker(), &asked).await.unwrap();
         let over =
             |fold: &Fold| fold.processes.negotiations.values().all(|n| n.state == State::Finalized);

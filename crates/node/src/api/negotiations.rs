@@ -72,12 +72,55 @@ pub struct CounterAsked {
     pub policy: Option<Value>,
 }
 
-/// `POST /negotiations/{id}/terminate`.
+/// `POST /negotiations/{id}/terminate`, `POST /transfers/{id}/terminate` and
+/// `POST /transfers/{id}/suspend`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TerminateAsked {
     /// Why; the other side is told.
     pub reason: String,
+}
+
+/// A transfer in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransferLine {
+    /// Our process id.
+    pub pid: String,
+    /// `provider` or `consumer`: which of the two we are.
+    pub role: String,
+    /// The other participant.
+    pub partner: String,
+    /// The agreement it happens under, while we know it.
+    pub agreement: Option<String>,
+    /// The `@id` of that agreement.
+    pub at_id: String,
+    /// The format, for example `HttpData-PULL`.
+    pub format: String,
+    /// The state, by its name in the protocol.
+    pub state: String,
+    /// Whose turn it is: `ours`, `peers` or `nobody`.
+    pub turn: String,
+    /// Since when it is in this state.
+    pub since: Timestamp,
+    /// Until when, or when the other side is asked again; absent when it is over.
+    pub until: Option<Timestamp>,
+}
+
+/// The answer to `GET /transfers/{id}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransferShown {
+    /// What a list has of it.
+    pub line: TransferLine,
+    /// The other side's process id, once it is known.
+    pub peer_pid: Option<String>,
+    /// Who has to do what, in a sentence.
+    pub waiting_for: String,
+    /// Whether a person of ours has suspended it: then only a person resumes it.
+    pub by_hand: bool,
+    /// How it ended, when it was terminated.
+    pub ended: Option<EndedLine>,
+    /// What may be decided now: some of `suspend`, `resume`, `complete`, `terminate`.
+    pub choices: Vec<String>,
 }
 
 /// The answer to `GET /processes/{id}/why`: the story of a negotiation or transfer.

@@ -42,6 +42,7 @@ mod ready;
 mod receipt;
 mod restore;
 mod serve;
+mod transfer;
 mod trust;
 mod twin;
 mod verify;
@@ -89,6 +90,7 @@ pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Prob
             fetch::fetch(&dir, agreement, file.as_deref(), *out).await
         }
         Command::Negotiation(command) => negotiation::run(command, *out).await,
+        Command::Transfer(command) => transfer::run(command, *out).await,
         Command::Why { dir, pid } => why::why(&dir, &pid, *out).await,
         Command::Pull(arguments) => exchange::pull(&arguments, *out).await,
         Command::Follow(words) => follow::follow(words, *out).await,

@@ -89,7 +89,7 @@ fn list(all: &[NegotiationLine]) -> String {
 }
 
 /// Whose turn it is, in the words of a person.
-fn turn(whose: &str) -> &str {
+pub(super) fn turn(whose: &str) -> &str {
     match whose {
         "ours" => "yours",
         "peers" => "theirs",

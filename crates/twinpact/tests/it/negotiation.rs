@@ -65,6 +65,27 @@ async fn about(world: &World, node: &Node, command: &str) -> Value {
     world.json(&format!("negotiation show {pid} --dir operator"))
 }
 
+/// A transfer that the maker opens, whatever it is given over it, or the one that runs, and a
+/// command of the page about it.
+async fn about_transfer(world: &World, node: &Node, command: &str) {
+    let agreement = world.json("agreement list --dir maker")[0]["id"].clone();
+    let agreement = agreement.as_str().unwrap();
+    let purpose = "https://w3id.org/twinpact/purpose/PredictiveMaintenance";
+    if ["list", "terminate"].iter().any(|verb| command.contains(verb)) {
+        world.run(&format!("pull {agreement} --purpose {purpose} --place FR --dir maker"));
+    }
+    let all = world.json("transfer list --dir operator");
+    let open = |one: &&Value| one["state"] == "STARTED" || one["state"] == "SUSPENDED";
+    let pid = all.as_array().unwrap().iter().find(open).unwrap()["pid"].clone();
+    let pid = pid.as_str().unwrap();
+    let told = ok(world, &command.replace("PID", pid));
+    assert!(told.stdout.contains(pid) && told.stderr.contains("next: twinpact "), "{told:?}");
+    let mut changes = node.partition.changes();
+    while node.partition.read(|fold, _| fold.processes.unacknowledged(pid).is_some()).unwrap() {
+        changes.changed().await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_commands_of_the_page_do_what_it_says() {
     let world = World::empty();
@@ -89,6 +110,10 @@ async fn the_commands_of_the_page_do_what_it_says() {
     for command in commands() {
         if command.starts_with("negotiation list") {
             ok(&world, command);
+            continue;
+        }
+        if command.starts_with("transfer ") {
+            about_transfer(&world, &node, command).await;
             continue;
         }
         let after = about(&world, &node, command).await;

@@ -102,14 +102,20 @@ fn table(
     ]
 }
 
-/// Those with which a person takes over a negotiation.
-fn by_a_person(pid: &str) -> Vec<(&'static str, Kind)> {
+/// Those with which a person takes over a negotiation or a transfer.
+fn by_a_person(pid: &str, transfer: &str) -> Vec<(&'static str, Kind)> {
     vec![
         ("negotiation list", read("--dir maker")),
         ("negotiation show", read(format!("{pid} --dir maker"))),
         ("negotiation accept", Change),
         ("negotiation counter", Change),
         ("negotiation terminate", Change),
+        ("transfer list", read("--dir maker")),
+        ("transfer show", read(format!("{transfer} --dir maker"))),
+        ("transfer suspend", Change),
+        ("transfer resume", Change),
+        ("transfer complete", Change),
+        ("transfer terminate", Change),
         ("why", read(format!("{pid} --dir maker"))),
     ]
 }
@@ -178,7 +184,8 @@ pub(crate) fn commands(pair: &Pair) -> Vec<(&'static str, Kind)> {
     let negotiations = world.json("negotiation list --dir maker");
     let pid = negotiations[0]["pid"].as_str().unwrap();
     let mut all = table(&pair.agreement, receipt, decision, incident, containment);
-    all.extend(by_a_person(pid));
+    let transfers = world.json("transfer list --dir maker");
+    all.extend(by_a_person(pid, transfers[0]["pid"].as_str().unwrap()));
     all.extend(alone());
     all
 }

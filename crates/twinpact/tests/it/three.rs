@@ -24,8 +24,8 @@ const KILLS: usize = 50;
 const NODES: [&str; 3] = ["operator", "maker", "supplier"];
 
 /// Where each node is killed, in its order: at the n-th such moment of the life that began with the
-/// last kill. The first lives begin before anything is agreed, so they are longer. All of it is over
-/// well before the demo shows what it has, also where a busy machine puts more into one frame.
+/// last kill. The first lives begin before anything is agreed, so they are longer. All of it is
+/// over well before the demo shows what it has, also where a busy machine puts more into a frame.
 fn plans() -> [Vec<(&'static str, usize)>; 3] {
     let lives = |first: (&'static str, usize), others: &[(&'static str, usize)], count: usize| {
         let others = others.iter().cycle().take(count - 1).copied();
