@@ -43,7 +43,7 @@ use twinpact_node::doctor::Finding;
 use twinpact_node::ready::{self, Ready, Status};
 use twinpact_node::strangers::{self, Shown as Turned};
 use twinpact_node::trace::{self, Doorway, REQUEST_HEADER, Step};
-use twinpact_node::{self as node, Node, consumer, events, fetching, found, prove, record};
+use twinpact_node::{self as node, Node, consumer, events, fetching, found, prove, pushed, record};
 use twinpact_proof::digest::sha256;
 
 /// Who the admin door's callers are in the log.
@@ -149,6 +149,7 @@ pub const ROUTES: &[Route] = &[
     guarded(POST, "/transfers/{id}/complete", |verb| on(verb, transfers::complete)),
     guarded(POST, "/transfers/{id}/terminate", |verb| on(verb, transfers::terminate)),
     guarded(GET, "/processes/{id}/why", |verb| on(verb, negotiations::why)),
+    guarded(POST, "/pushes", |verb| on(verb, push)),
     guarded(POST, "/pulls", |verb| on(verb, pull)),
     guarded(POST, "/fetches", |verb| on(verb, fetch)),
     guarded(GET, "/subscriptions", |verb| on(verb, followed::list)),
@@ -475,6 +476,11 @@ async fn negotiate(State(node): State<Node>, body: Bytes) -> Result<Json<Agreeme
 async fn pull(State(node): State<Node>, body: Bytes) -> Result<Json<Pulled>, Refusal> {
     let asked: Pull = read_json(&body)?;
     Ok(Json(consumer::pull(&node, &asked).await?))
+}
+
+async fn push(State(node): State<Node>, body: Bytes) -> Result<Json<Pulled>, Refusal> {
+    let asked: Pull = read_json(&body)?;
+    Ok(Json(pushed::ask(&node, &asked).await?))
 }
 
 async fn fetch(State(node): State<Node>, body: Bytes) -> Result<Json<Fetched>, Refusal> {

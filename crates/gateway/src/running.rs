@@ -17,7 +17,7 @@ use twinpact_model::problem::Problem;
 use twinpact_node::outbound::Outbound;
 use twinpact_node::{
     Node, NodeParts, conformance, cosignatures, deadlines, following, keys, open, organisation,
-    outbox, retention, seen, strangers, trace,
+    outbox, pushing, retention, seen, strangers, trace,
 };
 
 /// How often the node certificate is renewed; it is good for an hour.
@@ -68,6 +68,7 @@ impl Running {
                     tokio::spawn(outbox::run(node.clone(), stopped.clone())),
                     tokio::spawn(deadlines::run(node.clone(), stopped.clone())),
                     tokio::spawn(following::run(node.clone(), stopped.clone())),
+                    tokio::spawn(pushing::run(node.clone(), stopped.clone())),
                     tokio::spawn(retention::run(node.clone(), stopped.clone())),
                     tokio::spawn(cosignatures::run(node.clone(), stopped.clone())),
                     tokio::spawn(seen::run(node.clone(), stopped.clone())),

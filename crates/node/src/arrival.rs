@@ -81,6 +81,33 @@ pub(crate) async fn store_event(
     keep(node, came, (agreement, peer), (Asked::Event(taken), String::new())).await
 }
 
+/// Verifies and stores a delivery that was sent to us, which has to continue what was seen then.
+/// What it is, and what the next one has to continue.
+pub(crate) async fn store_sent(
+    node: &Node,
+    body: &[u8],
+    (agreement, peer): (&str, &str),
+    seen: Pins,
+) -> Result<(Page, Pins), Problem> {
+    let came = checked(node, body, (agreement, peer)).await?;
+    link_copies::fits(&came.signed.view, None, &came.rows).map_err(broken)?;
+    let times = pages::times(&came.rows).map_err(broken)?;
+    let anchor = copies::Seen { size: came.bundle.anchor.size, root: came.bundle.anchor.root };
+    let page = Page {
+        receipt: came.receipt(),
+        rows: came.rows.len(),
+        bytes: came.bytes,
+        times,
+        delete_by: came.signed.delete_by.map(Timestamp::from_micros),
+        level: came.level,
+        next: None,
+    };
+    let asked = (Asked::Page(seen), String::new());
+    let pinned = keep(node, came, (agreement, peer), asked).await?;
+    let ledger = pinned.and_then(|pins| pins.ledger);
+    Ok((page, Pins { anchor: Some(anchor), ledger }))
+}
+
 /// What a delivery was asked for by, and what was pinned then.
 enum Asked {
     Page(Pins),

@@ -13,6 +13,7 @@ use crate::negotiate::{self, Caller};
 use crate::open::Node;
 use crate::processes::{DOCUMENTS_PATH, local};
 use crate::prove;
+use crate::pushed;
 use crate::repin;
 use crate::shelf;
 use crate::strangers::Away;
@@ -163,7 +164,10 @@ async fn route(node: &Node, peer: &PeerIdentity, asked: &Asked) -> Answer {
         "GET" => read(node, asked, peer.into(), data).await,
         "POST" => match data.strip_suffix("/token").and_then(decoded) {
             Some(transfer) => tokens::refresh(node, peer, &transfer).await,
-            None => refuse(unknown()),
+            None => match decoded(data).filter(|_| !data.contains('/')) {
+                Some(transfer) => pushed::receive(node, peer, &transfer, &asked.body).await,
+                None => refuse(unknown()),
+            },
         },
         _ => refuse(unknown()),
     }

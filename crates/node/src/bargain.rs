@@ -8,8 +8,9 @@
 
 use crate::agreements;
 use crate::connectors::{self, Participant};
-use crate::contracts::{self, FORMAT};
+use crate::contracts::{self};
 use crate::fold::Fold;
+use crate::formats;
 use crate::ids;
 use crate::negotiate::{Caller, Process, Refused};
 use crate::negotiations;
@@ -408,7 +409,7 @@ fn terminate(problem: &Problem) -> negotiation::Decision {
 }
 
 /// A reason that may stand in a message: a partner's own words in it are cut.
-fn brief(reason: &str) -> String {
+pub(crate) fn brief(reason: &str) -> String {
     reason.chars().take(MAX_REASON).collect()
 }
 
@@ -437,13 +438,8 @@ pub(crate) fn transfer_requested(
     }
     let pid = first.next.party.own_pid.clone();
     let granted = tokens::granting(turn, did, &request.agreement_id).and_then(|agreement| {
-        match request.format == FORMAT {
-            true => Ok(agreement),
-            false => {
-                let served = format!("this format is not served, {FORMAT} is");
-                Err(Problem::new(codes::EXCHANGE_REFUSED, served))
-            }
-        }
+        formats::served(node, turn, &first.next, (&agreement.wire.target, request))?;
+        Ok(agreement)
     });
     let decision = match granted {
         Err(problem) => transfer::Decision::Terminate {
@@ -451,10 +447,13 @@ pub(crate) fn transfer_requested(
             reason: brief(&problem.message),
         },
         Ok(agreement) => {
-            let (token, address) =
-                tokens::issue(node, turn, agreement, (did, caller.workload), &pid, now)?;
+            let whose = (did, caller.workload);
+            let (token, address) = tokens::issue(node, turn, agreement, whose, &first.next, now)?;
             entries.push(token);
-            transfer::Decision::Start { data_address: Some(address) }
+            if let (Some(address), formats::PUSH) = (&request.data_address, &*request.format) {
+                node.secrets.keep_address(&pid, address.clone(), now);
+            }
+            transfer::Decision::Start { data_address: tokens::told(&first.next, address) }
         }
     };
     let second = transfer::step(&first.next, transfer::Input::Decide(decision), now)?;

@@ -6,8 +6,8 @@ use crate::agreements;
 use crate::bargain;
 use crate::connectors;
 use crate::consumer::{denied, refused as ended_with, wait};
-use crate::contracts;
 use crate::fold::Fold;
+use crate::formats;
 use crate::ids;
 use crate::negotiate::opened_transfer;
 use crate::open::Node;
@@ -74,13 +74,14 @@ async fn transfer_of(node: &Node, at_id: &str, peer: &str) -> Result<String, Pro
     let (at_id, peer, now) = (at_id.to_owned(), peer.to_owned(), node.clocks.wall());
     let turn = node.partition.turn(move |turn| {
         let mut under_way = turn.fold().processes.transfers_under(&at_id);
-        if let Some(known) = under_way.find(|t| t.party.role == Role::Consumer) {
+        let pulls = |t: &&Transfer| t.party.role == Role::Consumer && t.format == formats::PULL;
+        if let Some(known) = under_way.find(pulls) {
             return Ok(known.party.own_pid.clone());
         }
         drop(under_way);
         let pid = ids::urn()?;
         let opening = Opening { own_pid: &pid, peer: &peer, address: &address, callback: &us };
-        let step = transfer::open_as_consumer(opening, &at_id, contracts::FORMAT, None, now)?;
+        let step = transfer::open_as_consumer(opening, &at_id, formats::PULL, None, now)?;
         turn.log(opened_transfer(&step)?)?;
         Ok(pid)
     });
@@ -100,7 +101,7 @@ fn channel(node: &Node, fold: &Fold, pid: &str, now: WallTime) -> Option<Result<
     }
 }
 
-fn terminated(state: &Transfer) -> Problem {
+pub(crate) fn terminated(state: &Transfer) -> Problem {
     let ended = state.ended.as_ref();
     let why = ended.map_or(String::new(), |ended| ended.reason.join("; "));
     match ended.and_then(|ended| codes::find(ended.code.as_deref()?)) {

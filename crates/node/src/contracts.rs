@@ -2,6 +2,7 @@
 
 use crate::api::{ContractLine, Published};
 use crate::as_of::{begun, known};
+use crate::formats;
 use crate::open::Node;
 use crate::partition::NewEntry;
 use crate::shelf::schema_address;
@@ -21,9 +22,6 @@ pub const MAX_CONTRACTS: usize = MAX_DATASETS;
 
 /// The most bytes of what a dataset says of itself in words; more of it is cut.
 const MAX_DESCRIPTION_BYTES: usize = 4096;
-
-/// The transfer format that we serve.
-pub const FORMAT: &str = "HttpData-PULL";
 
 /// Contracts by the IRI of their view.
 #[derive(Debug, Clone, Default)]
@@ -170,7 +168,7 @@ pub fn offer(contract: &Contract, endpoint: &str) -> DatasetOffer {
         offer_id: offer_id(contract),
         policy: Value::Object(contract.terms().to_odrl()),
         endpoint: endpoint.to_owned(),
-        formats: vec![FORMAT.to_owned()],
+        formats: formats::of(contract),
     }
 }
 

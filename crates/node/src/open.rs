@@ -16,6 +16,7 @@ use crate::metrics::Metrics;
 use crate::organisation;
 use crate::outbound::Outbound;
 use crate::partition::{NewEntry, Partition};
+use crate::pushed::Awaited;
 use crate::rates::Rates;
 use crate::repin::Looks;
 use crate::retention;
@@ -87,6 +88,8 @@ pub struct Node {
     pub chains: Arc<Chains>,
     /// The streams that partners have open.
     pub streams: Arc<Streams>,
+    /// What partners are to send us.
+    pub awaited: Arc<Awaited>,
     /// Our catalogue, ready to be sent.
     pub shelves: Arc<Shelves>,
     /// How it stands with our witnesses.
@@ -356,6 +359,7 @@ fn assemble(
         fetching: Arc::default(),
         chains: Arc::default(),
         streams: Arc::default(),
+        awaited: Arc::default(),
         shelves: Arc::default(),
         witnesses: Arc::default(),
         vocabulary: Arc::new(Vocabulary::standard()),

@@ -64,6 +64,17 @@ pub(crate) fn goes_on(
     Ok((next, times().min().zip(times().max())))
 }
 
+/// The earliest and the latest time of rows in whatever order.
+///
+/// # Errors
+/// Why they are no rows.
+pub(crate) fn times(rows: &[Value]) -> Result<Span, &'static str> {
+    let time = |row: &Value| Timestamp::parse(row.get(1)?.as_str()?).ok();
+    let times: Option<Vec<Timestamp>> = rows.iter().map(time).collect();
+    let times = times.ok_or("a row has no time")?;
+    Ok(times.iter().min().copied().zip(times.iter().max().copied()))
+}
+
 /// What the pages of a pull brought together.
 pub(crate) fn total(agreement: String, pages: Vec<Page>) -> Pulled {
     let times = || pages.iter().filter_map(|page| page.times);

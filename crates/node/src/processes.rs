@@ -4,6 +4,7 @@
 //! of each partner the last [`MAX_ENDED`] are.
 
 use crate::ask::ORGANISATION_PATH;
+use crate::formats;
 use crate::partition::NewEntry;
 use crate::tokens::Tokens;
 use crate::why::{self, Stories};
@@ -12,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use twinpact_dsp::exchange::{Whose, is_far, opening_key};
 use twinpact_dsp::negotiation::Negotiation;
 use twinpact_dsp::transfer::{self, Transfer};
-use twinpact_dsp::{Effect, Message, Outgoing};
+use twinpact_dsp::{Effect, Message, Outgoing, Role};
 use twinpact_model::codes;
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
@@ -110,6 +111,8 @@ pub struct Processes {
     under: BTreeMap<String, BTreeSet<String>>,
     /// The transfers that are suspended.
     suspended: BTreeSet<String>,
+    /// Those in which we are to send, and have begun to or may begin.
+    sending: BTreeSet<String>,
 }
 
 impl Processes {
@@ -153,6 +156,12 @@ impl Processes {
     pub fn transfers_under(&self, at_id: &str) -> impl Iterator<Item = &Transfer> {
         let pids = self.under.get(at_id).into_iter().flatten();
         pids.filter_map(|pid| self.transfers.get(pid))
+    }
+
+    /// The transfers in which data are to be sent by us now: started, and the other side knows.
+    pub fn to_send(&self) -> impl Iterator<Item = &Transfer> {
+        let started = self.sending.iter().filter_map(|pid| self.transfers.get(pid));
+        started.filter(|transfer| transfer.post.unacknowledged.is_none())
     }
 
     /// The transfers that are suspended, by whomever.
@@ -278,6 +287,11 @@ impl Processes {
         match next.state {
             transfer::State::Suspended => self.suspended.insert(pid.clone()),
             _ => self.suspended.remove(&pid),
+        };
+        let sends = next.party.role == Role::Provider && next.format == formats::PUSH;
+        match sends && next.state == transfer::State::Started {
+            true => self.sending.insert(pid.clone()),
+            false => self.sending.remove(&pid),
         };
         let old = self.transfers.insert(pid.clone(), next);
         let was_open = old.as_ref().is_some_and(|old| !old.state.is_final());

@@ -58,12 +58,15 @@ pub(crate) struct Part {
     start: Start,
     /// Whether the stream is being opened: that is on record also when there are no rows.
     opens: bool,
+    /// How much one event has at most.
+    bounds: PageBounds,
 }
 
 /// A stream that was opened. What it brings is asked for one item at a time.
 pub struct Stream {
     node: Node,
     ask: Arc<Ask>,
+    bounds: PageBounds,
     held: Held,
     seat: Seat,
     /// What it began with.
@@ -86,10 +89,21 @@ struct Wakes {
     closing: watch::Receiver<bool>,
 }
 
+/// How much is sent in one request: with its proof it fits the body that a node takes.
+const SENT: PageBounds = PageBounds { rows: 1_000, bytes: 262_144, ..PageBounds::DELIVERY };
+
+/// Opens a stream that we send ourselves, from the first row of the view on.
+///
+/// # Errors
+/// The refusal, on record or not.
+pub(crate) async fn to_send(node: &Node, ask: Ask) -> Result<Stream, Problem> {
+    opened(node, Arc::new(ask), Start::Beginning, SENT).await?
+}
+
 /// Opens the stream that is asked for, or says why not.
 pub(crate) async fn open(node: &Node, ask: Ask, start: Start) -> Answer {
     let (begun, ask) = (std::time::Instant::now(), Arc::new(ask));
-    match opened(node, Arc::clone(&ask), start).await {
+    match opened(node, Arc::clone(&ask), start, PageBounds::DELIVERY).await {
         Ok(Ok(stream)) => Answer::recorded(Egress::Stream(Box::new(stream))),
         Ok(Err(refused)) => {
             answer::note(node, &ask, begun, Went::Refused(refused.code));
@@ -107,6 +121,7 @@ async fn opened(
     node: &Node,
     ask: Arc<Ask>,
     start: Start,
+    bounds: PageBounds,
 ) -> Result<Result<Stream, Problem>, Problem> {
     let (begun, did) = (std::time::Instant::now(), ask.peer.id.clone());
     let seat = node.streams.enter(&did)?;
@@ -115,7 +130,7 @@ async fn opened(
         policy: node.clocks.policy_set(),
         closing: node.streams.closing(),
     };
-    let part = Part { start, opens: true };
+    let part = Part { start, opens: true, bounds };
     let mut taken = turn(node, &ask, (None, part), false).await?;
     if let Logged::KeyUnknown(record) = &taken.0 {
         repin::look(node, &did, Reason::Signature, record).await;
@@ -136,6 +151,7 @@ async fn opened(
     let mut stream = Stream {
         node: node.clone(),
         ask,
+        bounds,
         held,
         seat,
         first: None,
@@ -190,7 +206,7 @@ pub(crate) fn part(
     };
     let viewing = trace::step(trace::Step::View);
     let (facts, grant) = (deciding.facts, deciding.grant);
-    let recorded = turn.fold().twins.recorded(grant.selection(), from, PageBounds::DELIVERY);
+    let recorded = turn.fold().twins.recorded(grant.selection(), from, part.bounds);
     drop(viewing);
     deciding.held.come_to = recorded.next.unwrap_or(end);
     if recorded.rows.is_empty() && !tells {
@@ -239,6 +255,19 @@ impl Stream {
             Ok(item) => Some(item),
             Err((problem, opens)) => Some(self.end(&problem, opens).await),
         }
+    }
+
+    /// Whether it has something to say now: rows, or an end.
+    ///
+    /// # Errors
+    /// `store.stopped`.
+    pub(crate) fn has_more(&mut self) -> Result<bool, Problem> {
+        self.is_due()
+    }
+
+    /// The part that goes on where it is.
+    const fn at(&self) -> Part {
+        Part { start: Start::At(self.held.come_to), opens: false, bounds: self.bounds }
     }
 
     /// Its reader has not taken what it was sent in time.
@@ -327,8 +356,7 @@ impl Stream {
 
     /// Takes a turn: an event, nothing, or the refusal that is on record.
     async fn decided(&mut self) -> Result<Option<Item>, (Problem, Option<PolicyTime>)> {
-        let (part, begun) =
-            (Part { start: Start::At(self.held.come_to), opens: false }, std::time::Instant::now());
+        let (part, begun) = (self.at(), std::time::Instant::now());
         match turn(&self.node, &self.ask, (Some(self.held.clone()), part), true).await {
             Ok((Logged::Delivered(ready), tick)) => {
                 self.held = ready.held.clone();

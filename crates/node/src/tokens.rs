@@ -8,7 +8,9 @@
 use crate::agreements::Agreement;
 use crate::ask::Answer;
 use crate::connectors;
+use crate::door::Asker;
 use crate::egress::Egress;
+use crate::formats;
 use crate::ids;
 use crate::negotiate::{Process, find};
 use crate::open::Node;
@@ -23,7 +25,7 @@ use twinpact_identity::token::{AccessToken, MAX_TOKEN_SECONDS};
 use twinpact_model::entry::{Attribute, Entry, Kind};
 use twinpact_model::problem::Problem;
 use twinpact_model::{Timestamp, WallTime, codes};
-use twinpact_policy::{State, TokenFacts};
+use twinpact_policy::{Recognised, State, TokenFacts};
 use twinpact_proof::to_hex;
 
 /// The kind of data address that HTTP pulls use.
@@ -160,9 +162,10 @@ pub(crate) fn issue(
     turn: &Turn<'_>,
     agreement: &Agreement,
     (peer, spiffe): (&str, &str),
-    transfer: &str,
+    state: &Transfer,
     now: WallTime,
 ) -> Result<(NewEntry, DataAddress), Problem> {
+    let transfer = state.party.own_pid.as_str();
     let token = AccessToken::new(&ids::random_bytes()?);
     let expires = now.0.plus_seconds(MAX_TOKEN_SECONDS);
     let what = vec![
@@ -176,7 +179,8 @@ pub(crate) fn issue(
     ];
     let dsp = connectors::own_address(node, turn.fold(), peer)?;
     let base = dsp.strip_suffix(connectors::DSP_PATH).unwrap_or(&dsp);
-    let endpoint = format!("{base}/data/{}", route::segment(transfer));
+    let leaf = if state.format == formats::STREAM { "/stream" } else { "" };
+    let endpoint = format!("{base}/data/{}{leaf}", route::segment(transfer));
     let address = match node.connectors.knows(peer) {
         true => connectors::data_address(endpoint, token.secret()),
         false => DataAddress {
@@ -186,6 +190,11 @@ pub(crate) fn issue(
         },
     };
     Ok((local(Kind::Token, peer, what), address))
+}
+
+/// What the consumer is told of an address that was made for it: nothing when it is we who send.
+pub(crate) fn told(state: &Transfer, address: DataAddress) -> Option<DataAddress> {
+    (state.format != formats::PUSH).then_some(address)
 }
 
 /// What starts a transfer of ours as provider again: a fresh token, and the decision with it.
@@ -201,8 +210,8 @@ pub(crate) fn starting(
     let (peer, pid) = (state.party.peer.as_str(), state.party.own_pid.as_str());
     let agreement = granting(turn, peer, &state.agreement_id)?;
     let spiffe = turn.fold().processes.tokens.caller(pid).unwrap_or_default();
-    let (token, address) = issue(node, turn, agreement, (peer, spiffe), pid, now)?;
-    Ok((token, transfer::Decision::Start { data_address: Some(address) }))
+    let (token, address) = issue(node, turn, agreement, (peer, spiffe), state, now)?;
+    Ok((token, transfer::Decision::Start { data_address: told(state, address) }))
 }
 
 /// Properties of a data address, each name behind that prefix.
@@ -243,7 +252,7 @@ pub(crate) async fn refresh(node: &Node, peer: &PeerIdentity, transfer: &str) ->
         let state = started(&turn, &pid).filter(|state| state.party.peer == did);
         let state = state.ok_or_else(unknown)?;
         let agreement = granting(&turn, &did, &state.agreement_id)?;
-        let (entry, address) = issue(&ours, &turn, agreement, (&did, &spiffe), &pid, now)?;
+        let (entry, address) = issue(&ours, &turn, agreement, (&did, &spiffe), &state, now)?;
         let start = TransferStart {
             id: Some(ids::urn()?),
             pids: state.party.pids(),
@@ -271,10 +280,34 @@ pub(crate) async fn start_again(node: &Node, pid: &str, id: &str) -> Result<Mess
         let peer = state.party.peer.clone();
         let agreement = granting(&turn, &peer, &state.agreement_id)?;
         let spiffe = turn.fold().processes.tokens.caller(&pid).unwrap_or_default().to_owned();
-        let (entry, address) = issue(&ours, &turn, agreement, (&peer, &spiffe), &pid, now)?;
-        let (id, pids) = (Some(id), state.party.pids());
+        let (entry, address) = issue(&ours, &turn, agreement, (&peer, &spiffe), &state, now)?;
+        let (id, pids, data_address) = (Some(id), state.party.pids(), told(&state, address));
         turn.log(vec![entry])?;
-        Ok(Message::TransferStart(TransferStart { id, pids, data_address: Some(address) }))
+        Ok(Message::TransferStart(TransferStart { id, pids, data_address }))
+    });
+    turn.await
+}
+
+/// A fresh token for what we send ourselves in a transfer that has started, and who it is for. It
+/// leaves this process in no message.
+///
+/// # Errors
+/// As [`granting`]; `route.unknown` when the transfer is not started.
+pub(crate) async fn own(node: &Node, pid: &str) -> Result<(Transfer, Asker, String), Problem> {
+    let (now, pid, ours) = (node.clocks.wall(), pid.to_owned(), node.clone());
+    let turn = node.partition.turn(move |turn| {
+        let state = started(&turn, &pid).ok_or_else(unknown)?;
+        let peer = state.party.peer.clone();
+        let agreement = granting(&turn, &peer, &state.agreement_id)?;
+        let workload = turn.fold().processes.tokens.caller(&pid).unwrap_or_default().to_owned();
+        let (entry, address) = issue(&ours, &turn, agreement, (&peer, &workload), &state, now)?;
+        turn.log(vec![entry])?;
+        let by = match ours.connectors.knows(&peer) {
+            true => Recognised::Token,
+            false => Recognised::Certificate,
+        };
+        let token = address.property("authorization").unwrap_or_default().to_owned();
+        Ok((state, Asker { id: peer, workload, by }, token))
     });
     turn.await
 }

@@ -736,6 +736,9 @@ pub(crate) struct Pull {
     /// Only rows of this twin.
     #[arg(long, value_name = "IRI")]
     pub(crate) twin: Option<String>,
+    /// Ask the partner to send the view to this node, instead of fetching it.
+    #[arg(long, conflicts_with = "after")]
+    pub(crate) push: bool,
     /// Only rows behind this place: where a pull that was refused on the way said to go on.
     #[arg(long)]
     pub(crate) after: Option<String>,

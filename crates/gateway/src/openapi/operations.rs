@@ -311,6 +311,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Named("WhyShown"),
     ),
     post(
+        "/pushes",
+        "push",
+        "Asks a partner to send a view, verifies and stores what comes.",
+        (Named("Pull"), Named("Pulled")),
+    ),
+    post(
         "/pulls",
         "pull",
         "Fetches a view under an agreement, verifies and stores it.",

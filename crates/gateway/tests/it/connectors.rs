@@ -4,6 +4,7 @@ use crate::openapi::{self, Judge};
 use crate::pair::{self, MAKER, OPERATOR};
 use serde_json::{Value, json};
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
 use twinpact_dsp::message::DataAddress;
@@ -249,11 +250,17 @@ async fn fetched(address: &DataAddress, token: Option<&str>) -> Reply {
 pub(crate) struct Strangers {
     pub(crate) operator: Running,
     pub(crate) maker: Running,
+    operator_at: PathBuf,
     _place: TempDir,
 }
 
 impl Strangers {
     pub(crate) async fn start(presumed: &str) -> Strangers {
+        Strangers::start_with(presumed, "http://127.0.0.1:1/none").await
+    }
+
+    /// The maker has this data address besides its own.
+    pub(crate) async fn start_with(presumed: &str, data: &str) -> Strangers {
         let place = tempfile::tempdir().unwrap();
         let (operator, maker) = (free_port(), free_port());
         let open = async |did: &str, own: u16, other: (&str, u16), more: &str| {
@@ -264,7 +271,7 @@ impl Strangers {
                 "organisation = \"{did}\"\nname = \"Test\"\n\n[connectors]\n\
                  listen = \"127.0.0.1:{own}\"\n\n[[connectors.peers]]\nid = \"{id}\"\n\
                  endpoint = \"http://127.0.0.1:{port}/dsp\"\n\
-                 data = [\"http://127.0.0.1:{port}/data\"]\n{more}"
+                 data = [\"http://127.0.0.1:{port}/data\", \"{data}\"]\n{more}"
             );
             std::fs::write(path.join("twinpact.toml"), config).unwrap();
             pair::start(&path).await
@@ -272,10 +279,18 @@ impl Strangers {
         let operator_at = open(OPERATOR, operator, (MAKER, maker), presumed).await;
         let maker_at = open(MAKER, maker, (OPERATOR, operator), "").await;
         pair::fill_bound(&operator_at.parts.node, "").await;
-        Strangers { operator: operator_at, maker: maker_at, _place: place }
+        let path = place.path().join(operator.to_string());
+        Strangers { operator: operator_at, maker: maker_at, operator_at: path, _place: place }
     }
 
-    async fn agreed(&self) -> String {
+    /// The same after a stop of the operator's node.
+    pub(crate) async fn operator_started_again(self) -> Strangers {
+        let Strangers { operator, maker, operator_at, _place } = self;
+        operator.stop().await;
+        Strangers { operator: pair::start(&operator_at).await, maker, operator_at, _place }
+    }
+
+    pub(crate) async fn agreed(&self) -> String {
         let asked = Negotiate { partner: OPERATOR.to_owned(), dataset: None, another: false };
         consumer::negotiate(&self.maker.parts.node, &asked).await.unwrap().id
     }

@@ -29,6 +29,7 @@ mod pages;
 mod pair;
 mod parties;
 mod printed;
+mod pushing;
 mod removal;
 mod restored;
 mod retention;

@@ -446,6 +446,8 @@ async fn what_is_answered_is_what_is_described() {
     let pull = serde_json::to_string(&wanted(&agreement)).unwrap();
     let pulled = ask(&mut judge, maker, ("POST", "/pulls"), "/pulls", &pull).await;
     assert_eq!(pulled["rows"], ROWS);
+    let pushed = ask(&mut judge, maker, ("POST", "/pushes"), "/pushes", &pull).await;
+    assert_eq!(pushed["rows"], ROWS);
     for (path, body) in changes() {
         ask(&mut judge, operator, ("POST", path), path, &body).await;
     }

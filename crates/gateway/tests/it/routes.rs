@@ -62,6 +62,8 @@ fn federated() -> Vec<Federated> {
     found.push(Federated { method: "GET", path, who: "partner", answers: "Permitted" });
     let path = "/data/{transfer}/token".to_owned();
     found.push(Federated { method: "POST", path, who: "partner", answers: "Protocol" });
+    let path = "/data/{transfer}".to_owned();
+    found.push(Federated { method: "POST", path, who: "partner", answers: "Protocol" });
     let path = DOCUMENTS_PATH.to_owned();
     found.push(Federated { method: "POST", path, who: "partner", answers: "Protocol" });
     for (method, path) in LOG_ROUTES {

@@ -101,7 +101,7 @@ impl Conformance {
             offer_id: item.offer.clone(),
             policy: item.policy.clone(),
             endpoint: endpoint.to_owned(),
-            formats: vec![crate::contracts::FORMAT.to_owned()],
+            formats: vec![crate::formats::PULL.to_owned()],
         };
         self.script.datasets.iter().map(offer).collect()
     }

@@ -57,7 +57,8 @@ pub(crate) async fn pull(arguments: &PullArguments, out: Output) -> Result<ExitC
         twin: arguments.twin.as_deref().map(Iri::new).transpose()?,
         after: arguments.after.as_deref().map(Cursor::parse).transpose()?,
     })?;
-    let pulled: Pulled = session.client.post("/pulls", "application/json", asked).await?;
+    let route = if arguments.push { "/pushes" } else { "/pulls" };
+    let pulled: Pulled = session.client.post(route, "application/json", asked).await?;
     out.result(&pulled, pulled_text);
     if let Some(file) = &arguments.proof {
         write_proofs(file, &pulled, &session.client, out).await?;
