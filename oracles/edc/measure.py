@@ -80,7 +80,7 @@ FULL = Effort(warm=100, warm_parallel=16, warm_seconds=120, alone=200, alone_sec
               assets=(1_000, 10_000), publish_seconds=180, answers=50, answer_seconds=60)
 SHORT = Effort(warm=30, warm_parallel=16, warm_seconds=10, alone=10, alone_seconds=8,
                parallel=64, ramp_seconds=4, load_seconds=6, again=3, again_seconds=5,
-               assets=(200, 500), publish_seconds=15, answers=10, answer_seconds=5)
+               assets=(500,), publish_seconds=15, answers=10, answer_seconds=4)
 
 
 @dataclasses.dataclass
