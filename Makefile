@@ -2,7 +2,7 @@
 # `make demo` and `make test` share what they build.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo start packaging picture test soak tck interop-edc lint bench ci announce oracle deny-tool
+.PHONY: help demo start packaging picture test soak tck interop-edc bench-edc lint bench ci announce oracle deny-tool
 
 CARGO ?= cargo
 COLD := $(if $(wildcard $(or $(CARGO_TARGET_DIR),target)/debug/.fingerprint),,yes)
@@ -48,6 +48,9 @@ tck: ## Run the official test kit of the Dataspace Protocol against the binary (
 interop-edc: ## Exchange data with an Eclipse EDC connector, both ways (needs Java and Maven).
 	$(CARGO) build -q -p twinpact
 	python3 oracles/edc/run.py "$(or $(CARGO_TARGET_DIR),target)/debug/twinpact" --result conformance/edc.md
+
+bench-edc: ## Measure an Eclipse EDC pair, to hold our figures against (needs Java and Maven).
+	python3 oracles/edc/measure.py --result conformance/edc-cost.md
 
 lint: deny-tool ## Hold the house rules: format, clippy, tidy, licences and bans.
 	$(CARGO) fmt --all --check

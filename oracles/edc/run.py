@@ -39,6 +39,9 @@ THEIRS = "did:web:maker.example"
 PROTOCOL = "dataspace-protocol-http:2025-1"
 CONTEXT = ["https://w3id.org/edc/connector/management/v0.0.1"]
 NS = "https://w3id.org/edc/v0.0.1/ns/"
+# What of it polls.
+MACHINES = ["negotiation.consumer", "negotiation.provider", "transfer", "dataplane",
+            "data.plane.selector", "policy.monitor"]
 PURPOSE = "https://w3id.org/twinpact/purpose/PredictiveMaintenance"
 DATA = b'{"part": "P-1"}'
 # How long anything may take, in seconds, and how often we look where an EDC only polls.
@@ -102,9 +105,9 @@ class Source(http.server.BaseHTTPRequestHandler):
 
 
 class Edc:
-    """One EDC connector, which provides and consumes."""
+    """One EDC connector, which provides and consumes; its polling is the usual one without `millis`."""
 
-    def __init__(self, jars, place, millis):
+    def __init__(self, jars, place, millis, name=THEIRS, options=("-Xmx192m",)):
         classpath, classes = jars.compile("Relay.java")
         services = classes / "META-INF" / "services"
         services.mkdir(parents=True, exist_ok=True)
@@ -114,8 +117,8 @@ class Edc:
         self.dsp = f"http://127.0.0.1:{protocol}/dsp/2025-1"
         self.data = f"http://127.0.0.1:{relay}/data"
         settings = {
-            "edc.participant.id": THEIRS,
-            "edc.participant.context.id": THEIRS,
+            "edc.participant.id": name,
+            "edc.participant.context.id": name,
             "edc.hostname": "127.0.0.1",
             "edc.dsp.callback.address": f"http://127.0.0.1:{protocol}/dsp",
             "edc.management.context.enabled": "true",
@@ -133,15 +136,14 @@ class Edc:
             "edc.transfer.proxy.token.signer.privatekey.alias": "private",
             "edc.transfer.proxy.token.verifier.publickey.alias": "public",
         }
-        for machine in ["negotiation.consumer", "negotiation.provider", "transfer", "dataplane",
-                        "data.plane.selector", "policy.monitor"]:
+        for machine in MACHINES if millis else []:
             settings[f"edc.{machine}.state-machine.iteration-wait-millis"] = millis
         file = place / "edc.properties"
         file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         main = "org.eclipse.edc.boot.system.runtime.BaseRuntime"
         with open(place / "edc.log", "w") as log:
             self.process = subprocess.Popen(
-                ["java", "-Xmx192m", f"-Dedc.fs.config={file}", "-cp", classpath, main, "--no-color"],
+                ["java", *options, f"-Dedc.fs.config={file}", "-cp", classpath, main, "--no-color"],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         # It says that it is ready before its management API is there.
         until("the EDC to start", self.started)
