@@ -8,7 +8,7 @@
 
 use crate::agreements;
 use crate::connectors::{self, Participant};
-use crate::contracts::{self};
+use crate::contracts;
 use crate::fold::Fold;
 use crate::formats;
 use crate::ids;
@@ -19,7 +19,7 @@ use crate::partition::{NewEntry, Turn};
 use crate::processes::{self, Paper};
 use crate::tokens;
 use serde_json::Value;
-use twinpact_contract::{Order, Terms, compare, odrl};
+use twinpact_contract::{Contract, Order, Terms, compare, odrl};
 use twinpact_dsp::exchange::Whose;
 use twinpact_dsp::message::{
     Agreement as Wire, ContractOffer, ContractRequest, DataAddress, Offer, Thread, TransferRequest,
@@ -258,7 +258,7 @@ fn decide(
     Ok(match (state.party.role, state.state) {
         // Whoever is decided about by hand waits for a person; what that person has offered, and
         // was accepted, is agreed.
-        (Role::Provider, negotiation::State::Requested) if by_hand(node, peer) => None,
+        (Role::Provider, negotiation::State::Requested) if by_hand(node, turn, state) => None,
         (Role::Provider, negotiation::State::Requested | negotiation::State::Accepted) => {
             Some(match acceptable(node, turn, peer, &state.offer) {
                 Ok(offer) => {
@@ -289,8 +289,9 @@ fn decide(
 }
 
 /// Whether a person decides on what this partner asks for.
-fn by_hand(node: &Node, peer: &str) -> bool {
-    node.config.negotiation.by_hand.iter().any(|id| id == peer)
+fn by_hand(node: &Node, turn: &Turn<'_>, state: &Negotiation) -> bool {
+    let asked = own_contract(turn.fold(), &state.offer).map(|contract| contract.name.as_str());
+    node.config.negotiation.wait(asked, &state.party.peer)
 }
 
 /// What we offer instead of what was asked for, when that is more than the contract: the contract's
@@ -360,6 +361,13 @@ fn room(node: &Node, turn: &Turn<'_>, did: &str) -> Result<(), Problem> {
     turn.store().new_tree().map(|_| ())
 }
 
+/// The contract of ours that an offer is about: by the dataset that it names, else by its id.
+fn own_contract<'a>(fold: &'a Fold, asked: &Offer) -> Option<&'a Contract> {
+    let by_id = || fold.contracts.offered_as(&asked.id);
+    let by_target = asked.target.as_ref().and_then(|target| fold.contracts.get(target));
+    by_target.or_else(by_id)
+}
+
 /// The offer of ours that is named, on the terms of its contract: the most that it grants.
 fn own_offer<'a>(
     node: &Node,
@@ -368,9 +376,8 @@ fn own_offer<'a>(
     asked: &Offer,
 ) -> Result<(Offer, &'a Terms), Problem> {
     let unknown = || Problem::new(codes::AGREEMENT_UNKNOWN, "the offer is not in our catalogue");
-    let by_id = || fold.contracts.iter().find(|c| contracts::offer_id(c) == asked.id);
-    let by_target = asked.target.as_ref().and_then(|target| fold.contracts.get(target));
-    let contract = by_target.or_else(by_id).ok_or_else(unknown)?;
+    let shown = |contract: &&Contract| node.config.negotiation.shows(&contract.name, did);
+    let contract = own_contract(fold, asked).filter(shown).ok_or_else(unknown)?;
     if asked.id != contracts::offer_id(contract) {
         return Err(unknown());
     }

@@ -4,6 +4,7 @@ use crate::clock::PolicyClock;
 use crate::connectors;
 use crate::organisation;
 use crate::quotas::{KEYS, QuotaSettings};
+use crate::rules::{self, Rules};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -39,20 +40,12 @@ pub struct Config {
     /// Connectors of others.
     #[serde(default)]
     pub connectors: ConnectorSettings,
-    /// What is not decided without a person.
+    /// Who may negotiate for what, and what is not decided without a person.
     #[serde(default)]
-    pub negotiation: ByHand,
+    pub negotiation: Rules,
     /// How much a partner may ask.
     #[serde(default)]
     pub quotas: QuotaSettings,
-}
-
-/// What of negotiations is not decided without a person.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct ByHand {
-    /// Partners and connectors, by their ids, whose requests wait for a person.
-    #[serde(default)]
-    pub by_hand: Vec<String>,
 }
 
 /// Connectors of others on this machine, and the door for them.
@@ -230,13 +223,19 @@ pub(crate) const TABLES: &[(&str, &[&str])] = &[
     ("retention", &["grace_hours"]),
     ("witnesses", &["partners", "foreign"]),
     ("connectors", &["listen", "peers"]),
-    ("negotiation", &["by_hand"]),
+    ("negotiation", &["by_hand", "contracts"]),
     ("quotas", &QUOTAS),
 ];
 /// Those of the bounds, and who has its own.
 const QUOTAS: [&str; 7] = ["partners", KEYS[0], KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]];
 /// The keys of a partner's own.
 const QUOTED: [&str; 7] = ["id", KEYS[0], KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]];
+/// The lists of tables, and the keys of each.
+const LISTS: [(&str, &str, &[&str]); 3] = [
+    ("connectors", "peers", PEER),
+    ("quotas", "partners", &QUOTED),
+    ("negotiation", "contracts", &rules::KEYS),
+];
 /// The keys of a connector.
 const PEER: &[&str] = &["id", "endpoint", "data", "purpose", "place"];
 
@@ -323,7 +322,7 @@ fn read(text: &str) -> Result<Config, Problem> {
         let table = file.root().get(*name).and_then(|value| value.get_ref().as_table());
         table.map_or(Ok(()), |table| file.known_keys(table, keys))?;
     }
-    for (table, list, keys) in [("connectors", "peers", PEER), ("quotas", "partners", &QUOTED)] {
+    for (table, list, keys) in LISTS {
         let table = file.root().get(table).and_then(|value| value.get_ref().as_table());
         let list = table.and_then(|table| table.get(list)?.get_ref().as_array());
         for item in list.into_iter().flat_map(|all| all.iter()) {
@@ -333,6 +332,7 @@ fn read(text: &str) -> Result<Config, Problem> {
     let config: Config = file.read()?;
     connectors::check(&config)?;
     config.quotas.check()?;
+    config.negotiation.check()?;
     if !config.admin.listen.ip().is_loopback() {
         return Err(Problem::new(
             codes::CONFIG_INVALID,

@@ -27,6 +27,8 @@ const MAX_DESCRIPTION_BYTES: usize = 4096;
 #[derive(Debug, Clone, Default)]
 pub struct Contracts {
     by_view: BTreeMap<String, Arc<Contract>>,
+    /// By the `@id` of its offer.
+    by_offer: BTreeMap<String, Arc<Contract>>,
     /// In the order in which they were published.
     in_order: Vec<Arc<Contract>>,
     /// When each was published.
@@ -49,6 +51,7 @@ impl Contracts {
         let contract = Arc::new(contract);
         self.published.insert(contract.view_id(), entry.when.recorded);
         self.by_view.insert(contract.view_id(), Arc::clone(&contract));
+        self.by_offer.insert(offer_id(&contract), Arc::clone(&contract));
         self.in_order.push(contract);
         Ok(())
     }
@@ -64,6 +67,12 @@ impl Contracts {
     #[must_use]
     pub fn get(&self, view: &str) -> Option<&Contract> {
         self.by_view.get(view).map(Arc::as_ref)
+    }
+
+    /// The contract whose offer has that `@id`.
+    #[must_use]
+    pub fn offered_as(&self, offer: &str) -> Option<&Contract> {
+        self.by_offer.get(offer).map(Arc::as_ref)
     }
 
     /// Those that were published after that many others.

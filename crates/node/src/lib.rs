@@ -82,6 +82,7 @@ pub mod removal;
 pub mod repin;
 pub mod restore;
 pub mod retention;
+pub mod rules;
 pub mod secrets;
 pub mod seen;
 pub mod settings;

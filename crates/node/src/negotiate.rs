@@ -15,6 +15,7 @@ use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
 use crate::shelf::{self, Wishes};
 use crate::trace::{self, Step};
+use twinpact_contract::Contract;
 use twinpact_dsp::catalog::{self, DatasetOffer, Query};
 use twinpact_dsp::exchange::opening_key;
 use twinpact_dsp::message::Versions;
@@ -232,7 +233,12 @@ fn offer(
     let endpoint = connectors::own_address(node, fold, caller)?;
     Ok(match &node.conformance {
         Some(script) => script.offers(&endpoint).into_iter().find(|offer| offer.id == id),
-        None => fold.contracts.get(id).map(|contract| contracts::offer(contract, &endpoint)),
+        None => {
+            let shown =
+                |contract: &&Contract| node.config.negotiation.shows(&contract.name, caller);
+            let contract = fold.contracts.get(id).filter(shown);
+            contract.map(|contract| contracts::offer(contract, &endpoint))
+        }
     })
 }
 

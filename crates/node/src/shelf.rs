@@ -1,7 +1,8 @@
 //! Our catalogue, ready to be sent.
 //!
 //! What a participant finds depends on the door that it uses, since every dataset names the address
-//! to negotiate at. So there is one shelf for each address: every dataset written once, put there
+//! to negotiate at, and on the rules about who may know of a contract. So there is one shelf for
+//! each address and each set of contracts that are hidden: every dataset written once, put there
 //! when a contract is published. A request costs no look at a contract, only the pages that it is
 //! answered with; the whole catalogue is kept as it is sent, plain and compressed.
 
@@ -14,7 +15,7 @@ use crate::negotiate::Refused;
 use crate::open::Node;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use twinpact_contract::Contract;
@@ -33,7 +34,10 @@ const LEVELS: (Compression, Compression) = (Compression::new(1), Compression::ne
 
 /// The shelves of a node.
 #[derive(Debug, Default)]
-pub struct Shelves(Mutex<BTreeMap<String, Arc<Shelf>>>);
+pub struct Shelves(Mutex<BTreeMap<Key, Arc<Shelf>>>);
+
+/// The address at which it is seen, and the names of the contracts that are hidden there.
+type Key = (String, BTreeSet<String>);
 
 /// The catalogue as it is seen at one address.
 #[derive(Debug)]
@@ -118,7 +122,8 @@ fn schema(node: &Node, caller: &str, path: &str) -> Result<String, Problem> {
     node.partition.read(|fold, _| {
         let address = connectors::own_address(node, fold, caller)?;
         let view = format!("https://{host}/id/{path}");
-        let contract = fold.contracts.get(&view).ok_or_else(unknown)?;
+        let shown = |one: &&Contract| node.config.negotiation.shows(&one.name, caller);
+        let contract = fold.contracts.get(&view).filter(shown).ok_or_else(unknown)?;
         Ok(contract.row_schema(&schema_address(&view, &address)).to_string())
     })?
 }
@@ -144,26 +149,27 @@ async fn beside<T: Send + 'static>(
 /// The shelf at the address that this participant uses, with everything that is published.
 async fn current(node: &Node, caller: &str) -> Result<(String, Arc<Shelf>), Refused> {
     let known = node.shelves.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let (address, shelf, new) = node.partition.read(|fold, _| {
-        let address = connectors::own_address(node, fold, caller)?;
-        let shelf = known.get(&address).cloned();
+    let hidden = node.config.negotiation.hidden_from(caller);
+    let (key, shelf, new) = node.partition.read(|fold, _| {
+        let key = (connectors::own_address(node, fold, caller)?, hidden);
+        let shelf = known.get(&key).cloned();
         let new = new(node, fold, shelf.as_deref());
-        Ok::<_, Problem>((address, shelf, new))
+        Ok::<_, Problem>((key, shelf, new))
     })??;
     let shelf = match (shelf, new) {
-        (Some(shelf), None) => return Ok((address, shelf)),
+        (Some(shelf), None) => return Ok((key.0, shelf)),
         (shelf, new) => {
-            let (ours, at) = (node.clone(), address.clone());
+            let (ours, at) = (node.clone(), key.clone());
             beside(move || filled(&ours, &at, shelf.as_deref(), new)).await??
         }
     };
     let mut shelves = node.shelves.0.lock().unwrap_or_else(PoisonError::into_inner);
-    let slot = shelves.entry(address.clone()).or_insert_with(|| Arc::clone(&shelf));
+    let slot = shelves.entry(key.clone()).or_insert_with(|| Arc::clone(&shelf));
     // Another request may have put there what is newer.
     if slot.seen < shelf.seen {
         *slot = Arc::clone(&shelf);
     }
-    Ok((address, shelf))
+    Ok((key.0, shelf))
 }
 
 fn new(node: &Node, fold: &Fold, shelf: Option<&Shelf>) -> Option<New> {
@@ -176,13 +182,15 @@ fn new(node: &Node, fold: &Fold, shelf: Option<&Shelf>) -> Option<New> {
 
 fn filled(
     node: &Node,
-    address: &str,
+    (address, hidden): &Key,
     old: Option<&Shelf>,
     new: Option<New>,
 ) -> Result<Arc<Shelf>, Refused> {
+    let count = if let Some(New::Contracts(new)) = &new { new.len() } else { 0 };
     let offers = match &new {
         Some(New::Contracts(new)) => {
-            new.iter().map(|contract| contracts::offer(contract, address)).collect()
+            let shown = new.iter().filter(|contract| !hidden.contains(&contract.name));
+            shown.map(|contract| contracts::offer(contract, address)).collect()
         }
         Some(New::Script) => {
             node.conformance.as_ref().map(|script| script.offers(address)).unwrap_or_default()
@@ -206,7 +214,7 @@ fn filled(
     Ok(Arc::new(Shelf {
         envelope: envelope(owner),
         cards,
-        seen: old.map_or(0, |shelf| shelf.seen).saturating_add(offers.len()),
+        seen: old.map_or(0, |shelf| shelf.seen).saturating_add(count),
         whole: OnceLock::new(),
         zipped: OnceLock::new(),
     }))

@@ -12,6 +12,8 @@ use tokio::net::TcpStream;
 use twinpact_dsp::message::CatalogRequest;
 use twinpact_dsp::{MAX_CATALOG_BYTES, Message};
 use twinpact_node::api::Negotiate;
+use twinpact_node::fold::Fold;
+use twinpact_node::negotiations::{self, Wish};
 use twinpact_node::{Node, consumer, contracts, found};
 
 /// A request by hand of the maker's connector.
@@ -271,5 +273,74 @@ async fn what_is_larger_than_one_answer_comes_in_several() {
     }
     let first = post(&both, json!([]), "").await;
     assert!(first.body.len() <= MAX_CATALOG_BYTES && first.link("next").is_some());
+    both.stop().await;
+}
+
+/// The maker may know of `b`, and of `c` nobody.
+const RULES: &str = "\n[[negotiation.contracts]]\nname = \"b\"\nonly = [\"did:web:maker.example\"]\n\
+     [[negotiation.contracts]]\nname = \"c\"\nonly = [\"did:web:other.example\"]\n\
+     [[negotiation.contracts]]\nname = \"d\"\nby_hand = true\n";
+
+#[tokio::test]
+async fn a_contract_that_is_not_for_somebody_is_not_there_for_it() {
+    let both = Strangers::start(RULES).await;
+    let (operator, maker) = (&both.operator.parts.node, &both.maker.parts.node);
+    publish(operator, &["b", "c", "d"]).await;
+    let shown = post(&both, json!([]), "").await;
+    assert_eq!(shown.names(), ["b", "d", "turbine-maintenance"]);
+    publish(operator, &["a"]).await;
+    assert_eq!(post(&both, json!([]), "").await.names(), ["a", "b", "d", "turbine-maintenance"]);
+    for (view, status) in [("b", 200), ("c", 404)] {
+        let id = format!("https:%2F%2Foperator.example%2Fid%2Fviews%2F{view}%2F1.0.0");
+        assert_eq!(get(&both, &format!("/dsp/catalog/datasets/{id}"), "").await.status, status);
+        let schema = get(&both, &format!("/schemas/views/{view}/1.0.0"), "").await;
+        assert_eq!(schema.status, status, "{view}");
+    }
+    // Who knows its offer from elsewhere gets no further.
+    let hidden = operator.partition.read(|fold, _| {
+        let contract = fold.contracts.get("https://operator.example/id/views/c/1.0.0").unwrap();
+        contracts::offer(contract, "http://127.0.0.1/dsp")
+    });
+    let request = |offer: &str, target: &str| {
+        json!({
+            "@context": ["https://w3id.org/dspace/2025/1/context.jsonld"],
+            "@type": "ContractRequestMessage",
+            "consumerPid": "urn:uuid:1",
+            "callbackAddress": maker.connectors.endpoint().unwrap(),
+            "offer": { "@type": "Offer", "@id": offer, "target": target,
+                "permission": [{ "action": "use" }] },
+        })
+        .to_string()
+    };
+    let hidden = hidden.unwrap();
+    let body = request(&hidden.offer_id, &hidden.id);
+    let ask = Ask { method: "POST", path: "/dsp/negotiations/request", headers: "", body };
+    let refused = asked(&both, ask).await;
+    let reason = refused.json()["reason"][0].as_str().unwrap_or_default().to_owned();
+    let ended = operator.partition.read(|fold, _| {
+        let mut all = fold.processes.negotiations.values();
+        all.next().map(|one| (one.state.name(), one.ended.clone().unwrap().reason.join("")))
+    });
+    let said = ended.unwrap().map_or(reason, |(_, said)| said);
+    assert!(said.contains("not in our catalogue"), "{said}");
+    both.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_for_a_contract_that_is_decided_by_hand_waits() {
+    let both = Strangers::start(RULES).await;
+    let (operator, maker) = (both.operator.parts.node.clone(), both.maker.parts.node.clone());
+    publish(&operator, &["d"]).await;
+    let asking = tokio::spawn(async move {
+        let dataset = Some("https://operator.example/id/views/d/1.0.0".to_owned());
+        let asked = Negotiate { partner: OPERATOR.to_owned(), dataset, another: false };
+        consumer::negotiate(&maker, &asked).await
+    });
+    let waits = |fold: &Fold| fold.processes.negotiations.len() == 1;
+    pair::until(&operator, waits).await;
+    let all = negotiations::list(&operator).unwrap();
+    assert_eq!((&*all[0].state, &*all[0].turn), ("REQUESTED", "ours"));
+    negotiations::decide(&operator, &all[0].pid, Wish::Accept).await.unwrap();
+    assert!(asking.await.unwrap().is_ok());
     both.stop().await;
 }
