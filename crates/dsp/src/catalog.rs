@@ -65,6 +65,12 @@ pub struct Card {
 }
 
 impl Card {
+    /// The bytes that it has in a catalogue.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.json.len()
+    }
+
     /// Writes the dataset of an offer.
     ///
     /// # Errors
@@ -118,10 +124,12 @@ pub fn body(envelope: &str, shown: &[&Card]) -> String {
     text
 }
 
-/// What [`body`] would have as its content, in a few bytes: the same for the same text.
+/// What an answer with [`body`] says, in a few bytes: the same for the same text and the same word
+/// on whether there is more behind it.
 #[must_use]
-pub fn mark(envelope: &str, shown: &[&Card]) -> Digest {
+pub fn mark(envelope: &str, shown: &[&Card], goes_on: bool) -> Digest {
     let mut all = sha256(envelope.as_bytes()).to_vec();
+    all.push(u8::from(goes_on));
     all.extend(shown.iter().flat_map(|card| card.digest));
     sha256(&all)
 }
@@ -228,8 +236,9 @@ mod tests {
         let (all, envelope) = (cards(4), written());
         let marked = |envelope: &str, shown: &[usize]| {
             let shown: Vec<&Card> = shown.iter().map(|i| &all[*i]).collect();
-            (mark(envelope, &shown), body(envelope, &shown))
+            (mark(envelope, &shown, false), body(envelope, &shown))
         };
+        assert_ne!(mark(&envelope, &[], false), mark(&envelope, &[], true));
         let other = envelope.replace("operator", "maker");
         let cases: [(&str, &[usize]); 5] = [
             (&envelope, &[]),

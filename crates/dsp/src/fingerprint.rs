@@ -22,6 +22,9 @@ pub(crate) fn of_content(message: &Message) -> String {
     let mut json = message.to_json();
     if let Some(members) = json.as_object_mut() {
         members.shift_remove("@id");
+        // They may hold a key, of which not even a digest is kept.
+        let address = members.get_mut("dataAddress").and_then(Value::as_object_mut);
+        address.map(|address| address.shift_remove("endpointProperties"));
     }
     let mut text = String::new();
     write(&json, &mut text);

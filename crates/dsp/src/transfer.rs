@@ -83,7 +83,7 @@ pub struct Transfer {
     /// Who suspended it, when it is suspended: that side is expected to resume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended_by: Option<Whose>,
-    /// Whether a person of ours has suspended it: then only a person resumes it.
+    /// Whether a person of ours has suspended it: then we do not resume it by ourselves.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_hand: bool,
     /// How it ended, when it was terminated.

@@ -82,19 +82,23 @@ pub(crate) async fn store_event(
 }
 
 /// Verifies and stores a delivery that was sent to us, which has to continue what was seen then.
-/// What it is, and what the next one has to continue.
+/// What it is, and what the next one has to continue; `None` when it is stored already.
 pub(crate) async fn store_sent(
     node: &Node,
     body: &[u8],
     (agreement, peer): (&str, &str),
     seen: Pins,
-) -> Result<(Page, Pins), Problem> {
+) -> Result<Option<(Page, Pins)>, Problem> {
     let came = checked(node, body, (agreement, peer)).await?;
+    let name = came.receipt();
+    if node.partition.read(|fold, _| fold.copies.has(&name))? {
+        return Ok(None);
+    }
     link_copies::fits(&came.signed.view, None, &came.rows).map_err(broken)?;
     let times = pages::times(&came.rows).map_err(broken)?;
     let anchor = copies::Seen { size: came.bundle.anchor.size, root: came.bundle.anchor.root };
     let page = Page {
-        receipt: came.receipt(),
+        receipt: name,
         rows: came.rows.len(),
         bytes: came.bytes,
         times,
@@ -105,7 +109,7 @@ pub(crate) async fn store_sent(
     let asked = (Asked::Page(seen), String::new());
     let pinned = keep(node, came, (agreement, peer), asked).await?;
     let ledger = pinned.and_then(|pins| pins.ledger);
-    Ok((page, Pins { anchor: Some(anchor), ledger }))
+    Ok(Some((page, Pins { anchor: Some(anchor), ledger })))
 }
 
 /// What a delivery was asked for by, and what was pinned then.

@@ -97,7 +97,10 @@ async fn partner(node: &Node, asked: &Asked) -> Egress {
     let Some(peer) = &asked.peer else { return unknown().into() };
     let now = node.clocks.wall();
     // What is longer than a message is not looked at, and nothing of it is kept.
-    let bytes = Some(asked.body.len()).filter(|bytes| *bytes <= MAX_MESSAGE_BYTES).unwrap_or(0);
+    let bytes = Some(asked.body.len()).filter(|bytes| *bytes <= MAX_MESSAGE_BYTES);
+    // What we have asked for is not counted against who brings it.
+    let awaited = pushed::is_awaited(node, peer.did.as_str(), asked);
+    let bytes = bytes.filter(|_| !awaited).unwrap_or(0);
     if let Err(problem) = node.rates.request(peer.did.as_str(), bytes, now) {
         node.strangers.count(Away::PartnerRate, now);
         return problem.into();

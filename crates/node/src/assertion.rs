@@ -28,6 +28,20 @@ pub fn sign(
     purpose: &str,
     place: &str,
 ) -> Result<String, Problem> {
+    sign_for(node, (audience, agreement), (purpose, place), SECONDS)
+}
+
+/// The same, good for so many seconds, of which the longest is
+/// [`MAX_ASSERTION_S`](twinpact_policy::MAX_ASSERTION_S).
+///
+/// # Errors
+/// As [`sign`].
+pub(crate) fn sign_for(
+    node: &Node,
+    (audience, agreement): (&str, &str),
+    (purpose, place): (&str, &str),
+    seconds: i64,
+) -> Result<String, Problem> {
     let now = node.clocks.wall().0;
     let document = Json::object([
         ("type", Json::text(TYPE)),
@@ -39,7 +53,7 @@ pub fn sign(
         ("place", Json::text(place_iri(place))),
         ("assurance", Json::text(Assurance::Declared.name())),
         ("issued", Json::Int(now.micros())),
-        ("expires", Json::Int(now.plus_seconds(SECONDS).micros())),
+        ("expires", Json::Int(now.plus_seconds(seconds).micros())),
     ]);
     let envelope = node.partition.read(|fold, store| {
         fold.behind.check(store.forest())?;

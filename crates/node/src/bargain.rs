@@ -567,7 +567,7 @@ pub(crate) fn subject<'a>(
     let (provider, consumer) = (provider.unwrap_or_default(), consumer.unwrap_or_default());
     match endpoint {
         Endpoint::Versions => Subject::Versions,
-        Endpoint::Catalog | Endpoint::Dataset => Subject::Catalog,
+        Endpoint::Catalog | Endpoint::CatalogPart | Endpoint::Dataset => Subject::Catalog,
         Endpoint::TransferState
         | Endpoint::TransferRequest
         | Endpoint::TransferStart

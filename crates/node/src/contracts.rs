@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use twinpact_contract::{Contract, Severity, text};
-use twinpact_dsp::catalog::DatasetOffer;
+use twinpact_dsp::catalog::{Card, DatasetOffer};
 use twinpact_dsp::message::MAX_DATASETS;
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::problem::Problem;
@@ -19,6 +19,9 @@ use twinpact_proof::to_hex;
 
 /// The most contracts that are published: as many as we read of a partner's catalogue.
 pub const MAX_CONTRACTS: usize = MAX_DATASETS;
+
+/// The most bytes of a dataset in our catalogue: one alone is a message, which has a bound.
+pub const MAX_DATASET_BYTES: usize = 524_288;
 
 /// The most bytes of what a dataset says of itself in words; more of it is cut.
 const MAX_DESCRIPTION_BYTES: usize = 4096;
@@ -136,6 +139,14 @@ pub async fn publish(node: &Node, document: String) -> Result<Published, Problem
             let found = contract.lint(Some(model));
             if found.iter().any(|d| d.severity == Severity::Error) {
                 return Err(first(&found));
+            }
+            // What could not be shown would keep everything else from being shown.
+            let dsp = &fold.organisation.current()?.0.dsp;
+            let bytes = Card::of(&offer(&contract, dsp))?.bytes();
+            if bytes > MAX_DATASET_BYTES {
+                let why =
+                    format!("its dataset has {bytes} bytes, {MAX_DATASET_BYTES} are the most");
+                return Err(Problem::new(codes::INPUT_TOO_LARGE, why));
             }
             let entry = entry(&contract.model.to_string(), document);
             turn.log(vec![NewEntry::event(entry)]).map(|_| true)

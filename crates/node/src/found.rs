@@ -8,6 +8,8 @@ use crate::open::Node;
 use crate::outbound::Reply;
 use crate::outbox::call;
 use std::collections::BTreeSet;
+use std::time::Duration;
+use tokio::time::timeout;
 use twinpact_contract::text;
 use twinpact_dsp::message::{CatalogRequest, Dataset, MAX_DATASETS, Offer};
 use twinpact_dsp::route::segment;
@@ -17,6 +19,9 @@ use twinpact_model::problem::Problem;
 
 /// The most parts of one catalogue that are fetched.
 pub const MAX_PARTS: usize = 1_000;
+/// The most bytes of them together, and how long they may take.
+pub const MAX_PARTS_BYTES: usize = 4 * MAX_CATALOG_BYTES;
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How many datasets are named to somebody who has to choose one.
 const NAMED: usize = 5;
 
@@ -79,7 +84,9 @@ pub(crate) async fn offer(
 async fn one(node: &Node, partner: &str, id: &str) -> Result<Option<Dataset>, Problem> {
     let (_, dsp) = connectors::addresses(node, partner)?;
     let url = format!("{dsp}/catalog/datasets/{}", segment(id));
-    let reply = call(node, partner, "GET", url, Vec::new(), Vec::new(), MAX_MESSAGE_BYTES).await?;
+    let called = call(node, partner, "GET", url, Vec::new(), Vec::new(), MAX_MESSAGE_BYTES).await;
+    // Who is not there is not there for the whole catalogue either.
+    let Ok(reply) = called else { return Ok(None) };
     let read = (reply.status == 200).then(|| Message::parse_bytes(&reply.body));
     match read {
         Some(Ok(Message::Dataset(dataset))) if dataset.id == id => Ok(Some(dataset)),
@@ -89,19 +96,28 @@ async fn one(node: &Node, partner: &str, id: &str) -> Result<Option<Dataset>, Pr
 
 /// All datasets of a partner's catalogue, as far as its links lead.
 async fn datasets(node: &Node, partner: &str) -> Result<Vec<Dataset>, Problem> {
+    let late = || {
+        let why = format!("the catalogue of {partner} was not there after {PATIENCE:?}");
+        Problem::new(codes::PEER_LATE, why)
+    };
+    timeout(PATIENCE, parts(node, partner)).await.map_err(|_| late())?
+}
+
+async fn parts(node: &Node, partner: &str) -> Result<Vec<Dataset>, Problem> {
     let (_, dsp) = connectors::addresses(node, partner)?;
     let request = Message::CatalogRequest(CatalogRequest { id: None, filter: Vec::new() });
     let body = request.to_json().to_string().into_bytes();
     let mut asked = ("POST", format!("{dsp}/catalog/request"), body);
-    let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
+    let (mut found, mut seen, mut bytes) = (Vec::new(), BTreeSet::new(), 0_usize);
     for _ in 0..MAX_PARTS {
         let (method, url, body) = asked;
         let zipped = vec![("accept-encoding", "gzip".to_owned())];
         let at = url.clone();
         let reply = call(node, partner, method, url, zipped, body, MAX_CATALOG_BYTES).await?;
         let next = reply.next.as_deref().map(|next| joined(&at, next));
+        bytes = bytes.saturating_add(reply.body.len());
         found.extend(part(partner, reply)?);
-        if found.len() > MAX_DATASETS {
+        if found.len() > MAX_DATASETS || bytes > MAX_PARTS_BYTES {
             return Err(endless(partner));
         }
         match next {
@@ -114,7 +130,7 @@ async fn datasets(node: &Node, partner: &str) -> Result<Vec<Dataset>, Problem> {
 }
 
 fn endless(partner: &str) -> Problem {
-    let most = format!("{MAX_DATASETS} datasets in {MAX_PARTS} parts");
+    let most = format!("{MAX_DATASETS} datasets in {MAX_PARTS} parts of {MAX_PARTS_BYTES} bytes");
     let why = format!("the catalogue of {partner} has no end: at most {most} are read");
     Problem::new(codes::PEER_ANSWER, why)
 }

@@ -278,7 +278,11 @@ async fn send(node: &Node, pending: &Pending) -> Result<Reply, Problem> {
             url.insert_str(0, &base(&partner??));
             ("POST", prove::own_record(node)?.to_json().canonical().into_bytes())
         }
-        Waiting::Message(message) => ("POST", message.to_json().to_string().into_bytes()),
+        Waiting::Message(message) => {
+            // With what the log has not; after a stop it goes without, and is refused for that.
+            let whole = node.secrets.written(&pending.id);
+            ("POST", whole.as_ref().unwrap_or(message).to_json().to_string().into_bytes())
+        }
         Waiting::Start => {
             let message = match node.secrets.message(&pending.id, node.clocks.wall()) {
                 Some(message) => message,
@@ -454,7 +458,7 @@ async fn settle(
     pending: &Pending,
     became: Became,
 ) -> Result<(), Problem> {
-    if pending.what == Waiting::Start {
+    if matches!(pending.what, Waiting::Start | Waiting::Message(_)) {
         node.secrets.forget_message(&pending.id);
     }
     let (ours, row) = (node.clone(), pending.clone());

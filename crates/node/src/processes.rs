@@ -457,7 +457,7 @@ fn row<const N: usize>(peer: &str, what: [(&str, &str); N], id: &str) -> NewEntr
 }
 
 /// An outbox row. A start message may hold a token, which never enters the log: its row names the
-/// message only.
+/// message only. Neither do the properties of an address that data are to be sent to.
 fn outbox(pid: &str, peer: &str, out: &Outgoing) -> Result<NewEntry, Problem> {
     let mut what = vec![
         Attribute::new("pid", "text", pid),
@@ -467,12 +467,26 @@ fn outbox(pid: &str, peer: &str, out: &Outgoing) -> Result<NewEntry, Problem> {
         Attribute::new("id", "text", out.message.id().unwrap_or_default()),
     ];
     if !matches!(out.message, Message::TransferStart(_)) {
-        let message = out.message.to_json();
+        let message = without_secrets(&out.message).to_json();
         // What could not be read again must not be logged.
         Message::parse(&message).map_err(|_| unreadable())?;
         what.push(Attribute::new("message", "json", message.to_string()));
     }
     Ok(local(Kind::Outbox, peer, what))
+}
+
+/// The message without the properties of an address, which may hold a key: they are kept in memory.
+fn without_secrets(message: &Message) -> Message {
+    match message {
+        Message::TransferRequest(request) => {
+            let mut request = request.clone();
+            if let Some(address) = &mut request.data_address {
+                address.properties.clear();
+            }
+            Message::TransferRequest(request)
+        }
+        other => other.clone(),
+    }
 }
 
 /// The row that sends a signed document, after what was sent before it in the same lane.
@@ -547,4 +561,31 @@ fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Problem> {
 
 fn unreadable() -> Problem {
     Problem::new(codes::INTERNAL, "a logged protocol record cannot be read")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::entries;
+    use serde_json::json;
+    use twinpact_dsp::message::DataAddress;
+    use twinpact_dsp::negotiation::Opening;
+    use twinpact_dsp::transfer::open_as_consumer;
+    use twinpact_model::{Timestamp, WallTime};
+
+    #[test]
+    fn where_to_send_is_logged_without_its_key() {
+        let address = DataAddress {
+            endpoint_type: "urn:http".to_owned(),
+            endpoint: Some("https://maker.example/in".to_owned()),
+            properties: vec![("authorization".to_owned(), "the-key".to_owned())],
+        };
+        let at = "https://maker.example/dsp";
+        let opening = Opening { own_pid: "urn:p", peer: "urn:o", address: at, callback: at };
+        let now = WallTime(Timestamp::from_seconds(0));
+        let step = open_as_consumer(opening, "urn:a", "HttpData-PUSH", Some(address), now).unwrap();
+        let logged = entries("transfer", json!(step.next), ("urn:p", "urn:o"), None, &step.effects);
+        let text: String = logged.unwrap().iter().map(|new| format!("{:?}", new.entry)).collect();
+        assert!(text.contains("https://maker.example/in"), "{text}");
+        assert!(!text.contains("the-key"), "{text}");
+    }
 }

@@ -3,18 +3,17 @@
 //!
 //! It is the stream of the view with another way out: each delivery is decided, logged and proven
 //! in a turn of its own before it leaves, and none leaves after the policy has flipped. Where to
-//! send may hold a secret, and is kept in memory only: a node that was started again ends the
-//! transfer, and says why.
+//! send may hold a secret, and is kept in memory only: a node that was started again, or a transfer
+//! that was paused, ends, and says why.
 
 use crate::answer::Ask;
 use crate::bargain;
 use crate::connectors;
-use crate::consumer::denied;
-use crate::egress::Item;
+use crate::egress::{Delivered, Item};
 use crate::formats::PUSH;
 use crate::open::Node;
 use crate::outbox::call;
-use crate::stream;
+use crate::stream::{self, Stream};
 use crate::tokens;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -32,6 +31,8 @@ use twinpact_model::{Iri, Timestamp, codes};
 pub(crate) const ASSERTION: &str = "twinpact-assertion";
 /// How often a delivery is sent that is not taken, and the rest after the first time; it doubles.
 const MAX_SENDS: u32 = 5;
+/// For how many seconds a place among the streams is waited for.
+const MAX_WAITS: u32 = 60;
 const FIRST_REST: Duration = Duration::from_secs(1);
 
 /// Sends what is to be sent until told to stop.
@@ -64,11 +65,16 @@ pub async fn run(node: Node, mut stop: watch::Receiver<bool>) {
 async fn send(node: Node, pid: String) {
     let decision = match sent(&node, &pid).await {
         Ok(()) => Decision::Complete,
-        Err(problem) => Decision::Terminate {
-            code: problem.code.name.to_owned(),
-            reason: bargain::brief(&problem.message),
-        },
+        Err(problem) => {
+            // Our own faults cross the boundary as their title only.
+            let public = problem.code.public();
+            let said = if public { problem.message.as_str() } else { problem.code.title };
+            Decision::Terminate { code: problem.code.name.to_owned(), reason: bargain::brief(said) }
+        }
     };
+    // What was paused meanwhile is not gone on with: its assertion is used, and it may have waited
+    // for long. It ends, with that sentence, when it is started again.
+    node.secrets.forget_address(&pid);
     let now = node.clocks.wall();
     let (ours, name) = (node.clone(), pid.clone());
     let turn = node.partition.turn(move |turn| {
@@ -91,30 +97,69 @@ async fn send(node: Node, pid: String) {
 /// Sends until there is nothing more.
 async fn sent(node: &Node, pid: &str) -> Result<(), Problem> {
     let lost = || {
-        let why = "the node was started again, and does not keep where to send";
+        let why =
+            "where to send is not kept over a pause, or a start of the node; ask for it again";
         Problem::new(codes::EXCHANGE_REFUSED, why)
     };
     let (address, _) = node.secrets.address(pid).ok_or_else(lost)?;
     let (state, peer, token) = tokens::own(node, pid).await?;
     let to = node.partition.read(|fold, _| connectors::participant(node, fold, &peer.id))??;
     let url = bargain::address_of(&state, &address, &to)?;
-    let ask = Ask { peer: peer.clone(), token: Some(token), ..asked(pid, &address)? };
-    let mut stream = stream::to_send(node, ask).await?;
+    let place = Place { peer: peer.id.clone(), url, key: key(&address)? };
+    let ask = Ask { peer, token: Some(token), ..asked(pid, &address)? };
+    let mut stream = opened(node, &ask).await?;
     while let Some(item) = stream.next().await {
         match item {
-            Item::Rows { delivered, .. } => {
-                let body = delivered.body().to_string().into_bytes();
-                let key = address.property("authorization");
-                taken(node, &peer.id, (&url, key), &body).await?;
-                if !stream.has_more()? {
-                    return Ok(());
-                }
-            }
+            Item::Rows { delivered, .. } => taken(node, &stream, &place, &delivered).await?,
             Item::Beat => {}
-            Item::End(document) => return Err(denied(document.to_string().as_bytes(), 403)),
+            Item::End(document) => return Err(ended(&document)),
+        }
+        if !stream.has_more()? {
+            return Ok(());
         }
     }
     Ok(())
+}
+
+/// The stream that is sent, once there is a place for it.
+async fn opened(node: &Node, ask: &Ask) -> Result<Stream, Problem> {
+    for _ in 0..MAX_WAITS {
+        match stream::to_send(node, ask.clone()).await {
+            Err(problem) if problem.code == codes::STREAM_TOO_MANY => {
+                tokio::time::sleep(FIRST_REST).await;
+            }
+            opened => return opened,
+        }
+    }
+    Err(Problem::new(codes::STREAM_TOO_MANY, "there was no place for it for a minute"))
+}
+
+/// Why a stream has ended, as its last item says it.
+fn ended(document: &Value) -> Problem {
+    let text = |name: &str| document.get(name).and_then(Value::as_str);
+    let code = text("code").and_then(codes::find).unwrap_or(codes::EXCHANGE_REFUSED);
+    Problem::new(code, text("detail").unwrap_or(code.title))
+}
+
+/// Where it is sent.
+struct Place {
+    peer: String,
+    url: String,
+    /// What stands in `Authorization`, as the consumer has said.
+    key: Option<String>,
+}
+
+/// The key of an address. It becomes a header: what could not stand there is none.
+fn key(address: &DataAddress) -> Result<Option<String>, Problem> {
+    let key = address.property("authorization").map(str::to_owned);
+    let plain = |key: &String| key.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
+    match key.as_ref().is_none_or(plain) {
+        true => Ok(key),
+        false => {
+            let why = "the authorization of the address cannot stand in a header";
+            Err(Problem::new(codes::INPUT_MALFORMED, why))
+        }
+    }
 }
 
 /// What the properties of an address say of what is to be sent, as a query does of a page.
@@ -149,26 +194,31 @@ fn asked(pid: &str, address: &DataAddress) -> Result<Ask, Problem> {
     })
 }
 
-/// Sends a delivery until it is taken, or refused for good.
+/// Sends a delivery until it is taken, or refused for good. Before each attempt it is looked
+/// whether what was decided still holds.
 async fn taken(
     node: &Node,
-    peer: &str,
-    (url, key): (&str, Option<&str>),
-    body: &[u8],
+    stream: &Stream,
+    place: &Place,
+    delivered: &Delivered,
 ) -> Result<(), Problem> {
-    let mut rest = FIRST_REST;
+    let (body, mut rest) = (delivered.body().to_string().into_bytes(), FIRST_REST);
     let mut last = Problem::new(codes::EXCHANGE_REFUSED, "it was not sent");
     for attempt in 1..=MAX_SENDS {
+        if !stream.holds()? {
+            let why = "it was not taken before what was decided had ended";
+            return Err(Problem::new(codes::EXCHANGE_REFUSED, why));
+        }
         let mut headers = vec![("content-type", "application/json".to_owned())];
-        headers.extend(key.map(|key| ("authorization", key.to_owned())));
-        let url = url.to_owned();
-        let reply = call(node, peer, "POST", url, headers, body.to_vec(), MAX_MESSAGE_BYTES).await;
+        headers.extend(place.key.as_ref().map(|key| ("authorization", key.clone())));
+        let (url, body) = (place.url.clone(), body.clone());
+        let reply = call(node, &place.peer, "POST", url, headers, body, MAX_MESSAGE_BYTES).await;
         last = match reply {
             Ok(reply) if (200..300).contains(&reply.status) => return Ok(()),
             Ok(reply) if reply.status < 500 && !matches!(reply.status, 408 | 429) => {
-                return Err(not_taken(&reply.body, reply.status));
+                return Err(not_taken(reply.status));
             }
-            Ok(reply) => not_taken(&reply.body, reply.status),
+            Ok(reply) => not_taken(reply.status),
             Err(problem) => problem,
         };
         if attempt < MAX_SENDS {
@@ -179,10 +229,8 @@ async fn taken(
     Err(last)
 }
 
-fn not_taken(body: &[u8], status: u16) -> Problem {
-    let said = serde_json::from_slice::<Value>(body).ok();
-    let said = said.as_ref().and_then(|document| document.get("detail")?.as_str());
-    let detail = said.map_or(String::new(), |said| format!(": {said}"));
-    let why = format!("what was sent in {PUSH} was answered with status {status}{detail}");
+/// What was answered may repeat what was sent, and is kept nowhere.
+fn not_taken(status: u16) -> Problem {
+    let why = format!("what was sent in {PUSH} was answered with status {status}");
     Problem::new(codes::EXCHANGE_REFUSED, why)
 }

@@ -1,5 +1,6 @@
-//! What is kept in memory only, because it holds a token: start messages on their way out, and the
-//! data addresses that came in. Nothing of it reaches the log, a metric or an error.
+//! What is kept in memory only, because it may hold a token or a key: messages on their way out
+//! that bring an address, and the data addresses that came in. Nothing of it reaches the log, a
+//! metric or an error.
 
 use crate::lanes::Lanes;
 use std::collections::HashMap;
@@ -23,7 +24,12 @@ pub struct Secrets {
 impl Secrets {
     /// Keeps a message that the outbox row does not hold.
     pub fn keep_message(&self, message: &Message, now: WallTime) {
-        if let (Message::TransferStart(_), Some(id)) = (message, message.id()) {
+        let holds = match message {
+            Message::TransferStart(_) => true,
+            Message::TransferRequest(request) => request.data_address.is_some(),
+            _ => false,
+        };
+        if let (true, Some(id)) = (holds, message.id()) {
             lock(&self.messages).insert(id.to_owned(), (message.clone(), now));
         }
     }
@@ -36,12 +42,18 @@ impl Secrets {
         (now.0 < since.0.plus_seconds(FRESH_SECONDS)).then(|| message.clone())
     }
 
+    /// The message with that `@id` as it was written, when it is one that is kept.
+    #[must_use]
+    pub fn written(&self, id: &str) -> Option<Message> {
+        lock(&self.messages).get(id).map(|(message, _)| message.clone())
+    }
+
     /// Forgets a message that was delivered.
     pub fn forget_message(&self, id: &str) {
         lock(&self.messages).remove(id);
     }
 
-    /// Keeps where a transfer of ours pulls from, since then.
+    /// Keeps where data of a transfer are fetched, or are sent to by us, since then.
     pub fn keep_address(&self, pid: &str, address: DataAddress, since: WallTime) {
         lock(&self.addresses).insert(pid.to_owned(), (address, since));
     }
@@ -65,7 +77,7 @@ impl Secrets {
         known.iter().filter(|pid| !open(pid)).for_each(|pid| self.forget_address(pid));
     }
 
-    /// Where a transfer of ours pulls from, and since when we know.
+    /// Where data of a transfer are fetched or sent to, and since when we know.
     #[must_use]
     pub fn address(&self, pid: &str) -> Option<(DataAddress, WallTime)> {
         lock(&self.addresses).get(pid).cloned()

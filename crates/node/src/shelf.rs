@@ -18,6 +18,7 @@ use flate2::write::GzEncoder;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use tokio::sync::Semaphore;
 use twinpact_contract::Contract;
 use twinpact_dsp::MAX_CATALOG_BYTES;
 use twinpact_dsp::catalog::{Card, Owner, Part, Query, body, envelope, mark};
@@ -25,16 +26,28 @@ use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 use twinpact_proof::to_hex;
 
-/// From how many datasets on an answer is put together beside the other requests.
-const MANY: usize = 500;
+/// From how many bytes on an answer is put together beside the other requests.
+const MANY: usize = 262_144;
+/// How many answers are put together there at a time.
+const BESIDE: usize = 2;
 /// Below how many bytes it is not worth it to compress.
 const WORTH_IT: usize = 1024;
 /// How hard a part is compressed, which happens for each request, and the whole, which is kept.
 const LEVELS: (Compression, Compression) = (Compression::new(1), Compression::new(6));
 
 /// The shelves of a node.
-#[derive(Debug, Default)]
-pub struct Shelves(Mutex<BTreeMap<Key, Arc<Shelf>>>);
+#[derive(Debug)]
+pub struct Shelves {
+    filled: Mutex<BTreeMap<Key, Arc<Shelf>>>,
+    /// Turns at work that takes long.
+    beside: Semaphore,
+}
+
+impl Default for Shelves {
+    fn default() -> Self {
+        Shelves { filled: Mutex::default(), beside: Semaphore::new(BESIDE) }
+    }
+}
 
 /// The address at which it is seen, and the names of the contracts that are hidden there.
 type Key = (String, BTreeSet<String>);
@@ -45,6 +58,8 @@ struct Shelf {
     envelope: String,
     /// In the order of their ids.
     cards: BTreeMap<String, Arc<Card>>,
+    /// The bytes of them together.
+    bytes: usize,
     /// How many publications are in it.
     seen: usize,
     whole: OnceLock<Ready>,
@@ -87,10 +102,12 @@ pub(crate) async fn answer(
 ) -> Result<CatalogDoc, Refused> {
     let (address, shelf) = current(node, caller).await?;
     let zip = wishes.encoding.is_some_and(takes_gzip);
-    let large = query.is_whole() || query.limit().is_none_or(|limit| limit > MANY);
     let location = location(&address, &query);
-    let (ready, zipped) = match large && shelf.cards.len() > MANY {
-        true => beside(move || shelf.made(&query, zip)).await?,
+    let (ready, zipped) = match shelf.is_work(&query) {
+        true => {
+            let _turn = node.shelves.beside.acquire().await;
+            beside(move || shelf.made(&query, zip)).await?
+        }
         false => shelf.made(&query, zip),
     };
     let same = wishes.none_match.is_some_and(|tags| matches(tags, &ready.etag));
@@ -148,14 +165,12 @@ async fn beside<T: Send + 'static>(
 
 /// The shelf at the address that this participant uses, with everything that is published.
 async fn current(node: &Node, caller: &str) -> Result<(String, Arc<Shelf>), Refused> {
-    let known = node.shelves.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let hidden = node.config.negotiation.hidden_from(caller);
-    let (key, shelf, new) = node.partition.read(|fold, _| {
-        let key = (connectors::own_address(node, fold, caller)?, hidden);
-        let shelf = known.get(&key).cloned();
-        let new = new(node, fold, shelf.as_deref());
-        Ok::<_, Problem>((key, shelf, new))
-    })??;
+    if let (key, Some(shelf), None) = looked(node, caller)? {
+        return Ok((key.0, shelf));
+    }
+    // Whoever comes while it is filled finds it filled.
+    let _turn = node.shelves.beside.acquire().await;
+    let (key, shelf, new) = looked(node, caller)?;
     let shelf = match (shelf, new) {
         (Some(shelf), None) => return Ok((key.0, shelf)),
         (shelf, new) => {
@@ -163,13 +178,28 @@ async fn current(node: &Node, caller: &str) -> Result<(String, Arc<Shelf>), Refu
             beside(move || filled(&ours, &at, shelf.as_deref(), new)).await??
         }
     };
-    let mut shelves = node.shelves.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut shelves = node.shelves.filled.lock().unwrap_or_else(PoisonError::into_inner);
     let slot = shelves.entry(key.clone()).or_insert_with(|| Arc::clone(&shelf));
     // Another request may have put there what is newer.
     if slot.seen < shelf.seen {
         *slot = Arc::clone(&shelf);
     }
     Ok((key.0, shelf))
+}
+
+/// Which shelf it is, as far as it is filled, and what is new since.
+type Looked = (Key, Option<Arc<Shelf>>, Option<New>);
+
+fn looked(node: &Node, caller: &str) -> Result<Looked, Problem> {
+    let hidden = node.config.negotiation.hidden_from(caller);
+    node.partition.read(|fold, _| {
+        let key = (connectors::own_address(node, fold, caller)?, hidden);
+        let filled = node.shelves.filled.lock().unwrap_or_else(PoisonError::into_inner);
+        let shelf = filled.get(&key).cloned();
+        drop(filled);
+        let new = new(node, fold, shelf.as_deref());
+        Ok((key, shelf, new))
+    })?
 }
 
 fn new(node: &Node, fold: &Fold, shelf: Option<&Shelf>) -> Option<New> {
@@ -213,6 +243,7 @@ fn filled(
     };
     Ok(Arc::new(Shelf {
         envelope: envelope(owner),
+        bytes: cards.values().map(|card| card.bytes()).sum(),
         cards,
         seen: old.map_or(0, |shelf| shelf.seen).saturating_add(count),
         whole: OnceLock::new(),
@@ -221,6 +252,16 @@ fn filled(
 }
 
 impl Shelf {
+    /// Whether an answer takes so long that it is put together beside others: much is written or
+    /// compressed, or every dataset is held against conditions.
+    fn is_work(&self, query: &Query) -> bool {
+        if self.bytes <= MANY || (query.is_whole() && self.zipped.get().is_some()) {
+            return false;
+        }
+        let each = self.bytes / self.cards.len().max(1);
+        query.has_conditions() || query.limit().is_none_or(|limit| limit > MANY / each.max(1))
+    }
+
     /// What a query is answered with, and the same compressed if it is wanted and worth it.
     fn made(&self, query: &Query, zip: bool) -> (Ready, Option<Arc<[u8]>>) {
         if !query.is_whole() {
@@ -238,7 +279,7 @@ impl Shelf {
         let room = MAX_CATALOG_BYTES.saturating_sub(self.envelope.len() + 64);
         let cards = self.cards.values().map(Arc::as_ref);
         let Part { shown, next, previous } = query.part(cards, room);
-        let hex = to_hex(&mark(&self.envelope, &shown));
+        let hex = to_hex(&mark(&self.envelope, &shown, next.is_some()));
         Ready {
             body: body(&self.envelope, &shown).into_bytes().into(),
             // Weak: plain and compressed are two representations of one content (RFC 9110 §8.8.1).

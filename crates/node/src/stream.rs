@@ -265,6 +265,25 @@ impl Stream {
         self.is_due()
     }
 
+    /// Whether what was decided last still holds: by both clocks, and for agreement, transfer and
+    /// token.
+    ///
+    /// # Errors
+    /// `store.stopped`.
+    pub(crate) fn holds(&self) -> Result<bool, Problem> {
+        let stands = self.node.partition.read(|fold, _| stands(fold, &self.ask, &self.held))?;
+        Ok(stands && !self.is_over())
+    }
+
+    /// Whether the time of the decision is over.
+    fn is_over(&self) -> bool {
+        let (policy, wall) = (self.node.clocks.policy(), self.node.clocks.wall());
+        let (policy_until, wall_until) = self.held.until;
+        policy < self.held.from
+            || policy_until.is_some_and(|until| policy >= until)
+            || wall_until.is_some_and(|until| wall >= until)
+    }
+
     /// The part that goes on where it is.
     const fn at(&self) -> Part {
         Part { start: Start::At(self.held.come_to), opens: false, bounds: self.bounds }
@@ -333,15 +352,10 @@ impl Stream {
     /// Whether something calls for a turn: a decision that has run out, an agreement, transfer or
     /// token that is not what it was, or rows.
     fn is_due(&mut self) -> Result<bool, Problem> {
-        let (policy, wall) = (self.node.clocks.policy(), self.node.clocks.wall());
-        let (held, ask) = (&self.held, &self.ask);
-        let (policy_until, wall_until) = held.until;
-        let over = policy < held.from
-            || policy_until.is_some_and(|until| policy >= until)
-            || wall_until.is_some_and(|until| wall >= until);
-        if over {
+        if self.is_over() {
             return Ok(true);
         }
+        let (held, ask) = (&self.held, &self.ask);
         let one = PageBounds { rows: 1, twins: 1, bytes: 0 };
         let (stands, rows, end) = self.node.partition.read(|fold, store| {
             let recorded = fold.twins.recorded(&held.selection, held.come_to, one);

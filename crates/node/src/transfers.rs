@@ -1,8 +1,9 @@
 //! A person takes over a transfer: lists and shows them, suspends, resumes, completes, ends them.
 //!
 //! What a person decides goes through the same machine and into the same log as what the node
-//! decides by itself. What a person has suspended, only a person resumes; what an agreement does
-//! not allow, nobody does.
+//! decides by itself. What a person has suspended the node does not resume by itself, though
+//! the other side may (Transfer Process Protocol, state SUSPENDED); what an agreement does not
+//! allow, nobody does.
 
 use crate::api::{TransferLine, TransferShown};
 use crate::bargain;

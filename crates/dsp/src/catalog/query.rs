@@ -15,6 +15,12 @@ use twinpact_model::codes;
 pub(super) const MAX_CONDITIONS: usize = 8;
 /// The most values of one condition.
 pub(super) const MAX_VALUES: usize = 64;
+/// The most conditions with a form, and the most bytes of one: a form is tried at each place of
+/// each text, so that this bounds what a request costs.
+pub(super) const MAX_FORMS: usize = 1;
+pub(super) const MAX_FORM_BYTES: usize = 64;
+/// The most bytes of all conditions as they stand in a link, whose address a client has to take.
+pub(super) const MAX_WRITTEN_BYTES: usize = 3_072;
 /// The most bytes of one value.
 pub(super) const MAX_VALUE_BYTES: usize = 1024;
 
@@ -84,7 +90,7 @@ pub struct Part<'a> {
     pub shown: Vec<&'a Card>,
     /// What asks for those behind them, if there are some.
     pub next: Option<Query>,
-    /// What asks for those before them, if there are some.
+    /// What asks for those before them, if there are some and the query says how many a part has.
     pub previous: Option<Query>,
 }
 
@@ -156,6 +162,12 @@ impl Query {
     #[must_use]
     pub fn is_whole(&self) -> bool {
         *self == Query::default()
+    }
+
+    /// Whether it asks for some of the datasets only, by conditions.
+    #[must_use]
+    pub const fn has_conditions(&self) -> bool {
+        !self.conditions.is_empty()
     }
 
     /// How many datasets it asks for at most.
@@ -291,11 +303,29 @@ fn spec(members: &Map<String, Value>) -> Result<Query, Rejected> {
         Some((_, value)) if terms::is_nothing(value) => Vec::new(),
         Some((_, one)) => vec![condition(one)?],
     };
+    bounded(&conditions)?;
+    let offset = number("offset")?.unwrap_or(0);
+    Ok(Query { conditions, after: None, offset, limit: number("limit")? })
+}
+
+/// Whether there are no more conditions than may be, and their links no longer.
+fn bounded(conditions: &[Condition]) -> Result<(), Rejected> {
     if conditions.len() > MAX_CONDITIONS {
         return Err(refused(&format!("a query has at most {MAX_CONDITIONS} conditions")));
     }
-    let offset = number("offset")?.unwrap_or(0);
-    Ok(Query { conditions, after: None, offset, limit: number("limit")? })
+    let forms = conditions.iter().filter(|one| one.operator == Operator::Like);
+    let long = |one: &&Condition| one.values.iter().any(|form| form.len() > MAX_FORM_BYTES);
+    if forms.clone().count() > MAX_FORMS || forms.clone().any(|one| one.values.len() > 1) {
+        return Err(refused("a query has one condition with like, which has one form"));
+    }
+    if forms.clone().any(|one| long(&one)) {
+        return Err(refused(&format!("a form has at most {MAX_FORM_BYTES} bytes")));
+    }
+    let written = Value::from(conditions.iter().map(Condition::to_json).collect::<Vec<_>>());
+    match route::segment(&written.to_string()).len() <= MAX_WRITTEN_BYTES {
+        true => Ok(()),
+        false => Err(refused("the conditions are too long to stand in the link to a next part")),
+    }
 }
 
 /// A value without what a processor of JSON-LD puts around it: the one item of a list, a value

@@ -83,7 +83,7 @@ pub(super) const OBJECTS: &[Object] = &[
     },
     Object {
         name: "TransferShown",
-        what: "A transfer; what a person has suspended (`by_hand`), only a person resumes.",
+        what: "A transfer; what a person has suspended (`by_hand`), the node does not resume.",
         closed: false,
         members: &[
             must("line", Named("TransferLine")),

@@ -14,12 +14,18 @@ pub(super) fn reply(
 ) -> Result<Reply, String> {
     let encoding = headers.get(CONTENT_ENCODING).map(|value| value.to_str().unwrap_or_default());
     let body = match encoding.map(str::trim) {
+        _ if body.is_empty() => body,
         None | Some("" | "identity") => body,
-        Some(gzip) if gzip.eq_ignore_ascii_case("gzip") => unzipped(&body, most)?,
+        Some(name) if is_gzip(name) => unzipped(&body, most)?,
         Some(_) => return Err("it is in an encoding that was not asked for".to_owned()),
     };
     let links = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
     Ok(Reply { status, body, next: links.flat_map(entries).find_map(next) })
+}
+
+/// Both names of it (RFC 9110 §8.4.1.3).
+fn is_gzip(name: &str) -> bool {
+    ["gzip", "x-gzip"].iter().any(|gzip| name.eq_ignore_ascii_case(gzip))
 }
 
 fn unzipped(body: &[u8], most: usize) -> Result<Vec<u8>, String> {
@@ -100,6 +106,8 @@ mod tests {
         check(Some("gzip"), zipped(&vec![0; 1 << 24]), None);
         check(Some("gzip"), zipped(b"12345678")[..20].to_vec(), None);
         check(Some("gzip"), b"12345678".to_vec(), None);
+        check(Some("x-gzip"), zipped(b"1"), Some(b"1"));
+        check(Some("gzip"), Vec::new(), Some(b""));
         check(Some("br"), b"1".to_vec(), None);
     }
 

@@ -2,7 +2,7 @@
 //! reads one in parts.
 
 use crate::connectors::Strangers;
-use crate::pair::{self, MAKER, OPERATOR};
+use crate::pair::{self, MAKER, OPERATOR, Pair};
 use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -149,7 +149,7 @@ async fn a_part_that_is_known_is_not_sent_again() {
         assert_eq!((without.status, &without.body), (200, &answer.body));
     }
     publish(&both.operator.parts.node, &["e"]).await;
-    // What is behind a part does not change it.
+    // What is behind a part does not change it, but that something is.
     assert_eq!(again(&part).await.status, 304);
     let changed = again(&whole).await;
     assert_eq!((changed.status, changed.names().len()), (200, 6));
@@ -207,6 +207,7 @@ async fn conditions_and_bad_requests() {
             (400, &json!("dsp.filter")),
             "{query}"
         );
+        assert_eq!(refused.json()["@type"], "CatalogError", "{query}");
     }
     both.stop().await;
 }
@@ -343,4 +344,27 @@ async fn a_request_for_a_contract_that_is_decided_by_hand_waits() {
     negotiations::decide(&operator, &all[0].pid, Wish::Accept).await.unwrap();
     assert!(asking.await.unwrap().is_ok());
     both.stop().await;
+}
+
+#[tokio::test]
+async fn a_last_part_is_another_one_when_something_comes_behind_it() {
+    let both = Strangers::start("").await;
+    publish(&both.operator.parts.node, &["a"]).await;
+    let two = json!([{ "@type": "QuerySpec", "limit": 2 }]);
+    let last = post(&both, two.clone(), "").await;
+    assert_eq!((last.names().len(), last.link("next")), (2, None));
+    publish(&both.operator.parts.node, &["z"]).await;
+    let tag = format!("if-none-match: {}\r\n", last.headers["etag"]);
+    let again = get(&both, &path(&last.headers["content-location"]), &tag).await;
+    assert_eq!((again.status, &again.names()), (200, &last.names()));
+    assert!(again.link("next").is_some());
+    both.stop().await;
+}
+
+#[tokio::test]
+async fn partners_read_it_compressed_too() {
+    let (pair, _) = Pair::concluded().await;
+    publish(pair.operator(), &["a", "b", "c", "d"]).await;
+    assert_eq!(found::catalog(pair.maker(), OPERATOR).await.unwrap().len(), 5);
+    pair.stop().await;
 }

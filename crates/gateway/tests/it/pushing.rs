@@ -3,12 +3,13 @@
 
 use crate::connectors::Strangers;
 use crate::pair::{self, OPERATOR, Pair, ROWS, until, wanted};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use twinpact_dsp::Effect;
 use twinpact_dsp::message::DataAddress;
 use twinpact_dsp::negotiation::Opening;
 use twinpact_dsp::transfer::{self, State, Transfer};
@@ -16,6 +17,7 @@ use twinpact_model::codes;
 use twinpact_node::fold::Fold;
 use twinpact_node::formats::{PUSH, STREAM};
 use twinpact_node::negotiate::opened_transfer;
+use twinpact_node::transfers::{self as kept, Wish};
 use twinpact_node::{Node, agreements, ids, pushed};
 use twinpact_testkit::free_port;
 
@@ -35,6 +37,21 @@ async fn a_partner_sends_a_view_and_it_is_stored_with_its_proofs() {
         all.all(|t| t.state == State::Completed && t.post.unacknowledged.is_none())
     };
     until(pair.operator(), over).await;
+    pair.stop().await;
+}
+
+#[tokio::test]
+async fn what_comes_at_once_under_one_agreement_comes_one_after_the_other() {
+    let (pair, agreement) = Pair::concluded().await;
+    let wish = wanted(&agreement);
+    let (one, two, three) = tokio::join!(
+        pushed::ask(pair.maker(), &wish),
+        pair.pull(&agreement),
+        pushed::ask(pair.maker(), &wish),
+    );
+    for came in [one, two, three] {
+        assert_eq!(came.unwrap().rows, ROWS);
+    }
     pair.stop().await;
 }
 
@@ -129,6 +146,11 @@ async fn asked(both: &Strangers, agreement: &str, what: (&str, Option<DataAddres
     let opening = Opening { own_pid: &pid, peer: OPERATOR, address: &theirs, callback: &us };
     let (now, (format, address)) = (maker.clocks.wall(), what);
     let step = transfer::open_as_consumer(opening, &at_id, format, address, now).unwrap();
+    for effect in &step.effects {
+        if let Effect::Send(out) = effect {
+            maker.secrets.keep_message(&out.message, now);
+        }
+    }
     let entries = opened_transfer(&step).unwrap();
     maker.partition.turn(move |turn| turn.log(entries).map(|_| ())).await.unwrap();
     pid
@@ -170,13 +192,6 @@ async fn a_connector_has_it_sent_to_an_address_of_its_own() {
         "{head}"
     );
     assert_eq!(body["rows"].as_array().unwrap().len(), ROWS);
-    // The key is in nobody's log.
-    for node in [&both.operator.parts.node, &both.maker.parts.node] {
-        let states = node.partition.read(|fold, _| {
-            json!(fold.processes.transfers.values().collect::<Vec<_>>()).to_string()
-        });
-        assert!(!states.unwrap().contains("key-of-the-sink"));
-    }
     // Elsewhere nothing is sent, and without an address neither.
     for (address, says) in [
         (Some(sink.address("/other")), "not in its pinned record"),
@@ -225,7 +240,32 @@ async fn what_is_not_taken_is_sent_again_and_a_start_ends_it() {
     tries.wait_for(|count| *count == 3).await.unwrap();
     let both = both.operator_started_again().await;
     let over = ended(&both, &pid).await;
-    assert!(why(&over).contains("does not keep where to send"), "{}", why(&over));
+    assert!(why(&over).contains("not kept over a pause, or a start"), "{}", why(&over));
+    both.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_decided_is_not_sent_any_more_when_it_is_paused() {
+    let sink = Sink::open().await;
+    let both = Strangers::start_with(PRESUMED, &format!("http://127.0.0.1:{}/in", sink.port)).await;
+    let operator = &both.operator.parts.node;
+    sink.status.store(503, Ordering::SeqCst);
+    let asked = asked(&both, &both.agreed().await, (PUSH, Some(sink.address("/in")))).await;
+    let mut tries = sink.count.subscribe();
+    tries.wait_for(|count| *count == 1).await.unwrap();
+    let pid = kept::list(operator).unwrap()[0].pid.clone();
+    kept::decide(operator, &pid, Wish::Suspend("a storm".to_owned())).await.unwrap();
+    let known = |fold: &Fold| fold.processes.unacknowledged(&pid).is_none();
+    until(operator, known).await;
+    sink.status.store(200, Ordering::SeqCst);
+    // Its next attempt would have been a second after the first.
+    while operator.secrets.address(&pid).is_some() {
+        tokio::task::yield_now().await;
+    }
+    kept::decide(operator, &pid, Wish::Resume).await.unwrap();
+    let over = ended(&both, &asked).await;
+    assert!(why(&over).contains("not kept over a pause"), "{}", why(&over));
+    assert_eq!(*tries.borrow(), 1);
     both.stop().await;
 }
 

@@ -115,7 +115,7 @@ pub struct TransferShown {
     pub peer_pid: Option<String>,
     /// Who has to do what, in a sentence.
     pub waiting_for: String,
-    /// Whether a person of ours has suspended it: then only a person resumes it.
+    /// Whether a person of ours has suspended it: then the node does not resume it by itself.
     pub by_hand: bool,
     /// How it ended, when it was terminated.
     pub ended: Option<EndedLine>,

@@ -103,12 +103,22 @@ fn conditions_are_met_or_refused() {
     check("id", "=", json!([]), None);
     check("id", "=", json!(null), None);
     check("id", "=", json!("x".repeat(super::MAX_VALUE_BYTES)), Some(none));
+    check("id", "like", json!("x".repeat(super::MAX_FORM_BYTES)), Some(none));
+    check("id", "like", json!("x".repeat(super::MAX_FORM_BYTES + 1)), None);
+    check("id", "like", json!(["x", "y"]), None);
+    // What could not stand in a link.
+    check("id", "in", json!(vec!["x".repeat(super::MAX_VALUE_BYTES); 3]), None);
     check("id", "=", json!("x".repeat(super::MAX_VALUE_BYTES + 1)), None);
     check("id", "in", json!(vec!["x"; MAX_VALUES]), Some(none));
     check("id", "in", json!(vec!["x"; MAX_VALUES + 1]), None);
     let one = json!({"operandLeft": "id", "operator": "=", "operandRight": "urn:a"});
     for (n, ok) in [(1, true), (MAX_CONDITIONS, true), (MAX_CONDITIONS + 1, false)] {
         let filter = json!({"@type": "QuerySpec", "filterExpression": vec![one.clone(); n]});
+        assert_eq!(read(filter).is_ok(), ok, "{n}");
+    }
+    let form = json!({"operandLeft": "id", "operator": "like", "operandRight": "%"});
+    for (n, ok) in [(super::MAX_FORMS, true), (super::MAX_FORMS + 1, false)] {
+        let filter = json!({"@type": "QuerySpec", "filterExpression": vec![form.clone(); n]});
         assert_eq!(read(filter).is_ok(), ok, "{n}");
     }
     let alone = json!({"@type": "QuerySpec", "filterExpression": one});
@@ -224,6 +234,16 @@ fn a_link_is_read_back_or_refused() {
         assert_eq!(Query::of_link(text).is_ok(), ok, "{text:?}");
     }
     assert_eq!(Query::default().written(), "");
+}
+
+#[test]
+fn the_longest_query_is_read_back_from_its_link() {
+    let value = "x".repeat(super::MAX_VALUE_BYTES);
+    let condition = json!({"operandLeft": "id", "operator": "in", "operandRight": [value, value]});
+    let filter =
+        json!({"@type": "QuerySpec", "limit": usize::MAX, "filterExpression": [condition]});
+    let query = Query { after: Some("y".repeat(1_500)), ..read(filter).unwrap() };
+    assert_eq!(Query::of_link(Some(&query.written())), Ok(query));
 }
 
 proptest! {
