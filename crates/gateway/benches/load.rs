@@ -29,8 +29,8 @@ use two_nodes::{CONSUMER, PROVIDER, line, offer, opened, wanted};
 /// How many come alone.
 const ALONE: usize = 500;
 /// The most that come at a time, whatever time is left: each takes a ledger for ever, of which a
-/// node has 8,192 (`store::MAX_TREES`).
-const MOST: usize = 7_500;
+/// node has 32,768 (`store::MAX_TREES`).
+const MOST: usize = 32_000;
 const ROWS: usize = 10;
 /// What one partner may ask here; the usual bounds are for a partner that is not trusted with the
 /// whole machine.

@@ -17,13 +17,13 @@ pub const VERSION: u16 = 2;
 /// The version of a frame as it is first written, and of the head of a segment.
 const WHOLE: u16 = 1;
 /// The largest frame in bytes.
-pub const MAX_FRAME: usize = 32 << 20;
+pub const MAX_FRAME: usize = 64 << 20;
 /// A frame that has grown to this many bytes of entries takes no other turn.
 pub const FRAME_BYTES: usize = 4 << 20;
 /// The most bytes of entries that one turn may add to a frame, whatever others have added.
 pub const MAX_TURN_BYTES: usize = 16 << 20;
 /// The most trees of one log: the first frame of a segment has the state of all of them.
-pub const MAX_TREES: u32 = 8_192;
+pub const MAX_TREES: u32 = 32_768;
 
 /// What an entry takes in a frame besides its sealed payload: tree, subject, bucket, commitment and
 /// a length.
@@ -39,8 +39,8 @@ const MAX_FRONTIER: usize = 40;
 const STATE_BYTES: usize = 4 + (MAX_TREES as usize + 1) * (4 + 16 + 8 + 4 + 32 * MAX_FRONTIER);
 
 // A frame never passes its bound: what others staged is below `FRAME_BYTES` when a turn comes, so
-// 4 MiB + 16 MiB of entries, 10.3 MiB of state, 0.2 MiB of head and opened trees and 0.2 MiB of
-// predecessors are at most 30.6 MiB of the 32.
+// 4 MiB + 16 MiB of entries, 41.0 MiB of state, 0.6 MiB of head and opened trees and 0.2 MiB of
+// predecessors are at most 61.8 MiB of the 64.
 const _: () = assert!(
     FRAME_BYTES + MAX_TURN_BYTES + STATE_BYTES + OPENS_BYTES + SUCCESSOR_BYTES + HEAD_BYTES
         <= MAX_FRAME,
