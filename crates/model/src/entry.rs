@@ -117,6 +117,8 @@ kinds! {
     StreamEnded = "StreamEnded";
     /// Protocol state of a process (local).
     ProcessState = "ProcessState";
+    /// A process has waited for a decision of ours for half of the time that there is (local).
+    Escalated = "Escalated";
     /// A message to send, or that it was sent (local).
     Outbox = "Outbox";
     /// A token was issued or retired (local).

@@ -2,9 +2,11 @@
 //! gives up. One timer for all of them, set by the earliest deadline in the log.
 
 use crate::bargain;
+use crate::fold::Fold;
 use crate::negotiate::{Process, find};
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
+use crate::processes::local;
 use crate::removal;
 use crate::tokens;
 use std::time::Duration;
@@ -12,6 +14,7 @@ use tokio::sync::watch;
 use twinpact_dsp::exchange::PEER_PATIENCE_S;
 use twinpact_dsp::transfer::{self, Transfer};
 use twinpact_dsp::{Role, negotiation};
+use twinpact_model::entry::{Attribute, Kind};
 use twinpact_model::problem::Problem;
 use twinpact_model::{WallTime, codes};
 
@@ -51,7 +54,11 @@ fn still_open(node: &Node, pid: &str) -> bool {
 }
 
 fn until_next(node: &Node, now: WallTime) -> Duration {
-    let next = node.partition.read(|fold, _| fold.processes.next_deadline()).ok().flatten();
+    let next = node.partition.read(|fold, _| {
+        let processes = &fold.processes;
+        processes.next_deadline().into_iter().chain(processes.next_escalation()).min()
+    });
+    let next = next.ok().flatten();
     let micros = next.map_or(i64::MAX, |next| next.0.micros().saturating_sub(now.0.micros()));
     match u64::try_from(micros) {
         Ok(micros) if micros > 0 => Duration::from_micros(micros).min(LOOK),
@@ -66,7 +73,7 @@ fn until_next(node: &Node, now: WallTime) -> Duration {
 /// `store.stopped`.
 pub async fn fire(node: &Node, now: WallTime) -> Result<usize, Problem> {
     let due = node.partition.read(|fold, _| fold.processes.overdue(now))?;
-    let mut moved = 0;
+    let mut moved = escalate(node, now).await?;
     for pid in due {
         let ours = node.clone();
         let turn = node.partition.turn(move |mut turn| {
@@ -86,6 +93,31 @@ pub async fn fire(node: &Node, now: WallTime) -> Result<usize, Problem> {
         }
     }
     Ok(moved)
+}
+
+/// Puts on record which processes have waited for a decision of ours for half of the time that
+/// there is; how many. Each is told of once, also over a restart.
+async fn escalate(node: &Node, now: WallTime) -> Result<usize, Problem> {
+    let due = node.partition.read(|fold, _| fold.processes.to_escalate(now))?;
+    if due.is_empty() {
+        return Ok(0);
+    }
+    let turn = node.partition.turn(move |turn| {
+        let told = due.iter().filter_map(|pid| escalated(turn.fold(), pid));
+        let entries: Vec<NewEntry> = told.collect();
+        let count = entries.len();
+        turn.log(entries).map(|_| count)
+    });
+    turn.await
+}
+
+fn escalated(fold: &Fold, pid: &str) -> Option<NewEntry> {
+    let (peer, why) = match find(fold, pid)? {
+        Process::Negotiation(state) => (state.party.peer.clone(), state.waiting_for()),
+        Process::Transfer(state) => (state.party.peer.clone(), state.waiting_for()),
+    };
+    let what = vec![Attribute::new("pid", "text", pid), Attribute::new("why", "text", why)];
+    Some(local(Kind::Escalated, &peer, what))
 }
 
 fn late(

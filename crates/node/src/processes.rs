@@ -91,6 +91,8 @@ pub struct Processes {
     pub outbox: BTreeMap<u64, Pending>,
     /// The access tokens that we issued.
     pub tokens: Tokens,
+    /// When each process that waits for a decision of ours is to be escalated; it was not yet.
+    waiting: BTreeSet<(WallTime, String)>,
     /// What was not taken, by process id: it is sent again when the other side turns out to wait
     /// for it.
     parked: BTreeMap<String, Pending>,
@@ -126,6 +128,19 @@ impl Processes {
     #[must_use]
     pub fn next_deadline(&self) -> Option<WallTime> {
         self.due.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// The earliest time at which a process is to be escalated.
+    #[must_use]
+    pub fn next_escalation(&self) -> Option<WallTime> {
+        self.waiting.first().map(|(at, _)| *at)
+    }
+
+    /// The processes that have waited for a decision of ours for half of the time that there is.
+    #[must_use]
+    pub fn to_escalate(&self, now: WallTime) -> Vec<String> {
+        let due = self.waiting.iter().take_while(|(at, _)| *at <= now);
+        due.map(|(_, pid)| pid.clone()).collect()
     }
 
     /// The processes whose deadline has come, and those that wait for the other side with one that
@@ -223,6 +238,12 @@ impl Processes {
                 Ok(())
             }
             Kind::Token => self.tokens.apply(entry),
+            Kind::Escalated => {
+                let pid = entry.get("pid").ok_or_else(unreadable)?;
+                self.waiting.retain(|(_, waits)| waits != pid);
+                self.stories.escalated(pid, entry);
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -251,6 +272,11 @@ impl Processes {
         }
         self.stories.moved(&pid, entry);
         self.due.extend(deadline.map(|deadline| (deadline, pid.clone())));
+        if let (Some(deadline), Some(since)) = (deadline, self.undecided_since(&pid)) {
+            let left = deadline.0.micros().saturating_sub(since.0.micros());
+            let half = WallTime(Timestamp::from_micros(since.0.micros().saturating_add(left / 2)));
+            self.waiting.insert((half, pid.clone()));
+        }
         let waits = self.unacknowledged(&pid).map(str::to_owned);
         if self.parked.get(&pid).is_some_and(|row| waits.as_deref() != Some(&row.id)) {
             self.parked.remove(&pid);
@@ -315,7 +341,20 @@ impl Processes {
         }
     }
 
+    /// Since when a process waits for a decision of ours that time takes away.
+    fn undecided_since(&self, pid: &str) -> Option<WallTime> {
+        let ours = |negotiation: &&Negotiation| negotiation.turn() == Whose::Ours;
+        let asked = |transfer: &&Transfer| {
+            transfer.state == transfer::State::Requested && transfer.turn() == Whose::Ours
+        };
+        let negotiation = self.negotiations.get(pid).filter(ours).map(|known| known.since);
+        negotiation.or_else(|| self.transfers.get(pid).filter(asked).map(|known| known.since))
+    }
+
     fn not_due(&mut self, deadline: Option<WallTime>, pid: &str) {
+        if !self.waiting.is_empty() {
+            self.waiting.retain(|(_, waits)| waits != pid);
+        }
         if let Some(deadline) = deadline {
             self.due.remove(&(deadline, pid.to_owned()));
         }

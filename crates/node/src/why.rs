@@ -71,6 +71,14 @@ impl Stories {
         self.push(&row.pid, entry, step);
     }
 
+    /// That it has waited for us for long.
+    pub(crate) fn escalated(&mut self, pid: &str, entry: &Entry) {
+        if self.0.contains_key(pid) {
+            let why = entry.get("why").unwrap_or_default().to_owned();
+            self.push(pid, entry, ("escalated", why));
+        }
+    }
+
     /// Forgets the story of a process.
     pub(crate) fn forget(&mut self, pid: &str) {
         self.0.remove(pid);

@@ -6,6 +6,7 @@ use super::schema::{Object, may, must};
 const WHOSE: &[&str] = &["ours", "peers", "nobody"];
 const STATES: &[&str] =
     &["REQUESTED", "OFFERED", "ACCEPTED", "AGREED", "VERIFIED", "FINALIZED", "TERMINATED"];
+const STEPS: &[&str] = &["state", "out", "attempt", "delivered", "undelivered", "escalated"];
 const TRANSFER_STATES: &[&str] = &["REQUESTED", "STARTED", "SUSPENDED", "COMPLETED", "TERMINATED"];
 
 pub(super) const OBJECTS: &[Object] = &[
@@ -117,10 +118,6 @@ pub(super) const OBJECTS: &[Object] = &[
         name: "WhyStep",
         what: "Something that has happened; `state` is a message that came or a decision of ours.",
         closed: false,
-        members: &[
-            must("at", Time),
-            must("what", Word(&["state", "out", "attempt", "delivered", "undelivered"])),
-            must("text", Text),
-        ],
+        members: &[must("at", Time), must("what", Word(STEPS)), must("text", Text)],
     },
 ];

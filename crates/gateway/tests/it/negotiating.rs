@@ -13,7 +13,7 @@ use twinpact_model::{WallTime, codes};
 use twinpact_node::api::Negotiate;
 use twinpact_node::negotiate::opened_negotiation;
 use twinpact_node::negotiations::{Wish, decide, list, show};
-use twinpact_node::why::why;
+use twinpact_node::why::{self, why};
 use twinpact_node::{Node, consumer, contracts, deadlines, metrics, ready};
 use twinpact_testkit::free_port;
 
@@ -239,6 +239,20 @@ async fn who_lets_an_offer_wait_is_warned_before_it_ends_and_counted_when_it_doe
         warnings.iter().any(|warning| warning.code == "exchange.undecided")
     };
     assert!(!warned(after(OWN_PATIENCE_S / 2)) && warned(after(OWN_PATIENCE_S / 2 + 1)));
+    // Half of the time is put on record once, and changes nothing else.
+    let told = || {
+        let steps = why::why(maker, &pid).unwrap().steps;
+        steps.iter().filter(|step| step.what == "escalated").map(|step| step.text.clone()).collect()
+    };
+    for (after, expect) in [(after(OWN_PATIENCE_S / 2 - 1), 0), (after(OWN_PATIENCE_S / 2), 1)] {
+        for _ in 0..2 {
+            deadlines::fire(maker, after).await.unwrap();
+            let told: Vec<String> = told();
+            assert_eq!(told.len(), expect, "{told:?}");
+            assert!(told.iter().all(|text| text.contains("waiting for us")), "{told:?}");
+        }
+    }
+    assert_eq!(show(maker, &pid).unwrap().line.since, since);
     let count = "twinpact_processes_overdue_total{process=\"negotiation\"} 1";
     assert!(!metrics::page(maker).contains(count));
     deadlines::fire(maker, after(OWN_PATIENCE_S)).await.unwrap();

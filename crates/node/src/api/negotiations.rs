@@ -157,7 +157,8 @@ pub struct WhyShown {
 pub struct WhyStep {
     /// When it was recorded.
     pub at: Timestamp,
-    /// `state` (a message came, or we decided), `out`, `attempt`, `delivered` or `undelivered`.
+    /// `state` (a message came, or we decided), `out`, `attempt`, `delivered`, `undelivered`, or
+    /// `escalated` (it has waited for us for half of our time).
     pub what: String,
     /// The message by its name, and why.
     pub text: String,
