@@ -5,6 +5,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use twinpact_dsp::negotiation::State;
 use twinpact_edge::batch::IngestBatch;
 use twinpact_edge::model_file;
@@ -12,7 +13,7 @@ use twinpact_gateway::Running;
 use twinpact_gateway::outgoing::HttpsOutbound;
 use twinpact_identity::tls::{Clock, system_clock};
 use twinpact_model::problem::Problem;
-use twinpact_model::{Did, Timestamp};
+use twinpact_model::{Did, Timestamp, codes};
 use twinpact_node::api::{Negotiate, Pull, Pulled};
 use twinpact_node::ask::ORGANISATION_PATH;
 use twinpact_node::fold::Fold;
@@ -49,6 +50,19 @@ impl Pair {
         let place = made();
         let operator = start_silent(&place.path().join("operator")).await;
         let maker = start_silent(&place.path().join("maker")).await;
+        Pair { place, operator, maker }.introduced().await
+    }
+
+    /// Two of which the operator does not hear the first answer to data that it sends, and the
+    /// agreement between them.
+    pub(crate) async fn losing() -> (Pair, String) {
+        let place = made();
+        let path = place.path().join("operator");
+        let parts = open::open(&path, PolicyClock::System).await.unwrap();
+        let losing = Losing { inner: way_out(&parts.node), lost: AtomicBool::new(false) };
+        assert!(parts.node.outbound.set(Arc::new(losing)).is_ok());
+        let operator = Running::start(parts).await.unwrap();
+        let maker = start(&place.path().join("maker")).await;
         Pair { place, operator, maker }.introduced().await
     }
 
@@ -192,6 +206,29 @@ impl Outbound for Silent {
 
     fn first(&self, call: FirstCall) -> Pending<'_> {
         self.0.first(call)
+    }
+}
+
+/// A way out on which the first answer to data that are sent is lost: they have come.
+struct Losing {
+    inner: HttpsOutbound,
+    lost: AtomicBool,
+}
+
+impl Outbound for Losing {
+    fn call(&self, call: Call) -> Pending<'_> {
+        let loses = call.method == "POST" && call.url.contains("/data/");
+        Box::pin(async move {
+            let answer = self.inner.call(call).await;
+            match loses && !self.lost.swap(true, Ordering::SeqCst) {
+                true => Err(Problem::new(codes::PEER_UNREACHABLE, "its answer was lost")),
+                false => answer,
+            }
+        })
+    }
+
+    fn first(&self, call: FirstCall) -> Pending<'_> {
+        self.inner.first(call)
     }
 }
 

@@ -56,6 +56,19 @@ async fn what_comes_at_once_under_one_agreement_comes_one_after_the_other() {
 }
 
 #[tokio::test]
+async fn what_comes_twice_because_an_answer_was_lost_is_taken_once() {
+    let (pair, agreement) = Pair::losing().await;
+    let came = pushed::ask(pair.maker(), &wanted(&agreement)).await.unwrap();
+    assert_eq!((came.rows, came.receipts.len()), (ROWS, 1));
+    let kept = pair.maker().partition.read(|fold, _| fold.copies.iter().count()).unwrap();
+    assert_eq!(kept, 1);
+    // Nobody has taken the other for somebody who shows two histories.
+    let alerts = pair.maker().partition.read(|fold, _| fold.divergences.iter().count()).unwrap();
+    assert_eq!(alerts, 0);
+    pair.stop().await;
+}
+
+#[tokio::test]
 async fn many_rows_come_in_several_deliveries() {
     let (pair, agreement) = Pair::concluded().await;
     let rows: Vec<(usize, String)> = (ROWS..3_500).map(|n| (n, "514.24".to_owned())).collect();
