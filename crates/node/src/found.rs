@@ -85,8 +85,13 @@ async fn one(node: &Node, partner: &str, id: &str) -> Result<Option<Dataset>, Pr
     let (_, dsp) = connectors::addresses(node, partner)?;
     let url = format!("{dsp}/catalog/datasets/{}", segment(id));
     let called = call(node, partner, "GET", url, Vec::new(), Vec::new(), MAX_MESSAGE_BYTES).await;
-    // Who is not there is not there for the whole catalogue either.
-    let Ok(reply) = called else { return Ok(None) };
+    // The catalogue may have what cannot be asked for like this, or is too large alone. Who is not
+    // there is not there for the catalogue either.
+    let elsewhere = [codes::OUTGOING_URL, codes::PEER_ANSWER];
+    let reply = match called {
+        Err(problem) if elsewhere.contains(&problem.code) => return Ok(None),
+        called => called?,
+    };
     let read = (reply.status == 200).then(|| Message::parse_bytes(&reply.body));
     match read {
         Some(Ok(Message::Dataset(dataset))) if dataset.id == id => Ok(Some(dataset)),

@@ -71,12 +71,7 @@ pub async fn decide(node: &Node, pid: &str, wish: Wish) -> Result<NegotiationSho
         let now = ours.clocks.wall();
         let decision = decision(&ours, &turn, &state, wish)?;
         let mut step = negotiation::step(&state, negotiation::Input::Decide(decision), now)?;
-        for effect in &mut step.effects {
-            // The story tells it from what the node does by itself.
-            if let Effect::Record(record) = effect {
-                record.why = record.why.replacen("we decided", "a person of ours decided", 1);
-            }
-        }
+        by_a_person(&mut step.effects);
         let entries = bargain::follow(&ours, &mut turn, state.state, step, now)?;
         turn.log(entries).map(|_| ())
     });
@@ -116,6 +111,15 @@ fn decision(
         Wish::Terminate(reason) => {
             let (code, reason) = (codes::EXCHANGE_REFUSED.name.to_owned(), ending(&reason)?);
             Ok(Decision::Terminate { code, reason })
+        }
+    }
+}
+
+/// The story tells what a person decides from what the node does by itself.
+pub(crate) fn by_a_person(effects: &mut [Effect]) {
+    for effect in effects {
+        if let Effect::Record(record) = effect {
+            record.why = record.why.replacen("we decided", "a person of ours decided", 1);
         }
     }
 }

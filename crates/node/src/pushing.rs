@@ -3,12 +3,13 @@
 //!
 //! It is the stream of the view with another way out: each delivery is decided, logged and proven
 //! in a turn of its own before it leaves, and none leaves after the policy has flipped. Where to
-//! send may hold a secret, and is kept in memory only: a node that was started again, or a transfer
-//! that was paused, ends, and says why.
+//! send may hold a secret, and is kept in memory only: after a start of the node, or a pause, the
+//! transfer ends and says why.
 
 use crate::answer::Ask;
 use crate::bargain;
 use crate::connectors;
+use crate::door::Asker;
 use crate::egress::{Delivered, Item};
 use crate::formats::PUSH;
 use crate::open::Node;
@@ -106,7 +107,7 @@ async fn sent(node: &Node, pid: &str) -> Result<(), Problem> {
     let to = node.partition.read(|fold, _| connectors::participant(node, fold, &peer.id))??;
     let url = bargain::address_of(&state, &address, &to)?;
     let place = Place { peer: peer.id.clone(), url, key: key(&address)? };
-    let ask = Ask { peer, token: Some(token), ..asked(pid, &address)? };
+    let ask = asked(pid, (peer, token), &address)?;
     let mut stream = opened(node, &ask).await?;
     while let Some(item) = stream.next().await {
         match item {
@@ -163,7 +164,7 @@ fn key(address: &DataAddress) -> Result<Option<String>, Problem> {
 }
 
 /// What the properties of an address say of what is to be sent, as a query does of a page.
-fn asked(pid: &str, address: &DataAddress) -> Result<Ask, Problem> {
+fn asked(pid: &str, (peer, token): (Asker, String), address: &DataAddress) -> Result<Ask, Problem> {
     let bad = |name: &str| {
         let why = format!("the property {name} of the address cannot be read");
         Problem::new(codes::INPUT_MALFORMED, why)
@@ -177,13 +178,9 @@ fn asked(pid: &str, address: &DataAddress) -> Result<Ask, Problem> {
         text(name).map(|(name, text): (&str, &str)| text.parse().map_err(|_| bad(name))).transpose()
     };
     Ok(Ask {
-        peer: crate::door::Asker {
-            id: String::new(),
-            workload: String::new(),
-            by: twinpact_policy::Recognised::Token,
-        },
+        peer,
         transfer: pid.to_owned(),
-        token: None,
+        token: Some(token),
         assertion: address.property(ASSERTION).map(str::to_owned),
         since: time("since")?,
         until: time("until")?,

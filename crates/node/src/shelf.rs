@@ -30,6 +30,9 @@ use twinpact_proof::to_hex;
 const MANY: usize = 262_144;
 /// How many answers are put together there at a time.
 const BESIDE: usize = 2;
+/// The most shelves that are kept: each has a catalogue of its own, and is filled again when it is
+/// asked for.
+pub const MAX_SHELVES: usize = 8;
 /// Below how many bytes it is not worth it to compress.
 const WORTH_IT: usize = 1024;
 /// How hard a part is compressed, which happens for each request, and the whole, which is kept.
@@ -39,13 +42,19 @@ const LEVELS: (Compression, Compression) = (Compression::new(1), Compression::ne
 #[derive(Debug)]
 pub struct Shelves {
     filled: Mutex<BTreeMap<Key, Arc<Shelf>>>,
+    /// Whose turn it is to fill one: who comes meanwhile finds it filled.
+    filling: tokio::sync::Mutex<()>,
     /// Turns at work that takes long.
     beside: Semaphore,
 }
 
 impl Default for Shelves {
     fn default() -> Self {
-        Shelves { filled: Mutex::default(), beside: Semaphore::new(BESIDE) }
+        Shelves {
+            filled: Mutex::default(),
+            filling: tokio::sync::Mutex::default(),
+            beside: Semaphore::new(BESIDE),
+        }
     }
 }
 
@@ -168,8 +177,7 @@ async fn current(node: &Node, caller: &str) -> Result<(String, Arc<Shelf>), Refu
     if let (key, Some(shelf), None) = looked(node, caller)? {
         return Ok((key.0, shelf));
     }
-    // Whoever comes while it is filled finds it filled.
-    let _turn = node.shelves.beside.acquire().await;
+    let _alone = node.shelves.filling.lock().await;
     let (key, shelf, new) = looked(node, caller)?;
     let shelf = match (shelf, new) {
         (Some(shelf), None) => return Ok((key.0, shelf)),
@@ -178,18 +186,19 @@ async fn current(node: &Node, caller: &str) -> Result<(String, Arc<Shelf>), Refu
             beside(move || filled(&ours, &at, shelf.as_deref(), new)).await??
         }
     };
+    let address = key.0.clone();
     let mut shelves = node.shelves.filled.lock().unwrap_or_else(PoisonError::into_inner);
-    let slot = shelves.entry(key.clone()).or_insert_with(|| Arc::clone(&shelf));
-    // Another request may have put there what is newer.
-    if slot.seen < shelf.seen {
-        *slot = Arc::clone(&shelf);
+    if !shelves.contains_key(&key) && shelves.len() >= MAX_SHELVES {
+        shelves.pop_first();
     }
-    Ok((key.0, shelf))
+    shelves.insert(key, Arc::clone(&shelf));
+    Ok((address, shelf))
 }
 
-/// Which shelf it is, as far as it is filled, and what is new since.
+/// A shelf, as far as it is filled, and what is new since.
 type Looked = (Key, Option<Arc<Shelf>>, Option<New>);
 
+/// The shelf that this participant is to find.
 fn looked(node: &Node, caller: &str) -> Result<Looked, Problem> {
     let hidden = node.config.negotiation.hidden_from(caller);
     node.partition.read(|fold, _| {

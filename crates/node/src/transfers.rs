@@ -8,13 +8,13 @@
 use crate::api::{TransferLine, TransferShown};
 use crate::bargain;
 use crate::fold::Fold;
-use crate::negotiations::{end, ending, unknown, whose};
+use crate::negotiations::{by_a_person, end, ending, unknown, whose};
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
 use crate::tokens;
+use twinpact_dsp::Role;
 use twinpact_dsp::exchange::Whose;
 use twinpact_dsp::transfer::{self, Decision, Input, State, Transfer};
-use twinpact_dsp::{Effect, Role};
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 use twinpact_policy::State as Standing;
@@ -76,12 +76,13 @@ pub async fn decide(node: &Node, pid: &str, wish: Wish) -> Result<TransferShown,
         let found = turn.fold().processes.transfers.get(&name).cloned();
         let state = found.ok_or_else(no_transfer)?;
         let entries = decided(&ours, &turn, &state, &wish)?;
-        if state.party.role == Role::Consumer && !matches!(wish, Wish::Resume) {
-            ours.secrets.forget_address(&name);
-        }
-        turn.log(entries).map(|_| ())
+        turn.log(entries)?;
+        Ok(state.party.role == Role::Consumer && wish != Wish::Resume)
     });
-    turn.await?;
+    // What we fetch with is of no use then.
+    if turn.await? {
+        node.secrets.forget_address(pid);
+    }
     show(node, pid)
 }
 
@@ -117,12 +118,7 @@ fn decided(
     }
     let mut step = transfer::step(state, Input::Decide(decision), now)?;
     step.next.by_hand = matches!(wish, Wish::Suspend(_));
-    for effect in &mut step.effects {
-        // The story tells it from what the node does by itself.
-        if let Effect::Record(record) = effect {
-            record.why = record.why.replacen("we decided", "a person of ours decided", 1);
-        }
-    }
+    by_a_person(&mut step.effects);
     bargain::keep_messages(node, &step.effects, now);
     entries.extend(bargain::transfer_entries(&step, None)?);
     Ok(entries)

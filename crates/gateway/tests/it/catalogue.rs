@@ -1,7 +1,7 @@
 //! The catalogue over the wire: parts and links, tags, gzip, filters, schemas; and a partner that
 //! reads one in parts.
 
-use crate::connectors::Strangers;
+use crate::connectors::{PRESUMED, Strangers};
 use crate::pair::{self, MAKER, OPERATOR, Pair};
 use flate2::read::GzDecoder;
 use serde_json::{Value, json};
@@ -99,7 +99,7 @@ async fn publish(node: &Node, names: &[&str]) {
 
 /// An operator with five datasets, to a connector that uses its plain door.
 async fn five() -> Strangers {
-    let both = Strangers::start("").await;
+    let both = Strangers::start(PRESUMED).await;
     publish(&both.operator.parts.node, &["b", "d", "a", "c"]).await;
     both
 }
@@ -222,6 +222,17 @@ async fn a_dataset_says_where_its_schema_is() {
     assert_eq!((schema.status, &schema.json()["$id"]), (200, &json!(address)));
     assert_eq!(schema.headers["content-type"], "application/schema+json");
     assert_eq!(schema.json()["prefixItems"][2]["title"], "power");
+    // And what is delivered is what it says.
+    let schema = get(&both, "/schemas/views/turbine-maintenance/1.0.0", "").await;
+    let delivered = both.fetch(&both.agreed().await).await.unwrap().text.unwrap();
+    let delivered: Value = serde_json::from_str(&delivered).unwrap();
+    let valid = jsonschema::validator_for(&schema.json()).unwrap();
+    let rows = delivered["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), pair::ROWS);
+    for row in rows {
+        assert!(valid.is_valid(row), "{row} {}", schema.json());
+    }
+    assert!(!valid.is_valid(&json!(["urn:turbine:a", "2015-07-21T05:00:00Z", "x", null, null])));
     let unknown = get(&both, "/schemas/views/c/1.0.1", "").await;
     assert_eq!((unknown.status, &unknown.json()["code"]), (404, &json!("route.unknown")));
     both.stop().await;

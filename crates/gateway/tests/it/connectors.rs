@@ -291,11 +291,12 @@ impl Strangers {
     }
 
     pub(crate) async fn agreed(&self) -> String {
-        let asked = Negotiate { partner: OPERATOR.to_owned(), dataset: None, another: false };
+        let dataset = Some(pair::VIEW.to_owned());
+        let asked = Negotiate { partner: OPERATOR.to_owned(), dataset, another: false };
         consumer::negotiate(&self.maker.parts.node, &asked).await.unwrap().id
     }
 
-    async fn fetch(&self, agreement: &str) -> Result<Fetched, Problem> {
+    pub(crate) async fn fetch(&self, agreement: &str) -> Result<Fetched, Problem> {
         let asked = Fetch { agreement: agreement.to_owned() };
         fetching::fetch(&self.maker.parts.node, &asked).await
     }
@@ -306,7 +307,7 @@ impl Strangers {
     }
 }
 
-const PRESUMED: &str =
+pub(crate) const PRESUMED: &str =
     "purpose = \"https://w3id.org/twinpact/purpose/PredictiveMaintenance\"\nplace = \"FR\"\n";
 
 #[tokio::test]

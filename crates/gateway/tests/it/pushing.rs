@@ -1,7 +1,7 @@
 //! `HttpData-PUSH`: a partner sends a view to us, and what it sends is stored as what we fetch is;
 //! and whoever speaks the protocol names an address of its own, at which each delivery is decided.
 
-use crate::connectors::Strangers;
+use crate::connectors::{PRESUMED, Strangers};
 use crate::pair::{self, OPERATOR, Pair, ROWS, until, wanted};
 use serde_json::Value;
 use std::sync::Arc;
@@ -187,9 +187,6 @@ fn root(node: &Node) -> String {
 fn why(transfer: &Transfer) -> String {
     transfer.ended.as_ref().map_or(String::new(), |ended| ended.reason.join("; "))
 }
-
-const PRESUMED: &str =
-    "purpose = \"https://w3id.org/twinpact/purpose/PredictiveMaintenance\"\nplace = \"FR\"\n";
 
 #[tokio::test]
 async fn a_connector_has_it_sent_to_an_address_of_its_own() {
