@@ -1,7 +1,7 @@
 //! Negotiations, transfers, tokens and the outbox, as the log has them: local records, in no tree.
 //!
 //! A process that is over is kept for a while, so that repeats and questions about it are answered;
-//! of each partner the last [`MAX_ENDED`] are.
+//! of each partner the last [`MAX_ENDED`] are, and those whose last message is still to be sent.
 
 use crate::ask::ORGANISATION_PATH;
 use crate::formats;
@@ -22,7 +22,8 @@ use twinpact_store::forest::LOCAL;
 
 /// Where a node takes signed documents, below the base of its endpoint.
 pub const DOCUMENTS_PATH: &str = "/documents";
-/// How many processes of one partner that are over are kept; older ones are forgotten.
+/// How many processes of one partner that are over are kept; older ones are forgotten once nothing
+/// of theirs waits to be sent.
 pub const MAX_ENDED: usize = 250;
 /// How many negotiations of one partner may be under way.
 pub const MAX_NEGOTIATIONS: usize = 100;
@@ -80,6 +81,13 @@ pub struct Pending {
     pub since: Timestamp,
 }
 
+impl Pending {
+    /// Whether it is a message that its process waits to be taken.
+    fn is_step(&self) -> bool {
+        matches!(self.what, Waiting::Message(_) | Waiting::Start)
+    }
+}
+
 /// Everything of the protocol that outlives a restart.
 #[derive(Debug, Clone, Default)]
 pub struct Processes {
@@ -89,6 +97,8 @@ pub struct Processes {
     pub transfers: BTreeMap<String, Transfer>,
     /// What waits to be sent, by the number of its log entry, so that order is kept.
     pub outbox: BTreeMap<u64, Pending>,
+    /// How many messages of each process wait to be sent.
+    unsent: BTreeMap<String, usize>,
     /// The access tokens that we issued.
     pub tokens: Tokens,
     /// When each process that waits for a decision of ours is to be escalated; it was not yet.
@@ -161,10 +171,14 @@ impl Processes {
         negotiation.or_else(transfer) == Some(Whose::Ours)
     }
 
-    /// How many negotiations and transfers with this partner are under way.
+    /// How many negotiations and transfers with this partner are under way. What is over, but kept
+    /// beyond [`MAX_ENDED`] since it has something to send, counts as both: so there is a bound for
+    /// who takes no message of ours.
     #[must_use]
     pub fn under_way(&self, peer: &str) -> (usize, usize) {
-        self.open.get(peer).copied().unwrap_or_default()
+        let (negotiations, transfers) = self.open.get(peer).copied().unwrap_or_default();
+        let more = self.ended.get(peer).map_or(0, |ended| ended.len().saturating_sub(MAX_ENDED));
+        (negotiations + more, transfers + more)
     }
 
     /// The transfers that are under way under the agreement with this `@id`, with whomever.
@@ -283,7 +297,7 @@ impl Processes {
         }
         if over {
             self.tokens.forget(&pid);
-            self.end(peer, pid);
+            self.end(&peer, pid);
         }
         Ok(())
     }
@@ -361,24 +375,56 @@ impl Processes {
     }
 
     /// Puts a process among those that are over, and forgets the oldest of them.
-    fn end(&mut self, peer: String, pid: String) {
-        let ended = self.ended.entry(peer).or_default();
-        if ended.contains(&pid) {
-            return;
+    fn end(&mut self, peer: &str, pid: String) {
+        let ended = self.ended.entry(peer.to_owned()).or_default();
+        if !ended.contains(&pid) {
+            ended.push_back(pid);
+            self.forget_ended(peer);
         }
-        ended.push_back(pid);
-        if ended.len() <= MAX_ENDED {
-            return;
+    }
+
+    /// Forgets the oldest processes that are over, as far as there are too many. The newest may
+    /// have a message that is in the same frame and comes next; one that was not sent yet would be
+    /// taken for needless if its process were forgotten, and the other side would wait for it.
+    fn forget_ended(&mut self, peer: &str) {
+        while let Some(ended) = self.ended.get_mut(peer).filter(|all| all.len() > MAX_ENDED) {
+            let older = ended.len().saturating_sub(1);
+            let mut older = ended.iter().take(older);
+            let Some(at) = older.position(|pid| !self.unsent.contains_key(pid)) else { return };
+            let Some(oldest) = ended.remove(at) else { return };
+            self.forget(&oldest);
         }
-        let Some(oldest) = ended.pop_front() else { return };
-        let negotiation = self.negotiations.remove(&oldest).and_then(|n| n.deadline);
-        let transfer = self.transfers.remove(&oldest).and_then(|t| t.deadline);
-        self.not_due(negotiation.or(transfer), &oldest);
-        self.parked.remove(&oldest);
-        self.stories.forget(&oldest);
-        if let Some(key) = self.keys.remove(&oldest) {
+    }
+
+    fn forget(&mut self, pid: &str) {
+        let negotiation = self.negotiations.remove(pid).and_then(|n| n.deadline);
+        let transfer = self.transfers.remove(pid).and_then(|t| t.deadline);
+        self.not_due(negotiation.or(transfer), pid);
+        self.parked.remove(pid);
+        self.stories.forget(pid);
+        if let Some(key) = self.keys.remove(pid) {
             self.openings.remove(&key);
         }
+    }
+
+    /// Puts a row into the outbox.
+    fn waits(&mut self, number: u64, row: Pending) {
+        if row.is_step() {
+            *self.unsent.entry(row.pid.clone()).or_default() += 1;
+        }
+        self.outbox.insert(number, row);
+    }
+
+    /// Takes a row out of it.
+    fn sent(&mut self, number: u64) -> Option<Pending> {
+        let row = self.outbox.remove(&number)?;
+        if let Some(count) = self.unsent.get_mut(&row.pid).filter(|_| row.is_step()) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.unsent.remove(&row.pid);
+            }
+        }
+        Some(row)
     }
 
     fn apply_outbox(&mut self, entry: &Entry, number: u64) -> Result<(), Problem> {
@@ -387,14 +433,16 @@ impl Processes {
         }
         if let Some(done) = entry.get("done") {
             let done: u64 = done.parse().map_err(|_| unreadable())?;
-            let row = self.outbox.remove(&done);
+            let row = self.sent(done);
             let parked = entry.get("parked").is_some();
             if let (Some(Waiting::Paper(Paper::Containment(id))), Some(why)) =
                 (row.as_ref().map(|row| &row.what), entry.get("why"))
             {
                 self.not_taken.insert(id.clone(), why.to_owned());
             }
+            let peer = row.as_ref().map(|row| row.peer.clone());
             self.parked.extend(row.filter(|_| parked).map(|row| (row.pid.clone(), row)));
+            peer.iter().for_each(|peer| self.forget_ended(peer));
             return Ok(());
         }
         let since = entry.when.recorded;
@@ -402,7 +450,7 @@ impl Processes {
         if let Some(paper) = paper(entry) {
             let (pid, peer, path) = (text("pid")?, text("peer")?, DOCUMENTS_PATH.to_owned());
             let (to, id, what) = (String::new(), String::new(), Waiting::Paper(paper));
-            self.outbox.insert(number, Pending { pid, peer, to, path, id, what, since });
+            self.waits(number, Pending { pid, peer, to, path, id, what, since });
             return Ok(());
         }
         if entry.get("record").is_some() {
@@ -410,14 +458,16 @@ impl Processes {
             let (to, id, what) = (String::new(), String::new(), Waiting::Record);
             // What is sent is the record of that moment, so that one row is enough.
             self.outbox.retain(|_, row| row.pid != pid || row.what != what);
-            self.outbox.insert(number, Pending { pid, peer, to, path, id, what, since });
+            self.waits(number, Pending { pid, peer, to, path, id, what, since });
             return Ok(());
         }
         let (pid, id) = (text("pid")?, text("id")?);
         if entry.get("again").is_some() {
             // What still waits in the outbox is being sent anyway.
             let row = self.parked.remove(&pid).map(|row| Pending { since, ..row });
-            self.outbox.extend(row.map(|row| (number, row)));
+            if let Some(row) = row {
+                self.waits(number, row);
+            }
             return Ok(());
         }
         let what = match (entry.get("message"), id.is_empty()) {
@@ -433,7 +483,7 @@ impl Processes {
             // One at a time; the newest knows best.
             self.outbox.retain(|_, row| row.pid != pid || row.what != Waiting::Question);
         }
-        self.outbox.insert(number, Pending { pid, peer, to, path, id, what, since });
+        self.waits(number, Pending { pid, peer, to, path, id, what, since });
         Ok(())
     }
 }
@@ -604,12 +654,56 @@ fn unreadable() -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use super::entries;
+    use super::{MAX_ENDED, Processes, entries, outbox_done};
     use serde_json::json;
-    use twinpact_dsp::message::DataAddress;
+    use twinpact_dsp::message::{DataAddress, TransferRequest};
     use twinpact_dsp::negotiation::Opening;
-    use twinpact_dsp::transfer::open_as_consumer;
+    use twinpact_dsp::transfer::{self, Decision, Input, open_as_consumer, open_as_provider};
     use twinpact_model::{Timestamp, WallTime};
+
+    /// The end of a transfer of ours, which the other side still has to be told.
+    fn ended(n: usize) -> transfer::Step {
+        let (pid, now) = (format!("urn:p:{n}"), WallTime(Timestamp::from_seconds(0)));
+        let request = TransferRequest {
+            id: None,
+            consumer_pid: format!("urn:theirs:{n}"),
+            agreement_id: "urn:a".to_owned(),
+            format: "HttpData-PULL".to_owned(),
+            data_address: None,
+            callback: "https://maker.example/dsp".to_owned(),
+        };
+        let asked = open_as_provider("urn:maker", &request, &pid, now).unwrap().next;
+        let decision = Decision::Terminate { code: "no".to_owned(), reason: "not now".to_owned() };
+        transfer::step(&asked, Input::Decide(decision), now).unwrap()
+    }
+
+    #[test]
+    fn what_has_something_to_say_is_not_forgotten() {
+        let (more, peer) = (10, "urn:maker");
+        let (mut all, mut rows) = (Processes::default(), Vec::new());
+        for n in 0..MAX_ENDED + more {
+            let (pid, step) = (format!("urn:p:{n}"), ended(n));
+            let new = entries("transfer", json!(step.next), (&pid, peer), None, &step.effects);
+            for (at, new) in new.unwrap().iter().enumerate() {
+                let number = (10 * n + at) as u64;
+                all.apply(&new.entry, number).unwrap();
+                rows.extend(all.outbox.contains_key(&number).then_some(number));
+            }
+        }
+        assert_eq!((all.transfers.len(), rows.len()), (MAX_ENDED + more, MAX_ENDED + more));
+        assert_eq!(all.under_way(peer), (more, more));
+        // The newest is told first and stays; of the others, each that was told goes, also if it
+        // would have been told again.
+        for (gone, number) in rows.iter().rev().enumerate() {
+            all.apply(&outbox_done(peer, *number, gone % 2 == 0, None).entry, 1).unwrap();
+            let left = (MAX_ENDED + more).saturating_sub(gone);
+            assert_eq!(all.transfers.len(), left.max(MAX_ENDED), "{gone}");
+        }
+        assert_eq!(all.under_way(peer), (0, 0));
+        assert!(all.unsent.is_empty());
+        let known = |pid: &String| all.transfers.contains_key(pid);
+        assert!(all.parked.keys().all(known), "{:?}", all.parked.keys());
+    }
 
     #[test]
     fn where_to_send_is_logged_without_its_key() {
