@@ -328,6 +328,7 @@ pub(crate) async fn answer(node: &Node, asked: &Asked) -> Egress {
         node.strangers.count(Away::PartnerRate, now);
         return problem.into();
     }
+    node.heard.from(id);
     let answer = match (route, &asked.fault) {
         (Some(route), Some(fault)) => Answer::unrecorded(negotiate::unreadable(&route, fault)),
         (Some(route), None) => {

@@ -5,8 +5,8 @@
 //! means "arrived", "come again" or "never" is the protocol's business
 //! ([`twinpact_dsp::delivery`]); what it does to the process is logged with the row that it
 //! settles. A message that its process no longer waits for is not sent any more. A signed document
-//! is nobody's step: it is sent until it is taken or refused, however long that takes, and at once
-//! when the partner shows that it is there.
+//! is nobody's step: it is sent until it is taken or refused, however long that takes. Whatever
+//! rests is sent when its partner shows that it is there.
 
 use crate::ask::ORGANISATION_PATH;
 use crate::bargain;
@@ -41,8 +41,8 @@ use twinpact_proof::text64;
 /// How long a row rests that could not be settled, or whose sending broke off.
 const REST: Duration = Duration::from_secs(1);
 
-/// How long a document rests at least, however much its partner says meanwhile.
-const DOCUMENT_REST: Duration = Duration::from_secs(10);
+/// How long a row rests at least that was sent often, however much its partner says meanwhile.
+const LEAST_REST: Duration = Duration::from_secs(10);
 
 /// What is done one at a time: the messages of a process, and its question.
 type Lane = (String, bool);
@@ -156,7 +156,8 @@ async fn deliver(
     number: u64,
     pending: &Pending,
 ) -> Result<(), Problem> {
-    for attempt in 1.. {
+    let (mut attempt, mut noted) = (1, 0);
+    loop {
         if !wanted(node, number, pending) {
             return settle(node, number, pending, Became::Needless).await;
         }
@@ -184,18 +185,20 @@ async fn deliver(
             Delivery::Retry { after_ms } => {
                 let us = node.config.organisation.as_str();
                 let after_ms = jittered(us, number, attempt, after_ms);
-                let failed = (attempt, described(status, &text), after_ms);
-                // A log that takes nothing now must not shorten the waiting.
-                let _ = note(node, number, pending, failed).await;
+                if noted < attempt {
+                    let failed = (attempt, described(status, &text), after_ms);
+                    // A log that takes nothing now must not shorten the waiting.
+                    let _ = note(node, number, pending, failed).await;
+                    noted = attempt;
+                }
+                // Who talks and takes nothing must not use up the attempts of a whole day.
                 let rest = Duration::from_millis(after_ms);
-                match is_paper {
-                    true => rest_until_heard(node, &pending.peer, rest).await,
-                    false => tokio::time::sleep(rest).await,
+                if rested(node, &pending.peer, rest).await {
+                    attempt += 1;
                 }
             }
         }
     }
-    Ok(())
 }
 
 /// A delay that is up to a fifth longer or shorter: those who have lost the same partner do not all
@@ -237,12 +240,13 @@ fn is_gone(pending: &Pending, problem: &Problem) -> bool {
         || matches!(pending.what, Waiting::Paper(_)) && of_paper.contains(&problem.code)
 }
 
-/// Rests so long, or until the partner shows that it is there.
-async fn rest_until_heard(node: &Node, peer: &str, rest: Duration) {
-    tokio::time::sleep(rest.min(DOCUMENT_REST)).await;
+/// Rests so long, or until the partner shows that it is there. Whether it was so long.
+async fn rested(node: &Node, peer: &str, rest: Duration) -> bool {
+    tokio::time::sleep(rest.min(LEAST_REST)).await;
     tokio::select! {
-        () = tokio::time::sleep(rest.saturating_sub(DOCUMENT_REST)) => {}
-        () = node.heard.wait(peer) => {}
+        biased;
+        () = tokio::time::sleep(rest.saturating_sub(LEAST_REST)) => true,
+        () = node.heard.wait(peer) => false,
     }
 }
 
@@ -534,19 +538,26 @@ mod tests {
     use super::{jittered, run};
     use crate::clock::PolicyClock;
     use crate::countersignatures;
-    use crate::open::{init, open};
+    use crate::negotiate::opened_transfer;
+    use crate::open::{NodeParts, init, open};
     use crate::outbound::{Call, FirstCall, Outbound, Pending, Reply};
+    use crate::partition::{NewEntry, Turn};
     use crate::partners;
     use crate::processes::{self, Paper};
     use crate::prove;
+    use crate::why;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU16, Ordering};
     use std::time::Duration;
     use tokio::sync::watch;
+    use tokio::task::JoinHandle;
     use tokio::time::Instant;
     use twinpact_dsp::delivery::MAX_ATTEMPTS;
+    use twinpact_dsp::negotiation::Opening;
+    use twinpact_dsp::transfer::open_as_consumer;
     use twinpact_model::problem::Problem;
     use twinpact_model::{Did, codes};
+    use twinpact_proof::Envelope;
 
     const MAKER: &str = "did:web:maker.example";
 
@@ -588,53 +599,110 @@ mod tests {
         assert!(drawn.len() > 390, "{}", drawn.len());
     }
 
+    /// A node and its sender, with a partner behind a line, in a directory that it holds.
+    struct World {
+        _place: tempfile::TempDir,
+        parts: NodeParts,
+        record: Envelope,
+        line: Arc<Line>,
+        stop: watch::Sender<bool>,
+        sender: JoinHandle<()>,
+    }
+
+    impl World {
+        async fn open() -> World {
+            let place = tempfile::tempdir().unwrap();
+            let path = |name: &str| place.path().join(name);
+            for name in ["operator", "maker"] {
+                let did = Did::new(format!("did:web:{name}.example")).unwrap();
+                init(&path(name), &did, name).unwrap();
+            }
+            let maker = open(&path("maker"), PolicyClock::System).await.unwrap();
+            let record = prove::own_record(&maker.node).unwrap();
+            maker.stop();
+            let parts = open(&path("operator"), PolicyClock::System).await.unwrap();
+            let node = parts.node.clone();
+            partners::add(&node, record.to_json().canonical().as_bytes()).await.unwrap();
+            let line = Arc::new(Line::default());
+            assert!(node.outbound.set(line.clone()).is_ok());
+            let (stop, stopped) = watch::channel(false);
+            let sender = tokio::spawn(run(node, stopped));
+            World { _place: place, parts, record, line, stop, sender }
+        }
+
+        async fn waits(&self, rows: Vec<NewEntry>) {
+            let turn = |turn: Turn<'_>| turn.log(rows).map(|_| ());
+            self.parts.node.partition.turn(turn).await.unwrap();
+        }
+
+        fn waiting(&self) -> usize {
+            self.parts.node.partition.read(|fold, _| fold.processes.outbox.len()).unwrap()
+        }
+
+        fn calls(&self) -> u32 {
+            *self.line.calls.borrow()
+        }
+
+        async fn answers(&self, status: u16, times: u32) {
+            self.line.status.store(status, Ordering::SeqCst);
+            let until = self.calls() + times;
+            self.line.calls.subscribe().wait_for(|calls| *calls >= until).await.unwrap();
+            assert_eq!(self.waiting(), 1, "{status}");
+        }
+
+        /// Heard of in the middle of the hour, it is not let wait for the rest of it.
+        async fn is_heard(&self) {
+            let (before, began) = (self.calls(), Instant::now());
+            while self.calls() == before {
+                self.parts.node.heard.from(MAKER);
+                tokio::time::advance(Duration::from_secs(1)).await;
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+        }
+
+        /// What waits is taken at the next call.
+        async fn takes_it(self) {
+            self.line.status.store(200, Ordering::SeqCst);
+            let before = self.calls();
+            self.is_heard().await;
+            let mut changes = self.parts.node.partition.changes();
+            while self.waiting() == 1 {
+                changes.changed().await.unwrap();
+            }
+            assert_eq!(self.calls(), before + 1);
+            self.stop.send_replace(true);
+            self.sender.await.unwrap();
+            self.parts.stop();
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_document_waits_for_its_partner_for_weeks_and_goes_out_when_it_is_heard_of() {
-        let place = tempfile::tempdir().unwrap();
-        let path = |name: &str| place.path().join(name);
-        for name in ["operator", "maker"] {
-            let did = Did::new(format!("did:web:{name}.example")).unwrap();
-            init(&path(name), &did, name).unwrap();
-        }
-        let maker = open(&path("maker"), PolicyClock::System).await.unwrap();
-        let record = prove::own_record(&maker.node).unwrap();
-        maker.stop();
-        let parts = open(&path("operator"), PolicyClock::System).await.unwrap();
-        let node = parts.node.clone();
-        partners::add(&node, record.to_json().canonical().as_bytes()).await.unwrap();
-        let line = Arc::new(Line::default());
-        assert!(node.outbound.set(line.clone()).is_ok());
+        let world = World::open().await;
         // What is sent is the business of others: any envelope will do.
-        let rows = vec![
-            countersignatures::of_agreement(MAKER, "a", &record, None),
-            processes::paper_row(MAKER, "a", &Paper::Agreement("a".to_owned())),
-        ];
-        node.partition.turn(move |turn| turn.log(rows).map(|_| ())).await.unwrap();
-        let (stop, stopped) = watch::channel(false);
-        let sender = tokio::spawn(run(node.clone(), stopped));
-        let waiting = || node.partition.read(|fold, _| fold.processes.outbox.len()).unwrap();
-        let calls = || *line.calls.borrow();
+        let agreement = countersignatures::of_agreement(MAKER, "a", &world.record, None);
+        let row = processes::paper_row(MAKER, "a", &Paper::Agreement("a".to_owned()));
+        world.waits(vec![agreement, row]).await;
         for status in [0, 503] {
-            line.status.store(status, Ordering::SeqCst);
-            let until = calls() + 2 * MAX_ATTEMPTS;
-            line.calls.subscribe().wait_for(|calls| *calls >= until).await.unwrap();
-            assert_eq!(waiting(), 1, "{status}");
+            world.answers(status, 2 * MAX_ATTEMPTS).await;
         }
-        // Heard of in the middle of the hour, it is not let wait for the rest of it.
-        line.status.store(200, Ordering::SeqCst);
-        let (before, began) = (calls(), Instant::now());
-        while calls() == before {
-            node.heard.from(MAKER);
-            tokio::time::advance(Duration::from_secs(1)).await;
+        world.takes_it().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_goes_out_when_its_partner_is_heard_of_and_loses_no_attempt_by_that() {
+        let world = World::open().await;
+        let dsp = "https://maker.example/dsp";
+        let opening = Opening { own_pid: "urn:p", peer: MAKER, address: dsp, callback: dsp };
+        let now = world.parts.node.clocks.wall();
+        let step = open_as_consumer(opening, "urn:a", "HttpData-PULL", None, now).unwrap();
+        world.waits(opened_transfer(&step).unwrap()).await;
+        world.answers(503, 10).await;
+        for _ in 0..2 * MAX_ATTEMPTS {
+            world.is_heard().await;
         }
-        assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
-        let mut changes = node.partition.changes();
-        while waiting() == 1 {
-            changes.changed().await.unwrap();
-        }
-        assert_eq!(calls(), before + 1);
-        stop.send_replace(true);
-        sender.await.unwrap();
-        parts.stop();
+        let noted = why::why(&world.parts.node, "urn:p").unwrap().steps.len();
+        assert!(noted < 12, "{noted}");
+        world.takes_it().await;
     }
 }
