@@ -177,7 +177,7 @@ pub fn dataset(offer: &DatasetOffer) -> Result<Dataset, Rejected> {
             target: None,
             assigner,
             assignee,
-            policy: Value::Object(policy),
+            policy: Value::Object(policy).into(),
         }],
         distributions: offer.formats.iter().map(distribution).collect(),
     })

@@ -7,7 +7,10 @@ use crate::fold::Fold;
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
 use crate::prove;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 use twinpact_contract::{Constraint, Terms, odrl, text};
 use twinpact_dsp::Role;
 use twinpact_dsp::exchange::Whose;
@@ -51,9 +54,34 @@ pub struct Agreement {
     pub epoch: u64,
     /// From when until when it was suspended.
     pub suspensions: Vec<(Timestamp, Option<Timestamp>)>,
+    /// What was agreed, once somebody has asked.
+    terms: Asked,
+}
+
+/// Terms that were read out of the protocol's form. Whether they were is no part of the state: the
+/// digest over it is made of what is printed here.
+#[derive(Clone, Default)]
+struct Asked(OnceLock<Arc<Terms>>);
+
+impl fmt::Debug for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("terms")
+    }
 }
 
 impl Agreement {
+    /// What was agreed.
+    ///
+    /// # Errors
+    /// `contract.*` with what cannot be read.
+    pub fn terms(&self) -> Result<Arc<Terms>, Problem> {
+        if let Some(terms) = self.terms.0.get() {
+            return Ok(Arc::clone(terms));
+        }
+        let terms = Arc::new(identity(&self.wire)?.1.terms);
+        Ok(Arc::clone(self.terms.0.get_or_init(|| terms)))
+    }
+
     /// Whether it was suspended at that time.
     fn was_suspended(&self, time: Timestamp) -> bool {
         let mut all = self.suspensions.iter();
@@ -259,7 +287,7 @@ pub fn conclude(
 /// # Errors
 /// `contract.*` with what cannot be read.
 pub fn identity(wire: &Wire) -> Result<(Digest, odrl::Policy), Problem> {
-    let mut value = wire.policy.clone();
+    let mut value = Value::clone(&wire.policy);
     if let Some(members) = value.as_object_mut() {
         members.insert("@type".to_owned(), "Agreement".into());
         members.insert("@id".to_owned(), wire.id.as_str().into());
@@ -421,7 +449,7 @@ fn line(
     agreement: &Agreement,
     as_of: Option<Timestamp>,
 ) -> Result<AgreementLine, Problem> {
-    let policy = identity(&agreement.wire)?.1;
+    let agreed = agreement.terms()?;
     // One that only the provider has signed, or of which we have the provider's message alone, is
     // its word and no more.
     let both = fold.countersignatures.agreed(&to_hex(&agreement.id));
@@ -436,8 +464,8 @@ fn line(
         role: agreement.role.name().to_owned(),
         partner: agreement.peer.clone(),
         target: agreement.wire.target.clone(),
-        terms: text::terms(&policy.terms),
-        hours: hours(&policy.terms),
+        terms: text::terms(&agreed),
+        hours: hours(&agreed),
         state: match agreement.state {
             State::Active => "active".to_owned(),
             State::Revoked { at } if agreement.ended_by_partner => {
@@ -470,7 +498,6 @@ pub fn facts(fold: &Fold, agreement: &Agreement) -> Result<AgreementFacts, Probl
     let contract = fold.contracts.get(&wire.target).ok_or_else(|| {
         Problem::new(codes::AGREEMENT_UNKNOWN, format!("{} is not published here", wire.target))
     })?;
-    let policy = identity(wire)?.1;
     let model = fold.twins.model(&contract.model)?;
     Ok(AgreementFacts {
         id: to_hex(&agreement.id),
@@ -479,7 +506,7 @@ pub fn facts(fold: &Fold, agreement: &Agreement) -> Result<AgreementFacts, Probl
         selection: contract.selection(model, &wire.assignee)?,
         assignee: wire.assignee.clone(),
         target: wire.target.clone(),
-        terms: policy.terms,
+        terms: agreement.terms()?,
         state: agreement.state,
         epoch: agreement.epoch,
     })
@@ -512,6 +539,7 @@ fn read(entry: &Entry, event: u64) -> Option<Agreement> {
         ended_by_partner: false,
         epoch: 0,
         suspensions: Vec::new(),
+        terms: Asked::default(),
     })
 }
 

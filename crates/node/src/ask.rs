@@ -95,6 +95,7 @@ fn public(node: &Node, asked: &Asked) -> Option<Egress> {
 /// partner's rate is counted instead.
 async fn partner(node: &Node, asked: &Asked) -> Egress {
     let Some(peer) = &asked.peer else { return unknown().into() };
+    node.partition.between_frames().await;
     let now = node.clocks.wall();
     // What is longer than a message is not looked at, and nothing of it is kept.
     let bytes = Some(asked.body.len()).filter(|bytes| *bytes <= MAX_MESSAGE_BYTES);

@@ -346,7 +346,7 @@ pub(crate) fn acceptable(
         let why = comparison.differences.join("; ");
         return Err(Problem::new(codes::EXCHANGE_REFUSED, format!("it asks for more: {why}")));
     }
-    Ok(Offer { policy: Value::Object(wanted.to_odrl()), ..ours })
+    Ok(Offer { policy: Value::Object(wanted.to_odrl()).into(), ..ours })
 }
 
 /// Whether this participant may have one more agreement.
@@ -395,7 +395,10 @@ fn own_offer<'a>(
     }
     let policy = Value::Object(contract.terms().to_odrl());
     let (id, target) = (asked.id.clone(), Some(contract.view_id()));
-    Ok((Offer { id, target, assigner: None, assignee: None, policy }, contract.terms()))
+    Ok((
+        Offer { id, target, assigner: None, assignee: None, policy: policy.into() },
+        contract.terms(),
+    ))
 }
 
 /// An offer that is named by its id alone.
@@ -537,7 +540,7 @@ pub(crate) fn negotiation_entries(
 ) -> Result<Vec<NewEntry>, Problem> {
     let party = &step.next.party;
     let ids = (party.own_pid.as_str(), party.peer.as_str());
-    processes::entries("negotiation", written(&step.next)?, ids, key, &step.effects)
+    processes::entries("negotiation", &step.next, ids, key, &step.effects)
 }
 
 /// The log entries of a transfer's step.
@@ -550,12 +553,7 @@ pub(crate) fn transfer_entries(
 ) -> Result<Vec<NewEntry>, Problem> {
     let party = &step.next.party;
     let ids = (party.own_pid.as_str(), party.peer.as_str());
-    processes::entries("transfer", written(&step.next)?, ids, key, &step.effects)
-}
-
-fn written<T: serde::Serialize>(state: &T) -> Result<Value, Problem> {
-    serde_json::to_value(state)
-        .map_err(|e| Problem::new(codes::INTERNAL, format!("a process state: {e}")))
+    processes::entries("transfer", &step.next, ids, key, &step.effects)
 }
 
 /// What an error message of this endpoint is about.

@@ -106,9 +106,9 @@ fn standing(
         (known.role, known.state) == (Role::Consumer, State::Active)
             && known.peer == ours.party.peer
             && ours.offer.target.as_ref() == Some(&known.wire.target)
-            && agreements::identity(&known.wire).is_ok_and(|(_, agreed)| {
-                compare(&agreed.terms, wanted, vocabulary).order == Order::Equal
-            })
+            && known
+                .terms()
+                .is_ok_and(|agreed| compare(&agreed, wanted, vocabulary).order == Order::Equal)
     };
     fold.agreements.iter().find(same).map(|known| to_hex(&known.id))
 }
@@ -276,6 +276,7 @@ async fn wait_for<T>(
     let waiting = async {
         loop {
             changes.borrow_and_update();
+            node.partition.between_frames().await;
             if let Some(answer) = node.partition.read(|fold, _| look(fold))? {
                 return answer;
             }
@@ -409,7 +410,7 @@ mod tests {
             target: Some("urn:view".to_owned()),
             assigner: None,
             assignee: None,
-            policy: json!({ "permission": [{ "action": "use" }] }),
+            policy: json!({ "permission": [{ "action": "use" }] }).into(),
         };
         let step = negotiation::open_as_consumer(opening, offer, node.clocks.wall()).unwrap();
         let entries = opened_negotiation(&step).unwrap();

@@ -29,6 +29,7 @@ pub async fn run(node: Node, mut stop: watch::Receiver<bool>) {
     let _ = removal::end_processes(&node).await;
     loop {
         changes.borrow_and_update();
+        node.partition.between_frames().await;
         let now = node.clocks.wall();
         let rest = match fire(&node, now).await {
             Ok(woken) if woken > 0 => continue,

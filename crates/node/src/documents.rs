@@ -6,7 +6,7 @@
 //! We sign only what we have checked ourselves: an agreement that says what was negotiated, a
 //! receipt whose page is verified and stored in the same frame.
 
-use crate::agreements::{self, Agreement};
+use crate::agreements::Agreement;
 use crate::as_of;
 use crate::ask::Answer;
 use crate::countersignatures as signed;
@@ -21,6 +21,7 @@ use crate::processes::{self, Paper};
 use crate::receipts;
 use crate::repin::{self, Reason};
 use crate::retention;
+use serde::Deserialize;
 use std::sync::Arc;
 use twinpact_dsp::Role;
 use twinpact_identity::partners::PeerIdentity;
@@ -36,7 +37,7 @@ use twinpact_store::Store;
 
 /// Takes a signed document of a partner.
 pub(crate) async fn receive(node: &Node, peer: &PeerIdentity, body: &[u8]) -> Answer {
-    let envelope = Json::parse(body).ok().and_then(|json| Envelope::from_json(&json));
+    let envelope = Json::parse(body).ok().and_then(|json| Envelope::read(&json));
     let Some(envelope) = envelope else {
         let why = "the body is no DSSE envelope of canonical JSON";
         return Answer::unrecorded(Problem::new(codes::INPUT_MALFORMED, why).into());
@@ -293,7 +294,7 @@ pub(crate) fn countersigned(
 /// The first thing of which an agreement document says something else than was agreed.
 fn other_word(known: &Agreement, document: &Document) -> Option<&'static str> {
     let wire = &known.wire;
-    let terms = agreements::identity(wire).ok().map(|(_, policy)| policy.terms.to_json());
+    let terms = known.terms().ok().map(|terms| terms.to_json());
     [
         ("the identity", document.agreement == known.id),
         ("the name", document.at_id == wire.id),
@@ -389,8 +390,7 @@ pub(crate) fn body(fold: &Fold, paper: &Paper) -> Result<Vec<u8>, Problem> {
         },
         Paper::Receipt(name) => {
             let copy = fold.copies.get(name)?;
-            let bundle = Bundle::parse(copy.proof.as_bytes()).map_err(|_| gone())?;
-            bundle.receipt.ok_or_else(gone)?
+            return receipt_in(&copy.proof).ok_or_else(gone);
         }
         Paper::Deletion(_) | Paper::Erasure(_) => {
             erasures::document(fold, paper).cloned().ok_or_else(gone)?
@@ -401,6 +401,18 @@ pub(crate) fn body(fold: &Fold, paper: &Paper) -> Result<Vec<u8>, Problem> {
         }
     };
     Ok(envelope.to_json().canonical().into_bytes())
+}
+
+/// The receipt in a proof of ours, as it stands there; the rest was read when it was stored, and is
+/// not read again.
+fn receipt_in(proof: &str) -> Option<Vec<u8>> {
+    #[derive(Deserialize)]
+    struct Only {
+        receipt: Json,
+    }
+    let (_, bundle) = proof.split_once('\n')?;
+    let Only { receipt } = serde_json::from_str(bundle).ok()?;
+    Some(Envelope::from_json(&receipt)?.to_json().canonical().into_bytes())
 }
 
 pub(crate) fn refused(why: &str) -> Problem {

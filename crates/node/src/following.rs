@@ -38,6 +38,7 @@ pub async fn run(node: Node, mut stop: watch::Receiver<bool>) {
     let mut tasks = tokio::task::JoinSet::new();
     loop {
         changes.borrow_and_update();
+        node.partition.between_frames().await;
         let under_way = node.partition.read(|fold, _| {
             let all = fold.subscriptions.under_way();
             all.map(|(agreement, since)| (agreement.to_owned(), since)).collect::<Vec<_>>()

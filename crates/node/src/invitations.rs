@@ -357,7 +357,7 @@ fn fits(
     }
     let expected = fingerprints.json(JOIN_FORM);
     let document = join.document().filter(|_| join.payload_type == JOIN_TYPE);
-    if document.as_ref() == Some(&expected) {
+    if document.as_deref() == Some(&expected) {
         return Ok(());
     }
     let differs =

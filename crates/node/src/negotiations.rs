@@ -100,13 +100,14 @@ fn decision(
         Wish::Accept => Ok(Decision::Accept),
         Wish::Counter(policy) if provider => {
             let policy = policy.as_ref().map(read).transpose()?;
-            let asked = Offer { policy: policy.unwrap_or_else(nothing), ..state.offer.clone() };
+            let asked =
+                Offer { policy: policy.unwrap_or_else(nothing).into(), ..state.offer.clone() };
             Ok(Decision::Offer(bargain::acceptable(node, turn, peer, &asked)?))
         }
         Wish::Counter(None) => Err(malformed("the terms that you ask for are missing")
             .hint("give them as an ODRL policy: --policy FILE")),
         Wish::Counter(Some(policy)) => {
-            Ok(Decision::Counter(Offer { policy: read(&policy)?, ..state.offer.clone() }))
+            Ok(Decision::Counter(Offer { policy: read(&policy)?.into(), ..state.offer.clone() }))
         }
         Wish::Terminate(reason) => {
             let (code, reason) = (codes::EXCHANGE_REFUSED.name.to_owned(), ending(&reason)?);
@@ -171,7 +172,7 @@ fn shown(known: &Negotiation, vocabulary: &Vocabulary) -> NegotiationShown {
         peer_pid: known.party.peer_pid.clone(),
         waiting_for: known.waiting_for(),
         terms: words(&known.offer),
-        policy: known.offer.policy.clone(),
+        policy: Value::clone(&known.offer.policy),
         asked: asked.map(words),
         differences: asked.map_or_else(Vec::new, |asked| {
             match (bargain::terms(&known.offer.policy), bargain::terms(&asked.policy)) {
@@ -251,7 +252,7 @@ mod tests {
 
     fn offer(target: &str, policy: Value) -> Offer {
         let (id, target) = ("urn:offer".to_owned(), Some(target.to_owned()));
-        Offer { id, target, assigner: None, assignee: None, policy }
+        Offer { id, target, assigner: None, assignee: None, policy: policy.into() }
     }
 
     /// Use, with these constraints and these duties.

@@ -76,7 +76,7 @@ impl Organisation {
 
 /// The signed record in an event, of ours or of a partner's.
 pub(crate) fn logged_record(entry: &Entry) -> Option<Envelope> {
-    Envelope::from_json(&Json::parse(entry.get("record")?.as_bytes()).ok()?)
+    Envelope::read(&Json::parse(entry.get("record")?.as_bytes()).ok()?)
 }
 
 /// Our own record's envelope, as it stood at a time or stands now.

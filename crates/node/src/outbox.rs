@@ -60,6 +60,7 @@ pub async fn run(node: Node, mut stop: watch::Receiver<bool>) {
     let calls = Calls::default();
     loop {
         changes.borrow_and_update();
+        node.partition.between_frames().await;
         for (number, pending) in next_of_each(&node, lanes.values()) {
             let lane = lane(&pending);
             let (node, calls) = (node.clone(), calls.clone());
@@ -134,6 +135,7 @@ impl Calls {
         let _ours = ours.acquire().await;
         let _all = self.all.acquire().await;
         let _at_work = node.partition.at_work();
+        node.partition.between_frames().await;
         send(node, pending).await
     }
 }
@@ -158,6 +160,7 @@ async fn deliver(
 ) -> Result<(), Problem> {
     let (mut attempt, mut noted) = (1, 0);
     loop {
+        node.partition.between_frames().await;
         if !wanted(node, number, pending) {
             return settle(node, number, pending, Became::Needless).await;
         }
@@ -282,10 +285,11 @@ async fn send(node: &Node, pending: &Pending) -> Result<Reply, Problem> {
             url.insert_str(0, &base(&partner??));
             ("POST", prove::own_record(node)?.to_json().canonical().into_bytes())
         }
-        Waiting::Message(message) => {
+        Waiting::Message(written) => {
             // With what the log has not; after a stop it goes without, and is refused for that.
             let whole = node.secrets.written(&pending.id);
-            ("POST", whole.as_ref().unwrap_or(message).to_json().to_string().into_bytes())
+            let whole = whole.map(|message| message.to_json().to_string());
+            ("POST", whole.unwrap_or_else(|| written.text.to_string()).into_bytes())
         }
         Waiting::Start => {
             let message = match node.secrets.message(&pending.id, node.clocks.wall()) {
@@ -466,6 +470,7 @@ async fn settle(
         node.secrets.forget_message(&pending.id);
     }
     let (ours, row) = (node.clone(), pending.clone());
+    node.partition.between_frames().await;
     let urgent = has_more(node, number, &pending.pid);
     let settling = move |mut turn: Turn<'_>| {
         let why = match &became {

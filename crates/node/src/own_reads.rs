@@ -4,7 +4,7 @@
 //! Nobody but us enforces this, so it is no wall against ourselves. It keeps the organisation's own
 //! people and programs to what was agreed, and shows it: each decision is signed and in our log.
 
-use crate::agreements::{self, Agreement};
+use crate::agreements::Agreement;
 use crate::api::{CopyLine, CopyRead, ListCopies, ReadCopy};
 use crate::assertion;
 use crate::consumer::asserted;
@@ -65,7 +65,7 @@ fn line(fold: &Fold, name: &str, copy: &Copy) -> Result<CopyLine, Problem> {
         partner: copy.from.clone(),
         agreement: copy.agreement.clone(),
         view: receipt.view,
-        terms: text::terms(&agreements::identity(&known.wire)?.1.terms),
+        terms: text::terms(known.terms()?.as_ref()),
         rows: receipt.count,
         stored: copy.recorded,
         delete_by: receipt.delete_by.map(Timestamp::from_micros),
@@ -189,7 +189,7 @@ fn facts(node: &Node, known: &Agreement) -> Result<AgreementFacts, Problem> {
         assigner: us.to_string(),
         assignee: us.to_string(),
         target: known.wire.target.clone(),
-        terms: agreements::identity(&known.wire)?.1.terms,
+        terms: known.terms()?,
         state: known.state,
         epoch: known.epoch,
         selection,

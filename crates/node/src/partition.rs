@@ -201,6 +201,8 @@ pub struct Partition {
     shared: Arc<RwLock<Result<Shared, Problem>>>,
     sender: Sender<Message>,
     changes: watch::Receiver<u64>,
+    /// Whether a frame is under way.
+    framing: watch::Receiver<bool>,
     syncs: Arc<Histogram>,
     at_work: Arc<AtomicUsize>,
 }
@@ -224,6 +226,7 @@ impl Partition {
         let shared = Arc::new(RwLock::new(Ok(shared)));
         let (sender, receiver) = channel();
         let (changed, changes) = watch::channel(0);
+        let (under_way, framing) = watch::channel(false);
         let syncs = Arc::<Histogram>::default();
         let at_work = Arc::<AtomicUsize>::default();
         let mut writer = Writer {
@@ -236,11 +239,12 @@ impl Partition {
             last_tick: Instant::now(),
             gap: TICK_GAP,
             changed,
+            under_way,
             syncs: Arc::clone(&syncs),
             at_work: Arc::clone(&at_work),
         };
         let thread = std::thread::spawn(move || writer.run(&receiver));
-        (Partition { shared, sender, changes, syncs, at_work }, thread)
+        (Partition { shared, sender, changes, framing, syncs, at_work }, thread)
     }
 
     /// A state and its log that are only read: every turn is refused.
@@ -250,9 +254,10 @@ impl Partition {
         let shared = Shared { store, fold, recorded, news: Vec::new() };
         let shared = Arc::new(RwLock::new(Ok(shared)));
         // Nobody receives and nobody reports a change.
-        let ((sender, _), (_, changes)) = (channel(), watch::channel(0));
+        let ((sender, _), (_, changes), (_, framing)) =
+            (channel(), watch::channel(0), watch::channel(false));
         let (syncs, at_work) = (Arc::default(), Arc::default());
-        Partition { shared, sender, changes, syncs, at_work }
+        Partition { shared, sender, changes, framing, syncs, at_work }
     }
 
     /// Reads the state and the log.
@@ -278,6 +283,16 @@ impl Partition {
         match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
             Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(wait),
             _ => wait(),
+        }
+    }
+
+    /// Waits until no frame is under way, so that a [`read`](Self::read) right after it most likely
+    /// holds up no worker. Whoever reads for each request or each frame waits here first: a thread
+    /// that is held up costs the runtime another one in its place.
+    pub async fn between_frames(&self) {
+        if *self.framing.borrow() {
+            // The writer is gone when it fails: then there is no frame.
+            let _ = self.framing.clone().wait_for(|under_way| !under_way).await;
         }
     }
 
@@ -419,6 +434,7 @@ struct Writer {
     gap: Duration,
     /// Counts durable frames: whoever waits for a change is woken by it.
     changed: watch::Sender<u64>,
+    under_way: watch::Sender<bool>,
     syncs: Arc<Histogram>,
     at_work: Arc<AtomicUsize>,
 }
@@ -481,6 +497,7 @@ impl Writer {
             return;
         }
         let shared = self.shared.clone();
+        self.under_way.send_replace(true);
         let mut guard = shared.write().unwrap_or_else(PoisonError::into_inner);
         self.due = None;
         let mut jobs = std::mem::take(&mut self.ready);
@@ -523,6 +540,7 @@ impl Writer {
         self.not_before = Instant::now() + self.frame_gap();
         // The state is free to be read before anybody is woken to read it.
         drop(guard);
+        self.under_way.send_replace(false);
         drop(jobs);
         answers.into_iter().for_each(|answer| answer(durable.clone()));
         if woken {

@@ -8,8 +8,10 @@ use crate::formats;
 use crate::partition::NewEntry;
 use crate::tokens::Tokens;
 use crate::why::{self, Stories};
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use twinpact_dsp::exchange::{Whose, is_far, opening_key};
 use twinpact_dsp::negotiation::Negotiation;
 use twinpact_dsp::transfer::{self, Transfer};
@@ -34,7 +36,7 @@ pub const MAX_TRANSFERS: usize = 1_000;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Waiting {
     /// This message.
-    Message(Box<Message>),
+    Message(Written),
     /// A start message: it holds a token, so it is in memory only, and is made again after a stop.
     Start,
     /// The question where the other side stands.
@@ -43,6 +45,28 @@ pub enum Waiting {
     Paper(Paper),
     /// Our own record, as it is when it is sent.
     Record,
+}
+
+/// A message of ours as it is sent: text that nobody reads again on our side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Its name in the protocol.
+    pub name: Arc<str>,
+    /// Its JSON.
+    pub text: Arc<str>,
+}
+
+impl Written {
+    /// That of logged text; `None` when it is no JSON object with a type.
+    fn of(text: &str) -> Option<Written> {
+        #[derive(Deserialize)]
+        struct Typed<'a> {
+            #[serde(rename = "@type", borrow)]
+            name: Cow<'a, str>,
+        }
+        let Typed { name } = serde_json::from_str(text).ok()?;
+        Some(Written { name: name.into(), text: text.into() })
+    }
 }
 
 /// A signed document that is sent to the other party; it is looked up when it is sent.
@@ -471,10 +495,7 @@ impl Processes {
             return Ok(());
         }
         let what = match (entry.get("message"), id.is_empty()) {
-            (Some(text), _) => {
-                let message = Message::parse(&read::<Value>(text)?).map_err(|_| unreadable())?;
-                Waiting::Message(Box::new(message))
-            }
+            (Some(text), _) => Waiting::Message(Written::of(text).ok_or_else(unreadable)?),
             (None, true) => Waiting::Question,
             (None, false) => Waiting::Start,
         };
@@ -494,15 +515,17 @@ impl Processes {
 /// `internal` when a state cannot be written.
 pub fn entries(
     process: &str,
-    state: Value,
+    state: &impl Serialize,
     (pid, peer): (&str, &str),
     opening: Option<String>,
     effects: &[Effect],
 ) -> Result<Vec<NewEntry>, Problem> {
+    let state = serde_json::to_string(state)
+        .map_err(|e| Problem::new(codes::INTERNAL, format!("a process state: {e}")))?;
     let mut what = vec![
         Attribute::new("process", "text", process),
         Attribute::new("pid", "text", pid),
-        Attribute::new("state", "json", state.to_string()),
+        Attribute::new("state", "json", state),
     ];
     what.extend(opening.map(|key| Attribute::new("opening", "text", key)));
     for (n, record) in effects.iter().filter_map(record).enumerate() {
@@ -511,7 +534,7 @@ pub fn entries(
     let mut all = vec![local(Kind::ProcessState, peer, what)];
     for effect in effects {
         match effect {
-            Effect::Send(out) => all.push(outbox(pid, peer, out)?),
+            Effect::Send(out) => all.push(outbox(pid, peer, out)),
             Effect::Ask { to, path } => {
                 all.push(row(peer, [("pid", pid), ("peer", peer), ("to", to), ("path", path)], ""));
             }
@@ -547,7 +570,7 @@ fn row<const N: usize>(peer: &str, what: [(&str, &str); N], id: &str) -> NewEntr
 
 /// An outbox row. A start message may hold a token, which never enters the log: its row names the
 /// message only. Neither do the properties of an address that data are to be sent to.
-fn outbox(pid: &str, peer: &str, out: &Outgoing) -> Result<NewEntry, Problem> {
+fn outbox(pid: &str, peer: &str, out: &Outgoing) -> NewEntry {
     let mut what = vec![
         Attribute::new("pid", "text", pid),
         Attribute::new("peer", "text", peer),
@@ -557,24 +580,22 @@ fn outbox(pid: &str, peer: &str, out: &Outgoing) -> Result<NewEntry, Problem> {
     ];
     if !matches!(out.message, Message::TransferStart(_)) {
         let message = without_secrets(&out.message).to_json();
-        // What could not be read again must not be logged.
-        Message::parse(&message).map_err(|_| unreadable())?;
         what.push(Attribute::new("message", "json", message.to_string()));
     }
-    Ok(local(Kind::Outbox, peer, what))
+    local(Kind::Outbox, peer, what)
 }
 
 /// The message without the properties of an address, which may hold a key: they are kept in memory.
-fn without_secrets(message: &Message) -> Message {
+fn without_secrets(message: &Message) -> Cow<'_, Message> {
     match message {
-        Message::TransferRequest(request) => {
+        Message::TransferRequest(request) if request.data_address.is_some() => {
             let mut request = request.clone();
             if let Some(address) = &mut request.data_address {
                 address.properties.clear();
             }
-            Message::TransferRequest(request)
+            Cow::Owned(Message::TransferRequest(request))
         }
-        other => other.clone(),
+        other => Cow::Borrowed(other),
     }
 }
 
@@ -655,7 +676,6 @@ fn unreadable() -> Problem {
 #[cfg(test)]
 mod tests {
     use super::{MAX_ENDED, Processes, entries, outbox_done};
-    use serde_json::json;
     use twinpact_dsp::message::{DataAddress, TransferRequest};
     use twinpact_dsp::negotiation::Opening;
     use twinpact_dsp::transfer::{self, Decision, Input, open_as_consumer, open_as_provider};
@@ -683,7 +703,7 @@ mod tests {
         let (mut all, mut rows) = (Processes::default(), Vec::new());
         for n in 0..MAX_ENDED + more {
             let (pid, step) = (format!("urn:p:{n}"), ended(n));
-            let new = entries("transfer", json!(step.next), (&pid, peer), None, &step.effects);
+            let new = entries("transfer", &step.next, (&pid, peer), None, &step.effects);
             for (at, new) in new.unwrap().iter().enumerate() {
                 let number = (10 * n + at) as u64;
                 all.apply(&new.entry, number).unwrap();
@@ -716,7 +736,7 @@ mod tests {
         let opening = Opening { own_pid: "urn:p", peer: "urn:o", address: at, callback: at };
         let now = WallTime(Timestamp::from_seconds(0));
         let step = open_as_consumer(opening, "urn:a", "HttpData-PUSH", Some(address), now).unwrap();
-        let logged = entries("transfer", json!(step.next), ("urn:p", "urn:o"), None, &step.effects);
+        let logged = entries("transfer", &step.next, ("urn:p", "urn:o"), None, &step.effects);
         let text: String = logged.unwrap().iter().map(|new| format!("{:?}", new.entry)).collect();
         assert!(text.contains("https://maker.example/in"), "{text}");
         assert!(!text.contains("the-key"), "{text}");

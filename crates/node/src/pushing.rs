@@ -43,6 +43,7 @@ pub async fn run(node: Node, mut stop: watch::Receiver<bool>) {
     let mut tasks = JoinSet::new();
     loop {
         changes.borrow_and_update();
+        node.partition.between_frames().await;
         let due = node.partition.read(|fold, _| {
             let pids = fold.processes.to_send().map(|known| known.party.own_pid.clone());
             pids.collect::<Vec<_>>()

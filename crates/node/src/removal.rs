@@ -134,7 +134,7 @@ mod tests {
                 target: Some("d".to_owned()),
                 assigner: None,
                 assignee: None,
-                policy: json!({ "permission": [{ "action": "use" }] }),
+                policy: json!({ "permission": [{ "action": "use" }] }).into(),
             };
             let step = open_as_consumer(opening, offer, node.clocks.wall()).unwrap();
             let entries = opened_negotiation(&step).unwrap();

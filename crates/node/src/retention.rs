@@ -46,6 +46,7 @@ pub async fn run(node: Node, mut stop: watch::Receiver<bool>) {
     let mut changes = node.partition.changes();
     loop {
         changes.borrow_and_update();
+        node.partition.between_frames().await;
         let rest = match advance(&node).await {
             Ok(true) => until_next(&node),
             Ok(false) => REST,

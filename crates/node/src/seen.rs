@@ -124,6 +124,7 @@ async fn rounds(node: &Node) {
     let (mut asked, mut agreed) = (BTreeMap::new(), HashMap::new());
     loop {
         changes.borrow_and_update();
+        node.partition.between_frames().await;
         let now = pinned(node);
         if now.iter().any(|(origin, size)| asked.get(origin) != Some(size)) {
             asked = now;

@@ -92,9 +92,9 @@ pub(crate) fn about(entry: &Entry) -> Option<u64> {
 }
 
 /// A message by its name in the protocol; what is none of it, in words.
-fn name(what: &Waiting) -> &'static str {
+fn name(what: &Waiting) -> &str {
     match what {
-        Waiting::Message(message) => message.name(),
+        Waiting::Message(written) => &written.name,
         Waiting::Start => "TransferStartMessage",
         Waiting::Question => "the question where the other side stands",
         Waiting::Paper(_) => "a signed document",

@@ -4,6 +4,7 @@
 //! Everything here was verified before: the caller by its certificate, the token by look-up of its
 //! hash, the assertion by its signature. Nothing here is looked up again.
 
+use std::sync::Arc;
 use twinpact_contract::{Action, Terms};
 use twinpact_model::{Code, Selection, Timestamp, WallTime, codes};
 use twinpact_proof::digest::Digest;
@@ -249,7 +250,7 @@ pub struct AgreementFacts {
     /// The view that it is about.
     pub target: String,
     /// Its terms.
-    pub terms: Terms,
+    pub terms: Arc<Terms>,
     /// Where it is in its life.
     pub state: State,
     /// Counted up at each revocation, suspension and change; older tokens and grants are void.

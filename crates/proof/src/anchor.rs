@@ -44,11 +44,7 @@ pub fn entry_leaf(tree: &TreeId, index: u64, pc: &Digest) -> Digest {
 /// first 16 bytes blind a used one.
 #[must_use]
 pub fn blinding(anchor_key: &[u8; 32], slot: u64, tick: u64) -> Digest {
-    blinding_under(&MacKey::new(anchor_key), slot, tick)
-}
-
-fn blinding_under(anchor_key: &MacKey, slot: u64, tick: u64) -> Digest {
-    anchor_key.mac(&Writer::array(2).uint(slot).uint(tick).done())
+    MacKey::new(anchor_key).mac(Writer::array(2).uint(slot).uint(tick).written())
 }
 
 /// The first 16 bytes of a blinding.
@@ -60,7 +56,11 @@ pub fn blind(blinding: &Digest) -> [u8; 16] {
 /// The hash of a used slot.
 #[must_use]
 pub fn head_leaf(tick: u64, slot: u64, head: &Head, blind: &[u8; 16]) -> Digest {
-    let bytes = Writer::array(7)
+    leaf_hash(head_bytes(Writer::default(), tick, slot, head, blind).written())
+}
+
+fn head_bytes(to: Writer, tick: u64, slot: u64, head: &Head, blind: &[u8; 16]) -> Writer {
+    to.restart(7)
         .text("twinpact-h/1")
         .uint(tick)
         .uint(slot)
@@ -68,8 +68,6 @@ pub fn head_leaf(tick: u64, slot: u64, head: &Head, blind: &[u8; 16]) -> Digest 
         .uint(head.size)
         .bytes(&head.root)
         .bytes(blind)
-        .done();
-    leaf_hash(&bytes)
 }
 
 /// The anchor leaf of a tick; `time` is in microseconds since 1970.
@@ -85,11 +83,17 @@ pub fn anchor_leaf(tick: u64, time: u64, slots: u64, heads: &Digest) -> Digest {
 pub fn slots_tree(anchor_key: &[u8; 32], tick: u64, heads: &[Option<Head>]) -> Tree {
     let count = slot_count(heads.len() as u64);
     let (mut tree, anchor_key) = (Tree::default(), MacKey::new(anchor_key));
+    // There are many slots, and all are hashed: in the same memory.
+    let mut bytes = Writer::with_room(128);
     for slot in 0..count {
-        let blinding = blinding_under(&anchor_key, slot, tick);
+        bytes = bytes.restart(2).uint(slot).uint(tick);
+        let blinding = anchor_key.mac(bytes.written());
         let head = usize::try_from(slot).ok().and_then(|s| heads.get(s)).copied().flatten();
         tree.append(match head {
-            Some(head) => head_leaf(tick, slot, &head, &blind(&blinding)),
+            Some(head) => {
+                bytes = head_bytes(bytes, tick, slot, &head, &blind(&blinding));
+                leaf_hash(bytes.written())
+            }
             None => blinding,
         });
     }

@@ -306,7 +306,7 @@ fn read<T>(link: Link, json: &Json, form: fn(&Json) -> Result<T, Malformed>) -> 
 }
 
 fn envelope(json: &Json, link: Link) -> Result<Envelope, Broken> {
-    Envelope::from_json(json)
+    Envelope::read(json)
         .ok_or_else(|| link.broken(format!("the {link} is not a DSSE envelope of canonical JSON")))
 }
 

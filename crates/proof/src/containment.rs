@@ -157,7 +157,7 @@ impl Containment {
     /// # Errors
     /// When it is not exactly of the form.
     pub fn from_envelope(envelope: &Envelope) -> Result<Containment, Malformed> {
-        Containment::from_json(&payload(envelope, CONTAINMENT_TYPE)?)
+        Containment::from_json(&*payload(envelope, CONTAINMENT_TYPE)?)
     }
 }
 
@@ -323,7 +323,7 @@ impl ContainmentAnswer {
     /// # Errors
     /// When it is not exactly of the form.
     pub fn from_envelope(envelope: &Envelope) -> Result<ContainmentAnswer, Malformed> {
-        ContainmentAnswer::from_json(&payload(envelope, CONTAINMENT_ANSWER_TYPE)?)
+        ContainmentAnswer::from_json(&*payload(envelope, CONTAINMENT_ANSWER_TYPE)?)
     }
 }
 

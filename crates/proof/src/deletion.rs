@@ -110,7 +110,7 @@ impl Deletion {
     /// # Errors
     /// When it is not exactly of the form.
     pub fn from_envelope(envelope: &Envelope) -> Result<Deletion, Malformed> {
-        Deletion::from_json(&payload(envelope, DELETION_TYPE)?)
+        Deletion::from_json(&*payload(envelope, DELETION_TYPE)?)
     }
 }
 
@@ -197,7 +197,7 @@ impl Erasure {
     /// # Errors
     /// When it is not exactly of the form.
     pub fn from_envelope(envelope: &Envelope) -> Result<Erasure, Malformed> {
-        Erasure::from_json(&payload(envelope, ERASURE_TYPE)?)
+        Erasure::from_json(&*payload(envelope, ERASURE_TYPE)?)
     }
 }
 

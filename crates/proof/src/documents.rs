@@ -10,6 +10,7 @@ use crate::dsse::Envelope;
 use crate::fields::{MAX_TEXT_BYTES, Malformed, Members, hex_json, time_json, uint_json};
 use crate::json::Json;
 use crate::keys::SecretKey;
+use std::sync::Arc;
 
 /// The payload type of an agreement.
 pub const AGREEMENT_TYPE: &str = "application/vnd.twinpact.agreement+json";
@@ -102,7 +103,7 @@ impl Agreement {
     /// # Errors
     /// When it is not exactly of the form.
     pub fn from_envelope(envelope: &Envelope) -> Result<Agreement, Malformed> {
-        Agreement::from_json(&payload(envelope, AGREEMENT_TYPE)?)
+        Agreement::from_json(&*payload(envelope, AGREEMENT_TYPE)?)
     }
 }
 
@@ -163,7 +164,7 @@ impl Decision {
     /// # Errors
     /// When it is not exactly of the form.
     pub fn from_envelope(envelope: &Envelope) -> Result<Decision, Malformed> {
-        Decision::from_json(&payload(envelope, DECISION_TYPE)?)
+        Decision::from_json(&*payload(envelope, DECISION_TYPE)?)
     }
 }
 
@@ -315,7 +316,7 @@ impl Receipt {
     /// # Errors
     /// When it is not exactly of the form.
     pub fn from_envelope(envelope: &Envelope) -> Result<Receipt, Malformed> {
-        Receipt::from_json(&payload(envelope, RECEIPT_TYPE)?)
+        Receipt::from_json(&*payload(envelope, RECEIPT_TYPE)?)
     }
 }
 
@@ -330,7 +331,7 @@ impl Members<'_> {
     }
 }
 
-pub(crate) fn payload(envelope: &Envelope, payload_type: &str) -> Result<Json, Malformed> {
+pub(crate) fn payload(envelope: &Envelope, payload_type: &str) -> Result<Arc<Json>, Malformed> {
     if envelope.payload_type != payload_type {
         return Err(Malformed(format!("the payload type is not {payload_type}")));
     }

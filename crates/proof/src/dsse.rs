@@ -5,9 +5,13 @@
 //! for looking a key up, never a reason to trust it.
 
 use crate::digest::{Digest, sha256};
+use crate::held;
 use crate::json::Json;
 use crate::keys::{PublicKey, SecretKey};
 use crate::text64;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 
 /// The most signatures of one envelope.
 pub const MAX_SIGNATURES: usize = 16;
@@ -18,9 +22,45 @@ pub struct Envelope {
     /// The media type of the payload; part of what is signed.
     pub payload_type: String,
     /// The canonical JSON that is signed.
-    pub payload: Vec<u8>,
+    pub payload: Payload,
     /// Who signed.
     pub signatures: Vec<Signature>,
+}
+
+/// The bytes that are signed. Clones share them; and what they say, when it is known, as of an
+/// envelope that is looked at from many sides.
+#[derive(Clone)]
+pub struct Payload {
+    bytes: Arc<[u8]>,
+    says: Option<Arc<Json>>,
+}
+
+impl From<Vec<u8>> for Payload {
+    fn from(bytes: Vec<u8>) -> Payload {
+        Payload { bytes: bytes.into(), says: None }
+    }
+}
+
+impl Deref for Payload {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl PartialEq for Payload {
+    fn eq(&self, other: &Payload) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for Payload {}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&String::from_utf8_lossy(&self.bytes), f)
+    }
 }
 
 /// One signature of an envelope.
@@ -38,7 +78,7 @@ impl Envelope {
     pub fn sign(payload_type: &str, payload: &Json, key: &SecretKey) -> Envelope {
         let mut envelope = Envelope {
             payload_type: payload_type.to_owned(),
-            payload: payload.canonical().into_bytes(),
+            payload: payload.canonical().into_bytes().into(),
             signatures: Vec::new(),
         };
         envelope.add_signature(key);
@@ -47,7 +87,10 @@ impl Envelope {
 
     /// Adds one more signature over the same bytes: a countersignature.
     pub fn add_signature(&mut self, key: &SecretKey) {
-        let bytes = key.sign(&self.signed_bytes());
+        let message = self.signed_bytes();
+        let bytes = key.sign(&message);
+        // One that was just made holds: it is not computed again to find that out.
+        held::add(held::name(key.public().bytes(), &message, &bytes));
         self.signatures.push(Signature { key_id: key.public().id(), bytes });
     }
 
@@ -80,8 +123,9 @@ impl Envelope {
 
     /// The payload as JSON.
     #[must_use]
-    pub fn document(&self) -> Option<Json> {
-        Json::parse_canonical(&self.payload).ok()
+    pub fn document(&self) -> Option<Arc<Json>> {
+        let read = || Json::parse_canonical(&self.payload).ok().map(Arc::new);
+        self.payload.says.clone().or_else(read)
     }
 
     /// SHA-256 of the payload: the fingerprint of the document, whoever signed it.
@@ -110,17 +154,27 @@ impl Envelope {
     /// canonical JSON.
     #[must_use]
     pub fn from_json(json: &Json) -> Option<Envelope> {
+        let envelope = Envelope::read(json)?;
+        // What is kept for long keeps the bytes alone.
+        Some(Envelope { payload: Payload { says: None, ..envelope.payload }, ..envelope })
+    }
+
+    /// The same for an envelope that is looked at now and then dropped: what its payload says is
+    /// read once.
+    #[must_use]
+    pub fn read(json: &Json) -> Option<Envelope> {
         let Json::Object(members) = json else { return None };
         let items = json.get("signatures")?.as_array()?;
         if members.len() != 3 || items.is_empty() || items.len() > MAX_SIGNATURES {
             return None;
         }
-        let envelope = Envelope {
+        let bytes = text64::decode(json.get("payload")?.as_text()?)?;
+        let says = Some(Arc::new(Json::parse_canonical(&bytes).ok()?));
+        Some(Envelope {
             payload_type: json.get("payloadType")?.as_text()?.to_owned(),
-            payload: text64::decode(json.get("payload")?.as_text()?)?,
+            payload: Payload { bytes: bytes.into(), says },
             signatures: items.iter().map(signature).collect::<Option<Vec<_>>>()?,
-        };
-        envelope.document().map(|_| envelope)
+        })
     }
 
     /// The pre-authentication encoding: type and payload with their lengths.
@@ -157,6 +211,11 @@ mod tests {
         envelope.add_signature(&theirs);
         let read = Envelope::from_json(&envelope.to_json()).unwrap();
         assert_eq!(read, envelope);
+        let kept = Envelope::read(&envelope.to_json()).unwrap();
+        assert_eq!((&kept, kept.document()), (&read, read.document()));
+        // What it says goes with its bytes and not with the envelope.
+        let other = Envelope { payload: b"1".to_vec().into(), ..kept };
+        assert_eq!(other.document().as_deref(), Some(&Json::Int(1)));
         assert!(read.signed_by(&ours.public()) && read.signed_by(&theirs.public()));
         assert!(!read.signed_only_by(&[ours.public()]));
         assert!(read.signed_only_by(&[ours.public(), theirs.public()]));

@@ -63,7 +63,9 @@ impl Json {
     /// As [`parse`](Self::parse), and when the bytes are another form of the same value.
     pub fn parse_canonical(bytes: &[u8]) -> Result<Json, JsonError> {
         let json = Json::parse(bytes)?;
-        if json.canonical().as_bytes() == bytes {
+        let mut canonical = String::with_capacity(bytes.len());
+        json.write(&mut canonical);
+        if canonical.as_bytes() == bytes {
             Ok(json)
         } else {
             Err(JsonError("not in canonical form (RFC 8785)".to_owned()))
@@ -83,7 +85,7 @@ impl Json {
             Json::Null => out.push_str("null"),
             Json::Bool(true) => out.push_str("true"),
             Json::Bool(false) => out.push_str("false"),
-            Json::Int(n) => out.push_str(&n.to_string()),
+            Json::Int(n) => write_int(*n, out),
             Json::Text(text) => write_text(text, out),
             Json::Array(items) => {
                 out.push('[');
@@ -95,22 +97,14 @@ impl Json {
                 }
                 out.push(']');
             }
+            // Below U+E000 the order of bytes, which they have, is that of UTF-16 too.
+            Json::Object(members) if members.keys().all(|key| key.is_ascii()) => {
+                write_object(members.iter(), out);
+            }
             Json::Object(members) => {
                 let mut sorted: Vec<(&String, &Json)> = members.iter().collect();
-                // Below U+E000 the order of bytes, which they have, is that of UTF-16 too.
-                if !members.keys().all(|key| key.is_ascii()) {
-                    sorted.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
-                }
-                out.push('{');
-                for (i, (key, value)) in sorted.into_iter().enumerate() {
-                    if i > 0 {
-                        out.push(',');
-                    }
-                    write_text(key, out);
-                    out.push(':');
-                    value.write(out);
-                }
-                out.push('}');
+                sorted.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+                write_object(sorted.into_iter(), out);
             }
         }
     }
@@ -173,6 +167,24 @@ impl Json {
             _ => None,
         }
     }
+}
+
+fn write_object<'a>(members: impl Iterator<Item = (&'a String, &'a Json)>, out: &mut String) {
+    out.push('{');
+    for (i, (key, value)) in members.enumerate() {
+        if i > 0 {
+            out.push(',');
+        }
+        write_text(key, out);
+        out.push(':');
+        value.write(out);
+    }
+    out.push('}');
+}
+
+fn write_int(n: i64, out: &mut String) {
+    // A text takes whatever is written.
+    let _ = fmt::Write::write_fmt(out, format_args!("{n}"));
 }
 
 fn write_text(text: &str, out: &mut String) {

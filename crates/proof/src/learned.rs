@@ -74,7 +74,7 @@ impl Learned {
     /// # Errors
     /// When it is not exactly of the form.
     pub fn from_envelope(envelope: &Envelope) -> Result<Learned, Malformed> {
-        Learned::from_json(&payload(envelope, LEARNED_TYPE)?)
+        Learned::from_json(&*payload(envelope, LEARNED_TYPE)?)
     }
 }
 

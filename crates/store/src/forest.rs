@@ -41,6 +41,8 @@ struct Growing {
     tree: Tree,
     /// (tick, size) for each tick at which the size was another than before.
     sizes: Vec<(u64, u64)>,
+    /// The root at the last of them: most trees do not grow in most ticks.
+    root: Option<Digest>,
     /// Where each entry lies: the number of its frame and its position there.
     places: Vec<(u32, u32)>,
 }
@@ -49,7 +51,11 @@ impl Growing {
     fn head_at(&self, tick: u64) -> Option<Head> {
         let until = self.sizes.partition_point(|(at, _)| *at <= tick);
         let (_, size) = *self.sizes.get(until.checked_sub(1)?)?;
-        Some(Head { tree: self.id, size, root: self.tree.root_at(size)? })
+        let root = match until == self.sizes.len() {
+            true => self.root?,
+            false => self.tree.root_at(size)?,
+        };
+        Some(Head { tree: self.id, size, root })
     }
 }
 
@@ -218,6 +224,7 @@ impl Forest {
             let size = grown.tree.size();
             if grown.sizes.last().is_none_or(|(_, last)| *last != size) {
                 grown.sizes.push((tick.number, size));
+                grown.root = Some(grown.tree.root());
             }
         }
         let slots = self.hashed_slots(tick.number);

@@ -18,8 +18,10 @@ pub use read::{MAX_POLICY_BYTES, MAX_PROPERTIES, MAX_REASONS};
 
 use crate::rejected::Rejected;
 use crate::{MAX_CATALOG_BYTES, MAX_MESSAGE_BYTES, bytes};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
+use std::ops::Deref;
+use std::sync::Arc;
 use twinpact_model::Timestamp;
 
 /// One message, response or error of the protocol.
@@ -96,6 +98,38 @@ pub enum Thread {
     },
 }
 
+/// The members of an offer or agreement that say what may be done, an object in the one spelling of
+/// [`crate::policy_form`]. Clones share it: it is the biggest part of a process, and goes through
+/// each step of it unchanged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy(Arc<Value>);
+
+impl From<Value> for Policy {
+    fn from(value: Value) -> Policy {
+        Policy(Arc::new(value))
+    }
+}
+
+impl Deref for Policy {
+    type Target = Value;
+
+    fn deref(&self) -> &Value {
+        &self.0
+    }
+}
+
+impl Serialize for Policy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Policy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Policy, D::Error> {
+        Value::deserialize(deserializer).map(Policy::from)
+    }
+}
+
 /// An offer: who may do what with which target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Offer {
@@ -111,7 +145,7 @@ pub struct Offer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assignee: Option<String>,
     /// All its other members, an object in the one spelling of [`crate::policy_form`].
-    pub policy: Value,
+    pub policy: Policy,
 }
 
 /// An agreement.
@@ -129,7 +163,7 @@ pub struct Agreement {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<String>,
     /// All its other members, an object in the one spelling of [`crate::policy_form`].
-    pub policy: Value,
+    pub policy: Policy,
 }
 
 impl Agreement {

@@ -239,7 +239,7 @@ fn contract_agreement(node: &Node<'_>) -> Result<Message, Rejected> {
         assigner: body.need_id(odrl_term("assigner"))?,
         assignee: body.need_id(odrl_term("assignee"))?,
         timestamp,
-        policy: policy(&body, &TIMESTAMP)?,
+        policy: policy(&body, &TIMESTAMP)?.into(),
     };
     let (id, pids) = (node.at_id()?, pids(node)?);
     Ok(Message::ContractAgreement(ContractAgreement { id, pids, agreement }))
@@ -257,7 +257,7 @@ fn policy_offer(body: &Node<'_>) -> Result<Offer, Rejected> {
         target: body.id(odrl_term("target"))?,
         assigner: body.id(odrl_term("assigner"))?,
         assignee: body.id(odrl_term("assignee"))?,
-        policy: policy(body, &[])?,
+        policy: policy(body, &[])?.into(),
     })
 }
 

@@ -29,7 +29,7 @@ fn form_by(context: &Value, policy: &Map<String, Value>) -> Value {
         agreement.insert(key.clone(), value.clone());
     }
     match Message::parse(&message) {
-        Ok(Message::ContractAgreement(m)) => m.agreement.policy,
+        Ok(Message::ContractAgreement(m)) => Value::clone(&m.agreement.policy),
         other => panic!("{other:?} of {message:#}"),
     }
 }

@@ -57,7 +57,7 @@ fn policies_survive_a_foreign_processor() {
     ];
     let message = |policy: Value| {
         let mut agreement = agreement();
-        agreement.policy = policy;
+        agreement.policy = policy.into();
         let pids = crate::samples::pids();
         Message::ContractAgreement(ContractAgreement { id: None, pids, agreement })
     };

@@ -59,7 +59,7 @@ pub(crate) fn offer() -> Offer {
         target: Some("https://operator.example/id/views/turbine-maintenance/1.0.0".to_owned()),
         assigner: Some("did:web:operator.example".to_owned()),
         assignee: None,
-        policy: policy(),
+        policy: policy().into(),
     }
 }
 

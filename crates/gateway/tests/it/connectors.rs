@@ -327,7 +327,7 @@ async fn connectors_negotiate_and_what_they_fetch_is_decided() {
     let decided = decisions::list(operator, 10, None).unwrap();
     let [decided] = &decided[..] else { panic!("{decided:?}") };
     let (_, record) = decisions::show(operator, &decided.id, None).unwrap();
-    let record = String::from_utf8(record.payload).unwrap();
+    let record = String::from_utf8(record.payload.to_vec()).unwrap();
     for said in ["by its token alone", "presumed", "recognised"] {
         assert!(record.contains(said), "{said}: {record}");
     }

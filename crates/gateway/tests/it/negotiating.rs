@@ -51,7 +51,7 @@ fn own_offer_of(node: &Node) -> Offer {
             target: Some(contract.view_id()),
             assigner: None,
             assignee: None,
-            policy: Value::Object(contract.terms().to_odrl()),
+            policy: Value::Object(contract.terms().to_odrl()).into(),
         }
     });
     read.unwrap()
@@ -66,7 +66,7 @@ fn wide() -> Value {
 fn narrow(pair: &Pair) -> Value {
     let bound = json!({ "leftOperand": "dateTime", "operator": "lt",
         "rightOperand": { "@value": "2030-01-01T00:00:00Z", "@type": "xsd:dateTime" } });
-    let mut policy = own_offer(pair).policy;
+    let mut policy = Value::clone(&own_offer(pair).policy);
     let constraints = policy["permission"][0]["constraint"].as_array_mut().unwrap();
     constraints.push(bound);
     policy
@@ -83,7 +83,7 @@ async fn asked(pair: &Pair, policy: Value) -> String {
     let (us, peer) = (address(pair.maker()), address(pair.operator()));
     let pid = twinpact_node::ids::urn().unwrap();
     let opening = Opening { own_pid: &pid, peer: OPERATOR, address: &peer, callback: &us };
-    let offer = Offer { policy, ..own_offer(pair) };
+    let offer = Offer { policy: policy.into(), ..own_offer(pair) };
     let now = pair.maker().clocks.wall();
     log(pair.maker(), &negotiation::open_as_consumer(opening, offer, now).unwrap()).await
 }

@@ -262,7 +262,7 @@ async fn a_provider_takes_no_other_deletion_receipt() {
     both.add_signature(&stranger);
     check(MAKER, &both, "document.refused", "and by no other").await;
     let forged = Envelope {
-        payload: receipt(&line, MONDAY + 1).to_json().canonical().into_bytes(),
+        payload: receipt(&line, MONDAY + 1).to_json().canonical().into_bytes().into(),
         ..good.sign(signer.key())
     };
     check(MAKER, &forged, "document.refused", "not signed by a key of your").await;

@@ -77,7 +77,7 @@ async fn negotiate(node: &Node, body: &[u8]) -> Result<Egress, Problem> {
         target: Some(asked.dataset_id),
         assigner: Some(asked.provider_id.clone()),
         assignee: None,
-        policy: json!({ "permission": [{ "action": "use" }] }),
+        policy: json!({ "permission": [{ "action": "use" }] }).into(),
     };
     begin(node, (asked.provider_id, asked.connector_address), move |opening, now| {
         opened_negotiation(&negotiation::open_as_consumer(opening, offer, now)?)

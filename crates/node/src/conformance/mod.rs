@@ -157,7 +157,7 @@ impl Conformance {
                 target: Some(item.id.clone()),
                 assigner: None,
                 assignee: None,
-                policy: item.policy.clone(),
+                policy: item.policy.clone().into(),
             },
             None => state.offer.clone(),
         };

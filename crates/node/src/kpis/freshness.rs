@@ -4,7 +4,7 @@
 //! Only time counts in which the view may be asked: while it is closed nothing can be delivered,
 //! and on Monday morning the last row of Friday is as old as it was when the view closed.
 
-use crate::agreements::{hours, identity};
+use crate::agreements::{Agreement, hours};
 use crate::fold::Fold;
 use serde_json::Value;
 use twinpact_contract::document::Promise;
@@ -58,9 +58,9 @@ pub(crate) fn came(
     };
     let time = |row: &Value| Timestamp::parse(row.get(1)?.as_str()?).ok();
     let newest = rows.iter().filter_map(time).max();
-    let known = fold.agreements.get(agreement).and_then(|known| identity(&known.wire));
-    let (_, policy) = known.map_err(|_| "it is under no agreement of ours")?;
-    Ok(verdict(Some(promised), &policy.terms, newest, decided))
+    let agreed = fold.agreements.get(agreement).and_then(Agreement::terms);
+    let agreed = agreed.map_err(|_| "it is under no agreement of ours")?;
+    Ok(verdict(Some(promised), &agreed, newest, decided))
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ fn concluded(contract: &Contract) -> Value {
         target: Some(contract.view_id()),
         assigner: None,
         assignee: None,
-        policy: Value::Object(contract.terms().to_odrl()),
+        policy: Value::Object(contract.terms().to_odrl()).into(),
     };
     let (assigner, assignee) = (contract.tenant.as_str(), "did:web:maker.example");
     let at = Timestamp::parse("2026-11-23T10:00:00.123456+01:00").unwrap();

@@ -449,7 +449,7 @@ async fn nobody_asserts_for_another() {
     let (operator, signer, jobs, pid, token) = running(&Maker::default()).await;
     let ours = twinpact_proof::text64::decode(&signed(&operator, &signer)).unwrap();
     let envelope = Envelope::from_json(&Json::parse(&ours).unwrap()).unwrap();
-    let text = String::from_utf8(envelope.payload.clone()).unwrap();
+    let text = String::from_utf8(envelope.payload.to_vec()).unwrap();
     for (from, to, expect) in [
         ("did:web:maker.example", "did:web:maker.example", ""),
         ("did:web:maker.example", "did:web:victim.example", "another party than the caller"),
@@ -525,17 +525,25 @@ async fn negotiated(operator: &Operator, consumer: &str, offer: &Value) -> Resul
 
 #[tokio::test]
 async fn one_partner_has_only_so_many_agreements_and_old_ends_are_forgotten() {
-    let operator = Operator::open().await;
+    let (operator, maker) = (Operator::open().await, Maker::default());
     let offer = operator.offer().await;
     let partition = &operator.parts.node.partition;
     let known = || partition.read(|fold, _| fold.processes.negotiations.len()).unwrap();
     for n in 0..MAX_AGREEMENTS {
         assert_eq!(negotiated(&operator, &format!("urn:c:{n}"), &offer).await, Ok(()), "{n}");
-        assert_eq!(known(), MAX_ENDED.min(n + 1));
+        assert_eq!(known(), n + 1);
     }
     let refused = negotiated(&operator, "urn:c:more", &offer).await;
     assert_eq!(refused, Err(codes::EXCHANGE_TOO_MANY.name.to_owned()));
+    // The partner was told of no end yet: each has a finalization or a termination to come.
+    assert_eq!(known(), MAX_ENDED + 1);
+    (0..=MAX_AGREEMENTS).for_each(|_| maker.answers(200, Value::Null));
+    let jobs = Jobs::start(&operator, &maker);
+    until(&operator, |fold| fold.processes.outbox.is_empty()).await;
+    jobs.stop_jobs().await;
     assert_eq!(known(), MAX_ENDED);
+    let calls = maker.asked.lock().unwrap().len();
+    assert_eq!(calls, MAX_AGREEMENTS + 1, "all were told, the first as well");
     let agreements = partition.read(|fold, _| fold.agreements.iter().count()).unwrap();
     assert_eq!(agreements, MAX_AGREEMENTS, "an agreement outlives its negotiation");
     operator.parts.stop();

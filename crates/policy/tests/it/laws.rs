@@ -72,7 +72,7 @@ fn outcomes(decision: &Decision) -> (&'static str, Vec<Truth>) {
 
 fn with(world: &World, permissions: Vec<Rule>, prohibitions: Vec<Rule>) -> World {
     let mut other = world.clone();
-    other.agreement.terms = Terms::new(permissions, prohibitions, vec![]).unwrap();
+    other.agreement.terms = Terms::new(permissions, prohibitions, vec![]).unwrap().into();
     other
 }
 

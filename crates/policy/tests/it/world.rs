@@ -156,7 +156,7 @@ impl World {
                 assigner: "did:web:operator.example".to_owned(),
                 assignee: "did:web:maker.example".to_owned(),
                 target: VIEW.to_owned(),
-                terms,
+                terms: terms.into(),
                 state: State::Active,
                 epoch: 3,
                 selection: Selection {

@@ -283,7 +283,7 @@ fn both_refuse_the_same_of_what_the_parties_sign_themselves() {
             _ => bundle.receipt.as_mut(),
         }
         .unwrap();
-        let mut json = signed.document().unwrap();
+        let mut json = Json::clone(&signed.document().unwrap());
         change(&mut dice, &mut json);
         let keys = if which == 1 { [maker(), operator()] } else { [operator(), maker()] };
         *signed = Envelope::sign(&signed.payload_type, &json, &keys[0]);

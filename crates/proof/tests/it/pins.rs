@@ -23,7 +23,9 @@ fn a_record_is_pinned_once() {
     assert_eq!(trust.add(&operator_record(), DECIDED), Ok(Pinned::AlreadyThere));
     assert_eq!(trust.organisations.len(), 1);
     let mut forged = operator_record();
-    forged.payload[10] ^= 1;
+    let mut bytes = forged.payload.to_vec();
+    bytes[10] ^= 1;
+    forged.payload = bytes.into();
     assert!(matches!(trust.add(&forged, DECIDED), Err(Refused::Record(_))));
 }
 

@@ -175,7 +175,7 @@ async fn open_many(node: &Node, directory: &Path, peer: &str, count: usize) {
             target: Some(contract.view_id()),
             assigner: None,
             assignee: None,
-            policy: Value::Object(contract.terms().to_odrl()),
+            policy: Value::Object(contract.terms().to_odrl()).into(),
         };
         let step = negotiation::open_as_consumer(opening, offer, node.clocks.wall()).unwrap();
         all.extend(opened_negotiation(&step).unwrap());
