@@ -1,4 +1,5 @@
-//! The door for connectors of others: HTTP/1.1 (RFC 9112) without TLS, on loopback only.
+//! The doors for connectors of others: HTTP/1.1 (RFC 9112), one without TLS on loopback only, and
+//! one with TLS in which the caller is nobody.
 //!
 //! Who asks is for the node to say ([`twinpact_node::connectors`]); what is answered is an `Egress`
 //! of the same [`Door`] as for partners, made into bytes by the same function. Connections beyond
@@ -16,14 +17,17 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 use twinpact_identity::outgoing::Target;
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
@@ -36,6 +40,16 @@ use twinpact_node::trace::{self, Doorway, REQUEST_HEADER};
 pub const MAX_PLAIN_CONNECTIONS: usize = 256;
 /// How long what was written may take to be read.
 const WRITE: Duration = Duration::from_secs(30);
+
+/// How long a handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// What is different at the two doors.
+#[derive(Clone)]
+enum Kind {
+    Plain,
+    Tls(TlsAcceptor),
+}
 
 /// The listener for connectors, answering until it is stopped.
 pub struct ConnectorListener {
@@ -56,9 +70,20 @@ impl ConnectorListener {
             let why = format!("{address} is not loopback: a door without TLS listens nowhere else");
             return Err(Problem::new(codes::CONFIG_INVALID, why));
         }
+        Ok(ConnectorListener::answering(bound, Kind::Plain, door))
+    }
+
+    /// The same over TLS, at any address.
+    #[must_use]
+    pub fn start_tls(bound: Bound, tls: Arc<ServerConfig>, door: impl Door) -> ConnectorListener {
+        ConnectorListener::answering(bound, Kind::Tls(TlsAcceptor::from(tls)), door)
+    }
+
+    fn answering(bound: Bound, kind: Kind, door: impl Door) -> ConnectorListener {
+        let address = bound.address;
         let (stop, stopped) = watch::channel(false);
-        let serving = tokio::spawn(serve(bound.listener, Arc::new(door), stopped));
-        Ok(ConnectorListener { address, stop, serving })
+        let serving = tokio::spawn(serve(bound.listener, kind, Arc::new(door), stopped));
+        ConnectorListener { address, stop, serving }
     }
 
     /// Accepts nobody any more, lets requests finish for at most 5 seconds, and ends.
@@ -68,7 +93,12 @@ impl ConnectorListener {
     }
 }
 
-async fn serve(listener: TcpListener, door: Arc<dyn Door>, mut stopped: watch::Receiver<bool>) {
+async fn serve(
+    listener: TcpListener,
+    kind: Kind,
+    door: Arc<dyn Door>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let places = Arc::new(Semaphore::new(MAX_PLAIN_CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
@@ -84,9 +114,18 @@ async fn serve(listener: TcpListener, door: Arc<dyn Door>, mut stopped: watch::R
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok((tcp, _)) => {
-                let (door, stopped) = (Arc::clone(&door), stopped.clone());
+                let (door, stopped, kind) = (Arc::clone(&door), stopped.clone(), kind.clone());
                 connections.spawn(async move {
-                    exchange(door, tcp, stopped).await;
+                    let _ = tcp.set_nodelay(true);
+                    match kind {
+                        Kind::Plain => exchange(door, Way::Connectors, tcp, stopped).await,
+                        Kind::Tls(tls) => {
+                            // Who does not get through the handshake has asked for nothing.
+                            if let Ok(Ok(tcp)) = timeout(HANDSHAKE, tls.accept(tcp)).await {
+                                exchange(door, Way::Claims, tcp, stopped).await;
+                            }
+                        }
+                    }
                     drop(place);
                 });
             }
@@ -100,16 +139,21 @@ async fn serve(listener: TcpListener, door: Arc<dyn Door>, mut stopped: watch::R
 }
 
 /// Answers what is asked over one connection, until either side ends it.
-async fn exchange(door: Arc<dyn Door>, tcp: TcpStream, mut stopped: watch::Receiver<bool>) {
-    let _ = tcp.set_nodelay(true);
+async fn exchange(
+    door: Arc<dyn Door>,
+    way: Way,
+    connection: impl AsyncRead + AsyncWrite + Unpin,
+    mut stopped: watch::Receiver<bool>,
+) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS);
-    let paced = Paced::new(tcp, WRITE);
+    let paced = Paced::new(connection, WRITE);
     let (taken, stream) = (paced.taken(), TokioIo::new(paced));
-    let service = service_fn(move |request| respond(Arc::clone(&door), taken.clone(), request));
+    let service =
+        service_fn(move |request| respond(Arc::clone(&door), way, taken.clone(), request));
     let mut serving = std::pin::pin!(http.serve_connection(stream, service));
     // Whatever ends it is the caller's affair.
     let _ = tokio::select! {
@@ -138,6 +182,7 @@ fn from_a_program(headers: &HeaderMap) -> Result<(), Problem> {
 /// Answers one request; an error closes the connection without an answer.
 async fn respond(
     door: Arc<dyn Door>,
+    way: Way,
     taken: Taken,
     request: Request<Incoming>,
 ) -> io::Result<Response<Answered>> {
@@ -147,10 +192,12 @@ async fn respond(
     let logged = trace::Request::begin(Doorway::Connectors, method, route, None, theirs);
     let answering = async {
         let (body, large) = whole(body).await?;
-        if let Err(problem) = from_a_program(&head.headers) {
+        if way == Way::Connectors
+            && let Err(problem) = from_a_program(&head.headers)
+        {
             return Ok(problem.into());
         }
-        let mut asked = asked(Way::Connectors, None, &head, body);
+        let mut asked = asked(way, None, &head, body);
         asked.fault = large.or(asked.fault);
         Ok::<_, io::Error>(door.answer(asked).await)
     };

@@ -97,7 +97,7 @@ impl Running {
         if let Some(listener) = self.doors.federation {
             listener.stop().await;
         }
-        if let Some(listener) = self.doors.connectors {
+        for listener in self.doors.connectors {
             listener.stop().await;
         }
         self.admin.stop().await;
@@ -110,7 +110,7 @@ impl Running {
 /// The doors for others.
 struct Doors {
     federation: Option<FederationListener>,
-    connectors: Option<ConnectorListener>,
+    connectors: Vec<ConnectorListener>,
 }
 
 async fn bind_some(address: Option<SocketAddr>) -> Result<Option<Bound>, Problem> {
@@ -126,6 +126,8 @@ async fn listen(node: &Node, bounds: Bounds) -> Result<(AdminListener, Doors), P
     let admin = bind(node.config.admin.listen).await?;
     let federation = bind_some(node.config.federation.listen).await?;
     let connectors = bind_some(node.connectors.listen).await?;
+    let web = node.connectors.web.as_ref();
+    let with_tls = bind_some(web.map(|web| web.listen)).await?;
     let address = federation.as_ref().map(Bound::address);
     organisation::issue(node, node.config.dsp_url(address)).await?;
     keys::use_newest(node)?;
@@ -141,11 +143,16 @@ async fn listen(node: &Node, bounds: Bounds) -> Result<(AdminListener, Doors), P
             Some(listener)
         }
     };
-    let connectors = connectors.map(|bound| {
+    let mut doors = Doors { federation, connectors: Vec::new() };
+    if let Some(bound) = connectors {
         node.connectors.bound(bound.address());
-        ConnectorListener::start(bound, node.clone())
-    });
-    let doors = Doors { federation, connectors: connectors.transpose()? };
+        doors.connectors.push(ConnectorListener::start(bound, node.clone())?);
+    }
+    if let (Some(bound), Some(web)) = (with_tls, web) {
+        web.bound(bound.address());
+        let tls = web.server.config(&wall_clock(node))?;
+        doors.connectors.push(ConnectorListener::start_tls(bound, tls, node.clone()));
+    }
     Ok((AdminListener::answer(admin, node.clone())?, doors))
 }
 
@@ -192,6 +199,9 @@ async fn renewal(node: Node, mut stop: watch::Receiver<bool>) {
         // The old certificate goes on until it runs out; the next attempt is in time.
         trace::renewed(open::reload_issuing(&node).await.as_ref().map(|_| ()));
         let _ = keys::forget_ended(&node).await;
+        if let Some(web) = &node.connectors.web {
+            trace::web_certificate(web.renew().as_ref().map(|_| ()));
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! | `root.key` | the root's key (PKCS#8, PEM); may be taken away | 0600 |
 //! | `issuing.pem` | certificate and key of the issuing CA (PEM) | 0600 |
 //! | `document.key` | the seeds of document keys, 64 hex digits a line, the newest first | 0600 |
+//! | `claims.key` | the key of claims (PKCS#8, PEM), made when it is first asked for | 0600 |
 //!
 //! A document key that was replaced stays for the overlap in which it may still sign records.
 //! Each file is written under a name that is its writer's alone, synced and renamed, so that it is
@@ -15,6 +16,7 @@
 
 use crate::ca::{IssuingCa, Root};
 use crate::certificate::RootCertificate;
+use crate::claims::ClaimsKey;
 use crate::disk::{Disk, ThisMachine};
 use crate::partners::{Side, check_path};
 use crate::signer::Signer;
@@ -39,6 +41,7 @@ const ROOT_CERTIFICATE: &str = "root.crt";
 const ROOT_KEY: &str = "root.key";
 const ISSUING: &str = "issuing.pem";
 const DOCUMENT_KEY: &str = "document.key";
+const CLAIMS_KEY: &str = "claims.key";
 const RESTORE: &str = "nothing was changed; put the file back from a copy of this node's directory";
 /// What the name of a draft ends with.
 const DRAFT: &str = ".new";
@@ -228,6 +231,21 @@ impl IdentityFiles {
         let issuing = root.issue(now)?;
         self.write_issuing(&issuing)?;
         Ok(issuing)
+    }
+
+    /// The key that claims to connectors of others are signed with; it is made when there is none.
+    ///
+    /// # Errors
+    /// `identity.*` with what is wrong with the file; `store.io` when the disk refuses, `internal`
+    /// when the system gives no randomness.
+    pub fn claims_key(&self) -> Result<ClaimsKey, Problem> {
+        let path = self.path(CLAIMS_KEY);
+        if !self.disk.exists(&path) {
+            self.write(CLAIMS_KEY, &pem("PRIVATE KEY", &ClaimsKey::generate()?), SECRET)?;
+        }
+        let text = self.read_secret(&path)?;
+        ClaimsKey::from_pkcs8(&key(&path, &text)?)
+            .map_err(|problem| unusable(&path, &problem.message))
     }
 
     /// Whether the root's key, if its file is still here, is the key of the root.

@@ -2,12 +2,14 @@
 //!
 //! Certificates are X.509-SVIDs (SPIFFE) under one root per organisation; a partner's root is
 //! pinned and valid for that partner's trust domain alone ([`partners`]). The TLS configurations
-//! ([`tls`]) trust nothing else: no public authority, no host name, no default provider. This crate
+//! for partners ([`tls`]) trust nothing else: no public authority, no host name, no default
+//! provider; those for connectors of others ([`web`]) trust what the operator names. This crate
 //! opens no socket; it touches the disk in [`disk`] only, and reads a clock in
 //! [`tls::system_clock`] only.
 
 pub mod ca;
 pub mod certificate;
+pub mod claims;
 pub mod disk;
 pub mod files;
 #[cfg(test)]
@@ -20,6 +22,7 @@ pub mod signer;
 pub mod spiffe;
 pub mod tls;
 pub mod token;
+pub mod web;
 
 pub use ca::{IssuingCa, NodeCertificate, Root};
 pub use certificate::RootCertificate;

@@ -212,7 +212,7 @@ pub fn peer_identity(
 
 /// aws-lc-rs with the suites of TLS 1.3 and, first among the key exchanges, the one that a quantum
 /// computer does not break (X25519MLKEM768).
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     use aws_lc_rs::{cipher_suite, kx_group};
     Arc::new(CryptoProvider {
         cipher_suites: vec![
@@ -245,7 +245,7 @@ impl fmt::Debug for ClockTime {
     }
 }
 
-fn time_provider(clock: &Clock) -> Arc<dyn TimeProvider> {
+pub(crate) fn time_provider(clock: &Clock) -> Arc<dyn TimeProvider> {
     Arc::new(ClockTime(Arc::clone(clock)))
 }
 

@@ -3,6 +3,7 @@
 use crate::api::AgreementLine;
 use crate::as_of::{begun, known};
 use crate::bargain;
+use crate::connectors::BY_CERTIFICATE;
 use crate::fold::Fold;
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
@@ -50,6 +51,9 @@ pub struct Agreement {
     pub state: State,
     /// Whether it was the partner that ended it; then the time is when we learned of it.
     pub ended_by_partner: bool,
+    /// By what the other side was recognised, unless it was by its certificate
+    /// ([`crate::connectors::BY_CLAIMS`], [`crate::connectors::BY_ITS_WORD`]).
+    pub recognised: Option<String>,
     /// Counted up whenever it stops holding.
     pub epoch: u64,
     /// From when until when it was suspended.
@@ -262,6 +266,8 @@ pub fn conclude(
         Attribute::new("peer", "text", peer),
         Attribute::new("wire", "json", to_text(wire)?),
     ];
+    let lower = node.connectors.recognised(peer);
+    what.extend(lower.map(|by| Attribute::new("recognised", "text", by)));
     if role == Role::Provider {
         let (number, tree) = turn.open_tree()?;
         let document = Document {
@@ -476,6 +482,7 @@ fn line(
             State::Suspended => "suspended".to_owned(),
         },
         concluded: agreement.concluded,
+        recognised: agreement.recognised.clone().unwrap_or_else(|| BY_CERTIFICATE.to_owned()),
         level: level.name().to_owned(),
     })
 }
@@ -531,6 +538,7 @@ fn read(entry: &Entry, event: u64) -> Option<Agreement> {
             Role::Consumer
         },
         peer: entry.get("peer")?.to_owned(),
+        recognised: entry.get("recognised").map(str::to_owned),
         document,
         ledger: entry.get("ledger").and_then(|n| n.parse().ok()),
         event,

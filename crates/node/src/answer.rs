@@ -341,7 +341,8 @@ fn asserted(
     wall: WallTime,
 ) -> Result<(Option<Assertion>, Option<AssertionFault>), Problem> {
     let id = ask.peer.id.as_str();
-    if let (Recognised::Token, Some(connector)) = (ask.peer.by, node.connectors.get(id)) {
+    let connector = node.connectors.get(id);
+    if let Some(connector) = connector.filter(|_| ask.peer.by != Recognised::Certificate) {
         let us = node.config.organisation.as_str();
         let agreement = to_hex(&agreement.id);
         return Ok((connectors::presumed(connector, us, agreement, wall)?, None));

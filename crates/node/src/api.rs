@@ -383,6 +383,9 @@ pub struct AgreementLine {
     pub state: String,
     /// When we recorded it.
     pub concluded: Timestamp,
+    /// By what the other side was recognised when it agreed: its `certificate`, `claims` that it
+    /// had signed, or its `word` alone.
+    pub recognised: String,
     /// `signed` by one party, `countersigned` when both have signed its document.
     pub level: String,
 }

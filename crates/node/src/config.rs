@@ -7,7 +7,7 @@ use crate::quotas::{KEYS, QuotaSettings};
 use crate::rules::{self, Rules};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use twinpact_edge::toml_file::TomlFile;
 use twinpact_model::problem::Problem;
 use twinpact_model::{Did, codes};
@@ -48,11 +48,20 @@ pub struct Config {
     pub quotas: QuotaSettings,
 }
 
-/// Connectors of others on this machine, and the door for them.
+/// Connectors of others, and the doors for them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ConnectorSettings {
-    /// The address of their door, on loopback: it has no TLS.
+    /// The address of the door for those on this machine, on loopback: it has no TLS.
     pub listen: Option<SocketAddr>,
+    /// The address of the door with TLS, for those that sign claims ([`crate::web_door`]).
+    pub listen_tls: Option<SocketAddr>,
+    /// The base URL at which these reach it: what the certificate is for.
+    pub endpoint: Option<String>,
+    /// What that door shows: a certificate and those that lead to its authority (PEM). A path that
+    /// is not absolute begins at the directory of the node, as of all files here.
+    pub certificate: Option<PathBuf>,
+    /// The key of that certificate (PEM).
+    pub key: Option<PathBuf>,
     /// Who they are.
     #[serde(default)]
     pub peers: Vec<Connector>,
@@ -63,7 +72,8 @@ pub struct ConnectorSettings {
 pub struct Connector {
     /// Its participant id.
     pub id: String,
-    /// The base of its protocol endpoints, where its callbacks lie too: `http` on loopback.
+    /// The base of its protocol endpoints, where its callbacks lie too: `http` on loopback, or
+    /// `https` of one that signs claims.
     pub endpoint: String,
     /// Where else its data may lie.
     #[serde(default)]
@@ -72,6 +82,10 @@ pub struct Connector {
     pub purpose: Option<String>,
     /// The place that they are presumed to come from.
     pub place: Option<String>,
+    /// The authorities that its certificate leads to (PEM), over `https`.
+    pub authorities: Option<PathBuf>,
+    /// The key that it signs claims with (a JSON Web Key), over `https`.
+    pub claims_key: Option<PathBuf>,
 }
 
 /// The most connectors of a configuration.
@@ -222,7 +236,7 @@ pub(crate) const TABLES: &[(&str, &[&str])] = &[
     ("assertions", &["purpose", "place"]),
     ("retention", &["grace_hours"]),
     ("witnesses", &["partners", "foreign"]),
-    ("connectors", &["listen", "peers"]),
+    ("connectors", &["listen", "listen_tls", "endpoint", "certificate", "key", "peers"]),
     ("negotiation", &["by_hand", "contracts"]),
     ("quotas", &QUOTAS),
 ];
@@ -237,7 +251,7 @@ const LISTS: [(&str, &str, &[&str]); 3] = [
     ("negotiation", "contracts", &rules::KEYS),
 ];
 /// The keys of a connector.
-const PEER: &[&str] = &["id", "endpoint", "data", "purpose", "place"];
+const PEER: &[&str] = &["id", "endpoint", "data", "purpose", "place", "authorities", "claims_key"];
 
 impl Config {
     /// The configuration of this text.
@@ -261,6 +275,7 @@ impl Config {
         let listeners = [
             ("admin.listen", Some(self.admin.listen)),
             ("federation.listen", self.federation.listen),
+            ("connectors.listen_tls", self.connectors.listen_tls),
         ];
         for (key, address) in listeners {
             if let (PolicyClock::Driven, Some(address)) = (policy, address)

@@ -1,26 +1,29 @@
 //! Connectors of others: participants whose software is not ours, so that there is no signed record
 //! of theirs to pin.
 //!
-//! They come through a door of their own, which is plain HTTP on loopback, and speak the Dataspace
-//! Protocol and nothing else. A process with one of them runs through the same spine as one with a
-//! partner ([`crate::negotiate`]); what differs is how it is recognised and how it is called, and
-//! both are here. Signed documents are for partners alone.
+//! They come through doors of their own, one of plain HTTP on loopback and one of HTTPS for those
+//! that sign claims ([`crate::web_door`]), and speak the Dataspace Protocol and nothing else. A
+//! process with one of them runs through the same spine as one with a partner
+//! ([`crate::negotiate`]); what differs is how it is recognised and how it is called, and both are
+//! here. Signed documents are for partners alone.
 
 use crate::ask::{self, Answer};
 use crate::config::{Config, Connector, ConnectorSettings, MAX_CONNECTORS};
 use crate::conformance;
-use crate::door::{Asked, Asker};
+use crate::door::{Asked, Asker, Way};
 use crate::egress::Egress;
 use crate::fold::Fold;
 use crate::ids;
 use crate::negotiate::{self, Caller};
 use crate::open::Node;
-use crate::outbound::{PlainCall, Reply};
+use crate::outbound::{OverTls, PlainCall, Reply};
 use crate::outbox::way_out;
 use crate::partners::Partner;
 use crate::shelf;
 use crate::strangers::Away;
 use crate::tokens::{HTTP_ENDPOINT, named};
+use crate::trace;
+use crate::web_door::{self, WebDoor};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::OnceLock;
@@ -34,6 +37,13 @@ use twinpact_proof::digest::sha256;
 
 /// Below which path the protocol's endpoints lie.
 pub const DSP_PATH: &str = "/dsp";
+
+/// How a partner is recognised.
+pub const BY_CERTIFICATE: &str = "certificate";
+/// How somebody was recognised that is no partner: by claims that it has signed.
+pub const BY_CLAIMS: &str = "claims";
+/// The same: by what it said of itself, on this machine.
+pub const BY_ITS_WORD: &str = "word";
 
 /// The namespace of connectors of the EDC family.
 const EDC: &str = "https://w3id.org/edc/v0.0.1/ns/";
@@ -49,6 +59,8 @@ pub struct Connectors {
     anybody: Option<String>,
     /// The base address that they use, once the door is bound.
     endpoint: OnceLock<String>,
+    /// The door with TLS, and who comes through it.
+    pub web: Option<WebDoor>,
 }
 
 impl Connectors {
@@ -60,6 +72,12 @@ impl Connectors {
             known: settings.peers.clone(),
             ..Connectors::default()
         }
+    }
+
+    /// The same with the door for those that sign claims, when there is one.
+    #[must_use]
+    pub(crate) fn with(self, web: Option<WebDoor>) -> Connectors {
+        Connectors { web, ..self }
     }
 
     /// A door at that address at which every caller is this participant.
@@ -99,7 +117,25 @@ impl Connectors {
         }
         let claims: Value = serde_json::from_str(authorization?).ok()?;
         let id = claims.get("clientId")?.as_str()?;
-        self.get(id).map(|connector| connector.id.as_str())
+        let known = self.get(id).map(|connector| connector.id.as_str());
+        known.filter(|id| !self.signs(id))
+    }
+
+    /// Whether this connector signs claims, and comes through the door with TLS alone.
+    #[must_use]
+    pub fn signs(&self, id: &str) -> bool {
+        self.web.as_ref().is_some_and(|web| web.knows(id))
+    }
+
+    /// By what this participant is recognised when it asks for data, when it is a connector.
+    pub(crate) fn by_token(&self, id: &str) -> Option<Recognised> {
+        let signs = self.signs(id);
+        self.knows(id).then_some(if signs { Recognised::TokenOverTls } else { Recognised::Token })
+    }
+
+    /// By what this connector is recognised when it negotiates, when it is one.
+    pub(crate) fn recognised(&self, id: &str) -> Option<&'static str> {
+        self.knows(id).then(|| if self.signs(id) { BY_CLAIMS } else { BY_ITS_WORD })
     }
 
     /// The connector of that id in the configuration.
@@ -135,11 +171,12 @@ pub(crate) fn apart(settings: &ConnectorSettings, fold: &Fold) -> Result<(), Pro
 /// `config.invalid`.
 pub(crate) fn check(config: &Config) -> Result<(), Problem> {
     let bad = |why: String| Err(Problem::new(codes::CONFIG_INVALID, why));
-    let ConnectorSettings { listen, peers } = &config.connectors;
+    web_door::check(&config.connectors).or_else(bad)?;
+    let ConnectorSettings { listen, peers, .. } = &config.connectors;
     if let Some(address) = listen.filter(|address| !address.ip().is_loopback()) {
         return bad(format!("connectors.listen is {address}, which is not loopback"));
     }
-    if listen.is_none() && !peers.is_empty() {
+    if listen.is_none() && peers.iter().any(|peer| peer.claims_key.is_none()) {
         return bad("connectors.peers has entries and connectors.listen is not set".to_owned());
     }
     if peers.len() > MAX_CONNECTORS {
@@ -155,10 +192,13 @@ pub(crate) fn check(config: &Config) -> Result<(), Problem> {
         }
         for place in peer.data.iter().chain([&peer.endpoint]) {
             let plain = |target: &Target| target.query.is_none() && is_on_loopback(target);
-            if !Target::parse(place).is_ok_and(|target| plain(&target)) {
-                let why =
-                    format!("{place:?} of the connector {id:?} is no http address on loopback");
-                return bad(why);
+            let fits = match peer.claims_key {
+                None => Target::parse(place).is_ok_and(|target| plain(&target)),
+                Some(_) => web_door::is_web(place),
+            };
+            if !fits {
+                let why = "http on loopback, or https of one that signs claims";
+                return bad(format!("{place:?} of the connector {id:?} is neither {why}"));
             }
         }
         if peer.purpose.as_ref().is_some_and(|purpose| Iri::new(purpose.as_str()).is_err()) {
@@ -281,6 +321,9 @@ pub(crate) fn presumed(
 /// # Errors
 /// `internal` before there is one.
 pub(crate) fn own_address(node: &Node, fold: &Fold, id: &str) -> Result<String, Problem> {
+    if let Some(web) = node.connectors.web.as_ref().filter(|all| all.knows(id)) {
+        return web.endpoint().map(str::to_owned);
+    }
     match node.connectors.knows(id) {
         true => node.connectors.endpoint().map(str::to_owned),
         false => Ok(fold.organisation.current()?.0.dsp.clone()),
@@ -320,7 +363,7 @@ pub(crate) async fn answer(node: &Node, asked: &Asked) -> Egress {
     }
     let unknown = || Problem::new(codes::ROUTE_UNKNOWN, "there is no such route");
     let now = node.clocks.wall();
-    let Some(id) = node.connectors.caller(asked.bearer.as_deref()) else {
+    let Some(id) = caller(node, asked, now) else {
         node.strangers.count(Away::Route, now);
         return route.map_or_else(|| unknown().into(), |route| negotiate::unknown_caller(&route));
     };
@@ -343,6 +386,18 @@ pub(crate) async fn answer(node: &Node, asked: &Asked) -> Egress {
     ask::on_record(node, id, asked, answer).await
 }
 
+/// Who asks at that door.
+fn caller<'a>(node: &'a Node, asked: &Asked, now: WallTime) -> Option<&'a str> {
+    let shown = asked.bearer.as_deref();
+    if asked.way == Way::Connectors {
+        return node.connectors.caller(shown);
+    }
+    let us = node.config.organisation.as_str();
+    let called = node.connectors.web.as_ref()?.caller(shown, us, now);
+    // Who calls is told no more than that it is nobody; the operator may have to know why.
+    called.inspect_err(|fault| trace::claims_refused(*fault)).ok()
+}
+
 /// Answers a request for data. Who asks is known by the access token alone: the programs that fetch
 /// for a connector show nothing else.
 async fn data(node: &Node, asked: &Asked, transfer: &str) -> Egress {
@@ -354,7 +409,13 @@ async fn data(node: &Node, asked: &Asked, transfer: &str) -> Egress {
         transfer.map(|transfer| transfer.party.peer.clone())
     });
     let id = match peer {
-        Ok(Some(id)) if node.connectors.get(&id).is_some() => id,
+        // Each through its own door: a token is good at the one that it was given for.
+        Ok(Some(id))
+            if node.connectors.get(&id).is_some()
+                && node.connectors.signs(&id) == (asked.way == Way::Claims) =>
+        {
+            id
+        }
         Ok(_) => {
             node.strangers.count(Away::Route, node.clocks.wall());
             return unknown().into();
@@ -365,7 +426,8 @@ async fn data(node: &Node, asked: &Asked, transfer: &str) -> Egress {
         node.strangers.count(Away::PartnerRate, node.clocks.wall());
         return problem.into();
     }
-    let asker = Asker { id: id.clone(), workload: id.clone(), by: Recognised::Token };
+    let by = node.connectors.by_token(&id).unwrap_or(Recognised::Token);
+    let asker = Asker { id: id.clone(), workload: id.clone(), by };
     let answer = match &asked.fault {
         Some(fault) => Answer::unrecorded(fault.clone().into()),
         None => ask::read(node, asked, asker, transfer).await,
@@ -390,13 +452,25 @@ pub(crate) async fn call(
         return Err(Problem::new(codes::OUTGOING_ENDPOINT, why));
     }
     let nameless = !headers.iter().any(|(name, _)| *name == "authorization");
-    if let (Participant::Connector(connector), true) = (&called, nameless) {
-        let us = node.config.organisation.as_str();
-        let claims = json!({ "region": "any", "audience": connector.endpoint, "clientId": us });
-        headers.push(("authorization", claims.to_string()));
+    let (us, mut over_tls) = (node.config.organisation.as_str(), None);
+    if let Participant::Connector(connector) = &called {
+        let web = node.connectors.web.as_ref().filter(|web| web.knows(id));
+        let claims = || match web {
+            Some(web) => web.signed(us, id, node.clocks.wall()),
+            None => Ok(json!({ "region": "any", "audience": connector.endpoint, "clientId": us })
+                .to_string()),
+        };
+        if nameless {
+            headers.push(("authorization", claims()?));
+        }
+        over_tls = web.and_then(|web| web.roots(id)).map(|roots| OverTls {
+            roots: roots.clone(),
+            pinned: connector.data.iter().chain([&connector.endpoint]).cloned().collect(),
+        });
     }
     let participant = id.to_owned();
-    way_out(node)?.plain(PlainCall { participant, method, url, headers, body, max_bytes }).await
+    let call = PlainCall { participant, method, url, headers, body, max_bytes, over_tls };
+    way_out(node)?.plain(call).await
 }
 
 #[cfg(test)]
@@ -438,6 +512,8 @@ mod tests {
             data: vec!["http://127.0.0.1:2/data".to_owned()],
             purpose: None,
             place: None,
+            authorities: None,
+            claims_key: None,
         }));
         for (address, calls_back, has_data) in [
             ("http://127.0.0.1:1/dsp", true, true),

@@ -14,6 +14,9 @@ pub enum Way {
     Federation,
     /// That for connectors of others ([`crate::connectors`]): plain, on loopback.
     Connectors,
+    /// That for those of them that sign claims ([`crate::web_door`]): over TLS, in which they are
+    /// nobody.
+    Claims,
 }
 
 /// Who asks for data: a partner by its certificate, or a connector by what it says of itself.

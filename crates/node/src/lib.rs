@@ -95,6 +95,7 @@ pub mod subscriptions;
 pub mod tokens;
 pub mod trace;
 pub mod transfers;
+pub mod web_door;
 pub mod why;
 pub mod witness;
 

@@ -24,6 +24,7 @@ use crate::secrets::Secrets;
 use crate::shelf::Shelves;
 use crate::strangers::Strangers;
 use crate::streams::Streams;
+use crate::web_door::WebDoor;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -268,9 +269,11 @@ async fn open_with(
     // Up to here nothing has changed.
     let files = disks.identity_files(path);
     files.settle()?;
+    let web = WebDoor::load(&config.connectors, (&disks.identity, path), &files)?;
     store.mend()?;
     let (partition, writer) = Partition::start(store, fold, clocks.clone());
-    let node = assemble(config, clocks, partition, (identity, files), partners);
+    let mut node = assemble(config, clocks, partition, (identity, files), partners);
+    node.connectors = Arc::new(Connectors::of(&node.config.connectors).with(web));
     started(&node, cut).await.inspect_err(|_| node.partition.stop())?;
     Ok(NodeParts { node, cut, writer })
 }

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use twinpact_identity::certificate::RootCertificate;
 use twinpact_identity::spiffe::TrustDomain;
+use twinpact_identity::web::WebRoots;
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 
@@ -47,7 +48,8 @@ pub struct FirstCall {
     pub max_bytes: usize,
 }
 
-/// A call to somebody else's connector on this machine: HTTP without TLS, to a loopback address.
+/// A call to somebody else's connector: on this machine over HTTP without TLS, to a loopback
+/// address; elsewhere over TLS, in which we are nobody.
 #[derive(Clone)]
 pub struct PlainCall {
     /// Its participant id, for sentences.
@@ -62,6 +64,17 @@ pub struct PlainCall {
     pub body: Vec<u8>,
     /// The most bytes of an answer that are read.
     pub max_bytes: usize,
+    /// For a call over TLS.
+    pub over_tls: Option<OverTls>,
+}
+
+/// What a call over TLS to somebody else's connector needs.
+#[derive(Debug, Clone)]
+pub struct OverTls {
+    /// The authorities that its certificate has to lead to.
+    pub roots: WebRoots,
+    /// The addresses of the configuration below which the URL lies.
+    pub pinned: Vec<String>,
 }
 
 impl fmt::Debug for PlainCall {

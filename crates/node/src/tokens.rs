@@ -302,10 +302,7 @@ pub(crate) async fn own(node: &Node, pid: &str) -> Result<(Transfer, Asker, Stri
         let workload = turn.fold().processes.tokens.caller(&pid).unwrap_or_default().to_owned();
         let (entry, address) = issue(&ours, &turn, agreement, (&peer, &workload), &state, now)?;
         turn.log(vec![entry])?;
-        let by = match ours.connectors.knows(&peer) {
-            true => Recognised::Token,
-            false => Recognised::Certificate,
-        };
+        let by = ours.connectors.by_token(&peer).unwrap_or(Recognised::Certificate);
         let token = address.property("authorization").unwrap_or_default().to_owned();
         Ok((state, Asker { id: peer, workload, by }, token))
     });

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tracing::instrument::Instrument as _;
 use tracing::{Level, Span, debug, debug_span, enabled, error, info, info_span, warn};
+use twinpact_identity::claims::ClaimsFault;
 use twinpact_model::entry::Kind;
 use twinpact_model::problem::Problem;
 use twinpact_proof::to_hex;
@@ -232,6 +233,19 @@ pub fn stopped() {
 pub fn cut(cut: Cut) {
     let Cut { segment, offset, bytes } = cut;
     warn!(target: TARGET, event = "cut", segment, offset, bytes);
+}
+
+/// Somebody came to the door with TLS and was nobody, for that reason.
+pub(crate) fn claims_refused(why: ClaimsFault) {
+    info!(target: TARGET, event = "claims-refused", why = %why);
+}
+
+/// The certificate of that door was read again, or could not be.
+pub fn web_certificate(outcome: Result<(), &Problem>) {
+    if let Err(problem) = outcome {
+        let (code, message) = (problem.code.name, problem.message.as_str());
+        warn!(target: TARGET, event = "web-certificate", code, message);
+    }
 }
 
 /// The log has stopped: nothing is taken in or given out any more.

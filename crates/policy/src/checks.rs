@@ -115,7 +115,7 @@ impl<'a> Asked<'a> {
         // That it was recognised by less than a certificate is part of what was found.
         let found = match self.request.caller.by {
             Recognised::Certificate => actual.clone(),
-            lower => format!("{actual}, by its {} alone", lower.name()),
+            lower => format!("{actual}, by {}", lower.words()),
         };
         gate(
             "caller",

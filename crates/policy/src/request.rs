@@ -20,16 +20,29 @@ pub const MAX_SKEW_S: i64 = 60;
 pub enum Recognised {
     /// By its access token alone, over a connection that names nobody.
     Token,
+    /// The same, over TLS: the token was given to somebody who had signed claims.
+    TokenOverTls,
     /// By a client certificate under its pinned root.
     Certificate,
 }
 
 impl Recognised {
+    /// By what, in a sentence.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Recognised::Token => "its token alone",
+            Recognised::TokenOverTls => "its token alone, over TLS",
+            Recognised::Certificate => "its certificate",
+        }
+    }
+
     /// Its name in a record.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Recognised::Token => "token",
+            Recognised::TokenOverTls => "token-tls",
             Recognised::Certificate => "certificate",
         }
     }

@@ -276,6 +276,11 @@ pub(crate) enum Key {
         #[arg(long)]
         overlap: Option<String>,
     },
+    /// Show the key that you sign claims to connectors of others with, as a JSON Web Key.
+    Claims {
+        #[command(flatten)]
+        dir: Dir,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -515,6 +515,7 @@ const OBJECTS: &[Object] = &[
             must("hours", Null(&Text)),
             must("state", Text),
             must("concluded", Time),
+            must("recognised", Text),
             must("level", Text),
         ],
     },

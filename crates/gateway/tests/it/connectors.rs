@@ -88,6 +88,7 @@ fn plain(method: &'static str, url: &str, body: &[u8]) -> PlainCall {
         headers: Vec::new(),
         body: body.to_vec(),
         max_bytes: 4_096,
+        over_tls: None,
     }
 }
 

@@ -39,3 +39,4 @@ mod running;
 mod strangers;
 mod streaming;
 mod transferring;
+mod web_door;

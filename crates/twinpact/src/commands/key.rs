@@ -1,4 +1,4 @@
-//! `key list|rotate`: the key that signs our documents.
+//! `key list|rotate|claims`: the keys that sign our documents, and our claims to connectors.
 
 use super::exchange::body;
 use crate::cli::Key;
@@ -8,6 +8,7 @@ use crate::span;
 use std::process::ExitCode;
 use twinpact_model::problem::Problem;
 use twinpact_node::api::{KeyLine, RotateKey};
+use twinpact_node::web_door;
 
 pub(crate) async fn run(command: Key, out: Output) -> Result<ExitCode, Problem> {
     match command {
@@ -30,6 +31,10 @@ pub(crate) async fn run(command: Key, out: Output) -> Result<ExitCode, Problem> 
             out.say("documents are signed by the new key from now on; partners are told of it");
             out.say("give your new record to whoever verifies your proofs without being a partner");
             out.next("twinpact trust export");
+        }
+        Key::Claims { dir } => {
+            let key = web_door::own_key(&dir.dir)?;
+            out.result(&key, |key| format!("{key:#}"));
         }
     }
     Ok(ExitCode::SUCCESS)

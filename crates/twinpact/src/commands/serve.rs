@@ -51,10 +51,12 @@ pub(crate) async fn serve(arguments: &Serve, out: Output) -> Result<ExitCode, Pr
     let warnings = ready::warnings(node, node.clocks.wall());
     let connectors = scripted.as_ref().and_then(|_| doors(&node.connectors));
     let plain = node.connectors.endpoint().ok().map(str::to_owned);
+    let web = node.connectors.web.as_ref().and_then(|web| web.endpoint().ok());
     let shown = json!({
         "admin": file.url,
         "conformance": connectors,
         "connectors": plain,
+        "connectors_tls": web,
         "directory": dir,
         "federation": federation,
         "pid": file.pid,
@@ -64,7 +66,9 @@ pub(crate) async fn serve(arguments: &Serve, out: Output) -> Result<ExitCode, Pr
         let federation = federation.as_deref().unwrap_or("no listener");
         let doors = connectors.as_ref().map(in_lines);
         let door = doors.or(plain.map(|dsp| format!("connectors  {dsp}")));
-        let connectors = door.map_or_else(String::new, |lines| format!("\n{lines}"));
+        let web = web.map(|dsp| format!("connectors  {dsp}"));
+        let connectors: String =
+            door.iter().chain(&web).map(|lines| format!("\n{lines}")).collect();
         format!("admin       {}\nfederation  {federation}{connectors}", file.url)
     });
     trace::ready(&file.url, federation.as_deref());

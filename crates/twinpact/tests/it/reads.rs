@@ -129,6 +129,7 @@ fn alone() -> Vec<(&'static str, Kind)> {
         ("trust export", read("--dir operator")),
         ("trust add", Change),
         ("trust show", read("--trust trust.toml")),
+        ("key claims", read("--dir operator")),
         ("key list", read("--dir operator")),
         ("key rotate", Change),
         ("ca renew", Change),

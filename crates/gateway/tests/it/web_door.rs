@@ -1,0 +1,308 @@
+//! The door for connectors that sign claims: two nodes, each a connector to the other, over HTTPS
+//! under an authority of somebody else.
+
+use crate::connectors::PRESUMED;
+use crate::pair::{self, MAKER, OPERATOR};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+use twinpact_gateway::Running;
+use twinpact_gateway::outgoing::HttpsOutbound;
+use twinpact_identity::claims::{CLAIMS_LIFE_S, Claims, ClaimsKey};
+use twinpact_identity::files::IdentityFiles;
+use twinpact_identity::partners::Partners;
+use twinpact_identity::tls::{Presented, system_clock};
+use twinpact_identity::web::WebRoots;
+use twinpact_model::problem::Problem;
+use twinpact_model::{Did, WallTime};
+use twinpact_node::api::{Fetch, Negotiate};
+use twinpact_node::outbound::{Outbound, OverTls, PlainCall, Reply};
+use twinpact_node::{Node, PolicyClock, agreements, consumer, decisions, fetching, found, open};
+use twinpact_testkit::free_port;
+
+/// An authority that both sides are told of.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new() -> Authority {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Authority(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    /// Writes a certificate for this machine, its key, and itself.
+    fn issue(&self, dir: &Path) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &self.0).unwrap();
+        std::fs::write(dir.join("web.pem"), certificate.pem()).unwrap();
+        std::fs::write(dir.join("web.key"), key.serialize_pem()).unwrap();
+        std::fs::write(dir.join("ca.pem"), self.0.pem()).unwrap();
+    }
+
+    fn roots(&self) -> WebRoots {
+        WebRoots::from_pem(self.0.pem().as_bytes()).unwrap()
+    }
+}
+
+/// The organisation of a node that has still to be started.
+struct Side {
+    dir: PathBuf,
+    did: &'static str,
+    port: u16,
+}
+
+impl Side {
+    fn init(place: &Path, did: &'static str, authority: &Authority) -> Side {
+        let port = free_port();
+        let dir = place.join(port.to_string());
+        open::init(&dir, &Did::new(did).unwrap(), "Test").unwrap();
+        authority.issue(&dir);
+        Side { dir, did, port }
+    }
+
+    fn key(&self) -> ClaimsKey {
+        IdentityFiles::new(self.dir.join("identity")).claims_key().unwrap()
+    }
+
+    /// Tells it of the other, and starts it.
+    async fn knowing(&self, other: &Side, more: &str) -> Running {
+        let jwk = other.key().public().to_jwk().canonical();
+        std::fs::write(self.dir.join("theirs.jwk"), jwk).unwrap();
+        let (did, port, theirs, id) = (self.did, self.port, other.port, other.did);
+        let config = format!(
+            "organisation = \"{did}\"\nname = \"Test\"\n\n[federation]\n\
+             allow_private = [\"https://127.0.0.1:{theirs}\"]\n\n[connectors]\n\
+             listen = \"127.0.0.1:0\"\nlisten_tls = \"127.0.0.1:{port}\"\n\
+             certificate = \"web.pem\"\nkey = \"web.key\"\n\n[[connectors.peers]]\nid = \"{id}\"\n\
+             endpoint = \"https://127.0.0.1:{theirs}/dsp\"\n\
+             data = [\"https://127.0.0.1:{theirs}/data\"]\n\
+             authorities = \"ca.pem\"\nclaims_key = \"theirs.jwk\"\n{more}"
+        );
+        std::fs::write(self.dir.join("twinpact.toml"), config).unwrap();
+        pair::start(&self.dir).await
+    }
+}
+
+struct World {
+    authority: Authority,
+    sides: [Side; 2],
+    operator: Running,
+    maker: Running,
+    _place: TempDir,
+}
+
+impl World {
+    async fn start() -> World {
+        let (place, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+        let sides = [OPERATOR, MAKER].map(|did| Side::init(place.path(), did, &authority));
+        let [ours, theirs] = &sides;
+        let operator = ours.knowing(theirs, PRESUMED).await;
+        let maker = theirs.knowing(ours, "").await;
+        pair::fill_bound(&operator.parts.node, "").await;
+        World { authority, sides, operator, maker, _place: place }
+    }
+
+    /// Asks the operator's door, with this in `Authorization`.
+    async fn ask(&self, path: &str, authorization: Option<String>) -> Result<Reply, Problem> {
+        let base = format!("https://127.0.0.1:{}", self.sides[0].port);
+        let headers = authorization.map(|claims| ("authorization", claims));
+        call(&format!("{base}{path}"), &[base], headers, self.authority.roots()).await
+    }
+
+    async fn stop(self) {
+        self.maker.stop().await;
+        self.operator.stop().await;
+    }
+}
+
+async fn call(
+    url: &str,
+    pinned: &[String],
+    headers: Option<(&'static str, String)>,
+    roots: WebRoots,
+) -> Result<Reply, Problem> {
+    // The operator has allowed this machine and no other private address.
+    let here = |at: &&String| at.contains("//127.0.0.1:") || at.contains("//localhost:");
+    let allowed: Vec<String> = pinned.iter().filter(here).cloned().collect();
+    let nobody = (Presented::default(), Partners::default());
+    let out = HttpsOutbound::new(nobody.0, nobody.1, system_clock(), allowed).unwrap();
+    let call = PlainCall {
+        participant: "P".to_owned(),
+        method: "POST",
+        url: url.to_owned(),
+        headers: headers.into_iter().collect(),
+        body: b"{}".to_vec(),
+        max_bytes: 65_536,
+        over_tls: Some(OverTls { roots, pinned: pinned.to_vec() }),
+    };
+    out.plain(call).await
+}
+
+fn now(node: &Node) -> WallTime {
+    node.clocks.wall()
+}
+
+#[tokio::test]
+async fn connectors_that_sign_claims_negotiate_and_fetch() {
+    let world = World::start().await;
+    let (operator, maker) = (&world.operator.parts.node, &world.maker.parts.node);
+    assert_eq!(found::catalog(maker, OPERATOR).await.unwrap().len(), 1);
+    let dataset = Some(pair::VIEW.to_owned());
+    let asked = Negotiate { partner: OPERATOR.to_owned(), dataset, another: false };
+    let agreed = consumer::negotiate(maker, &asked).await.unwrap();
+    let fetched = fetching::fetch(maker, &Fetch { agreement: agreed.id.clone() }).await.unwrap();
+    assert_eq!(fetched.text.unwrap().matches("514.24").count(), pair::ROWS);
+    // That the other side has shown less than a certificate stands in agreement and decision.
+    for node in [operator, maker] {
+        let all = agreements::list(node, None).unwrap();
+        assert_eq!((all.len(), all[0].recognised.as_str()), (1, "claims"));
+        assert_eq!(all[0].id, agreed.id);
+    }
+    let decided = decisions::list(operator, 10, None).unwrap();
+    let [decided] = &decided[..] else { panic!("{decided:?}") };
+    let (_, record) = decisions::show(operator, &decided.id, None).unwrap();
+    let record = String::from_utf8(record.payload.to_vec()).unwrap();
+    for said in ["by its token alone, over TLS", "presumed", "token-tls"] {
+        assert!(record.contains(said), "{said}: {record}");
+    }
+    world.stop().await;
+}
+
+/// Whoever cannot sign for somebody that is known is told the same as whoever says nothing.
+#[tokio::test]
+async fn claims_that_do_not_hold_open_nothing() {
+    let world = World::start().await;
+    let node = &world.operator.parts.node;
+    let (theirs, other) = (world.sides[1].key(), world.sides[0].key());
+    let signed = |key: &ClaimsKey, issuer: &str, audience: &str, ago: i64| {
+        let then = WallTime(now(node).0.plus_seconds(-ago));
+        let claims = Claims { issuer, audience, jti: "urn:1", now: then };
+        Some(format!("Bearer {}", key.issue(&claims).unwrap()))
+    };
+    let good = signed(&theirs, MAKER, OPERATOR, 0);
+    let logged = || node.partition.read(|_, store| store.forest().size(1)).unwrap();
+    let before = logged();
+    for (name, claims) in [
+        ("nothing", None),
+        ("no token", Some("Bearer x.y.z".to_owned())),
+        ("the form of the plain door", Some(format!("{{\"clientId\":\"{MAKER}\"}}"))),
+        ("another key", signed(&other, MAKER, OPERATOR, 0)),
+        ("for somebody else", signed(&theirs, MAKER, MAKER, 0)),
+        ("by somebody else", signed(&theirs, "did:web:other.example", OPERATOR, 0)),
+        ("by ourselves", signed(&other, OPERATOR, OPERATOR, 0)),
+        ("too old", signed(&theirs, MAKER, OPERATOR, CLAIMS_LIFE_S + 61)),
+        ("of the future", signed(&theirs, MAKER, OPERATOR, -62)),
+        ("changed", good.clone().map(|good| good.replacen(".ey", ".eY", 1))),
+    ] {
+        let reply = world.ask("/dsp/catalog/request", claims).await.unwrap();
+        let body = String::from_utf8(reply.body).unwrap();
+        assert_eq!(reply.status, 404, "{name}: {body}");
+        assert!(body.contains("CatalogError") && body.contains("dsp.unknown"), "{name}: {body}");
+    }
+    assert_eq!(logged(), before, "who is nobody leaves nothing");
+    // Who they are about is let in, and has then sent no message of the protocol.
+    let reply = world.ask("/dsp/catalog/request", good.clone()).await.unwrap();
+    let body = String::from_utf8(reply.body).unwrap();
+    assert!(reply.status == 400 && body.contains("CatalogError"), "{body}");
+    // What is for partners is not here.
+    for path in ["/documents", "/log/cosign", "/conformance/negotiations"] {
+        let reply = world.ask(path, good.clone()).await.unwrap();
+        assert_eq!(reply.status, 404, "{path}");
+    }
+    // At the plain door nobody is who signs claims, whatever it says of itself.
+    let root = node.connectors.root().unwrap();
+    let said = format!("{{\"clientId\":\"{MAKER}\"}}");
+    for said in [said, good.unwrap()] {
+        let call = PlainCall {
+            participant: "P".to_owned(),
+            method: "POST",
+            url: format!("{root}/dsp/catalog/request"),
+            headers: vec![("authorization", said)],
+            body: b"{}".to_vec(),
+            max_bytes: 65_536,
+            over_tls: None,
+        };
+        let (presented, partners) = (Presented::default(), Partners::default());
+        let out = HttpsOutbound::new(presented, partners, system_clock(), Vec::new()).unwrap();
+        assert_eq!(out.plain(call).await.unwrap().status, 404);
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_goes_to_the_server_that_was_meant_and_nowhere_else() {
+    let world = World::start().await;
+    let port = world.sides[0].port;
+    let base = format!("https://127.0.0.1:{port}");
+    let ours = || world.authority.roots();
+    let check = async |url: &str, pinned: &str, roots: WebRoots, code: &str| {
+        let refused = call(url, &[pinned.to_owned()], None, roots).await.unwrap_err();
+        assert_eq!(refused.code.name, code, "{url}: {refused}");
+    };
+    let stranger = Authority::new().roots();
+    check(&format!("{base}/dsp"), &base, stranger, "peer.unreachable").await;
+    // The certificate is for the address, and for no name.
+    let named = format!("https://localhost:{port}");
+    check(&format!("{named}/dsp"), &named, ours(), "peer.unreachable").await;
+    let other = format!("https://127.0.0.2:{port}/dsp");
+    check(&other, &base, ours(), "outgoing.endpoint").await;
+    check(&format!("http://127.0.0.1:{port}/dsp"), &base, ours(), "outgoing.url").await;
+    for private in ["https://192.168.0.1/dsp", "https://169.254.169.254/dsp", "https://[::1]:1/dsp"]
+    {
+        check(private, private, ours(), "outgoing.address").await;
+    }
+    world.stop().await;
+}
+
+/// A certificate that was renewed is shown without a start; one that is none is not, and the old
+/// one is shown on.
+#[tokio::test]
+async fn a_renewed_certificate_is_shown() {
+    let world = World::start().await;
+    let (dir, next) = (&world.sides[0].dir, Authority::new());
+    let door = world.operator.parts.node.connectors.web.as_ref().unwrap();
+    let base = format!("https://127.0.0.1:{}", world.sides[0].port);
+    let asked = async |roots: WebRoots| {
+        let url = format!("{base}/.well-known/dspace-version");
+        call(&url, std::slice::from_ref(&base), None, roots).await.map(|reply| reply.status)
+    };
+    std::fs::write(dir.join("web.key"), "nothing").unwrap();
+    assert_eq!(door.renew().unwrap_err().code.name, "config.invalid");
+    assert!(asked(world.authority.roots()).await.is_ok());
+    next.issue(dir);
+    door.renew().unwrap();
+    assert!(asked(next.roots()).await.is_ok());
+    assert!(asked(world.authority.roots()).await.is_err());
+    world.stop().await;
+}
+
+/// Files that cannot be used are named, and nothing is opened.
+#[tokio::test]
+async fn a_door_that_cannot_be_made_is_said_at_the_start() {
+    let (place, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    let sides = [OPERATOR, MAKER].map(|did| Side::init(place.path(), did, &authority));
+    let [ours, theirs] = &sides;
+    ours.knowing(theirs, "").await.stop().await;
+    let other = KeyPair::generate().unwrap().serialize_pem();
+    for (file, text) in [
+        ("web.pem", ""),
+        ("web.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+        ("web.key", other.as_str()),
+        ("ca.pem", ""),
+        ("theirs.jwk", "{}"),
+        ("theirs.jwk", "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AA\",\"y\":\"AA\"}"),
+    ] {
+        let path = ours.dir.join(file);
+        let good = std::fs::read(&path).unwrap();
+        std::fs::write(&path, text).unwrap();
+        let refused = open::open(&ours.dir, PolicyClock::System).await.err().unwrap();
+        assert_eq!(refused.code.name, "config.invalid", "{file}: {refused}");
+        let named = if file == "web.key" { "web.pem" } else { file };
+        assert!(refused.message.contains(named), "{file}: {refused}");
+        std::fs::write(&path, good).unwrap();
+    }
+    std::fs::remove_file(ours.dir.join("ca.pem")).unwrap();
+    let refused = open::open(&ours.dir, PolicyClock::System).await.err().unwrap();
+    assert!(refused.message.contains("ca.pem"), "{refused}");
+}
