@@ -22,9 +22,11 @@ use serde_json::Value;
 use twinpact_contract::{Contract, Order, Terms, compare, odrl};
 use twinpact_dsp::exchange::Whose;
 use twinpact_dsp::message::{
-    Agreement as Wire, ContractOffer, ContractRequest, DataAddress, Offer, Thread, TransferRequest,
+    Agreement as Wire, ContractOffer, ContractRequest, DataAddress, Offer, Policy, Thread,
+    TransferRequest,
 };
 use twinpact_dsp::negotiation::{self, Negotiation};
+use twinpact_dsp::policy_form;
 use twinpact_dsp::route::Endpoint;
 use twinpact_dsp::transfer::{self, Transfer};
 use twinpact_dsp::{Effect, Message, Rejected, Role, Status, Subject};
@@ -346,7 +348,13 @@ pub(crate) fn acceptable(
         let why = comparison.differences.join("; ");
         return Err(Problem::new(codes::EXCHANGE_REFUSED, format!("it asks for more: {why}")));
     }
-    Ok(Offer { policy: Value::Object(wanted.to_odrl()).into(), ..ours })
+    Ok(Offer { policy: spelled(&wanted)?, ..ours })
+}
+
+/// Terms of ours as they stand in our catalogue, to the letter: a connector may compare an
+/// agreement with what it was offered without reading either.
+fn spelled(terms: &Terms) -> Result<Policy, Problem> {
+    Ok(Value::Object(policy_form::normalise(&terms.to_odrl())?).into())
 }
 
 /// Whether this participant may have one more agreement.
@@ -393,12 +401,9 @@ fn own_offer<'a>(
             return Err(Problem::new(codes::EXCHANGE_REFUSED, why));
         }
     }
-    let policy = Value::Object(contract.terms().to_odrl());
+    let policy = spelled(contract.terms())?;
     let (id, target) = (asked.id.clone(), Some(contract.view_id()));
-    Ok((
-        Offer { id, target, assigner: None, assignee: None, policy: policy.into() },
-        contract.terms(),
-    ))
+    Ok((Offer { id, target, assigner: None, assignee: None, policy }, contract.terms()))
 }
 
 /// An offer that is named by its id alone.

@@ -1,0 +1,411 @@
+//! What connectors of the EDC family do on the wire, one by one and at the worst moment: a peer
+//! that comes before it has answered, that is not ready for us, and that rewrites what it was sent.
+//! The real one is met by `make interop-edc`, at whatever moment it comes there.
+
+use crate::pair::{self, OPERATOR};
+use serde_json::{Value, json};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use twinpact_dsp::negotiation::{Negotiation, State};
+use twinpact_gateway::Running;
+use twinpact_model::Did;
+use twinpact_node::api::{Fetch, Negotiate};
+use twinpact_node::fold::Fold;
+use twinpact_node::{consumer, fetching, open, why};
+use twinpact_testkit::free_port;
+
+const CONTEXT: &str = "https://w3id.org/dspace/2025/1/context.jsonld";
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A request that the peer has heard, and how many such came before.
+#[derive(Clone)]
+struct Heard {
+    what: String,
+    authorization: Option<String>,
+    body: Value,
+    before: usize,
+}
+
+type Answering = Pin<Box<dyn Future<Output = (u16, Value)> + Send>>;
+type Script = Arc<dyn Fn(Heard) -> Answering + Send + Sync>;
+
+/// The peer: whatever it is asked, its script answers.
+struct Peer {
+    port: u16,
+    heard: Arc<Mutex<Vec<Heard>>>,
+}
+
+impl Peer {
+    async fn open(port: u16, script: Script) -> Peer {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        let heard = Arc::<Mutex<Vec<Heard>>>::default();
+        let all = Arc::clone(&heard);
+        tokio::spawn(async move {
+            while let Ok((tcp, _)) = listener.accept().await {
+                tokio::spawn(answer(tcp, Arc::clone(&all), Arc::clone(&script)));
+            }
+        });
+        Peer { port, heard }
+    }
+
+    /// The bodies of what was heard of that kind.
+    fn bodies(&self, what: &str) -> Vec<Value> {
+        let heard = self.heard.lock().unwrap();
+        heard.iter().filter(|one| one.what == what).map(|one| one.body.clone()).collect()
+    }
+}
+
+async fn answer(mut tcp: TcpStream, all: Arc<Mutex<Vec<Heard>>>, script: Script) {
+    let (head, body) = read(&mut tcp).await;
+    let mut words = head.split_whitespace();
+    let (method, path) = (words.next().unwrap(), words.next().unwrap());
+    // The last segment says what it is; those before are process ids.
+    let what = format!("{method} {}", path.rsplit('/').next().unwrap());
+    let authorization = head
+        .lines()
+        .find_map(|line| line.strip_prefix("authorization: "))
+        .map(|value| value.trim().to_owned());
+    let heard = {
+        let mut all = all.lock().unwrap();
+        let before = all.iter().filter(|one| one.what == what).count();
+        let body = serde_json::from_str(&body).unwrap_or_default();
+        let heard = Heard { what, authorization, body, before };
+        all.push(heard.clone());
+        heard
+    };
+    let (status, body) = script(heard).await;
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let head = format!("HTTP/1.1 {status} x\r\ncontent-length: {}\r\n", body.len());
+    let whole = format!("{head}content-type: application/json\r\nconnection: close\r\n\r\n{body}");
+    tcp.write_all(whole.as_bytes()).await.unwrap();
+}
+
+/// Head and body of a message.
+async fn read(tcp: &mut TcpStream) -> (String, String) {
+    let (mut bytes, mut piece) = (Vec::new(), [0; 4096]);
+    loop {
+        let n = tcp.read(&mut piece).await.unwrap();
+        bytes.extend_from_slice(&piece[..n]);
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let lower = head.to_lowercase();
+        let length = lower.lines().find_map(|line| line.strip_prefix("content-length: "));
+        if n == 0 || body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
+            return (head.to_owned(), body.to_owned());
+        }
+    }
+}
+
+/// A message of the peer to our door; the status and what it is answered with.
+async fn say(url: &str, message: &Value) -> (u16, Value) {
+    let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let mut tcp = TcpStream::connect(host).await.unwrap();
+    let (body, who) = (message.to_string(), json!({ "clientId": "edc", "region": "eu" }));
+    let head = format!("POST /{path} HTTP/1.1\r\nhost: {host}\r\nauthorization: {who}\r\n");
+    let length = body.len();
+    let whole = format!("{head}content-length: {length}\r\nconnection: close\r\n\r\n{body}");
+    tcp.write_all(whole.as_bytes()).await.unwrap();
+    let (head, body) = read(&mut tcp).await;
+    let status = head.split_whitespace().nth(1).unwrap().parse().unwrap();
+    (status, serde_json::from_str(&body).unwrap_or_default())
+}
+
+fn message(kind: &str, members: Value) -> Value {
+    let mut message = json!({ "@context": [CONTEXT], "@type": kind });
+    message.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    message
+}
+
+/// Our node, to which the peer at that port is the connector `edc`.
+async fn node(peer: u16) -> (Running, TempDir) {
+    let place = tempfile::tempdir().unwrap();
+    open::init(&place.path().join("node"), &Did::new(OPERATOR).unwrap(), "Test").unwrap();
+    let config = format!(
+        "organisation = \"{OPERATOR}\"\nname = \"Test\"\n\n[connectors]\n\
+         listen = \"127.0.0.1:{}\"\n\n[[connectors.peers]]\nid = \"edc\"\n\
+         endpoint = \"http://127.0.0.1:{peer}/dsp/2025-1\"\n\
+         data = [\"http://127.0.0.1:{peer}/public\"]\n",
+        free_port()
+    );
+    std::fs::write(place.path().join("node/twinpact.toml"), config).unwrap();
+    (pair::start(&place.path().join("node")).await, place)
+}
+
+async fn until<T>(running: &Running, seen: impl Fn(&Fold) -> Option<T>) -> T {
+    let partition = &running.parts.node.partition;
+    let mut changes = partition.changes();
+    let waiting = async {
+        loop {
+            changes.borrow_and_update();
+            if let Some(found) = partition.read(|fold, _| seen(fold)).unwrap() {
+                return found;
+            }
+            changes.changed().await.unwrap();
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap()
+}
+
+/// A policy as an EDC's processor writes it: right operands that are lists or IRIs become text, and
+/// a typed value loses its type.
+fn rewritten(value: &Value) -> Value {
+    match value {
+        Value::Array(all) => Value::Array(all.iter().map(rewritten).collect()),
+        Value::Object(members) => {
+            let written = |(name, value): (&String, &Value)| {
+                let value = if name == "rightOperand" { operand(value) } else { rewritten(value) };
+                (name.clone(), value)
+            };
+            Value::Object(members.iter().map(written).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+fn operand(value: &Value) -> Value {
+    let one = |value: &Value| value.get("@value").cloned().unwrap_or_else(|| value.clone());
+    match value {
+        Value::Array(all) if all.len() == 1 => one(&all[0]),
+        Value::Array(all) => {
+            let all: Vec<Value> = all.iter().map(|value| json!({ "@value": one(value) })).collect();
+            Value::String(Value::Array(all).to_string())
+        }
+        Value::Object(members) if members.contains_key("@id") => Value::String(value.to_string()),
+        other => one(other),
+    }
+}
+
+/// We provide. It is not ready for our messages at first, and its answer to one comes before it has
+/// answered. What we send is our own offer, whatever it has made of that.
+#[tokio::test]
+async fn an_edc_that_wants_our_data() {
+    let port = free_port();
+    let (running, _place) = node(port).await;
+    // A right operand that is a list.
+    let bound = "            - leftOperand: http://www.w3.org/ns/odrl/2/purpose
+              operator: isAnyOf
+              rightOperand: [\"https://w3id.org/twinpact/purpose/PredictiveMaintenance\", \
+                 \"https://w3id.org/twinpact/purpose/QualityAssurance\"]\n";
+    pair::fill_bound(&running.parts.node, bound).await;
+    let root = running.parts.node.connectors.endpoint().unwrap().to_owned();
+    let door = root.clone();
+    let script: Script = Arc::new(move |heard| {
+        let door = door.clone();
+        Box::pin(async move {
+            let pids = json!({
+                "providerPid": heard.body["providerPid"], "consumerPid": heard.body["consumerPid"],
+            });
+            match (heard.what.as_str(), heard.before) {
+                ("POST agreement", 0 | 1) | ("POST events", 0) => (409, Value::Null),
+                ("POST agreement", _) => {
+                    let pid = pids["providerPid"].as_str().unwrap().to_owned();
+                    let url = format!("{door}/negotiations/{pid}/agreement/verification");
+                    let early = message("ContractAgreementVerificationMessage", pids);
+                    // A 4xx would be the end for it.
+                    assert_eq!(say(&url, &early).await.0, 200);
+                    (200, Value::Null)
+                }
+                _ => (200, Value::Null),
+            }
+        })
+    });
+    let peer = Peer::open(port, script).await;
+    let asked = message("CatalogRequestMessage", json!({}));
+    let (status, catalog) = say(&format!("{root}/catalog/request"), &asked).await;
+    assert_eq!(status, 200, "{catalog}");
+    let dataset = &catalog["dataset"][0];
+    let ours = &dataset["hasPolicy"][0];
+    let mut theirs = rewritten(ours);
+    assert_ne!(&theirs, ours, "there is nothing to rewrite");
+    theirs["target"] = dataset["@id"].clone();
+    let request = message(
+        "ContractRequestMessage",
+        json!({
+            "consumerPid": "urn:uuid:edc-1", "offer": theirs,
+            "callbackAddress": format!("http://127.0.0.1:{}/dsp/2025-1", peer.port),
+        }),
+    );
+    let (status, opened) = say(&format!("{root}/negotiations/request"), &request).await;
+    assert_eq!(status, 201, "{opened}");
+    until(&running, |fold| {
+        let mut all = fold.processes.negotiations.values();
+        let over = all.any(|one| one.state == State::Finalized);
+        (over && fold.processes.outbox.is_empty()).then_some(())
+    })
+    .await;
+    let agreements = peer.bodies("POST agreement");
+    assert_eq!((agreements.len(), peer.bodies("POST events").len()), (3, 2));
+    for sent in &agreements {
+        assert_eq!(sent["agreement"]["permission"], ours["permission"], "{sent:#}");
+        assert_eq!(sent["agreement"]["target"], dataset["@id"]);
+    }
+    // It came again after some 20 ms, and that is on record.
+    let story = why::why(&running.parts.node, opened["providerPid"].as_str().unwrap()).unwrap();
+    let first = story.steps.iter().find(|step| step.text.contains("attempt 1: status 409"));
+    let first = &first.unwrap_or_else(|| panic!("{:?}", story.steps)).text;
+    let again = first.rsplit("again after ").next().unwrap().split(' ').next().unwrap();
+    assert!((16..=24).contains(&again.parse::<u32>().unwrap()), "{first}");
+    running.stop().await;
+}
+
+/// Its offer: two purposes, in one constraint.
+fn policy() -> Value {
+    json!([{ "action": "use", "constraint": [{
+        "leftOperand": "purpose", "operator": "isAnyOf", "rightOperand": ["urn:one", "urn:two"],
+    }] }])
+}
+
+/// An EDC that has data, and makes this agreement of whatever it is asked for. Its messages come
+/// before it has answered ours.
+fn provider(port: u16, agreed: Value) -> Script {
+    let base = format!("http://127.0.0.1:{port}/dsp/2025-1");
+    Arc::new(move |heard| {
+        let (agreed, base) = (agreed.clone(), base.clone());
+        Box::pin(async move {
+            let ours = heard.body["consumerPid"].as_str().unwrap_or_default().to_owned();
+            let back = heard.body["callbackAddress"].as_str().unwrap_or_default().to_owned();
+            let pids = json!({ "providerPid": "urn:uuid:edc-2", "consumerPid": ours });
+            let with = |more: Value| {
+                let mut members = pids.clone();
+                members.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+                members
+            };
+            let kind = heard.body["@type"].as_str().unwrap_or_default().to_owned();
+            match (heard.what.as_str(), kind.as_str()) {
+                ("POST request", "CatalogRequestMessage") => {
+                    let offer =
+                        json!({ "@id": "b2ZmZXI=", "@type": "Offer", "permission": policy() });
+                    let service =
+                        json!({ "@id": "s", "@type": "DataService", "endpointURL": base });
+                    let way = json!({ "@type": "Distribution", "format": "HttpData-PULL",
+                        "accessService": "s" });
+                    let dataset = json!({ "@id": "asset-1", "@type": "Dataset",
+                        "hasPolicy": [offer], "distribution": [way] });
+                    (
+                        200,
+                        message(
+                            "Catalog",
+                            json!({ "@id": "c", "participantId": "edc",
+                        "dataset": [dataset], "service": [service] }),
+                        ),
+                    )
+                }
+                ("POST request", "ContractRequestMessage") => {
+                    let agreement = json!({ "@id": "urn:uuid:agreed", "@type": "Agreement",
+                        "target": "asset-1", "assigner": "edc", "assignee": OPERATOR,
+                        "timestamp": "2026-11-24T15:32:33Z", "permission": agreed });
+                    let early = with(json!({ "agreement": agreement }));
+                    let url = format!("{back}/negotiations/{ours}/agreement");
+                    let told = say(&url, &message("ContractAgreementMessage", early)).await;
+                    assert_eq!(told.0, 200, "{}", told.1);
+                    (201, message("ContractNegotiation", with(json!({ "state": "REQUESTED" }))))
+                }
+                ("POST verification", _) => {
+                    // Where to, it knows from the request.
+                    (200, Value::Null)
+                }
+                ("POST request", "TransferRequestMessage") => {
+                    let named = |name: &str, value: &str| {
+                        json!({ "@type": "EndpointProperty",
+                        "name": format!("https://w3id.org/edc/v0.0.1/ns/{name}"), "value": value })
+                    };
+                    let data = format!("http://127.0.0.1:{port}/public");
+                    let address = json!({ "@type": "DataAddress",
+                        "endpointType": "https://w3id.org/idsa/v4.1/HTTP", "endpointProperties": [
+                            named("endpoint", &data), named("authType", "bearer"),
+                            named("endpointType", "https://w3id.org/idsa/v4.1/HTTP"),
+                            named("authorization", TOKEN)] });
+                    let early = with(json!({ "dataAddress": address }));
+                    let url = format!("{back}/transfers/{ours}/start");
+                    let told = say(&url, &message("TransferStartMessage", early)).await;
+                    assert_eq!(told.0, 200, "{}", told.1);
+                    (201, message("TransferProcess", with(json!({ "state": "REQUESTED" }))))
+                }
+                ("GET public", _) if heard.authorization.as_deref() == Some(TOKEN) => {
+                    (200, json!({ "rows": [1, 2, 3] }))
+                }
+                ("GET public", _) => (403, Value::Null),
+                _ => (200, Value::Null),
+            }
+        })
+    })
+}
+
+/// As it comes: no scheme before it, and no end in it.
+const TOKEN: &str = "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJlZGMifQ.c2lnbmF0dXJl";
+
+#[tokio::test]
+async fn an_edc_that_has_data() {
+    let mut text = policy();
+    text[0]["constraint"][0]["rightOperand"] =
+        "[{\"@value\":\"urn:one\"},{\"@value\":\"urn:two\"}]".into();
+    for agreed in [policy(), text] {
+        let port = free_port();
+        let (running, _place) = node(port).await;
+        let peer = Peer::open(port, provider(port, agreed)).await;
+        let ours = running.parts.node.clone();
+        let asked = Negotiate {
+            partner: "edc".to_owned(),
+            dataset: Some("asset-1".to_owned()),
+            another: false,
+        };
+        let negotiating = tokio::spawn(async move { consumer::negotiate(&ours, &asked).await });
+        let pid = until(&running, |fold| {
+            let mut all = fold.processes.negotiations.values();
+            let told = |one: &&Negotiation| one.post.unacknowledged.is_none();
+            let verified = all.find(|one| one.state == State::Verified).filter(told);
+            verified.map(|one| one.party.own_pid.clone())
+        })
+        .await;
+        let door = running.parts.node.connectors.endpoint().unwrap();
+        let finalized = message(
+            "ContractNegotiationEventMessage",
+            json!({
+            "providerPid": "urn:uuid:edc-2", "consumerPid": pid, "eventType": "FINALIZED" }),
+        );
+        let (status, said) = say(&format!("{door}/negotiations/{pid}/events"), &finalized).await;
+        assert_eq!(status, 200, "{said}");
+        let agreed = negotiating.await.unwrap().unwrap();
+        assert_eq!(agreed.recognised, "word");
+        let wanted = Fetch { agreement: agreed.id };
+        let fetched = fetching::fetch(&running.parts.node, &wanted).await.unwrap();
+        assert_eq!(fetched.text.as_deref(), Some("{\"rows\":[1,2,3]}"));
+        assert_eq!(peer.bodies("POST verification").len(), 1);
+        running.stop().await;
+    }
+}
+
+/// It puts its own policy into the agreement, whatever it was asked for. One that means something
+/// else is never verified.
+#[tokio::test]
+async fn an_edc_that_agrees_to_something_else() {
+    let mut wider = policy();
+    wider[0]["constraint"] = json!([]);
+    let mut narrower = policy();
+    narrower[0]["constraint"][0]["rightOperand"] = json!(["urn:one"]);
+    let mut other = policy();
+    other[0]["action"] = "modify".into();
+    let another = "is another than was asked for";
+    for (agreed, why) in [(wider, another), (narrower, another), (other, "unknown action")] {
+        let port = free_port();
+        let (running, _place) = node(port).await;
+        let peer = Peer::open(port, provider(port, agreed.clone())).await;
+        let asked = Negotiate {
+            partner: "edc".to_owned(),
+            dataset: Some("asset-1".to_owned()),
+            another: false,
+        };
+        let refused = consumer::negotiate(&running.parts.node, &asked).await.unwrap_err();
+        assert_eq!(refused.code.name, "exchange.refused", "{agreed}: {refused}");
+        until(&running, |fold| fold.processes.outbox.is_empty().then_some(())).await;
+        assert!(peer.bodies("POST verification").is_empty(), "{agreed}");
+        let [end] = &peer.bodies("POST termination")[..] else { panic!("{agreed}") };
+        assert!(end["reason"].to_string().contains(why), "{end}");
+        running.stop().await;
+    }
+}
