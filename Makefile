@@ -49,7 +49,7 @@ interop-edc: ## Exchange data with an Eclipse EDC connector, both ways (needs Ja
 	$(CARGO) build -q -p twinpact
 	python3 oracles/edc/run.py "$(or $(CARGO_TARGET_DIR),target)/debug/twinpact" --result conformance/edc.md
 
-bench-edc: ## Measure an Eclipse EDC pair, to hold our figures against (needs Java and Maven).
+bench-edc: ## Measure an Eclipse EDC pair and ours in one run, as ratios (needs Java and Maven).
 	python3 oracles/edc/measure.py --result conformance/edc-cost.md
 
 lint: deny-tool ## Hold the house rules: format, clippy, tidy, licences and bans.

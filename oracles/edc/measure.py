@@ -13,7 +13,8 @@ those that follow, above all at 50 ms; and it is long until Java has compiled wh
 come before the measurement (`--warm`), and the report says how many were held already and what the
 compilers took. The driver does not poll: the consumer's EDC calls back, once with the agreement and
 once with the token, so that no look at its management API is paid for and no wait between two looks
-is counted. `--short` makes few of each, only to show that it works. Needs what run.py needs, and
+is counted. Before and after that the same is measured of two Twinpact nodes (ours.py), and both are
+held against each other. `--short` makes few of each, only to show that it works. Needs what run.py needs, and
 Linux.
 """
 
@@ -36,6 +37,7 @@ import threading
 import time
 import typing
 
+import ours
 import run
 from jars import Jars, said_by
 from pair import (CLIENT, CONSUMER, HEAP, PATIENCE, PROVIDER, STEPS, TROUBLE, Connector, Cpu, Failed,
@@ -483,9 +485,26 @@ def method(effort: Effort) -> list[str]:
     ]
 
 
+def ratios(bench: Bench, own: list[ours.Ours], settings: list[Figures],
+           catalogues: list[Catalogue]) -> list[str]:
+    """The EDC's figures as the table takes them."""
+    def millis(seconds: float | None) -> float | None:
+        return None if seconds is None else seconds * 1_000
+
+    theirs = [ours.Theirs(millis(percentile(figures.alone.whole(), 0.5)),
+                          len(figures.loaded.done) / figures.loaded.seconds,
+                          millis(figures.loaded.each(figures.loaded.cpu.whole)))
+              for figures in settings]
+    parts = [millis(percentile(part.times, 0.5)) for part in catalogues[-1].parts] \
+        if catalogues else [None, None]
+    names = [name_of(figures.millis) for figures in settings]
+    return ours.table(own, theirs, parts, names, bench.effort.parallel)
+
+
 def report(bench: Bench, short: bool, busy: float, settings: list[Figures],
-           catalogues: list[Catalogue], whys: list[str]) -> str:
+           catalogues: list[Catalogue], whys: list[str], own: list[ours.Ours]) -> str:
     lines = head(bench.jars.version, short, busy)
+    lines += ratios(bench, own, settings, catalogues)
     for figures in settings:
         lines += report_of_setting(figures, bench.effort.parallel)
     if catalogues:
@@ -530,8 +549,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         source = f"http://127.0.0.1:{server.server_port}"
         bench = Bench(jars, pathlib.Path(place), source, effort)
+        seconds = round(effort.load_seconds)
+        ours.build()
+        say("two Twinpact nodes")
+        own = [ours.measured(seconds)]
         settings, catalogues, whys = measure(bench)
-    text = report(bench, arguments.short, busy, settings, catalogues, whys)
+        say("two Twinpact nodes again")
+        own.append(ours.measured(seconds))
+    text = report(bench, arguments.short, busy, settings, catalogues, whys, own)
     print(text, end="")
     if arguments.result:
         arguments.result.write_text(text, "utf-8")
