@@ -11,6 +11,7 @@ use crate::federation::{
 };
 use crate::paced::{Paced, Taken};
 use crate::port::Bound;
+use crate::sources::Sources;
 use hyper::body::Incoming;
 use hyper::header::{HOST, HeaderMap, ORIGIN};
 use hyper::server::conn::http1;
@@ -23,7 +24,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
@@ -36,11 +37,14 @@ use twinpact_node::door::{Door, Way};
 use twinpact_node::metrics::part;
 use twinpact_node::trace::{self, Doorway, REQUEST_HEADER};
 
-/// The most connections that are open at this door.
+/// The most connections that are open at either door.
 pub const MAX_PLAIN_CONNECTIONS: usize = 256;
 /// How long what was written may take to be read.
 const WRITE: Duration = Duration::from_secs(30);
 
+/// How long the next request may take to begin and to bring its head, where nobody has a name
+/// before it has asked.
+const NEXT: Duration = Duration::from_secs(10);
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
@@ -100,6 +104,7 @@ async fn serve(
     mut stopped: watch::Receiver<bool>,
 ) {
     let places = Arc::new(Semaphore::new(MAX_PLAIN_CONNECTIONS));
+    let sources = Arc::<Sources>::default();
     let mut connections = JoinSet::new();
     loop {
         let accepted = async {
@@ -113,20 +118,19 @@ async fn serve(
         };
         while connections.try_join_next().is_some() {}
         match accepted {
-            Ok((tcp, _)) => {
-                let (door, stopped, kind) = (Arc::clone(&door), stopped.clone(), kind.clone());
+            Ok((tcp, from)) => {
+                let source = match kind {
+                    Kind::Plain => None,
+                    // Who holds too many is closed without a word, like who shakes no hands.
+                    Kind::Tls(_) => match sources.enter(from.ip()) {
+                        Some(source) => Some(source),
+                        None => continue,
+                    },
+                };
+                let meeting = meet(kind.clone(), Arc::clone(&door), tcp, stopped.clone());
                 connections.spawn(async move {
-                    let _ = tcp.set_nodelay(true);
-                    match kind {
-                        Kind::Plain => exchange(door, Way::Connectors, tcp, stopped).await,
-                        Kind::Tls(tls) => {
-                            // Who does not get through the handshake has asked for nothing.
-                            if let Ok(Ok(tcp)) = timeout(HANDSHAKE, tls.accept(tcp)).await {
-                                exchange(door, Way::Claims, tcp, stopped).await;
-                            }
-                        }
-                    }
-                    drop(place);
+                    meeting.await;
+                    drop((place, source));
                 });
             }
             Err(_) => sleep(ACCEPT_AGAIN).await,
@@ -138,16 +142,30 @@ async fn serve(
     let _ = timeout(STOP, finishing).await;
 }
 
+/// Shakes hands where that is due, and answers.
+async fn meet(kind: Kind, door: Arc<dyn Door>, tcp: TcpStream, stopped: watch::Receiver<bool>) {
+    let _ = tcp.set_nodelay(true);
+    match kind {
+        Kind::Plain => exchange(door, (Way::Connectors, HEAD), tcp, stopped).await,
+        Kind::Tls(tls) => {
+            // Who does not get through the handshake has asked for nothing.
+            if let Ok(Ok(tcp)) = timeout(HANDSHAKE, tls.accept(tcp)).await {
+                exchange(door, (Way::Claims, NEXT), tcp, stopped).await;
+            }
+        }
+    }
+}
+
 /// Answers what is asked over one connection, until either side ends it.
 async fn exchange(
     door: Arc<dyn Door>,
-    way: Way,
+    (way, head): (Way, Duration),
     connection: impl AsyncRead + AsyncWrite + Unpin,
     mut stopped: watch::Receiver<bool>,
 ) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
+        .header_read_timeout(head)
         .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS);
     let paced = Paced::new(connection, WRITE);

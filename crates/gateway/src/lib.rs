@@ -29,6 +29,7 @@ pub mod places;
 pub mod port;
 pub mod refusal;
 pub mod running;
+pub mod sources;
 mod transfers;
 
 pub use admin::AdminListener;

@@ -4,10 +4,13 @@
 use crate::connectors::PRESUMED;
 use crate::pair::{self, MAKER, OPERATOR};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
+use tokio::io::AsyncReadExt as _;
 use twinpact_gateway::Running;
 use twinpact_gateway::outgoing::HttpsOutbound;
+use twinpact_gateway::sources::MAX_CONNECTIONS_PER_SOURCE;
 use twinpact_identity::claims::{CLAIMS_LIFE_S, Claims, ClaimsKey};
 use twinpact_identity::files::IdentityFiles;
 use twinpact_identity::partners::Partners;
@@ -305,4 +308,23 @@ async fn a_door_that_cannot_be_made_is_said_at_the_start() {
     std::fs::remove_file(ours.dir.join("ca.pem")).unwrap();
     let refused = open::open(&ours.dir, PolicyClock::System).await.err().unwrap();
     assert!(refused.message.contains("ca.pem"), "{refused}");
+}
+
+/// Who only holds on takes a share of the places, and no more.
+#[tokio::test]
+async fn one_address_holds_no_more_than_its_share() {
+    let world = World::start().await;
+    let at = ("127.0.0.1", world.sides[0].port);
+    let mut held = Vec::new();
+    for _ in 0..MAX_CONNECTIONS_PER_SOURCE {
+        held.push(tokio::net::TcpStream::connect(at).await.unwrap());
+    }
+    // One more is closed; it was accepted after all the others, which are not.
+    let mut more = tokio::net::TcpStream::connect(at).await.unwrap();
+    assert_eq!(more.read(&mut [0]).await.unwrap_or_default(), 0);
+    for one in &held {
+        assert!(one.try_read(&mut [0]).is_err_and(|e| e.kind() == ErrorKind::WouldBlock));
+    }
+    drop(held);
+    world.stop().await;
 }
