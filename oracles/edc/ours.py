@@ -10,7 +10,7 @@ import typing
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FIRST = "alone: negotiation, pull to the first byte"
-PART, KNOWN, WHOLE = "a part of 100", "a part of 100 that is known (304)", "the whole, compressed"
+PART, KNOWN, WHOLE = "a part of 100", "a part of 100, unchanged", "the whole, compressed"
 LINE = re.compile(r"^(?P<name>.+?) {2,}(?P<half>[\d.]+) +(?P<most>[\d.]+) +(?P<cpu>[\d.]+)$")
 RATE = re.compile(r"^\d+ exchanges in [\d.]+s: (\d+) a second")
 
@@ -58,6 +58,9 @@ def measured(seconds: int) -> Ours:
             costs[found["name"].strip()] = Cost(*figures)
         elif found := RATE.match(line):
             rate = float(found[1])
+    wanted = [FIRST, PART, KNOWN, WHOLE]
+    if missing := [name for name in wanted if name not in costs] or not rate:
+        raise RuntimeError(f"the benches do not say {missing}")
     return Ours(costs, rate)
 
 

@@ -3,7 +3,7 @@
 //!
 //! Who asks is for the node to say ([`twinpact_node::connectors`]); what is answered is an `Egress`
 //! of the same [`Door`] as for partners, made into bytes by the same function. Connections beyond
-//! [`MAX_PLAIN_CONNECTIONS`] wait to be accepted.
+//! [`MAX_CONNECTOR_CONNECTIONS`] wait to be accepted.
 
 use crate::events::Answered;
 use crate::federation::{
@@ -12,8 +12,9 @@ use crate::federation::{
 use crate::paced::{Paced, Taken};
 use crate::port::Bound;
 use crate::sources::Sources;
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::header::{HOST, HeaderMap, ORIGIN};
+use hyper::header::{CONNECTION, HOST, HeaderMap, HeaderValue, ORIGIN};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -35,16 +36,19 @@ use twinpact_model::problem::Problem;
 use twinpact_node::ask::outcome;
 use twinpact_node::door::{Door, Way};
 use twinpact_node::metrics::part;
+use twinpact_node::strangers::Away;
 use twinpact_node::trace::{self, Doorway, REQUEST_HEADER};
 
 /// The most connections that are open at either door.
-pub const MAX_PLAIN_CONNECTIONS: usize = 256;
+pub const MAX_CONNECTOR_CONNECTIONS: usize = 256;
 /// How long what was written may take to be read.
 const WRITE: Duration = Duration::from_secs(30);
 
 /// How long the next request may take to begin and to bring its head, where nobody has a name
 /// before it has asked.
 const NEXT: Duration = Duration::from_secs(10);
+/// How much is read of the body of who is nobody.
+const NOBODYS_BYTES: usize = 16_384;
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
@@ -103,7 +107,7 @@ async fn serve(
     door: Arc<dyn Door>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let places = Arc::new(Semaphore::new(MAX_PLAIN_CONNECTIONS));
+    let places = Arc::new(Semaphore::new(MAX_CONNECTOR_CONNECTIONS));
     let sources = Arc::<Sources>::default();
     let mut connections = JoinSet::new();
     loop {
@@ -121,10 +125,12 @@ async fn serve(
             Ok((tcp, from)) => {
                 let source = match kind {
                     Kind::Plain => None,
-                    // Who holds too many is closed without a word, like who shakes no hands.
                     Kind::Tls(_) => match sources.enter(from.ip()) {
                         Some(source) => Some(source),
-                        None => continue,
+                        None => {
+                            door.turned_away(Away::NamelessFull);
+                            continue;
+                        }
                     },
                 };
                 let meeting = meet(kind.clone(), Arc::clone(&door), tcp, stopped.clone());
@@ -209,19 +215,32 @@ async fn respond(
     let (method, route) = (head.method.as_str(), part(head.uri.path()));
     let logged = trace::Request::begin(Doorway::Connectors, method, route, None, theirs);
     let answering = async {
-        let (body, large) = whole(body).await?;
+        let mut asked = asked(way, None, &head, Vec::new());
+        let known = way == Way::Connectors || door.is_claimed(asked.bearer.as_deref());
+        let (body, large) = match known {
+            true => whole(body).await?,
+            // Closing on what was not read would take the answer with it (RFC 9112 §9.6).
+            false => {
+                let _ = Limited::new(body, NOBODYS_BYTES).collect().await;
+                (Vec::new(), None)
+            }
+        };
         if way == Way::Connectors
             && let Err(problem) = from_a_program(&head.headers)
         {
-            return Ok(problem.into());
+            return Ok((problem.into(), known));
         }
-        let mut asked = asked(way, None, &head, body);
+        asked.body = body;
         asked.fault = large.or(asked.fault);
-        Ok::<_, io::Error>(door.answer(asked).await)
+        Ok::<_, io::Error>((door.answer(asked).await, known))
     };
-    let egress = logged.over(answering).await?;
+    let (egress, known) = logged.over(answering).await?;
     let (status, code) = outcome(&egress);
     let mut response = write(egress, &taken);
+    // Who has shown a token that is good is somebody, and so is who signs claims.
+    if !known && (status >= 400 || !head.uri.path().starts_with("/data/")) {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     identify(response.headers_mut(), logged.id());
     logged.answered(status, &code);
     Ok(response)

@@ -8,8 +8,8 @@
 //! to a partner that was taken out is closed at once. No redirect is followed: it is an answer like
 //! any other.
 
+mod connector;
 mod flowing;
-mod plain;
 mod received;
 
 use crate::federation::taken_out;
@@ -42,7 +42,7 @@ use twinpact_model::problem::Problem;
 use twinpact_model::{Did, codes};
 use twinpact_model::{Timestamp, WallTime};
 use twinpact_node::metrics::part;
-use twinpact_node::outbound::{Call, FirstCall, Opening, Outbound, Pending, PlainCall, Reply};
+use twinpact_node::outbound::{Call, ConnectorCall, FirstCall, Opening, Outbound, Pending, Reply};
 use twinpact_node::trace;
 
 /// The most addresses of one name that are tried.
@@ -363,8 +363,8 @@ async fn resolve(limits: &Limits, to: &str, target: &Target) -> Result<Vec<Socke
 }
 
 impl Outbound for HttpsOutbound {
-    fn plain(&self, call: PlainCall) -> Pending<'_> {
-        Box::pin(self.plainly(call))
+    fn connector(&self, call: ConnectorCall) -> Pending<'_> {
+        Box::pin(self.to_connector(call))
     }
 
     fn call(&self, call: Call) -> Pending<'_> {
@@ -528,7 +528,8 @@ fn endpoints(urls: &[String]) -> Result<Vec<Endpoint>, Problem> {
     urls.iter().map(|url| Endpoint::parse(url)).collect()
 }
 
-/// The host only names the server here: the verifier looks at the SPIFFE id.
+/// The host of a URL, for TLS. A partner's server is known by its SPIFFE id whatever its name is;
+/// of somebody else's connector this very name is what its certificate has to be for.
 fn server_name(target: &Target) -> Result<ServerName<'static>, Problem> {
     match &target.host {
         Host::Address(address) => Ok(ServerName::IpAddress((*address).into())),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The most connections from one address; of IPv6, from one network of 64 bits, which is what one
 /// customer is given (RFC 6177).
-pub const MAX_CONNECTIONS_PER_SOURCE: usize = 32;
+pub const MAX_CONNECTIONS_PER_SOURCE: usize = 64;
 
 /// Who holds any.
 #[derive(Debug, Default)]

@@ -26,6 +26,9 @@ pub const CLAIMS_SKEW_S: i64 = 60;
 /// The longest token that is looked at, in bytes.
 pub const MAX_CLAIMS_BYTES: usize = 4096;
 
+/// The most keys that somebody signs claims with at a time.
+pub const MAX_CLAIMS_KEYS: usize = 8;
+
 const ALGORITHM: &str = "ES256";
 /// A point of P-256 as it is: `4`, x and y (SEC 1 §2.3.3).
 const POINT_BYTES: usize = 65;
@@ -163,6 +166,25 @@ impl ClaimsPublicKey {
         Ok(ClaimsPublicKey(point))
     }
 
+    /// The keys in a JSON Web Key or a set of them (RFC 7517 §5), so that one can be changed while
+    /// both are good. Of a set those that are no P-256 keys are left out.
+    ///
+    /// # Errors
+    /// What it is instead of 1 to [`MAX_CLAIMS_KEYS`] such keys, for people.
+    pub fn all_of(bytes: &[u8]) -> Result<Vec<ClaimsPublicKey>, &'static str> {
+        let json = Json::parse(bytes).map_err(|_| "it is no JSON")?;
+        let Some(keys) = json.get("keys").and_then(Json::as_array) else {
+            return ClaimsPublicKey::from_jwk(bytes).map(|key| vec![key]);
+        };
+        let read = |key: &Json| ClaimsPublicKey::from_jwk(key.canonical().as_bytes()).ok();
+        let keys: Vec<ClaimsPublicKey> = keys.iter().filter_map(read).collect();
+        match keys.len() {
+            0 => Err("no key of the set is a public one of the curve P-256"),
+            1..=MAX_CLAIMS_KEYS => Ok(keys),
+            _ => Err("the set has more than 8 keys"),
+        }
+    }
+
     /// The JSON Web Key.
     #[must_use]
     pub fn to_jwk(&self) -> Json {
@@ -261,9 +283,11 @@ fn good_at(body: &Json, now: i64) -> Result<(), ClaimsFault> {
     };
     let ends = time("exp")?.ok_or(ClaimsFault::Time)?;
     let begins = [time("nbf")?, time("iat")?].into_iter().flatten().max();
+    let issued = time("iat")?.unwrap_or(now);
     let early = begins.is_some_and(|begins| begins > now.saturating_add(CLAIMS_SKEW_S));
     let latest = now.saturating_add(MAX_CLAIMS_LIFE_S).saturating_add(CLAIMS_SKEW_S);
-    match early || ends <= now.saturating_sub(CLAIMS_SKEW_S) || ends > latest {
+    let is_long = ends > latest || ends.saturating_sub(issued) > MAX_CLAIMS_LIFE_S + CLAIMS_SKEW_S;
+    match early || ends <= now.saturating_sub(CLAIMS_SKEW_S) || is_long {
         true => Err(ClaimsFault::Time),
         false => Ok(()),
     }
@@ -371,6 +395,8 @@ mod tests {
         check(es, &with(&format!(r#","exp":{}"#, longest + 1)), time);
         check(es, &with(&format!(r#","exp":{},"nbf":{}"#, NOW + 200, NOW + 61)), time);
         check(es, &with(&format!(r#","exp":{},"iat":true"#, NOW + 60)), form);
+        // One for a day is not good at its end either.
+        check(es, &with(&format!(r#","exp":{},"iat":{}"#, NOW + 60, NOW - 86_000)), time);
         check(es, &good.replace("\"aud\"", "\"sub\":\"x\",\"aud\""), Err(ClaimsFault::Issuer));
         check(es, &good.replace("\"aud\"", "\"to\""), Err(ClaimsFault::Audience));
         check(es, &format!("{good}{}", " ".repeat(super::MAX_CLAIMS_BYTES)), form);
@@ -412,5 +438,14 @@ mod tests {
             assert!(ClaimsPublicKey::from_jwk(other.as_bytes()).is_err(), "{other}");
         }
         assert!(ClaimsKey::from_pkcs8(b"x").is_err());
+        let other = key().public();
+        let both =
+            format!("{{\"keys\":[{jwk},{{\"kty\":\"RSA\"}},{}]}}", other.to_jwk().canonical());
+        assert_eq!(ClaimsPublicKey::all_of(both.as_bytes()), Ok(vec![public, other]));
+        assert_eq!(ClaimsPublicKey::all_of(jwk.as_bytes()), Ok(vec![public]));
+        let many = format!("{{\"keys\":[{}]}}", vec![jwk; super::MAX_CLAIMS_KEYS + 1].join(","));
+        for none in ["{\"keys\":[]}", "{\"keys\":7}", "{\"keys\":[{}]}", "[]", many.as_str()] {
+            assert!(ClaimsPublicKey::all_of(none.as_bytes()).is_err(), "{none}");
+        }
     }
 }

@@ -14,14 +14,21 @@ use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
-use twinpact_model::{Problem, codes};
+use twinpact_model::{Problem, Timestamp, WallTime, codes};
 
 /// The most bytes of a file with certificates: the authorities of a whole operating system fit.
 pub const MAX_WEB_FILE_BYTES: u64 = 1 << 20;
 
 /// What a server shows; it can be renewed while the server runs. Clones share it.
 #[derive(Clone)]
-pub struct WebServer(Arc<RwLock<Arc<CertifiedKey>>>);
+pub struct WebServer(Arc<RwLock<Shown>>);
+
+/// A certificate with its key, and until when it is good.
+#[derive(Clone)]
+struct Shown {
+    certified: Arc<CertifiedKey>,
+    until: WallTime,
+}
 
 impl WebServer {
     /// A certificate with those that lead from it to its authority, and its key; PEM (RFC 7468)
@@ -30,7 +37,7 @@ impl WebServer {
     /// # Errors
     /// What is wrong with them, for people.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<WebServer, String> {
-        certified(chain, key).map(|key| WebServer(Arc::new(RwLock::new(key))))
+        shown(chain, key).map(|shown| WebServer(Arc::new(RwLock::new(shown))))
     }
 
     /// Shows another one from now on.
@@ -38,9 +45,15 @@ impl WebServer {
     /// # Errors
     /// As [`from_pem`](Self::from_pem); the old one is shown then.
     pub fn renew(&self, chain: &[u8], key: &[u8]) -> Result<(), String> {
-        let next = certified(chain, key)?;
+        let next = shown(chain, key)?;
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = next;
         Ok(())
+    }
+
+    /// Until when what it shows is good.
+    #[must_use]
+    pub fn until(&self) -> WallTime {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).until
     }
 
     /// For a listener.
@@ -68,16 +81,20 @@ impl fmt::Debug for WebServer {
 
 impl ResolvesServerCert for WebServer {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
+        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).certified))
     }
 }
 
-fn certified(chain: &[u8], key: &[u8]) -> Result<Arc<CertifiedKey>, String> {
+fn shown(chain: &[u8], key: &[u8]) -> Result<Shown, String> {
     let chain = certificates(chain)?;
+    let leaf = chain.first().and_then(|leaf| x509_parser::parse_x509_certificate(leaf).ok());
+    let (_, leaf) = leaf.ok_or_else(|| "the first certificate cannot be read".to_owned())?;
+    let until = WallTime(Timestamp::from_seconds(leaf.validity().not_after.timestamp()));
     let key = PrivateKeyDer::from_pem_slice(key).map_err(|e| format!("the key: {e}"))?;
     // It looks whether the key is that of the certificate.
     let certified = CertifiedKey::from_der(chain, key, &provider());
-    certified.map(Arc::new).map_err(|e| format!("certificate and key: {e}"))
+    let certified = certified.map_err(|e| format!("certificate and key: {e}"))?;
+    Ok(Shown { certified: Arc::new(certified), until })
 }
 
 /// Whose certificates a server's has to lead to. Clones share it.

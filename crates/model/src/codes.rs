@@ -235,6 +235,7 @@ codes! {
     IDENTITY_FILE = "identity.file", Us, Damaged, "a key or certificate file cannot be used";
     IDENTITY_EXPOSED = "identity.exposed", Us, Config, "a key file can be read by others";
     IDENTITY_MISMATCH = "identity.mismatch", Us, Config, "a key and a certificate do not belong together";
+    CONNECTOR_CERTIFICATE = "connector.certificate", Us, Unavailable, "the certificate of the door for connectors runs out";
     IDENTITY_EXPIRED = "identity.expired", Us, Unavailable, "our certificate has run out";
     IDENTITY_EXPIRING = "identity.expiring", Us, Unavailable, "our certificate runs out soon";
     TLS_REFUSED = "tls.refused", Peer, Peer, "no trusted connection to the partner";

@@ -3,7 +3,7 @@
 use crate::api::AgreementLine;
 use crate::as_of::{begun, known};
 use crate::bargain;
-use crate::connectors::BY_CERTIFICATE;
+use crate::connectors::{BY_CERTIFICATE, BY_UNKNOWN};
 use crate::fold::Fold;
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
@@ -51,8 +51,8 @@ pub struct Agreement {
     pub state: State,
     /// Whether it was the partner that ended it; then the time is when we learned of it.
     pub ended_by_partner: bool,
-    /// By what the other side was recognised, unless it was by its certificate
-    /// ([`crate::connectors::BY_CLAIMS`], [`crate::connectors::BY_ITS_WORD`]).
+    /// By what the other side was recognised ([`crate::connectors::BY_CERTIFICATE`] and those
+    /// beside it); logs did not say so always.
     pub recognised: Option<String>,
     /// Counted up whenever it stops holding.
     pub epoch: u64,
@@ -266,8 +266,8 @@ pub fn conclude(
         Attribute::new("peer", "text", peer),
         Attribute::new("wire", "json", to_text(wire)?),
     ];
-    let lower = node.connectors.recognised(peer);
-    what.extend(lower.map(|by| Attribute::new("recognised", "text", by)));
+    let by = node.connectors.recognised(peer).unwrap_or(BY_CERTIFICATE);
+    what.push(Attribute::new("recognised", "text", by));
     if role == Role::Provider {
         let (number, tree) = turn.open_tree()?;
         let document = Document {
@@ -456,6 +456,9 @@ fn line(
     as_of: Option<Timestamp>,
 ) -> Result<AgreementLine, Problem> {
     let agreed = agreement.terms()?;
+    // An agreement of before that was said is a partner's, or nobody can tell.
+    let is_partner = fold.partners.get(&agreement.peer).is_ok();
+    let unsaid = if is_partner { BY_CERTIFICATE } else { BY_UNKNOWN };
     // One that only the provider has signed, or of which we have the provider's message alone, is
     // its word and no more.
     let both = fold.countersignatures.agreed(&to_hex(&agreement.id));
@@ -482,7 +485,7 @@ fn line(
             State::Suspended => "suspended".to_owned(),
         },
         concluded: agreement.concluded,
-        recognised: agreement.recognised.clone().unwrap_or_else(|| BY_CERTIFICATE.to_owned()),
+        recognised: agreement.recognised.clone().unwrap_or_else(|| unsaid.to_owned()),
         level: level.name().to_owned(),
     })
 }

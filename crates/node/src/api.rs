@@ -384,7 +384,7 @@ pub struct AgreementLine {
     /// When we recorded it.
     pub concluded: Timestamp,
     /// By what the other side was recognised when it agreed: its `certificate`, `claims` that it
-    /// had signed, or its `word` alone.
+    /// had signed, or its `word` alone; `unknown` of an older log that does not say so.
     pub recognised: String,
     /// `signed` by one party, `countersigned` when both have signed its document.
     pub level: String,

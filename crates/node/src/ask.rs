@@ -56,6 +56,14 @@ impl Answer {
 }
 
 impl Door for Node {
+    fn is_claimed(&self, shown: Option<&str>) -> bool {
+        connectors::is_claimed(self, shown)
+    }
+
+    fn turned_away(&self, away: Away) {
+        self.strangers.count(away, self.clocks.wall());
+    }
+
     fn answer(&self, asked: Asked) -> Answering<'_> {
         Box::pin(async move {
             let _at_work = self.partition.at_work();

@@ -354,15 +354,17 @@ pub(crate) fn acceptable(
 /// Terms of ours as they stand in our catalogue, to the letter: a connector may compare an
 /// agreement with what it was offered without reading either.
 fn spelled(terms: &Terms) -> Result<Policy, Problem> {
-    Ok(Value::Object(policy_form::normalise(&terms.to_odrl())?).into())
+    let mut policy = policy_form::normalise(&terms.to_odrl())?;
+    policy.sort_keys();
+    Ok(Value::Object(policy).into())
 }
 
 /// Whether this participant may have one more agreement.
 fn room(node: &Node, turn: &Turn<'_>, did: &str) -> Result<(), Problem> {
     // Those that are nearly concluded count, and so does this one; each has a tree for ever.
-    let under_way = turn.fold().processes.under_way(did).0;
+    let open = turn.fold().processes.open(did).0;
     let most = node.config.quotas.processes(did).2;
-    if turn.fold().agreements.granted(did) + under_way >= most {
+    if turn.fold().agreements.granted(did) + open >= most {
         let bound = format!("there are {most} agreements already");
         return Err(Problem::new(codes::EXCHANGE_TOO_MANY, bound));
     }

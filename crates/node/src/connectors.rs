@@ -16,7 +16,7 @@ use crate::fold::Fold;
 use crate::ids;
 use crate::negotiate::{self, Caller};
 use crate::open::Node;
-use crate::outbound::{OverTls, PlainCall, Reply};
+use crate::outbound::{ConnectorCall, OverTls, Reply};
 use crate::outbox::way_out;
 use crate::partners::Partner;
 use crate::shelf;
@@ -44,6 +44,8 @@ pub const BY_CERTIFICATE: &str = "certificate";
 pub const BY_CLAIMS: &str = "claims";
 /// The same: by what it said of itself, on this machine.
 pub const BY_ITS_WORD: &str = "word";
+/// How somebody was recognised of whom no record says it.
+pub const BY_UNKNOWN: &str = "unknown";
 
 /// The namespace of connectors of the EDC family.
 const EDC: &str = "https://w3id.org/edc/v0.0.1/ns/";
@@ -344,9 +346,10 @@ pub(crate) fn addresses(node: &Node, id: &str) -> Result<(String, String), Probl
     })?
 }
 
-/// Answers a request at the door for connectors. As for partners, what is answered is on record
+/// Answers a request at a door for connectors. As for partners, what is answered is on record
 /// before it is sent.
 pub(crate) async fn answer(node: &Node, asked: &Asked) -> Egress {
+    node.partition.between_frames().await;
     if let Some(egress) = conformance::answer(node, asked).await {
         return egress;
     }
@@ -386,6 +389,14 @@ pub(crate) async fn answer(node: &Node, asked: &Asked) -> Egress {
     ask::on_record(node, id, asked, answer).await
 }
 
+/// Whether this `Authorization`, without its scheme, shows that a connector calls at the door with
+/// TLS.
+pub(crate) fn is_claimed(node: &Node, shown: Option<&str>) -> bool {
+    let us = node.config.organisation.as_str();
+    let web = node.connectors.web.as_ref();
+    web.is_some_and(|web| web.caller(shown, us, node.clocks.wall()).is_ok())
+}
+
 /// Who asks at that door.
 fn caller<'a>(node: &'a Node, asked: &Asked, now: WallTime) -> Option<&'a str> {
     let shown = asked.bearer.as_deref();
@@ -409,7 +420,7 @@ async fn data(node: &Node, asked: &Asked, transfer: &str) -> Egress {
         transfer.map(|transfer| transfer.party.peer.clone())
     });
     let id = match peer {
-        // Each through its own door: a token is good at the one that it was given for.
+        // Each through the door that it is configured for.
         Ok(Some(id))
             if node.connectors.get(&id).is_some()
                 && node.connectors.signs(&id) == (asked.way == Way::Claims) =>
@@ -460,7 +471,9 @@ pub(crate) async fn call(
             None => Ok(json!({ "region": "any", "audience": connector.endpoint, "clientId": us })
                 .to_string()),
         };
-        if nameless {
+        // Who has the claims is us for five minutes: they are for the connector's own endpoint, and
+        // for no place where its data lie.
+        if nameless && called.covers(&url) {
             headers.push(("authorization", claims()?));
         }
         over_tls = web.and_then(|web| web.roots(id)).map(|roots| OverTls {
@@ -469,8 +482,8 @@ pub(crate) async fn call(
         });
     }
     let participant = id.to_owned();
-    let call = PlainCall { participant, method, url, headers, body, max_bytes, over_tls };
-    way_out(node)?.plain(call).await
+    let call = ConnectorCall { participant, method, url, headers, body, max_bytes, over_tls };
+    way_out(node)?.connector(call).await
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The port through which partners ask. The federation listener calls it; the node implements it.
 
 use crate::egress::Egress;
+use crate::strangers::Away;
 use std::future::Future;
 use std::pin::Pin;
 use twinpact_identity::partners::PeerIdentity;
@@ -19,7 +20,7 @@ pub enum Way {
     Claims,
 }
 
-/// Who asks for data: a partner by its certificate, or a connector by what it says of itself.
+/// Who asks for data: a partner by its certificate, or a connector by the token that it was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asker {
     /// Its participant id; of a partner its DID.
@@ -78,4 +79,13 @@ pub type Answering<'a> = Pin<Box<dyn Future<Output = Egress> + Send + 'a>>;
 pub trait Door: Send + Sync + 'static {
     /// Answers one request.
     fn answer(&self, asked: Asked) -> Answering<'_>;
+
+    /// Whether who shows this `Authorization`, without its scheme, is somebody at the door for
+    /// those that sign claims. Of who is nobody little is read, and it keeps no connection.
+    fn is_claimed(&self, _shown: Option<&str>) -> bool {
+        false
+    }
+
+    /// Counts who was turned away before the door was asked.
+    fn turned_away(&self, _away: Away) {}
 }

@@ -51,7 +51,7 @@ pub struct FirstCall {
 /// A call to somebody else's connector: on this machine over HTTP without TLS, to a loopback
 /// address; elsewhere over TLS, in which we are nobody.
 #[derive(Clone)]
-pub struct PlainCall {
+pub struct ConnectorCall {
     /// Its participant id, for sentences.
     pub participant: String,
     /// `GET` or `POST`.
@@ -77,9 +77,9 @@ pub struct OverTls {
     pub pinned: Vec<String>,
 }
 
-impl fmt::Debug for PlainCall {
+impl fmt::Debug for ConnectorCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "plain call {} {}", self.method, self.participant)
+        write!(f, "call of a connector {} {}", self.method, self.participant)
     }
 }
 
@@ -173,10 +173,11 @@ pub trait Outbound: Send + Sync {
     /// Makes a first call, under the same rules for addresses.
     fn first(&self, call: FirstCall) -> Pending<'_>;
 
-    /// Makes a call without TLS, which stays on this machine. A way out need not know one.
-    fn plain(&self, call: PlainCall) -> Pending<'_> {
+    /// Calls somebody else's connector. A way out need not know how.
+    fn connector(&self, call: ConnectorCall) -> Pending<'_> {
         Box::pin(async move {
-            let why = format!("{} cannot be called without TLS", call.participant);
+            let why =
+                format!("{} cannot be called: there is no way to connectors", call.participant);
             Err(Problem::new(codes::OUTGOING_URL, why))
         })
     }

@@ -44,6 +44,10 @@ const REST: Duration = Duration::from_secs(1);
 /// How long a row rests at least that was sent often, however much its partner says meanwhile.
 const LEAST_REST: Duration = Duration::from_secs(10);
 
+/// After how many seconds a row is old: a day, which is as long as the attempts take while nothing
+/// is heard of the partner.
+const OLD_S: i64 = 86_400;
+
 /// What is done one at a time: the messages of a process, and its question.
 type Lane = (String, bool);
 
@@ -158,7 +162,8 @@ async fn deliver(
     number: u64,
     pending: &Pending,
 ) -> Result<(), Problem> {
-    let (mut attempt, mut noted) = (1, 0);
+    // Those that count against a bound, and all.
+    let (mut attempt, mut tries) = (1, 0);
     loop {
         node.partition.between_frames().await;
         if !wanted(node, number, pending) {
@@ -188,17 +193,14 @@ async fn deliver(
             Delivery::Retry { after_ms } => {
                 let us = node.config.organisation.as_str();
                 let after_ms = jittered(us, number, attempt, after_ms);
-                if noted < attempt {
-                    let failed = (attempt, described(status, &text), after_ms);
-                    // A log that takes nothing now must not shorten the waiting.
-                    let _ = note(node, number, pending, failed).await;
-                    noted = attempt;
-                }
-                // Who talks and takes nothing must not use up the attempts of a whole day.
+                tries += 1;
+                let failed = (tries, described(status, &text), after_ms);
+                // A log that takes nothing now must not shorten the waiting.
+                let _ = note(node, number, pending, failed).await;
+                // Who talks and takes nothing must not use up the attempts of a day in minutes.
                 let rest = Duration::from_millis(after_ms);
-                if rested(node, &pending.peer, rest).await {
-                    attempt += 1;
-                }
+                let whole = rested(node, &pending.peer, rest).await;
+                attempt += u32::from(whole || is_old(node, pending));
             }
         }
     }
@@ -243,9 +245,18 @@ fn is_gone(pending: &Pending, problem: &Problem) -> bool {
         || matches!(pending.what, Waiting::Paper(_)) && of_paper.contains(&problem.code)
 }
 
+/// Whether a row has waited for so long that every attempt counts.
+fn is_old(node: &Node, pending: &Pending) -> bool {
+    pending.since.plus_seconds(OLD_S) < node.clocks.wall().0
+}
+
 /// Rests so long, or until the partner shows that it is there. Whether it was so long.
 async fn rested(node: &Node, peer: &str, rest: Duration) -> bool {
-    tokio::time::sleep(rest.min(LEAST_REST)).await;
+    if rest <= LEAST_REST {
+        tokio::time::sleep(rest).await;
+        return true;
+    }
+    tokio::time::sleep(LEAST_REST).await;
     tokio::select! {
         biased;
         () = tokio::time::sleep(rest.saturating_sub(LEAST_REST)) => true,
@@ -655,21 +666,22 @@ mod tests {
             assert_eq!(self.waiting(), 1, "{status}");
         }
 
-        /// Heard of in the middle of the hour, it is not let wait for the rest of it.
+        /// Its partner is heard of until it is called.
         async fn is_heard(&self) {
-            let (before, began) = (self.calls(), Instant::now());
+            let before = self.calls();
             while self.calls() == before {
                 self.parts.node.heard.from(MAKER);
                 tokio::time::advance(Duration::from_secs(1)).await;
             }
-            assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
         }
 
         /// What waits is taken at the next call.
         async fn takes_it(self) {
             self.line.status.store(200, Ordering::SeqCst);
-            let before = self.calls();
+            let (before, began) = (self.calls(), Instant::now());
+            // In the middle of the hour: it is not let wait for the rest of it.
             self.is_heard().await;
+            assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
             let mut changes = self.parts.node.partition.changes();
             while self.waiting() == 1 {
                 changes.changed().await.unwrap();

@@ -286,13 +286,14 @@ impl Partition {
         }
     }
 
-    /// Waits until no frame is under way, so that a [`read`](Self::read) right after it most likely
-    /// holds up no worker. Whoever reads for each request or each frame waits here first: a thread
-    /// that is held up costs the runtime another one in its place.
+    /// Waits for the end of the frame that is under way, so that a [`read`](Self::read) right after
+    /// it most likely holds up no worker. Whoever reads for each request or each frame waits here
+    /// first: a thread that is held up costs the runtime another one in its place.
     pub async fn between_frames(&self) {
-        if *self.framing.borrow() {
-            // The writer is gone when it fails: then there is no frame.
-            let _ = self.framing.clone().wait_for(|under_way| !under_way).await;
+        let mut framing = self.framing.clone();
+        if *framing.borrow_and_update() {
+            // Its end, also when another one has begun since. The writer is gone when it fails.
+            let _ = framing.changed().await;
         }
     }
 

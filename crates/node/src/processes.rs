@@ -106,7 +106,7 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// Whether it is a message that its process waits to be taken.
+    /// Whether it is a message that its process waits for the other side to take.
     fn is_step(&self) -> bool {
         matches!(self.what, Waiting::Message(_) | Waiting::Start)
     }
@@ -195,14 +195,27 @@ impl Processes {
         negotiation.or_else(transfer) == Some(Whose::Ours)
     }
 
-    /// How many negotiations and transfers with this partner are under way. What is over, but kept
-    /// beyond [`MAX_ENDED`] since it has something to send, counts as both: so there is a bound for
-    /// who takes no message of ours.
+    /// How many negotiations and transfers with this partner are not over.
+    #[must_use]
+    pub fn open(&self, peer: &str) -> (usize, usize) {
+        self.open.get(peer).copied().unwrap_or_default()
+    }
+
+    /// How many negotiations and transfers with this partner are under way: those that are not
+    /// over, and those that are kept beyond [`MAX_ENDED`] since they have something to send. So
+    /// there is a bound for who takes no message of ours.
     #[must_use]
     pub fn under_way(&self, peer: &str) -> (usize, usize) {
-        let (negotiations, transfers) = self.open.get(peer).copied().unwrap_or_default();
-        let more = self.ended.get(peer).map_or(0, |ended| ended.len().saturating_sub(MAX_ENDED));
-        (negotiations + more, transfers + more)
+        let (mut negotiations, mut transfers) = self.open(peer);
+        if let Some(ended) = self.ended.get(peer) {
+            for pid in ended.iter().take(ended.len().saturating_sub(MAX_ENDED)) {
+                match self.negotiations.contains_key(pid) {
+                    true => negotiations += 1,
+                    false => transfers += 1,
+                }
+            }
+        }
+        (negotiations, transfers)
     }
 
     /// The transfers that are under way under the agreement with this `@id`, with whomever.
@@ -401,21 +414,24 @@ impl Processes {
     /// Puts a process among those that are over, and forgets the oldest of them.
     fn end(&mut self, peer: &str, pid: String) {
         let ended = self.ended.entry(peer.to_owned()).or_default();
-        if !ended.contains(&pid) {
-            ended.push_back(pid);
-            self.forget_ended(peer);
+        let is_new = !ended.contains(&pid);
+        if is_new {
+            ended.push_back(pid.clone());
         }
+        // A new one may have a message that comes next in its frame. One that is told what became
+        // of its message has said all that it had to say.
+        self.forget_ended(peer, is_new.then_some(&pid));
     }
 
-    /// Forgets the oldest processes that are over, as far as there are too many. The newest may
-    /// have a message that is in the same frame and comes next; one that was not sent yet would be
-    /// taken for needless if its process were forgotten, and the other side would wait for it.
-    fn forget_ended(&mut self, peer: &str) {
+    /// Forgets the oldest processes that are over, as far as there are too many, and not this one.
+    /// One whose message was not sent yet stays: it would be taken for needless, and the other side
+    /// would wait for it.
+    fn forget_ended(&mut self, peer: &str, spared: Option<&String>) {
         while let Some(ended) = self.ended.get_mut(peer).filter(|all| all.len() > MAX_ENDED) {
-            let older = ended.len().saturating_sub(1);
-            let mut older = ended.iter().take(older);
-            let Some(at) = older.position(|pid| !self.unsent.contains_key(pid)) else { return };
-            let Some(oldest) = ended.remove(at) else { return };
+            let free = |pid: &String| !self.unsent.contains_key(pid) && spared != Some(pid);
+            let Some(oldest) = ended.iter().position(free).and_then(|at| ended.remove(at)) else {
+                return;
+            };
             self.forget(&oldest);
         }
     }
@@ -464,9 +480,12 @@ impl Processes {
             {
                 self.not_taken.insert(id.clone(), why.to_owned());
             }
-            let peer = row.as_ref().map(|row| row.peer.clone());
-            self.parked.extend(row.filter(|_| parked).map(|row| (row.pid.clone(), row)));
-            peer.iter().for_each(|peer| self.forget_ended(peer));
+            if let Some(row) = row {
+                let (peer, pid) = (row.peer.clone(), row.pid.clone());
+                self.parked.extend(parked.then(|| (pid.clone(), row)));
+                // What becomes of its process by that comes next in the frame.
+                self.forget_ended(&peer, Some(&pid));
+            }
             return Ok(());
         }
         let since = entry.when.recorded;
@@ -707,22 +726,29 @@ mod tests {
             for (at, new) in new.unwrap().iter().enumerate() {
                 let number = (10 * n + at) as u64;
                 all.apply(&new.entry, number).unwrap();
-                rows.extend(all.outbox.contains_key(&number).then_some(number));
+                rows.extend(all.outbox.contains_key(&number).then_some((n, number)));
             }
         }
         assert_eq!((all.transfers.len(), rows.len()), (MAX_ENDED + more, MAX_ENDED + more));
-        assert_eq!(all.under_way(peer), (more, more));
-        // The newest is told first and stays; of the others, each that was told goes, also if it
-        // would have been told again.
-        for (gone, number) in rows.iter().rev().enumerate() {
-            all.apply(&outbox_done(peer, *number, gone % 2 == 0, None).entry, 1).unwrap();
-            let left = (MAX_ENDED + more).saturating_sub(gone);
-            assert_eq!(all.transfers.len(), left.max(MAX_ENDED), "{gone}");
+        assert_eq!(all.under_way(peer), (0, more));
+        assert_eq!(all.open(peer), (0, 0));
+        // Each that is told goes with the frame that says so, as long as there are too many, and
+        // does not come back with it.
+        for (told, (n, number)) in rows.iter().rev().enumerate() {
+            let (pid, id) = (format!("urn:p:{n}"), all.outbox[number].id.clone());
+            all.apply(&outbox_done(peer, *number, false, None).entry, 1).unwrap();
+            assert!(all.transfers.contains_key(&pid), "its frame is not over");
+            let step = Input::Delivered { id: &id, answer: None };
+            let now = WallTime(Timestamp::from_seconds(1));
+            let step = transfer::step(&all.transfers[&pid], step, now).unwrap();
+            let new = entries("transfer", &step.next, (&pid, peer), None, &step.effects).unwrap();
+            new.iter().for_each(|new| all.apply(&new.entry, 2).unwrap());
+            let left = (MAX_ENDED + more - 1).saturating_sub(told).max(MAX_ENDED);
+            assert_eq!((all.transfers.len(), all.ended[peer].len()), (left, left), "{told}");
+            assert_eq!(all.transfers.contains_key(&pid), told >= more, "{told}");
         }
         assert_eq!(all.under_way(peer), (0, 0));
         assert!(all.unsent.is_empty());
-        let known = |pid: &String| all.transfers.contains_key(pid);
-        assert!(all.parked.keys().all(known), "{:?}", all.parked.keys());
     }
 
     #[test]

@@ -15,6 +15,10 @@ use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 use twinpact_model::time::WallTime;
 
+/// How many seconds before its end we begin to warn of the certificate of the door for connectors:
+/// two weeks.
+const WEB_DOOR_S: i64 = 14 * 86_400;
+
 /// The answer to `GET /readyz`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ready {
@@ -95,6 +99,7 @@ pub fn warnings(node: &Node, now: WallTime) -> Vec<Warning> {
     warnings.extend(node.claimed.problem().map(Warning::of));
     warnings.extend(of_logs(node, now).into_iter().map(Warning::of));
     warnings.extend(undecided(node, now).map(Warning::of));
+    warnings.extend(web_door(node, now).map(Warning::of));
     let validity = node.identity.current().issuing.validity(now);
     let code = match validity {
         Validity::Good => return warnings,
@@ -103,6 +108,15 @@ pub fn warnings(node: &Node, now: WallTime) -> Vec<Warning> {
     };
     warnings.push(Warning { code: code.name.to_owned(), message: validity.to_string() });
     warnings
+}
+
+/// The certificate of the door for connectors that sign claims, when it ends within two weeks:
+/// those who renew theirs by themselves have done so by then.
+fn web_door(node: &Node, now: WallTime) -> Option<Problem> {
+    let until = node.connectors.web.as_ref()?.server.until();
+    let why = format!("the certificate of the door for connectors is good until {}", until.0);
+    let soon = until.0 < now.0.plus_seconds(WEB_DOOR_S);
+    soon.then(|| Problem::new(codes::CONNECTOR_CERTIFICATE, why))
 }
 
 /// Negotiations that wait for us, and have for more than half of our time. Nobody is named.

@@ -46,7 +46,7 @@ pub struct WebDoor {
 /// What is pinned of one of them.
 #[derive(Debug)]
 struct Theirs {
-    key: ClaimsPublicKey,
+    keys: Vec<ClaimsPublicKey>,
     roots: WebRoots,
 }
 
@@ -81,11 +81,11 @@ impl WebDoor {
         for peer in settings.peers.iter().take(MAX_CONNECTORS) {
             let (Some(key), Some(roots)) = (&peer.claims_key, &peer.authorities) else { continue };
             let (key_file, roots_file) = (directory.join(key), directory.join(roots));
-            let key = ClaimsPublicKey::from_jwk(&read(&key_file)?)
+            let keys = ClaimsPublicKey::all_of(&read(&key_file)?)
                 .map_err(|why| unusable(&key_file, why))?;
             let roots = WebRoots::from_pem(&read(&roots_file)?)
                 .map_err(|why| unusable(&roots_file, &why))?;
-            theirs.insert(peer.id.clone(), Theirs { key, roots });
+            theirs.insert(peer.id.clone(), Theirs { keys, roots });
         }
         let (endpoint, ours) = (settings.endpoint.clone(), files.claims_key()?);
         let (disk, bound) = (Arc::clone(disk), OnceLock::new());
@@ -148,8 +148,15 @@ impl WebDoor {
         let token = token.ok_or(ClaimsFault::Form)?;
         let named = issuer_named(token).ok_or(ClaimsFault::Form)?;
         let (id, theirs) = self.theirs.get_key_value(&named).ok_or(ClaimsFault::Issuer)?;
-        theirs.key.check(token, id, us, now)?;
-        Ok(id)
+        let mut why = ClaimsFault::Signature;
+        for key in &theirs.keys {
+            match key.check(token, id, us, now) {
+                Err(ClaimsFault::Signature) => {}
+                Err(other) => why = other,
+                Ok(()) => return Ok(id),
+            }
+        }
+        Err(why)
     }
 
     /// `Authorization` of a call of ours to that connector.
@@ -186,6 +193,10 @@ pub(crate) fn check(settings: &ConnectorSettings) -> Result<(), String> {
     }
     if settings.endpoint.is_some() && settings.listen_tls.is_none() {
         return Err("connectors.endpoint is that of listen_tls, which is not set".to_owned());
+    }
+    if settings.endpoint.is_none() && settings.listen_tls.is_some_and(|at| at.ip().is_unspecified())
+    {
+        return Err("connectors.endpoint is needed: listen_tls is no address for others".to_owned());
     }
     if let Some(endpoint) = settings.endpoint.as_deref().filter(|at| !is_web(at)) {
         return Err(format!("connectors.endpoint is {endpoint:?}, which is no https address"));
@@ -257,6 +268,9 @@ mod tests {
         check(&both, "");
         check(DOOR, "");
         check(PEER, "connectors.listen_tls is not set");
+        let nowhere = both.replacen("endpoint = \"https://a.example\"\n", "", 1);
+        check(&nowhere, "connectors.endpoint is needed");
+        check(&nowhere.replacen("0.0.0.0", "192.0.2.1", 1), "");
         for key in ["certificate", "key", "listen_tls"] {
             let without: String = both
                 .lines()

@@ -159,8 +159,8 @@ impl Envelope {
         Some(Envelope { payload: Payload { says: None, ..envelope.payload }, ..envelope })
     }
 
-    /// The same for an envelope that is looked at now and then dropped: what its payload says is
-    /// read once.
+    /// The same for an envelope that is looked at now, or is one of few: what its payload says is
+    /// read once, and kept with it.
     #[must_use]
     pub fn read(json: &Json) -> Option<Envelope> {
         let Json::Object(members) = json else { return None };

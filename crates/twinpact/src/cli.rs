@@ -276,7 +276,8 @@ pub(crate) enum Key {
         #[arg(long)]
         overlap: Option<String>,
     },
-    /// Show the key that you sign claims to connectors of others with, as a JSON Web Key.
+    /// Show the key that you sign claims to connectors of others with, as a JSON Web Key; it is
+    /// made when there is none yet.
     Claims {
         #[command(flatten)]
         dir: Dir,

@@ -22,7 +22,7 @@ use twinpact_model::problem::Problem;
 use twinpact_node::api::{Fetch, Fetched, Negotiate};
 use twinpact_node::conformance::Script;
 use twinpact_node::fold::Fold;
-use twinpact_node::outbound::{Outbound, PlainCall, Reply};
+use twinpact_node::outbound::{ConnectorCall, Outbound, Reply};
 use twinpact_node::{
     Node, PolicyClock, agreements, consumer, decisions, fetching, found, open, partners, prove,
 };
@@ -80,8 +80,8 @@ fn caller() -> HttpsOutbound {
     HttpsOutbound::new(presented, partners, system_clock(), Vec::new()).unwrap()
 }
 
-fn plain(method: &'static str, url: &str, body: &[u8]) -> PlainCall {
-    PlainCall {
+fn plain(method: &'static str, url: &str, body: &[u8]) -> ConnectorCall {
+    ConnectorCall {
         participant: "P".to_owned(),
         method,
         url: url.to_owned(),
@@ -93,7 +93,7 @@ fn plain(method: &'static str, url: &str, body: &[u8]) -> PlainCall {
 }
 
 async fn call(method: &'static str, url: &str, body: &[u8]) -> Reply {
-    caller().plain(plain(method, url, body)).await.unwrap()
+    caller().connector(plain(method, url, body)).await.unwrap()
 }
 
 #[tokio::test]
@@ -244,7 +244,7 @@ async fn two_scripts_negotiate_transfer_and_fetch() {
 async fn fetched(address: &DataAddress, token: Option<&str>) -> Reply {
     let mut call = plain("GET", address.endpoint.as_deref().unwrap(), b"");
     call.headers.extend(token.map(|token| ("authorization", token.to_owned())));
-    caller().plain(call).await.unwrap()
+    caller().connector(call).await.unwrap()
 }
 
 /// Two nodes of organisations, each a connector to the other: none has pinned a record.
@@ -399,7 +399,7 @@ async fn who_is_no_connector_of_ours_is_told_nothing() {
     ] {
         let mut call = plain("POST", &format!("{root}/dsp/catalog/request"), b"{}");
         call.headers.extend(claims.map(|claims| ("authorization", claims.to_owned())));
-        let reply = caller().plain(call).await.unwrap();
+        let reply = caller().connector(call).await.unwrap();
         let body = String::from_utf8(reply.body).unwrap();
         assert_eq!(reply.status, 404, "{claims:?}: {body}");
         assert!(body.contains("CatalogError") && body.contains("dsp.unknown"), "{body}");
@@ -422,7 +422,7 @@ async fn a_plain_call_stays_on_this_machine() {
         (format!("http://me@127.0.0.1:{port}/"), "outgoing.url"),
         (format!("http://127.0.0.1:{port}/../x"), "outgoing.url"),
     ] {
-        let problem = caller().plain(plain("GET", &url, b"")).await.unwrap_err();
+        let problem = caller().connector(plain("GET", &url, b"")).await.unwrap_err();
         assert_eq!(problem.code.name, code, "{url}: {problem}");
     }
     assert!(trap.accept().is_err(), "somebody has called");
@@ -456,13 +456,13 @@ async fn what_comes_back_has_bounds_and_redirects_lead_nowhere() {
         (b"", "peer.unreachable"),
     ] {
         let address = answering(bytes).await;
-        let call = caller().plain(plain("GET", &format!("http://{address}/"), b"")).await;
+        let call = caller().connector(plain("GET", &format!("http://{address}/"), b"")).await;
         assert_eq!(call.unwrap_err().code.name, code, "{}", String::from_utf8_lossy(bytes));
     }
     let mut long = b"HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\n".to_vec();
     long.resize(long.len() + 5_000, b'x');
     let address = answering(long.leak()).await;
-    let problem = caller().plain(plain("GET", &format!("http://{address}/"), b"")).await;
+    let problem = caller().connector(plain("GET", &format!("http://{address}/"), b"")).await;
     assert_eq!(problem.unwrap_err().code.name, "peer.answer");
 }
 

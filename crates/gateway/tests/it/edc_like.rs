@@ -2,8 +2,10 @@
 //! that comes before it has answered, that is not ready for us, and that rewrites what it was sent.
 //! The real one is met by `make interop-edc`, at whatever moment it comes there.
 
+use crate::connectors::PRESUMED;
 use crate::pair::{self, OPERATOR};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -20,9 +22,10 @@ use twinpact_node::{consumer, fetching, open, why};
 use twinpact_testkit::free_port;
 
 const CONTEXT: &str = "https://w3id.org/dspace/2025/1/context.jsonld";
+const OWN: &str = "https://w3id.org/edc/dspace/v0.0.1";
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A request that the peer has heard, and how many such came before.
+/// A request that the peer has heard, and how many of its kind came before.
 #[derive(Clone)]
 struct Heard {
     what: String,
@@ -72,8 +75,9 @@ async fn answer(mut tcp: TcpStream, all: Arc<Mutex<Vec<Heard>>>, script: Script)
         .map(|value| value.trim().to_owned());
     let heard = {
         let mut all = all.lock().unwrap();
-        let before = all.iter().filter(|one| one.what == what).count();
-        let body = serde_json::from_str(&body).unwrap_or_default();
+        let body: Value = serde_json::from_str(&body).unwrap_or_default();
+        let same = |one: &&Heard| one.what == what && one.body["@type"] == body["@type"];
+        let before = all.iter().filter(same).count();
         let heard = Heard { what, authorization, body, before };
         all.push(heard.clone());
         heard
@@ -103,10 +107,18 @@ async fn read(tcp: &mut TcpStream) -> (String, String) {
 
 /// A message of the peer to our door; the status and what it is answered with.
 async fn say(url: &str, message: &Value) -> (u16, Value) {
+    let who = json!({ "clientId": "edc", "region": "eu" }).to_string();
+    ask("POST", url, &who, message.to_string()).await
+}
+
+async fn get(url: &str, token: &str) -> (u16, Value) {
+    ask("GET", url, token, String::new()).await
+}
+
+async fn ask(method: &str, url: &str, who: &str, body: String) -> (u16, Value) {
     let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let mut tcp = TcpStream::connect(host).await.unwrap();
-    let (body, who) = (message.to_string(), json!({ "clientId": "edc", "region": "eu" }));
-    let head = format!("POST /{path} HTTP/1.1\r\nhost: {host}\r\nauthorization: {who}\r\n");
+    let head = format!("{method} /{path} HTTP/1.1\r\nhost: {host}\r\nauthorization: {who}\r\n");
     let length = body.len();
     let whole = format!("{head}content-length: {length}\r\nconnection: close\r\n\r\n{body}");
     tcp.write_all(whole.as_bytes()).await.unwrap();
@@ -115,21 +127,27 @@ async fn say(url: &str, message: &Value) -> (u16, Value) {
     (status, serde_json::from_str(&body).unwrap_or_default())
 }
 
+/// As it writes one: with an id, and with a context of its own beside that of the protocol.
 fn message(kind: &str, members: Value) -> Value {
-    let mut message = json!({ "@context": [CONTEXT], "@type": kind });
+    let id = twinpact_node::ids::urn().unwrap();
+    let mut message = json!({ "@context": [CONTEXT, OWN], "@type": kind, "@id": id });
     message.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
     message
 }
 
 /// Our node, to which the peer at that port is the connector `edc`.
 async fn node(peer: u16) -> (Running, TempDir) {
+    node_presuming(peer, "").await
+}
+
+async fn node_presuming(peer: u16, presumed: &str) -> (Running, TempDir) {
     let place = tempfile::tempdir().unwrap();
     open::init(&place.path().join("node"), &Did::new(OPERATOR).unwrap(), "Test").unwrap();
     let config = format!(
         "organisation = \"{OPERATOR}\"\nname = \"Test\"\n\n[connectors]\n\
          listen = \"127.0.0.1:{}\"\n\n[[connectors.peers]]\nid = \"edc\"\n\
          endpoint = \"http://127.0.0.1:{peer}/dsp/2025-1\"\n\
-         data = [\"http://127.0.0.1:{peer}/public\"]\n",
+         data = [\"http://127.0.0.1:{peer}/public\"]\n{presumed}",
         free_port()
     );
     std::fs::write(place.path().join("node/twinpact.toml"), config).unwrap();
@@ -180,28 +198,17 @@ fn operand(value: &Value) -> Value {
     }
 }
 
-/// We provide. It is not ready for our messages at first, and its answer to one comes before it has
-/// answered. What we send is our own offer, whatever it has made of that.
-#[tokio::test]
-async fn an_edc_that_wants_our_data() {
-    let port = free_port();
-    let (running, _place) = node(port).await;
-    // A right operand that is a list.
-    let bound = "            - leftOperand: http://www.w3.org/ns/odrl/2/purpose
-              operator: isAnyOf
-              rightOperand: [\"https://w3id.org/twinpact/purpose/PredictiveMaintenance\", \
-                 \"https://w3id.org/twinpact/purpose/QualityAssurance\"]\n";
-    pair::fill_bound(&running.parts.node, bound).await;
-    let root = running.parts.node.connectors.endpoint().unwrap().to_owned();
-    let door = root.clone();
-    let script: Script = Arc::new(move |heard| {
+/// An EDC that wants our data. It is not ready for what we send at first, and comes before it has
+/// answered.
+fn consumer(door: String) -> Script {
+    Arc::new(move |heard| {
         let door = door.clone();
         Box::pin(async move {
             let pids = json!({
                 "providerPid": heard.body["providerPid"], "consumerPid": heard.body["consumerPid"],
             });
             match (heard.what.as_str(), heard.before) {
-                ("POST agreement", 0 | 1) | ("POST events", 0) => (409, Value::Null),
+                ("POST agreement" | "POST start", 0 | 1) | ("POST events", 0) => (409, Value::Null),
                 ("POST agreement", _) => {
                     let pid = pids["providerPid"].as_str().unwrap().to_owned();
                     let url = format!("{door}/negotiations/{pid}/agreement/verification");
@@ -213,8 +220,23 @@ async fn an_edc_that_wants_our_data() {
                 _ => (200, Value::Null),
             }
         })
-    });
-    let peer = Peer::open(port, script).await;
+    })
+}
+
+/// We provide. It is not ready for our messages at first, and its answer to one comes before it has
+/// answered. What we send is our own offer, whatever it has made of that.
+#[tokio::test]
+async fn an_edc_that_wants_our_data() {
+    let port = free_port();
+    let (running, _place) = node_presuming(port, PRESUMED).await;
+    // A right operand that is a list.
+    let bound = "            - leftOperand: http://www.w3.org/ns/odrl/2/purpose
+              operator: isAnyOf
+              rightOperand: [\"https://w3id.org/twinpact/purpose/PredictiveMaintenance\", \
+                 \"https://w3id.org/twinpact/purpose/QualityAssurance\"]\n";
+    pair::fill_bound(&running.parts.node, bound).await;
+    let root = running.parts.node.connectors.endpoint().unwrap().to_owned();
+    let peer = Peer::open(port, consumer(root.clone())).await;
     let asked = message("CatalogRequestMessage", json!({}));
     let (status, catalog) = say(&format!("{root}/catalog/request"), &asked).await;
     assert_eq!(status, 200, "{catalog}");
@@ -250,7 +272,35 @@ async fn an_edc_that_wants_our_data() {
     let first = &first.unwrap_or_else(|| panic!("{:?}", story.steps)).text;
     let again = first.rsplit("again after ").next().unwrap().split(' ').next().unwrap();
     assert!((16..=24).contains(&again.parse::<u32>().unwrap()), "{first}");
+    let agreement = agreements[2]["agreement"]["@id"].as_str().unwrap();
+    let data = data_address(&running, &peer, agreement).await;
+    let named = |name: &str| data[&format!("https://w3id.org/edc/v0.0.1/ns/{name}")].clone();
+    assert_eq!(named("authType"), "bearer");
+    assert_eq!(named("endpointType"), "https://w3id.org/idsa/v4.1/HTTP");
+    // As it comes, with no scheme before it.
+    let (url, token) = (named("endpoint"), named("authorization"));
+    let (status, delivery) = get(&url, &token).await;
+    assert_eq!(status, 200, "{delivery}");
+    assert_eq!(delivery["rows"].as_array().unwrap().len(), pair::ROWS);
     running.stop().await;
+}
+
+/// What our start, which it is not ready for twice, says of where the data are: by name.
+async fn data_address(running: &Running, peer: &Peer, agreement: &str) -> BTreeMap<String, String> {
+    let root = running.parts.node.connectors.endpoint().unwrap();
+    let members = json!({
+        "consumerPid": "urn:uuid:edc-3", "agreementId": agreement, "format": "HttpData-PULL",
+        "callbackAddress": format!("http://127.0.0.1:{}/dsp/2025-1", peer.port),
+    });
+    let asked = message("TransferRequestMessage", members);
+    let (status, said) = say(&format!("{root}/transfers/request"), &asked).await;
+    assert_eq!(status, 201, "{said}");
+    until(running, |fold| fold.processes.outbox.is_empty().then_some(())).await;
+    let starts = peer.bodies("POST start");
+    assert_eq!(starts.len(), 3);
+    let properties = starts[2]["dataAddress"]["endpointProperties"].as_array().unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    properties.iter().map(|one| (text(&one["name"]), text(&one["value"]))).collect()
 }
 
 /// Its offer: two purposes, in one constraint.
@@ -258,6 +308,37 @@ fn policy() -> Value {
     json!([{ "action": "use", "constraint": [{
         "leftOperand": "purpose", "operator": "isAnyOf", "rightOperand": ["urn:one", "urn:two"],
     }] }])
+}
+
+/// Its catalogue, in which the same offer has another id each time.
+fn catalog(base: &str, before: usize) -> Value {
+    let id = format!("b2ZmZXI6{before}");
+    let offer = json!({ "@id": id, "@type": "Offer", "permission": policy() });
+    let service = json!({ "@id": "s", "@type": "DataService", "endpointURL": base });
+    let way = json!({
+        "@type": "Distribution", "format": "HttpData-PULL", "accessService": "s",
+    });
+    let dataset = json!({
+        "@id": "asset-1", "@type": "Dataset", "hasPolicy": [offer], "distribution": [way],
+    });
+    let members = json!({ "participantId": "edc", "dataset": [dataset], "service": [service] });
+    message("Catalog", members)
+}
+
+/// Where its data are: under full names.
+fn address_of_data(port: u16) -> Value {
+    let http = "https://w3id.org/idsa/v4.1/HTTP";
+    let named = |name: &str, value: &str| {
+        let name = format!("https://w3id.org/edc/v0.0.1/ns/{name}");
+        json!({ "@type": "EndpointProperty", "name": name, "value": value })
+    };
+    let properties = [
+        named("endpoint", &format!("http://127.0.0.1:{port}/public")),
+        named("authType", "bearer"),
+        named("endpointType", http),
+        named("authorization", TOKEN),
+    ];
+    json!({ "@type": "DataAddress", "endpointType": http, "endpointProperties": properties })
 }
 
 /// An EDC that has data, and makes this agreement of whatever it is asked for. Its messages come
@@ -277,24 +358,7 @@ fn provider(port: u16, agreed: Value) -> Script {
             };
             let kind = heard.body["@type"].as_str().unwrap_or_default().to_owned();
             match (heard.what.as_str(), kind.as_str()) {
-                ("POST request", "CatalogRequestMessage") => {
-                    let offer =
-                        json!({ "@id": "b2ZmZXI=", "@type": "Offer", "permission": policy() });
-                    let service =
-                        json!({ "@id": "s", "@type": "DataService", "endpointURL": base });
-                    let way = json!({ "@type": "Distribution", "format": "HttpData-PULL",
-                        "accessService": "s" });
-                    let dataset = json!({ "@id": "asset-1", "@type": "Dataset",
-                        "hasPolicy": [offer], "distribution": [way] });
-                    (
-                        200,
-                        message(
-                            "Catalog",
-                            json!({ "@id": "c", "participantId": "edc",
-                        "dataset": [dataset], "service": [service] }),
-                        ),
-                    )
-                }
+                ("POST request", "CatalogRequestMessage") => (200, catalog(&base, heard.before)),
                 ("POST request", "ContractRequestMessage") => {
                     let agreement = json!({ "@id": "urn:uuid:agreed", "@type": "Agreement",
                         "target": "asset-1", "assigner": "edc", "assignee": OPERATOR,
@@ -303,28 +367,23 @@ fn provider(port: u16, agreed: Value) -> Script {
                     let url = format!("{back}/negotiations/{ours}/agreement");
                     let told = say(&url, &message("ContractAgreementMessage", early)).await;
                     assert_eq!(told.0, 200, "{}", told.1);
-                    (201, message("ContractNegotiation", with(json!({ "state": "REQUESTED" }))))
+                    (200, message("ContractNegotiation", with(json!({ "state": "REQUESTED" }))))
                 }
-                ("POST verification", _) => {
-                    // Where to, it knows from the request.
-                    (200, Value::Null)
+                // It has not stored the agreement that it has told us of.
+                ("POST request", "TransferRequestMessage") if heard.before == 0 => {
+                    let end = with(json!({ "code": "404", "reason": ["No agreement found"] }));
+                    let url = format!("{back}/transfers/{ours}/termination");
+                    let told = say(&url, &message("TransferTerminationMessage", end)).await;
+                    assert_eq!(told.0, 200, "{}", told.1);
+                    (200, message("TransferProcess", with(json!({ "state": "REQUESTED" }))))
                 }
                 ("POST request", "TransferRequestMessage") => {
-                    let named = |name: &str, value: &str| {
-                        json!({ "@type": "EndpointProperty",
-                        "name": format!("https://w3id.org/edc/v0.0.1/ns/{name}"), "value": value })
-                    };
-                    let data = format!("http://127.0.0.1:{port}/public");
-                    let address = json!({ "@type": "DataAddress",
-                        "endpointType": "https://w3id.org/idsa/v4.1/HTTP", "endpointProperties": [
-                            named("endpoint", &data), named("authType", "bearer"),
-                            named("endpointType", "https://w3id.org/idsa/v4.1/HTTP"),
-                            named("authorization", TOKEN)] });
+                    let address = address_of_data(port);
                     let early = with(json!({ "dataAddress": address }));
                     let url = format!("{back}/transfers/{ours}/start");
                     let told = say(&url, &message("TransferStartMessage", early)).await;
                     assert_eq!(told.0, 200, "{}", told.1);
-                    (201, message("TransferProcess", with(json!({ "state": "REQUESTED" }))))
+                    (200, message("TransferProcess", with(json!({ "state": "REQUESTED" }))))
                 }
                 ("GET public", _) if heard.authorization.as_deref() == Some(TOKEN) => {
                     (200, json!({ "rows": [1, 2, 3] }))
@@ -373,6 +432,8 @@ async fn an_edc_that_has_data() {
         let agreed = negotiating.await.unwrap().unwrap();
         assert_eq!(agreed.recognised, "word");
         let wanted = Fetch { agreement: agreed.id };
+        let early = fetching::fetch(&running.parts.node, &wanted).await.unwrap_err();
+        assert!(early.message.contains("No agreement found"), "{early}");
         let fetched = fetching::fetch(&running.parts.node, &wanted).await.unwrap();
         assert_eq!(fetched.text.as_deref(), Some("{\"rows\":[1,2,3]}"));
         assert_eq!(peer.bodies("POST verification").len(), 1);

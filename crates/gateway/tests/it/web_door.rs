@@ -6,8 +6,11 @@ use crate::pair::{self, MAKER, OPERATOR};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tempfile::TempDir;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use twinpact_gateway::Running;
 use twinpact_gateway::outgoing::HttpsOutbound;
 use twinpact_gateway::sources::MAX_CONNECTIONS_PER_SOURCE;
@@ -15,12 +18,14 @@ use twinpact_identity::claims::{CLAIMS_LIFE_S, Claims, ClaimsKey};
 use twinpact_identity::files::IdentityFiles;
 use twinpact_identity::partners::Partners;
 use twinpact_identity::tls::{Presented, system_clock};
-use twinpact_identity::web::WebRoots;
+use twinpact_identity::web::{WebRoots, WebServer};
 use twinpact_model::problem::Problem;
-use twinpact_model::{Did, WallTime};
+use twinpact_model::{Did, Timestamp, WallTime};
 use twinpact_node::api::{Fetch, Negotiate};
-use twinpact_node::outbound::{Outbound, OverTls, PlainCall, Reply};
-use twinpact_node::{Node, PolicyClock, agreements, consumer, decisions, fetching, found, open};
+use twinpact_node::outbound::{ConnectorCall, Outbound, OverTls, Reply};
+use twinpact_node::{
+    Node, PolicyClock, agreements, consumer, decisions, fetching, found, open, ready,
+};
 use twinpact_testkit::free_port;
 
 /// An authority that both sides are told of.
@@ -119,18 +124,27 @@ impl World {
     }
 }
 
+/// The operator has allowed this machine by its address, and no other private address.
 async fn call(
     url: &str,
     pinned: &[String],
     headers: Option<(&'static str, String)>,
     roots: WebRoots,
 ) -> Result<Reply, Problem> {
-    // The operator has allowed this machine and no other private address.
-    let here = |at: &&String| at.contains("//127.0.0.1:") || at.contains("//localhost:");
-    let allowed: Vec<String> = pinned.iter().filter(here).cloned().collect();
+    let here = |at: &&String| at.contains("//127.0.0.1:");
+    let allowed = pinned.iter().filter(here).cloned().collect();
+    call_allowed(url, (pinned, allowed), headers, roots).await
+}
+
+async fn call_allowed(
+    url: &str,
+    (pinned, allowed): (&[String], Vec<String>),
+    headers: Option<(&'static str, String)>,
+    roots: WebRoots,
+) -> Result<Reply, Problem> {
     let nobody = (Presented::default(), Partners::default());
     let out = HttpsOutbound::new(nobody.0, nobody.1, system_clock(), allowed).unwrap();
-    let call = PlainCall {
+    let call = ConnectorCall {
         participant: "P".to_owned(),
         method: "POST",
         url: url.to_owned(),
@@ -139,7 +153,7 @@ async fn call(
         max_bytes: 65_536,
         over_tls: Some(OverTls { roots, pinned: pinned.to_vec() }),
     };
-    out.plain(call).await
+    out.connector(call).await
 }
 
 fn now(node: &Node) -> WallTime {
@@ -184,7 +198,7 @@ async fn claims_that_do_not_hold_open_nothing() {
         Some(format!("Bearer {}", key.issue(&claims).unwrap()))
     };
     let good = signed(&theirs, MAKER, OPERATOR, 0);
-    let logged = || node.partition.read(|_, store| store.forest().size(1)).unwrap();
+    let logged = || node.partition.read(|fold, _| fold.last_recorded()).unwrap();
     let before = logged();
     for (name, claims) in [
         ("nothing", None),
@@ -208,6 +222,7 @@ async fn claims_that_do_not_hold_open_nothing() {
     let reply = world.ask("/dsp/catalog/request", good.clone()).await.unwrap();
     let body = String::from_utf8(reply.body).unwrap();
     assert!(reply.status == 400 && body.contains("CatalogError"), "{body}");
+    assert!(logged() > before, "what somebody asks for is on record");
     // What is for partners is not here.
     for path in ["/documents", "/log/cosign", "/conformance/negotiations"] {
         let reply = world.ask(path, good.clone()).await.unwrap();
@@ -217,7 +232,7 @@ async fn claims_that_do_not_hold_open_nothing() {
     let root = node.connectors.root().unwrap();
     let said = format!("{{\"clientId\":\"{MAKER}\"}}");
     for said in [said, good.unwrap()] {
-        let call = PlainCall {
+        let call = ConnectorCall {
             participant: "P".to_owned(),
             method: "POST",
             url: format!("{root}/dsp/catalog/request"),
@@ -228,7 +243,7 @@ async fn claims_that_do_not_hold_open_nothing() {
         };
         let (presented, partners) = (Presented::default(), Partners::default());
         let out = HttpsOutbound::new(presented, partners, system_clock(), Vec::new()).unwrap();
-        assert_eq!(out.plain(call).await.unwrap().status, 404);
+        assert_eq!(out.connector(call).await.unwrap().status, 404);
     }
     world.stop().await;
 }
@@ -241,13 +256,17 @@ async fn a_call_goes_to_the_server_that_was_meant_and_nowhere_else() {
     let ours = || world.authority.roots();
     let check = async |url: &str, pinned: &str, roots: WebRoots, code: &str| {
         let refused = call(url, &[pinned.to_owned()], None, roots).await.unwrap_err();
-        assert_eq!(refused.code.name, code, "{url}: {refused}");
+        assert!(refused.code.name == code || refused.message.contains(code), "{url}: {refused}");
     };
     let stranger = Authority::new().roots();
-    check(&format!("{base}/dsp"), &base, stranger, "peer.unreachable").await;
-    // The certificate is for the address, and for no name.
+    check(&format!("{base}/dsp"), &base, stranger, "invalid peer certificate").await;
+    // A name that leads inside, where the operator has not said that it may.
     let named = format!("https://localhost:{port}");
-    check(&format!("{named}/dsp"), &named, ours(), "peer.unreachable").await;
+    check(&format!("{named}/dsp"), &named, ours(), "outgoing.address").await;
+    // The certificate is for the address, and for no name.
+    let (pinned, allowed) = ([named.clone()], vec![named.clone()]);
+    let refused = call_allowed(&named, (&pinned, allowed), None, ours()).await.unwrap_err();
+    assert!(refused.message.contains("invalid peer certificate"), "{refused}");
     let other = format!("https://127.0.0.2:{port}/dsp");
     check(&other, &base, ours(), "outgoing.endpoint").await;
     check(&format!("http://127.0.0.1:{port}/dsp"), &base, ours(), "outgoing.url").await;
@@ -256,6 +275,37 @@ async fn a_call_goes_to_the_server_that_was_meant_and_nowhere_else() {
         check(private, private, ours(), "outgoing.address").await;
     }
     world.stop().await;
+}
+
+/// A redirect is an answer like any other.
+#[tokio::test]
+async fn no_redirect_is_followed_over_tls() {
+    let (place, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    authority.issue(place.path());
+    let file = |name: &str| std::fs::read(place.path().join(name)).unwrap();
+    let server = WebServer::from_pem(&file("web.pem"), &file("web.key")).unwrap();
+    let tls = TlsAcceptor::from(server.config(&system_clock()).unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let trap = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (base, inside) = (listener.local_addr().unwrap(), trap.local_addr().unwrap());
+    let answering = tokio::spawn(async move {
+        let (tcp, _) = listener.accept().await.unwrap();
+        let mut tls = tls.accept(tcp).await.unwrap();
+        let mut head = [0; 4096];
+        assert!(tls.read(&mut head).await.unwrap() > 0);
+        let answer = format!(
+            "HTTP/1.1 302 Found\r\nlocation: https://{inside}/\r\ncontent-length: 0\r\n\r\n"
+        );
+        tls.write_all(answer.as_bytes()).await.unwrap();
+        tls.shutdown().await.unwrap();
+    });
+    let base = format!("https://{base}");
+    let pinned = [base.clone(), format!("https://{inside}")];
+    let reply = call(&base, &pinned, None, authority.roots()).await.unwrap();
+    assert_eq!(reply.status, 302);
+    answering.await.unwrap();
+    let met = tokio::time::timeout(Duration::ZERO, trap.accept()).await;
+    assert!(met.is_err(), "somebody was sent inside");
 }
 
 /// A certificate that was renewed is shown without a start; one that is none is not, and the old
@@ -277,6 +327,13 @@ async fn a_renewed_certificate_is_shown() {
     door.renew().unwrap();
     assert!(asked(next.roots()).await.is_ok());
     assert!(asked(world.authority.roots()).await.is_err());
+    // Its end is warned of in time. Those made here are good until 4096.
+    let node = &world.operator.parts.node;
+    for (time, warned) in [("4095-12-01T00:00:00Z", false), ("4095-12-20T00:00:00Z", true)] {
+        let warnings = ready::warnings(node, WallTime(Timestamp::parse(time).unwrap()));
+        let warns = warnings.iter().any(|warning| warning.code == "connector.certificate");
+        assert_eq!(warns, warned, "{time}: {warnings:?}");
+    }
     world.stop().await;
 }
 

@@ -12,7 +12,7 @@ use twinpact_gateway::client::segment;
 use twinpact_model::problem::Problem;
 use twinpact_model::{Cursor, Iri, Timestamp, codes};
 use twinpact_node::api::{AgreementLine, DatasetLine, Negotiate, Pull, Pulled};
-use twinpact_node::connectors::{BY_CERTIFICATE, BY_CLAIMS};
+use twinpact_node::connectors::{BY_CERTIFICATE, BY_CLAIMS, BY_ITS_WORD};
 
 pub(crate) async fn catalog(dir: &Dir, partner: &str, out: Output) -> Result<ExitCode, Problem> {
     let session = Session::running(&dir.dir).await?;
@@ -139,7 +139,8 @@ pub(crate) fn agreement_text(agreement: &AgreementLine) -> String {
     let recognised = match agreement.recognised.as_str() {
         BY_CERTIFICATE => "",
         BY_CLAIMS => "\n  recognised by claims that it signed, and no certificate",
-        _ => "\n  recognised by its own word alone, on this machine",
+        BY_ITS_WORD => "\n  recognised by its own word alone, on this machine",
+        _ => "\n  by what it was recognised is not on record",
     };
     format!(
         "agreement {}\n  with {} as {}, {}{recognised}\n  level: {}\n  {}\n  {}",

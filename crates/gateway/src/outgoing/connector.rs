@@ -17,12 +17,12 @@ use tokio_rustls::TlsConnector;
 use twinpact_identity::outgoing::{Endpoint, Target, allowed, listed};
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
-use twinpact_node::outbound::{PlainCall, Reply};
+use twinpact_node::outbound::{ConnectorCall, Reply};
 use twinpact_node::trace;
 
 impl HttpsOutbound {
     /// Makes the call.
-    pub(super) async fn plainly(&self, mut call: PlainCall) -> Result<Reply, Problem> {
+    pub(super) async fn to_connector(&self, mut call: ConnectorCall) -> Result<Reply, Problem> {
         let (to, logged) = (call.participant.clone(), trace::Call::begin());
         let (method, route) = (call.method, super::route(&call.url));
         call.headers.push((trace::REQUEST_HEADER, logged.id().to_owned()));
@@ -33,9 +33,9 @@ impl HttpsOutbound {
         reply
     }
 
-    async fn made(&self, call: PlainCall) -> Result<Reply, Problem> {
+    async fn made(&self, call: ConnectorCall) -> Result<Reply, Problem> {
         let target = Target::parse(&call.url)?;
-        let tcp = self.dial_plainly(&call, &target).await?;
+        let tcp = self.dial_connector(&call, &target).await?;
         let Some(over_tls) = &call.over_tls else { return asked_over(tcp, &call, &target).await };
         let config = over_tls.roots.config(&self.clock)?;
         let connecting = TlsConnector::from(config).connect(super::server_name(&target)?, tcp);
@@ -48,7 +48,11 @@ impl HttpsOutbound {
     }
 
     /// Connects to the first address that may be dialled and answers.
-    async fn dial_plainly(&self, call: &PlainCall, target: &Target) -> Result<TcpStream, Problem> {
+    async fn dial_connector(
+        &self,
+        call: &ConnectorCall,
+        target: &Target,
+    ) -> Result<TcpStream, Problem> {
         let (limits, to) = (&self.limits, call.participant.as_str());
         let (pinned, listed_here) = match &call.over_tls {
             Some(over_tls) => (super::endpoints(&over_tls.pinned)?, self.allow_private.clone()),
@@ -83,7 +87,7 @@ impl HttpsOutbound {
 /// Asks over that connection, which is closed then.
 async fn asked_over(
     connection: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    call: &PlainCall,
+    call: &ConnectorCall,
     target: &Target,
 ) -> Result<Reply, Problem> {
     let gone = |error: hyper::Error| unreachable(&call.participant, &error.to_string());
