@@ -37,6 +37,7 @@ const ADMIN_TOKEN: &str = "admin token";
 const ROOT_KEY: &str = "key of the root";
 const ISSUING_KEY: &str = "key of the issuing CA";
 const DOCUMENT_KEY: &str = "document key";
+const CLAIMS_KEY: &str = "key of our claims";
 const KEY_OF_KEYS: &str = "key over the keys";
 const DATA_KEY: &str = "key of the keystore";
 const ANY_KEY: &str = "private key, by its form";
@@ -47,11 +48,12 @@ const VALUE: &str = "value of a twin";
 const STRANGE: &str = "what a stranger wrote";
 
 /// Every class, and the file of a node's directory in which it is at home.
-const CLASSES: [(&str, Option<&str>); 12] = [
+const CLASSES: [(&str, Option<&str>); 13] = [
     (ADMIN_TOKEN, Some("admin.json")),
     (ROOT_KEY, Some("identity/root.key")),
     (ISSUING_KEY, Some("identity/issuing.pem")),
     (DOCUMENT_KEY, Some("identity/document.key")),
+    (CLAIMS_KEY, Some("identity/claims.key")),
     (KEY_OF_KEYS, Some("keys/kek")),
     (DATA_KEY, None),
     (ANY_KEY, None),
@@ -70,7 +72,9 @@ fn may(class: &str, surface: &str) -> bool {
             ["twinpact twin ", "twinpact copy show"].iter().any(|one| surface.starts_with(one))
         }
         INVITATION => surface == "twinpact invite",
-        ANY_KEY => surface.ends_with("/root.key") || surface.ends_with("/issuing.pem"),
+        ANY_KEY => {
+            ["/root.key", "/issuing.pem", "/claims.key"].iter().any(|at| surface.ends_with(at))
+        }
         _ => false,
     }
 }
@@ -248,6 +252,8 @@ fn hold(needles: &Needles, surfaces: &Surfaces) {
 /// The secrets that lie in files, whose files nobody else may read.
 fn at_rest(world: &World, needles: &mut Needles) {
     for dir in ["operator", "maker"] {
+        // The key of claims is made when it is first asked for.
+        assert_eq!(world.run(&format!("key claims --dir {dir}")).code, 0);
         let read = |name: &str| {
             let path = world.path(dir).join(name);
             let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
@@ -258,7 +264,7 @@ fn at_rest(world: &World, needles: &mut Needles) {
             let Some(home) = home else { continue };
             let bytes = read(home);
             match class {
-                ROOT_KEY | ISSUING_KEY => {
+                ROOT_KEY | ISSUING_KEY | CLAIMS_KEY => {
                     add_pem(needles, class, &String::from_utf8(bytes).unwrap())
                 }
                 DOCUMENT_KEY => {
