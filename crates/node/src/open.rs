@@ -272,8 +272,8 @@ async fn open_with(
     let web = WebDoor::load(&config.connectors, (&disks.identity, path), &files)?;
     store.mend()?;
     let (partition, writer) = Partition::start(store, fold, clocks.clone());
-    let mut node = assemble(config, clocks, partition, (identity, files), partners);
-    node.connectors = Arc::new(Connectors::of(&node.config.connectors).with(web));
+    let connectors = Connectors::of(&config.connectors).with(web);
+    let node = assemble(config, clocks, partition, (identity, files), (partners, connectors));
     started(&node, cut).await.inspect_err(|_| node.partition.stop())?;
     Ok(NodeParts { node, cut, writer })
 }
@@ -299,7 +299,8 @@ pub(crate) fn inspect(
     let partners = Partners::new(fold.partners.tls()?);
     let (clocks, files) = (Clocks::new(PolicyClock::System), disks.identity_files(path));
     let partition = Partition::still(store, fold);
-    let node = assemble(config, clocks, partition, (identity, files), partners);
+    let connectors = Connectors::of(&config.connectors);
+    let node = assemble(config, clocks, partition, (identity, files), (partners, connectors));
     // A node that was never started has no record yet.
     if node.partition.read(|fold, _| fold.organisation.current().is_ok())? {
         keys::use_newest(&node)?;
@@ -338,10 +339,9 @@ fn assemble(
     clocks: Clocks,
     partition: Partition,
     (identity, files): (Identity, IdentityFiles),
-    tls_partners: Partners,
+    (tls_partners, connectors): (Partners, Connectors),
 ) -> Node {
     let metrics = Arc::new(Metrics::new(clocks.wall()));
-    let connectors = Arc::new(Connectors::of(&config.connectors));
     let rates = Arc::new(Rates::of(&config.quotas));
     Node {
         config: Arc::new(config),
@@ -366,7 +366,7 @@ fn assemble(
         shelves: Arc::default(),
         witnesses: Arc::default(),
         vocabulary: Arc::new(Vocabulary::standard()),
-        connectors,
+        connectors: Arc::new(connectors),
         conformance: None,
     }
 }

@@ -5,7 +5,6 @@ use crate::pair::{self, MAKER, OPERATOR};
 use serde_json::{Value, json};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::time::Duration;
 use tempfile::TempDir;
 use twinpact_dsp::message::DataAddress;
 use twinpact_dsp::negotiation::{self, Negotiation};
@@ -27,9 +26,6 @@ use twinpact_node::{
     Node, PolicyClock, agreements, consumer, decisions, fetching, found, open, partners, prove,
 };
 use twinpact_testkit::free_port;
-
-/// How long a test waits for what has to come.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A node in conformance mode.
 struct Double {
@@ -60,18 +56,7 @@ impl Double {
 
     /// Waits until something is so in the state.
     async fn until<T>(&self, seen: impl Fn(&Fold) -> Option<T>) -> T {
-        let partition = &self.running.parts.node.partition;
-        let mut changes = partition.changes();
-        let waiting = async {
-            loop {
-                changes.borrow_and_update();
-                if let Some(found) = partition.read(|fold, _| seen(fold)).unwrap() {
-                    return found;
-                }
-                changes.changed().await.unwrap();
-            }
-        };
-        tokio::time::timeout(PATIENCE, waiting).await.unwrap()
+        pair::found(&self.running.parts.node, seen).await
     }
 }
 

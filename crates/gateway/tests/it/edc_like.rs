@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -23,7 +22,6 @@ use twinpact_testkit::free_port;
 
 const CONTEXT: &str = "https://w3id.org/dspace/2025/1/context.jsonld";
 const OWN: &str = "https://w3id.org/edc/dspace/v0.0.1";
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A request that the peer has heard, and how many of its kind came before.
 #[derive(Clone)]
@@ -155,18 +153,7 @@ async fn node_presuming(peer: u16, presumed: &str) -> (Running, TempDir) {
 }
 
 async fn until<T>(running: &Running, seen: impl Fn(&Fold) -> Option<T>) -> T {
-    let partition = &running.parts.node.partition;
-    let mut changes = partition.changes();
-    let waiting = async {
-        loop {
-            changes.borrow_and_update();
-            if let Some(found) = partition.read(|fold, _| seen(fold)).unwrap() {
-                return found;
-            }
-            changes.changed().await.unwrap();
-        }
-    };
-    tokio::time::timeout(PATIENCE, waiting).await.unwrap()
+    pair::found(&running.parts.node, seen).await
 }
 
 /// A policy as an EDC's processor writes it: right operands that are lists or IRIs become text, and

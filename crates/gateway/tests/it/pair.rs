@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use twinpact_dsp::negotiation::State;
 use twinpact_edge::batch::IngestBatch;
 use twinpact_edge::model_file;
@@ -28,6 +29,8 @@ const HOURS_OF_USE: &str = "            - leftOperand: https://w3id.org/twinpact
               operator: isPartOf
               rightOperand: \"Mo-Fr 07:00-19:00 [Europe/Paris]\"
 ";
+/// How long a test waits for what has to come.
+const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) const OPERATOR: &str = "did:web:operator.example";
 /// The view that the example shows.
 pub(crate) const VIEW: &str = "https://operator.example/id/views/turbine-maintenance/1.0.0";
@@ -173,6 +176,21 @@ pub(crate) async fn until(node: &Node, so: impl Fn(&Fold) -> bool) {
     while !node.partition.read(|fold, _| so(fold)).unwrap() {
         changes.changed().await.unwrap();
     }
+}
+
+/// Waits until something is so in the state, no longer than a test may.
+pub(crate) async fn found<T>(node: &Node, seen: impl Fn(&Fold) -> Option<T>) -> T {
+    let mut changes = node.partition.changes();
+    let waiting = async {
+        loop {
+            changes.borrow_and_update();
+            if let Some(found) = node.partition.read(|fold, _| seen(fold)).unwrap() {
+                return found;
+            }
+            changes.changed().await.unwrap();
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap()
 }
 
 /// The directory of a node on loopback. The partner's address is private, so it is listed.

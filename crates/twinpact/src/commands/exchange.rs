@@ -4,6 +4,7 @@ use crate::cli::{Dir, Pull as PullArguments};
 use crate::output::{Output, count, internal, line, shell, table};
 use crate::session::{Session, write_file};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use twinpact_contract::scaffold;
@@ -152,6 +153,15 @@ pub(crate) fn agreement_text(agreement: &AgreementLine) -> String {
         line(&agreement.target),
         line(&agreement.terms)
     )
+}
+
+/// The answer of the running node to that request.
+pub(crate) async fn post_to_running<T: DeserializeOwned>(
+    dir: &Dir,
+    path: &str,
+    body: Vec<u8>,
+) -> Result<T, Problem> {
+    Session::running(&dir.dir).await?.client.post(path, "application/json", body).await
 }
 
 /// A request body.

@@ -1,9 +1,9 @@
 //! `negotiation list|show|accept|counter|terminate`: a person takes over a negotiation.
 
-use super::exchange::body;
+use super::exchange::{body, post_to_running};
 use crate::cli::{Dir, Negotiation};
 use crate::output::{Output, line, table};
-use crate::session::{Session, get, read_file};
+use crate::session::{get, read_file};
 use serde_json::Value;
 use std::path::Path;
 use std::process::ExitCode;
@@ -45,9 +45,8 @@ async fn decide(
     body: Vec<u8>,
     out: Output,
 ) -> Result<(), Problem> {
-    let session = Session::running(&dir.dir).await?;
     let path = format!("/negotiations/{}/{what}", segment(pid));
-    tell(out, dir, &session.client.post(&path, "application/json", body).await?);
+    tell(out, dir, &post_to_running(dir, &path, body).await?);
     Ok(())
 }
 

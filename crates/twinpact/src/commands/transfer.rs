@@ -1,10 +1,10 @@
 //! `transfer list|show|suspend|resume|complete|terminate`: a person takes over a transfer.
 
-use super::exchange::body;
+use super::exchange::{body, post_to_running};
 use super::negotiation::{ended, turn};
 use crate::cli::{Dir, Transfer};
 use crate::output::{Output, line, table};
-use crate::session::{Session, get};
+use crate::session::get;
 use std::process::ExitCode;
 use twinpact_gateway::client::segment;
 use twinpact_model::problem::Problem;
@@ -42,9 +42,8 @@ async fn decide(
     body: Vec<u8>,
     out: Output,
 ) -> Result<(), Problem> {
-    let session = Session::running(&dir.dir).await?;
     let path = format!("/transfers/{}/{what}", segment(pid));
-    tell(out, dir, &session.client.post(&path, "application/json", body).await?);
+    tell(out, dir, &post_to_running(dir, &path, body).await?);
     Ok(())
 }
 
