@@ -221,7 +221,7 @@ async fn respond(
             true => whole(body).await?,
             // Closing on what was not read would take the answer with it (RFC 9112 §9.6).
             false => {
-                let _ = Limited::new(body, NOBODYS_BYTES).collect().await;
+                let _ = timeout(NEXT, Limited::new(body, NOBODYS_BYTES).collect()).await;
                 (Vec::new(), None)
             }
         };

@@ -128,12 +128,6 @@ impl WebDoor {
         self.theirs.get(id).map(|theirs| &theirs.roots)
     }
 
-    /// The key that we sign claims with, for others to pin.
-    #[must_use]
-    pub fn own_key(&self) -> ClaimsPublicKey {
-        self.ours.public()
-    }
-
     /// Who calls us with this `Authorization`, its scheme taken off.
     ///
     /// # Errors
