@@ -5,14 +5,14 @@ use crate::as_of::{begun, known};
 use crate::bargain;
 use crate::connectors::{BY_CERTIFICATE, BY_UNKNOWN};
 use crate::fold::Fold;
+use crate::meaning;
 use crate::open::Node;
 use crate::partition::{NewEntry, Turn};
 use crate::prove;
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use twinpact_contract::{Constraint, Terms, odrl, text};
+use twinpact_contract::{Constraint, Terms, text};
 use twinpact_dsp::Role;
 use twinpact_dsp::exchange::Whose;
 use twinpact_dsp::message::Agreement as Wire;
@@ -82,7 +82,7 @@ impl Agreement {
         if let Some(terms) = self.terms.0.get() {
             return Ok(Arc::clone(terms));
         }
-        let terms = Arc::new(identity(&self.wire)?.1.terms);
+        let terms = identity(&self.wire)?.1;
         Ok(Arc::clone(self.terms.0.get_or_init(|| terms)))
     }
 
@@ -256,7 +256,7 @@ pub fn conclude(
     role: Role,
     peer: &str,
 ) -> Result<NewEntry, Problem> {
-    let (id, policy) = identity(wire)?;
+    let (id, terms) = identity(wire)?;
     if turn.fold().agreements.is_known(&id, &wire.id) {
         return Err(Problem::new(codes::AGREEMENT_ENDED, "this agreement was concluded before"));
     }
@@ -276,7 +276,7 @@ pub fn conclude(
             agreement: id,
             at_id: wire.id.clone(),
             target: wire.target.clone(),
-            terms: policy.terms.to_json(),
+            terms: terms.to_json(),
             concluded: node.clocks.wall().0.micros(),
             slot: u64::from(number - 1),
             tree,
@@ -288,24 +288,12 @@ pub fn conclude(
     Ok(NewEntry::event(event(Kind::AgreementConcluded, peer, what)))
 }
 
-/// The identity of an agreement and its policy, read from the protocol's form.
+/// The identity of an agreement and its terms, read from the protocol's form.
 ///
 /// # Errors
 /// `contract.*` with what cannot be read.
-pub fn identity(wire: &Wire) -> Result<(Digest, odrl::Policy), Problem> {
-    let mut value = Value::clone(&wire.policy);
-    if let Some(members) = value.as_object_mut() {
-        members.insert("@type".to_owned(), "Agreement".into());
-        members.insert("@id".to_owned(), wire.id.as_str().into());
-        members.insert("target".to_owned(), wire.target.as_str().into());
-        members.insert("assigner".to_owned(), wire.assigner.as_str().into());
-        members.insert("assignee".to_owned(), wire.assignee.as_str().into());
-        if let Some(timestamp) = &wire.timestamp {
-            members.insert("timestamp".to_owned(), timestamp.as_str().into());
-        }
-    }
-    let policy = odrl::read(&value)?;
-    Ok((policy.agreement_id()?, policy))
+pub fn identity(wire: &Wire) -> Result<(Digest, Arc<Terms>), Problem> {
+    meaning::agreement(wire)
 }
 
 /// Ends an agreement at once: tokens and grants of the old epoch are void from the next request on.

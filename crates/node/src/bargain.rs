@@ -12,6 +12,7 @@ use crate::contracts;
 use crate::fold::Fold;
 use crate::formats;
 use crate::ids;
+use crate::meaning;
 use crate::negotiate::{Caller, Process, Refused};
 use crate::negotiations;
 use crate::open::Node;
@@ -19,7 +20,7 @@ use crate::partition::{NewEntry, Turn};
 use crate::processes::{self, Paper};
 use crate::tokens;
 use serde_json::Value;
-use twinpact_contract::{Contract, Order, Terms, compare, odrl};
+use twinpact_contract::{Contract, Order, Terms, compare};
 use twinpact_dsp::exchange::Whose;
 use twinpact_dsp::message::{
     Agreement as Wire, ContractOffer, ContractRequest, DataAddress, Offer, Policy, Thread,
@@ -52,7 +53,7 @@ pub(crate) fn requested(
     may_open(node, turn, did, &request.thread)?;
     if !is_empty(&request.offer.policy) {
         // Words that nobody knows open nothing.
-        terms(&request.offer.policy)?;
+        meaning::terms(&request.offer.policy)?;
     }
     let first = negotiation::open_as_provider(did, request, &ids::urn()?, now)?;
     let answer = first.next.status();
@@ -71,7 +72,7 @@ pub(crate) fn offered(
 ) -> Result<Option<Message>, Refused> {
     let now = node.clocks.wall();
     may_open(node, turn, did, &offer.thread)?;
-    terms(&offer.offer.policy)?;
+    meaning::terms(&offer.offer.policy)?;
     let first = negotiation::offered_as_consumer(did, offer, &ids::urn()?, now)?;
     let answer = first.next.status();
     entries.extend(opened(node, turn, first, key, now)?);
@@ -305,7 +306,7 @@ fn counter(node: &Node, turn: &Turn<'_>, state: &Negotiation) -> Option<Offer> {
     }
     // What is refused for any other reason is not made good by other terms.
     room(node, turn, peer).ok()?;
-    terms(&asked.policy).ok()?;
+    meaning::terms(&asked.policy).ok()?;
     own_offer(node, turn.fold(), peer, asked).ok().map(|(offer, _)| offer)
 }
 
@@ -313,7 +314,7 @@ fn counter(node: &Node, turn: &Turn<'_>, state: &Negotiation) -> Option<Offer> {
 fn verified(node: &Node, fold: &Fold, state: &Negotiation) -> Result<(), Problem> {
     let other = |why: &str| Problem::new(codes::EXCHANGE_REFUSED, format!("the agreement {why}"));
     let wire = state.agreement.as_ref().ok_or_else(|| other("is missing"))?;
-    let (id, policy) = agreements::identity(wire)?;
+    let (id, agreed) = agreements::identity(wire)?;
     if fold.agreements.is_known(&id, &wire.id) {
         return Err(other("was concluded before"));
     }
@@ -323,8 +324,8 @@ fn verified(node: &Node, fold: &Fold, state: &Negotiation) -> Result<(), Problem
     if state.offer.target.as_ref().is_some_and(|target| *target != wire.target) {
         return Err(other("is about another dataset"));
     }
-    let asked = terms(&state.offer.policy)?;
-    match compare(&policy.terms, &asked, &node.vocabulary) {
+    let asked = meaning::terms(&state.offer.policy)?;
+    match compare(&agreed, &asked, &node.vocabulary) {
         c if c.order == Order::Equal => Ok(()),
         c => Err(other(&format!("is another than was asked for: {}", c.differences.join("; ")))),
     }
@@ -339,16 +340,17 @@ pub(crate) fn acceptable(
 ) -> Result<Offer, Problem> {
     room(node, turn, did)?;
     let (ours, terms_of_ours) = own_offer(node, turn.fold(), did, asked)?;
-    let wanted = match is_empty(&asked.policy) {
-        true => terms_of_ours.clone(),
-        false => terms(&asked.policy)?,
+    let read = match is_empty(&asked.policy) {
+        true => None,
+        false => Some(meaning::terms(&asked.policy)?),
     };
-    let comparison = compare(&wanted, terms_of_ours, &node.vocabulary);
+    let wanted = read.as_deref().unwrap_or(terms_of_ours);
+    let comparison = compare(wanted, terms_of_ours, &node.vocabulary);
     if !matches!(comparison.order, Order::Equal | Order::Narrower) {
         let why = comparison.differences.join("; ");
         return Err(Problem::new(codes::EXCHANGE_REFUSED, format!("it asks for more: {why}")));
     }
-    Ok(Offer { policy: spelled(&wanted)?, ..ours })
+    Ok(Offer { policy: spelled(wanted)?, ..ours })
 }
 
 /// Terms of ours as they stand in our catalogue, to the letter: a connector may compare an
@@ -411,11 +413,6 @@ fn own_offer<'a>(
 /// An offer that is named by its id alone.
 pub(crate) fn is_empty(policy: &Value) -> bool {
     policy.as_object().is_some_and(serde_json::Map::is_empty)
-}
-
-/// The terms of a policy without its frame.
-pub(crate) fn terms(policy: &Value) -> Result<Terms, Problem> {
-    odrl::read(policy).map(|read| read.terms)
 }
 
 fn terminate(problem: &Problem) -> negotiation::Decision {

@@ -12,6 +12,7 @@ use crate::continuity::{Pins, pins};
 use crate::fold::Fold;
 use crate::found;
 use crate::ids;
+use crate::meaning;
 use crate::negotiate::{find, opened_negotiation};
 use crate::negotiations;
 use crate::open::Node;
@@ -53,7 +54,7 @@ pub async fn negotiate(node: &Node, asked: &Negotiate) -> Result<AgreementLine, 
     let pid = ids::urn()?;
     let (us, peer) = connectors::addresses(node, partner)?;
     // What cannot be read is for the negotiation to refuse.
-    let wanted = bargain::terms(&offer.policy).ok();
+    let wanted = meaning::terms(&offer.policy).ok();
     let opening = Opening { own_pid: &pid, peer: partner, address: &peer, callback: &us };
     let step = negotiation::open_as_consumer(opening, offer, node.clocks.wall())?;
     let entries = opened_negotiation(&step)?;
@@ -61,7 +62,7 @@ pub async fn negotiate(node: &Node, asked: &Negotiate) -> Result<AgreementLine, 
     // Both are asked in the turn that would open one: what ends in between is neither.
     let turn = node.partition.turn(move |turn| {
         let agreed = |wanted: &Terms| standing(turn.fold(), &step.next, wanted, &vocabulary);
-        if !another && let Some(known) = wanted.as_ref().and_then(agreed) {
+        if !another && let Some(known) = wanted.as_deref().and_then(agreed) {
             return Ok(Go::Stands(known));
         }
         let same = |n: &&Negotiation| {

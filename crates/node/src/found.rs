@@ -4,6 +4,7 @@ use crate::api::DatasetLine;
 use crate::bargain;
 use crate::connectors;
 use crate::consumer::{denied, refused};
+use crate::meaning;
 use crate::open::Node;
 use crate::outbound::Reply;
 use crate::outbox::call;
@@ -33,7 +34,7 @@ pub async fn catalog(node: &Node, partner: &str) -> Result<Vec<DatasetLine>, Pro
     let line = |dataset: Dataset| {
         let offer = dataset.offers.into_iter().next()?;
         let terms =
-            bargain::terms(&offer.policy).map_or_else(|p| p.message, |terms| text::terms(&terms));
+            meaning::terms(&offer.policy).map_or_else(|p| p.message, |terms| text::terms(&terms));
         Some(DatasetLine { id: dataset.id, title: dataset.title, terms })
     };
     Ok(datasets(node, partner).await?.into_iter().filter_map(line).collect())

@@ -57,6 +57,7 @@ mod link_copies;
 pub mod links;
 pub mod log_door;
 pub mod log_view;
+mod meaning;
 pub mod metrics;
 pub mod negotiate;
 pub mod negotiations;

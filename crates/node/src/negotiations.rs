@@ -7,10 +7,11 @@
 use crate::api::{EndedLine, NegotiationLine, NegotiationShown};
 use crate::bargain;
 use crate::ids;
+use crate::meaning;
 use crate::open::Node;
 use crate::partition::Turn;
 use serde_json::Value;
-use twinpact_contract::{Order, Terms, Vocabulary, compare, text};
+use twinpact_contract::{Order, Terms, Vocabulary, compare, odrl, text};
 use twinpact_dsp::exchange::{Ended, Whose};
 use twinpact_dsp::message::{Agreement as Wire, MAX_POLICY_BYTES, Offer};
 use twinpact_dsp::negotiation::{self, Decision, Negotiation, State};
@@ -138,7 +139,7 @@ pub(crate) fn ending(reason: &str) -> Result<String, Problem> {
 
 /// A policy that a person wrote, in our own spelling.
 fn read(policy: &Value) -> Result<Value, Problem> {
-    let ours = Value::Object(bargain::terms(policy)?.to_odrl());
+    let ours = Value::Object(odrl::read(policy)?.terms.to_odrl());
     if ours.to_string().len() > MAX_POLICY_BYTES {
         let bound = format!("the policy has more than {MAX_POLICY_BYTES} bytes");
         return Err(Problem::new(codes::INPUT_TOO_LARGE, bound));
@@ -175,7 +176,7 @@ fn shown(known: &Negotiation, vocabulary: &Vocabulary) -> NegotiationShown {
         policy: Value::clone(&known.offer.policy),
         asked: asked.map(words),
         differences: asked.map_or_else(Vec::new, |asked| {
-            match (bargain::terms(&known.offer.policy), bargain::terms(&asked.policy)) {
+            match (meaning::terms(&known.offer.policy), meaning::terms(&asked.policy)) {
                 (Ok(offered), Ok(asked)) => compare(&offered, &asked, vocabulary).differences,
                 _ => Vec::new(),
             }
@@ -197,7 +198,7 @@ fn words(offer: &Offer) -> String {
     if bargain::is_empty(&offer.policy) {
         return "the terms of that offer, which is named by its id alone".to_owned();
     }
-    bargain::terms(&offer.policy).map_or_else(|problem| problem.message, |t| text::terms(&t))
+    meaning::terms(&offer.policy).map_or_else(|problem| problem.message, |t| text::terms(&t))
 }
 
 /// `ours`, `peers` or `nobody`.
@@ -215,7 +216,7 @@ pub(crate) fn suffices(offered: &Offer, asked: &Offer, vocabulary: &Vocabulary) 
     let granted = |offered: &Terms, asked: &Terms| {
         matches!(compare(offered, asked, vocabulary).order, Order::Equal | Order::Wider)
     };
-    match (bargain::terms(&offered.policy), bargain::terms(&asked.policy)) {
+    match (meaning::terms(&offered.policy), meaning::terms(&asked.policy)) {
         (Ok(offered_terms), Ok(asked_terms)) => {
             offered.target == asked.target && granted(&offered_terms, &asked_terms)
         }

@@ -7,21 +7,21 @@
 //! schemas: one context, no nulls, no trailing slash on an address.
 
 mod catalog;
+mod policy;
 mod read;
 mod write;
 
 pub use catalog::{
     Access, Catalog, DataService, Dataset, Distribution, MAX_DATASETS, MAX_ITEMS, MAX_NESTING,
 };
+pub use policy::Policy;
 pub(crate) use read::address;
 pub use read::{MAX_POLICY_BYTES, MAX_PROPERTIES, MAX_REASONS};
 
 use crate::rejected::Rejected;
 use crate::{MAX_CATALOG_BYTES, MAX_MESSAGE_BYTES, bytes};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::ops::Deref;
-use std::sync::Arc;
 use twinpact_model::Timestamp;
 
 /// One message, response or error of the protocol.
@@ -96,38 +96,6 @@ pub enum Thread {
         /// The receiver's process id.
         pid: String,
     },
-}
-
-/// The members of an offer or agreement that say what may be done, an object in the one spelling of
-/// [`crate::policy_form`]. Clones share it: it is the biggest part of a process, and goes through
-/// each step of it unchanged.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Policy(Arc<Value>);
-
-impl From<Value> for Policy {
-    fn from(value: Value) -> Policy {
-        Policy(Arc::new(value))
-    }
-}
-
-impl Deref for Policy {
-    type Target = Value;
-
-    fn deref(&self) -> &Value {
-        &self.0
-    }
-}
-
-impl Serialize for Policy {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Policy {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Policy, D::Error> {
-        Value::deserialize(deserializer).map(Policy::from)
-    }
 }
 
 /// An offer: who may do what with which target.

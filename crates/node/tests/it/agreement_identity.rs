@@ -176,7 +176,7 @@ fn catena_x_agreements_have_one_identity_before_and_after_an_eclipse_connector()
     for policy in catena_x(&shared) {
         let given = with_rules(&policy);
         let (before, policy) = identity(&agreement_of(&given)).unwrap();
-        let written = with_rules(&Value::Object(policy.terms.to_odrl()));
+        let written = with_rules(&Value::Object(policy.to_odrl()));
         for message in [&given, &written] {
             let mut sent = message.clone();
             for _ in 0..2 {
@@ -204,14 +204,13 @@ fn a_policy_of_the_profile_before_is_read_by_the_context_that_it_comes_with() {
     let context = message["@context"].as_array_mut().unwrap();
     context.push(policy["@context"][1].clone());
     let (before, read) = identity(&agreement_of(&message)).unwrap();
-    let names: Vec<String> =
-        read.terms.undecided().map(twinpact_contract::Undecided::iri).collect();
+    let names: Vec<String> = read.undecided().map(twinpact_contract::Undecided::iri).collect();
     assert_eq!(names.len(), 3);
     assert!(
         names.iter().all(|iri| iri.starts_with("https://w3id.org/catenax/policy/")),
         "{names:?}"
     );
-    let written = with_rules(&Value::Object(read.terms.to_odrl()));
+    let written = with_rules(&Value::Object(read.to_odrl()));
     let mut sent = written.clone();
     sent["agreement"] = Value::Object(rewritten(written["agreement"].as_object().unwrap()));
     for message in [written, sent] {

@@ -1,0 +1,121 @@
+//! What policies mean, remembered for a while by their text.
+//!
+//! One exchange reads the same policy on its way from the catalogue into the agreement again and
+//! again, and a partner asks for the same terms every day. What a text means depends on nothing
+//! else, so that to remember it changes no answer; what cannot be read is not remembered.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use twinpact_contract::{Terms, agreement_id, odrl};
+use twinpact_dsp::message::{Agreement, Policy};
+use twinpact_model::problem::Problem;
+use twinpact_model::{Timestamp, codes};
+use twinpact_proof::Digest;
+use twinpact_proof::digest::sha256_parts;
+
+/// How many are remembered at least; at most it is twice as many.
+const KEPT: usize = 256;
+/// The longest text that is remembered, in bytes.
+const MAX_KEPT_BYTES: usize = 16_384;
+
+/// What a policy stands in, as far as its rules may repeat it: nothing, or an agreement about a
+/// target between two.
+type Frame<'a> = Option<[&'a str; 3]>;
+
+/// The terms of a policy without its frame.
+///
+/// # Errors
+/// `contract.*` with what cannot be read.
+pub(crate) fn terms(policy: &Policy) -> Result<Arc<Terms>, Problem> {
+    remembered(policy, None)
+}
+
+/// The identity of an agreement and its terms, read from the protocol's form.
+///
+/// # Errors
+/// `contract.*` with what cannot be read.
+pub(crate) fn agreement(wire: &Agreement) -> Result<(Digest, Arc<Terms>), Problem> {
+    let frame = [wire.target.as_str(), wire.assigner.as_str(), wire.assignee.as_str()];
+    let terms = remembered(&wire.policy, Some(frame))?;
+    let time = wire.timestamp.as_deref().map(Timestamp::parse).transpose();
+    let time = time.map_err(|problem| Problem { code: codes::CONTRACT_ODRL, ..problem })?;
+    let [target, assigner, assignee] = frame;
+    Ok((agreement_id(&wire.id, target, assigner, assignee, time, &terms), terms))
+}
+
+fn remembered(policy: &Policy, frame: Frame<'_>) -> Result<Arc<Terms>, Problem> {
+    let name = policy.text().ok().filter(|text| text.len() <= MAX_KEPT_BYTES);
+    let name = name.map(|text| name_of(text, frame));
+    if let Some(known) = name.and_then(|name| kept().get(&name)) {
+        return Ok(known);
+    }
+    let terms = Arc::new(read(policy, frame)?);
+    if let Some(name) = name {
+        kept().add(name, Arc::clone(&terms));
+    }
+    Ok(terms)
+}
+
+/// The parts have their lengths before them, so that no two lists of them are one text.
+fn name_of(text: &str, frame: Frame<'_>) -> Digest {
+    let length = |part: &str| (part.len() as u64).to_be_bytes();
+    match frame {
+        None => sha256_parts(&[text.as_bytes()]),
+        Some([target, assigner, assignee]) => sha256_parts(&[
+            b"\0",
+            &length(target),
+            target.as_bytes(),
+            &length(assigner),
+            assigner.as_bytes(),
+            &length(assignee),
+            assignee.as_bytes(),
+            text.as_bytes(),
+        ]),
+    }
+}
+
+fn read(policy: &Policy, frame: Frame<'_>) -> Result<Terms, Problem> {
+    let Some([target, assigner, assignee]) = frame else {
+        return odrl::read(policy).map(|read| read.terms);
+    };
+    let mut value = serde_json::Value::clone(policy);
+    if let Some(members) = value.as_object_mut() {
+        members.insert("@type".to_owned(), "Agreement".into());
+        members.insert("target".to_owned(), target.into());
+        members.insert("assigner".to_owned(), assigner.into());
+        members.insert("assignee".to_owned(), assignee.into());
+    }
+    odrl::read(&value).map(|read| read.terms)
+}
+
+/// Two generations: what is looked up moves to the newer one, and the older one is forgotten when
+/// the newer is full.
+#[derive(Default)]
+struct Kept {
+    newer: HashMap<Digest, Arc<Terms>>,
+    older: HashMap<Digest, Arc<Terms>>,
+}
+
+static KEPT_TERMS: LazyLock<Mutex<Kept>> = LazyLock::new(Mutex::default);
+
+fn kept() -> std::sync::MutexGuard<'static, Kept> {
+    KEPT_TERMS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Kept {
+    fn get(&mut self, name: &Digest) -> Option<Arc<Terms>> {
+        if let Some(known) = self.newer.get(name) {
+            return Some(Arc::clone(known));
+        }
+        let known = self.older.remove(name)?;
+        self.add(*name, Arc::clone(&known));
+        Some(known)
+    }
+
+    fn add(&mut self, name: Digest, terms: Arc<Terms>) {
+        if self.newer.len() >= KEPT {
+            self.older = std::mem::take(&mut self.newer);
+        }
+        self.newer.insert(name, terms);
+    }
+}
