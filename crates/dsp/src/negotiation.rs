@@ -476,11 +476,10 @@ fn delivered(
     if let (None, Some(Message::Negotiation(answer))) = (&state.party.peer_pid, answer) {
         next.party.learn(&answer.pids)?;
     }
-    if next.party.peer_pid.is_none() {
+    if !next.acknowledge(id) {
         // Taken, but the answer names no process: it cannot be continued.
         return Ok(undelivered(state, id, "the answer names no process id", now));
     }
-    next.post.settle();
     Ok(Step { next, effects: Vec::new() })
 }
 
@@ -582,6 +581,22 @@ impl Decision {
 }
 
 impl Negotiation {
+    /// Whether all that it means that the message of this `@id` arrived is that it arrived: it is
+    /// our last one, and the process of the other side is known.
+    #[must_use]
+    pub fn is_acknowledged_by(&self, id: &str) -> bool {
+        self.party.peer_pid.is_some() && self.post.unacknowledged.as_deref() == Some(id)
+    }
+
+    /// Takes that it arrived, as [`Input::Delivered`] does, when that is all; whether it is.
+    pub fn acknowledge(&mut self, id: &str) -> bool {
+        let is_all = self.is_acknowledged_by(id);
+        if is_all {
+            self.post.settle();
+        }
+        is_all
+    }
+
     /// Whose turn it is.
     #[must_use]
     pub fn turn(&self) -> Whose {

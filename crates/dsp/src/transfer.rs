@@ -324,10 +324,9 @@ fn delivered(
     if let (None, Some(Message::Transfer(answer))) = (&state.party.peer_pid, answer) {
         next.party.learn(&answer.pids)?;
     }
-    if next.party.peer_pid.is_none() {
+    if !next.acknowledge(id) {
         return Ok(undelivered(state, id, "the answer names no process id", now));
     }
-    next.settle();
     Ok(Step { next, effects: Vec::new() })
 }
 
@@ -429,6 +428,22 @@ impl Transfer {
             State::Suspended => self.suspended_by.unwrap_or(Whose::Nobody),
             State::Started | State::Completed | State::Terminated => Whose::Nobody,
         }
+    }
+
+    /// Whether all that it means that the message of this `@id` arrived is that it arrived: it is
+    /// our last one, and the process of the other side is known.
+    #[must_use]
+    pub fn is_acknowledged_by(&self, id: &str) -> bool {
+        self.party.peer_pid.is_some() && self.post.unacknowledged.as_deref() == Some(id)
+    }
+
+    /// Takes that it arrived, as [`Input::Delivered`] does, when that is all; whether it is.
+    pub fn acknowledge(&mut self, id: &str) -> bool {
+        let is_all = self.is_acknowledged_by(id);
+        if is_all {
+            self.settle();
+        }
+        is_all
     }
 
     /// What a person may decide now. Data may flow, or flow again, when both sides agree: who wants

@@ -560,6 +560,7 @@ pub(crate) fn prove_delivery(
 ) -> Result<(Delivered, Sizes), Problem> {
     let Ready { view, delivery, promised, .. } = ready;
     let (ledger, seed) = (delivery.ledger, delivery.entry.seed);
+    let (agreement, index) = (to_hex(&delivery.receipt.agreement), delivery.receipt.index);
     let (bundle, consistency) = node.partition.read(|fold, store| {
         let bundle = receipts::bundle(node, fold, store, delivery, tick)?;
         let forest = store.forest();
@@ -569,6 +570,10 @@ pub(crate) fn prove_delivery(
         };
         Ok::<_, Problem>((bundle, consistency))
     })??;
+    if let Some(receipt) = &bundle.receipt {
+        let time = i64::try_from(bundle.anchor.time).unwrap_or(i64::MAX);
+        node.given.add(agreement, index, (receipt.fingerprint(), time));
+    }
     let shown = (Some(tick + 1), Some(bundle.tree.size));
     let proof = String::from_utf8(bundle.to_bytes())
         .map_err(|_| Problem::new(codes::INTERNAL, "a bundle is not text"))?;

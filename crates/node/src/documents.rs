@@ -1,8 +1,9 @@
 //! Signed documents between two nodes: the provider sends its agreement document, the consumer
 //! sends agreement and receipts back with its own signature on the same payloads.
 //!
-//! One route takes them all, one envelope a request. What is sent is a row of the outbox, written
-//! in the frame that gives the reason for it: a stop loses nothing, and a repeat changes nothing.
+//! One route takes them all, one envelope a request or a list of agreements and receipts. What is
+//! sent is a row of the outbox, written in the frame that gives the reason for it: a stop loses
+//! nothing, and a repeat changes nothing.
 //! We sign only what we have checked ourselves: an agreement that says what was negotiated, a
 //! receipt whose page is verified and stored in the same frame.
 
@@ -22,6 +23,7 @@ use crate::receipts;
 use crate::repin::{self, Reason};
 use crate::retention;
 use serde::Deserialize;
+use std::collections::HashSet;
 use std::sync::Arc;
 use twinpact_dsp::Role;
 use twinpact_identity::partners::PeerIdentity;
@@ -35,21 +37,30 @@ use twinpact_proof::record::RecordKey;
 use twinpact_proof::{Bundle, Envelope, Json, PublicKey, Record, to_hex};
 use twinpact_store::Store;
 
-/// Takes a signed document of a partner.
+/// How many agreements and receipts may come together.
+pub(crate) const MAX_TOGETHER: usize = 128;
+
+/// Takes a signed document of a partner, or agreements and receipts that come together: all of
+/// them or none.
 pub(crate) async fn receive(node: &Node, peer: &PeerIdentity, body: &[u8]) -> Answer {
-    let envelope = Json::parse(body).ok().and_then(|json| Envelope::read(&json));
-    let Some(envelope) = envelope else {
-        let why = "the body is no DSSE envelope of canonical JSON";
-        return Answer::unrecorded(Problem::new(codes::INPUT_MALFORMED, why).into());
+    let did = peer.did.as_str();
+    let envelopes = match read(body) {
+        Ok(envelopes) => Arc::<[Envelope]>::from(envelopes),
+        Err(problem) => return Answer::unrecorded(problem.into()),
     };
-    let (did, envelope) = (peer.did.as_str(), Arc::new(envelope));
+    // Each is as much as a request; one was counted at the door.
+    let now = node.clocks.wall();
+    let mut more = (1..envelopes.len()).map(|_| node.rates.request(did, 0, now));
+    if let Some(Err(problem)) = more.find(Result::is_err) {
+        return Answer::unrecorded(problem.into());
+    }
     let seen = repin::fingerprint(node, did).unwrap_or_default();
-    let mut taken = take(node, did, &envelope).await;
+    let mut taken = take(node, did, &envelopes).await;
     // It may be signed by a key of a newer record.
     if taken.as_ref().is_err_and(|problem| problem.code == codes::DOCUMENT_REFUSED)
         && repin::look(node, did, Reason::Signature, &seen).await
     {
-        taken = take(node, did, &envelope).await;
+        taken = take(node, did, &envelopes).await;
     }
     match taken {
         Ok(changed) => {
@@ -60,36 +71,49 @@ pub(crate) async fn receive(node: &Node, peer: &PeerIdentity, body: &[u8]) -> An
     }
 }
 
-/// Whether it changed anything; a repeat does not.
-async fn take(node: &Node, did: &str, envelope: &Arc<Envelope>) -> Result<bool, Problem> {
-    let made = match envelope.payload_type.as_str() {
-        AGREEMENT_TYPE | CONTAINMENT_TYPE | CONTAINMENT_ANSWER_TYPE => None,
-        DELETION_TYPE | ERASURE_TYPE => None,
-        RECEIPT_TYPE => {
-            // Made beside the writer, and only for whom it is worth it.
-            let made = node
-                .partition
-                .read(|fold, store| receipt_made(node, fold, store, did, envelope))??;
-            match made {
-                Some(made) => Some(made),
-                None => return Ok(false),
-            }
-        }
-        _ => return Err(refused("it is of no type that we know")),
+/// The envelopes of a body: it is one, or a list of some.
+fn read(body: &[u8]) -> Result<Vec<Envelope>, Problem> {
+    let malformed = |why: &str| Problem::new(codes::INPUT_MALFORMED, why);
+    let json = Json::parse(body);
+    let listed = match &json {
+        Ok(Json::Array(listed)) => listed.as_slice(),
+        Ok(one) => std::slice::from_ref(one),
+        Err(_) => &[],
     };
-    let (ours, did, envelope) = (node.clone(), did.to_owned(), Arc::clone(envelope));
-    let deletes = envelope.payload_type == DELETION_TYPE;
+    if listed.len() > MAX_TOGETHER {
+        return Err(malformed(&format!("at most {MAX_TOGETHER} documents come together")));
+    }
+    let envelopes: Option<Vec<Envelope>> = listed.iter().map(Envelope::read).collect();
+    let none = "the body is no DSSE envelope of canonical JSON, and no list of them";
+    let envelopes = envelopes.filter(|all| !all.is_empty()).ok_or_else(|| malformed(none))?;
+    let mut others = HashSet::new();
+    for one in envelopes.iter().filter(|_| envelopes.len() > 1) {
+        if ![AGREEMENT_TYPE, RECEIPT_TYPE].contains(&one.payload_type.as_str()) {
+            return Err(malformed("only agreements and receipts come together"));
+        }
+        if !others.insert(one.fingerprint()) {
+            return Err(malformed("a document is in the list twice"));
+        }
+    }
+    Ok(envelopes)
+}
+
+/// Whether they changed anything; a repeat does not.
+async fn take(node: &Node, did: &str, envelopes: &Arc<[Envelope]>) -> Result<bool, Problem> {
+    let mut made = Vec::with_capacity(envelopes.len());
+    for envelope in envelopes.iter() {
+        made.push(beside(node, did, envelope)?);
+    }
+    if made.iter().all(|made| matches!(made, Beside::Known)) {
+        return Ok(false);
+    }
+    let (ours, did, all) = (node.clone(), did.to_owned(), Arc::clone(envelopes));
+    let deletes = envelopes.iter().any(|one| one.payload_type == DELETION_TYPE);
     let turn = node.partition.turn(move |turn| {
-        let entries = match (&made, envelope.payload_type.as_str()) {
-            (Some(made), _) => receipt(turn.fold(), &did, made, &envelope)?,
-            (None, CONTAINMENT_TYPE) => incidents::asked_by_partner(&ours, &turn, &did, &envelope)?,
-            (None, CONTAINMENT_ANSWER_TYPE) => {
-                incidents::answered_by_partner(&ours, &turn, &did, &envelope)?
-            }
-            (None, DELETION_TYPE) => deletions::taken(&ours, &turn, &did, &envelope)?,
-            (None, ERASURE_TYPE) => erasures::asked(&ours, &turn, &did, &envelope)?,
-            (None, _) => agreement(&ours, &turn, &did, &envelope)?,
-        };
+        let mut entries = Vec::new();
+        for (made, envelope) in made.iter().zip(all.iter()) {
+            entries.extend(taken(&ours, &turn, &did, made, envelope)?);
+        }
         let changes = !entries.is_empty();
         if changes {
             turn.log(entries)?;
@@ -103,6 +127,55 @@ async fn take(node: &Node, did: &str, envelope: &Arc<Envelope>) -> Result<bool, 
         let _ = retention::align(node).await;
     }
     Ok(changed)
+}
+
+/// What is known of a document before its turn.
+enum Beside {
+    /// There is nothing that could be made before.
+    Nothing,
+    /// The receipt of ours that it countersigns.
+    Receipt(Box<Made>),
+    /// It is on record.
+    Known,
+}
+
+/// What can be made beside the writer, and only for whom it is worth it.
+fn beside(node: &Node, did: &str, envelope: &Envelope) -> Result<Beside, Problem> {
+    if [AGREEMENT_TYPE, RECEIPT_TYPE].contains(&envelope.payload_type.as_str()) {
+        let keys = node.partition.read(|fold, _| keys_of_both(fold, did))?;
+        // Of those that hold it is remembered that they do: nobody waits while it is found out.
+        let _ = keys.map(|keys| envelope.signers(&keys));
+    }
+    match envelope.payload_type.as_str() {
+        AGREEMENT_TYPE | CONTAINMENT_TYPE | CONTAINMENT_ANSWER_TYPE => Ok(Beside::Nothing),
+        DELETION_TYPE | ERASURE_TYPE => Ok(Beside::Nothing),
+        RECEIPT_TYPE => {
+            let made = node
+                .partition
+                .read(|fold, store| receipt_made(node, fold, store, did, envelope))??;
+            Ok(made.map_or(Beside::Known, |made| Beside::Receipt(Box::new(made))))
+        }
+        _ => Err(refused("it is of no type that we know")),
+    }
+}
+
+/// The entries that take a document.
+fn taken(
+    node: &Node,
+    turn: &Turn<'_>,
+    did: &str,
+    made: &Beside,
+    envelope: &Envelope,
+) -> Result<Vec<NewEntry>, Problem> {
+    match (made, envelope.payload_type.as_str()) {
+        (Beside::Known, _) => Ok(Vec::new()),
+        (Beside::Receipt(made), _) => receipt(turn.fold(), did, made, envelope),
+        (_, CONTAINMENT_TYPE) => incidents::asked_by_partner(node, turn, did, envelope),
+        (_, CONTAINMENT_ANSWER_TYPE) => incidents::answered_by_partner(node, turn, did, envelope),
+        (_, DELETION_TYPE) => deletions::taken(node, turn, did, envelope),
+        (_, ERASURE_TYPE) => erasures::asked(node, turn, did, envelope),
+        (_, _) => agreement(node, turn, did, envelope),
+    }
 }
 
 /// An agreement document: the provider's own, which we countersign, or ours, countersigned.
@@ -121,7 +194,8 @@ fn agreement(
         }
         Role::Provider => {
             let ours = known.document.as_ref().ok_or_else(unknown)?;
-            let signature = theirs(fold, did, ours, envelope, document.concluded)?;
+            same_document(ours, envelope)?;
+            let signature = theirs(fold, did, envelope, document.concluded)?;
             with_signature(ours, &signature)
         }
     };
@@ -138,11 +212,10 @@ fn agreement(
     })
 }
 
-/// A receipt of ours, made again from the log.
+/// A receipt of ours that a partner's is of, to the byte.
 struct Made {
     agreement: String,
     index: u64,
-    envelope: Envelope,
     /// That of its tick, in microseconds since 1970.
     time: i64,
 }
@@ -165,9 +238,17 @@ fn receipt_made(
     if before.is_some_and(|before| envelope.signatures.contains(before)) {
         return Ok(None);
     }
-    let made = receipts::made(node, fold, store, known, index)?;
-    let (ours, time) = made.ok_or_else(|| refused("it is of no delivery of ours"))?;
-    Ok(Some(Made { agreement: id, index, envelope: ours, time }))
+    let time = match node.given.get(&id, index) {
+        Some((ours, time)) if ours == envelope.fingerprint() => time,
+        Some(_) => return Err(another()),
+        None => {
+            let made = receipts::made(node, fold, store, known, index)?;
+            let (ours, time) = made.ok_or_else(|| refused("it is of no delivery of ours"))?;
+            same_document(&ours, envelope)?;
+            time
+        }
+    };
+    Ok(Some(Made { agreement: id, index, time }))
 }
 
 /// A receipt of ours that its consumer has countersigned.
@@ -178,7 +259,7 @@ fn receipt(
     envelope: &Envelope,
 ) -> Result<Vec<NewEntry>, Problem> {
     let (id, index) = (made.agreement.as_str(), made.index);
-    let signature = theirs(fold, did, &made.envelope, envelope, made.time)?;
+    let signature = theirs(fold, did, envelope, made.time)?;
     match fold.countersignatures.receipt(id, index) {
         Some(_) => Ok(Vec::new()),
         None => {
@@ -205,21 +286,30 @@ pub(crate) fn with<'f>(fold: &'f Fold, did: &str, id: &str) -> Result<&'f Agreem
     known.filter(|known| known.peer == did && to_hex(&known.id) == id).ok_or_else(unknown)
 }
 
-/// The partner's signature beside ours on the very payload that we signed, by a key of its pinned
-/// record that had not ended at that time, in microseconds since 1970.
-fn theirs(
-    fold: &Fold,
-    did: &str,
-    ours: &Envelope,
-    sent: &Envelope,
-    time: i64,
-) -> Result<Signature, Problem> {
-    if (&sent.payload_type, &sent.payload) != (&ours.payload_type, &ours.payload) {
-        return Err(refused("it is another document than we signed"));
+/// That what came has the very payload that we signed.
+fn same_document(ours: &Envelope, sent: &Envelope) -> Result<(), Problem> {
+    match (&sent.payload_type, &sent.payload) == (&ours.payload_type, &ours.payload) {
+        true => Ok(()),
+        false => Err(another()),
     }
+}
+
+fn another() -> Problem {
+    refused("it is another document than we signed")
+}
+
+/// The partner's signature beside ours, by a key of its pinned record that had not ended at that
+/// time, in microseconds since 1970.
+fn theirs(fold: &Fold, did: &str, sent: &Envelope, time: i64) -> Result<Signature, Problem> {
     let alive = |key: &&RecordKey| !key.ended_by(time);
     let keys = fold.partners.get(did)?.record.keys.iter().filter(alive);
     signature_by(fold, sent, &keys.map(|key| key.key).collect::<Vec<_>>())
+}
+
+/// All keys of ours and of a partner.
+fn keys_of_both(fold: &Fold, did: &str) -> Result<Vec<PublicKey>, Problem> {
+    let (own, theirs) = (&fold.organisation.current()?.0, &fold.partners.get(did)?.record);
+    Ok([own.all_keys(), theirs.all_keys()].concat())
 }
 
 /// The first signature by one of these keys of a partner, when all that it bears hold and are by

@@ -41,6 +41,7 @@ pub mod fold;
 pub mod following;
 pub mod formats;
 pub mod found;
+pub mod given;
 pub mod graph;
 pub mod heard;
 mod identity_disk;

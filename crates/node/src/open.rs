@@ -8,6 +8,7 @@ use crate::connectors::{self, Connectors};
 use crate::continuity::Chains;
 use crate::cosignatures::Witnesses;
 use crate::fold::Fold;
+use crate::given::Given;
 use crate::heard::Heard;
 use crate::identity_disk::Beside;
 use crate::keys;
@@ -89,6 +90,8 @@ pub struct Node {
     pub chains: Arc<Chains>,
     /// The streams that partners have open.
     pub streams: Arc<Streams>,
+    /// Receipts of ours that were signed lately.
+    pub given: Arc<Given>,
     /// What partners are to send us.
     pub awaited: Arc<Awaited>,
     /// Our catalogue, ready to be sent.
@@ -362,6 +365,7 @@ fn assemble(
         fetching: Arc::default(),
         chains: Arc::default(),
         streams: Arc::default(),
+        given: Arc::default(),
         awaited: Arc::default(),
         shelves: Arc::default(),
         witnesses: Arc::default(),

@@ -5,38 +5,47 @@
 //! means "arrived", "come again" or "never" is the protocol's business
 //! ([`twinpact_dsp::delivery`]); what it does to the process is logged with the row that it
 //! settles. A message that its process no longer waits for is not sent any more. A signed document
-//! is nobody's step: it is sent until it is taken or refused, however long that takes. Whatever
-//! rests is sent when its partner shows that it is there.
+//! is nobody's step: it is sent until it is taken or refused, however long that takes, and shares
+//! its first call with others for the same partner ([`together`]). Whatever rests is sent when its
+//! partner shows that it is there.
 
+mod together;
+
+use self::together::Posts;
+use crate::agreements::Agreement;
 use crate::ask::ORGANISATION_PATH;
 use crate::bargain;
 use crate::behind::{CHECKPOINT_HEADER, MAX_CHECKPOINT_BYTES};
 use crate::connectors;
-use crate::documents;
+use crate::documents::{self, MAX_TOGETHER};
+use crate::fold::Fold;
 use crate::negotiate::{Process, find};
 use crate::open::Node;
 use crate::outbound::{Call, Flowing, Outbound, Reply};
 use crate::partition::{NewEntry, Turn};
 use crate::partners::{self, Partner};
-use crate::processes::{Pending, Waiting, outbox_attempt, outbox_done};
+use crate::processes::{Paper, Pending, Waiting, outbox_attempt, outbox_done, outbox_taken};
 use crate::prove;
 use crate::repin::{self, Reason};
 use crate::seen;
 use crate::tokens;
 use crate::why;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
-use tokio::task::{Id, JoinSet};
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
 use twinpact_dsp::delivery::{Delivery, classify_document_response, classify_response, described};
 use twinpact_dsp::exchange::Input;
-use twinpact_dsp::{MAX_MESSAGE_BYTES, Message};
+use twinpact_dsp::{MAX_MESSAGE_BYTES, Message, Role};
 use twinpact_model::codes;
 use twinpact_model::problem::{Code, Problem};
 use twinpact_proof::digest::sha256;
 use twinpact_proof::note::Note;
 use twinpact_proof::text64;
+use twinpact_store::Store;
 
 /// How long a row rests that could not be settled, or whose sending broke off.
 const REST: Duration = Duration::from_secs(1);
@@ -48,8 +57,30 @@ const LEAST_REST: Duration = Duration::from_secs(10);
 /// is heard of the partner.
 const OLD_S: i64 = 86_400;
 
-/// What is done one at a time: the messages of a process, and its question.
-type Lane = (String, bool);
+/// Why a row is not sent that was superseded by what happened.
+const NEEDLESS: &str = "nobody waits for it any more";
+
+/// What is done one at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Lane {
+    /// The messages of a process.
+    Process(String),
+    /// Its question.
+    Question(String),
+    /// The documents that go to a partner together.
+    Together(String),
+}
+
+impl Lane {
+    /// The process that it is of, and whether it is for its question.
+    fn of_process(&self) -> Option<(&str, bool)> {
+        match self {
+            Lane::Process(pid) => Some((pid, false)),
+            Lane::Question(pid) => Some((pid, true)),
+            Lane::Together(_) => None,
+        }
+    }
+}
 
 /// How many calls to one partner are open at a time, and to all of them. A row that waits for its
 /// next attempt is no call.
@@ -59,57 +90,146 @@ const MAX_CALLS: usize = 128;
 /// Sends until told to stop. What is under way then is sent again after the next start.
 pub async fn run(node: Node, mut stop: watch::Receiver<bool>) {
     let mut changes = node.partition.changes();
-    let mut lanes: HashMap<Id, Lane> = HashMap::new();
-    let mut sending: JoinSet<()> = JoinSet::new();
+    let mut under_way = UnderWay::default();
     let calls = Calls::default();
     loop {
         changes.borrow_and_update();
         node.partition.between_frames().await;
-        for (number, pending) in next_of_each(&node, lanes.values()) {
-            let lane = lane(&pending);
-            let (node, calls) = (node.clone(), calls.clone());
-            let task = sending.spawn(async move {
-                if deliver(&node, &calls, number, &pending).await.is_err() {
-                    tokio::time::sleep(REST).await;
-                }
-            });
-            lanes.insert(task.id(), lane);
+        let Due { alone, together, more } = due(&node, &mut under_way);
+        for row in alone {
+            under_way.deliver(&node, &calls, row);
+        }
+        for (peer, rows) in together {
+            under_way.post(&node, &calls, peer, rows);
         }
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { return },
-            Some(done) = sending.join_next_with_id() => match done {
-                Ok((id, ())) => { lanes.remove(&id); }
-                // It panicked, which is a bug: the lane rests, and then its row is tried again.
-                Err(broken) => if let Some(lane) = lanes.remove(&broken.id()) {
-                    lanes.insert(sending.spawn(tokio::time::sleep(REST)).id(), lane);
+            Some(done) = under_way.tasks.join_next_with_id() => {
+                for row in under_way.ended(done) {
+                    under_way.deliver(&node, &calls, row);
                 }
-            },
+            }
+            () = until(more) => {}
             _ = stop.wait_for(|stop| *stop) => break,
         }
     }
     // Whoever waits for the end finds the directory free.
-    sending.shutdown().await;
+    under_way.tasks.shutdown().await;
+}
+
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => pending().await,
+    }
+}
+
+/// A row and its number.
+type Row = (u64, Pending);
+
+/// What is being sent.
+#[derive(Default)]
+struct UnderWay {
+    /// Each leaves the rows that are to be sent one by one.
+    tasks: JoinSet<Vec<Row>>,
+    /// The lanes that each of them holds.
+    of: HashMap<Id, Vec<Lane>>,
+    lanes: HashSet<Lane>,
+    posts: Posts,
+}
+
+impl UnderWay {
+    fn begin(&mut self, lanes: Vec<Lane>, task: impl Future<Output = Vec<Row>> + Send + 'static) {
+        self.lanes.extend(lanes.iter().cloned());
+        let id = self.tasks.spawn(task).id();
+        self.of.insert(id, lanes);
+    }
+
+    /// Sends one row until it is settled.
+    fn deliver(&mut self, node: &Node, calls: &Calls, (number, pending): Row) {
+        let (node, calls, lane) = (node.clone(), calls.clone(), lane(&pending));
+        self.begin(vec![lane], async move {
+            if deliver(&node, &calls, number, &pending).await.is_err() {
+                tokio::time::sleep(REST).await;
+            }
+            Vec::new()
+        });
+    }
+
+    /// Sends these documents to a partner together.
+    fn post(&mut self, node: &Node, calls: &Calls, peer: String, rows: Vec<Row>) {
+        let (node, calls) = (node.clone(), calls.clone());
+        let mut lanes: Vec<Lane> = rows.iter().map(|(_, row)| lane(row)).collect();
+        lanes.push(Lane::Together(peer.clone()));
+        self.posts.begun(&peer);
+        self.begin(lanes, async move { together::send(&node, &calls, &peer, rows).await });
+    }
+
+    /// Takes the end of a task: what it leaves to be sent one by one.
+    fn ended(&mut self, done: Result<(Id, Vec<Row>), JoinError>) -> Vec<Row> {
+        let (id, left) = match done {
+            Ok((id, left)) => (id, Some(left)),
+            Err(broken) => (broken.id(), None),
+        };
+        let lanes = self.of.remove(&id).unwrap_or_default();
+        self.lanes.retain(|lane| !lanes.contains(lane));
+        left.unwrap_or_else(|| {
+            // It panicked, which is a bug: the lanes rest, and then their rows are tried again.
+            self.begin(lanes, async {
+                tokio::time::sleep(REST).await;
+                Vec::new()
+            });
+            Vec::new()
+        })
+    }
 }
 
 fn lane(pending: &Pending) -> Lane {
-    (pending.pid.clone(), is_question(pending))
+    match is_question(pending) {
+        true => Lane::Question(pending.pid.clone()),
+        false => Lane::Process(pending.pid.clone()),
+    }
 }
 
 fn is_question(pending: &Pending) -> bool {
     pending.what == Waiting::Question
 }
 
+/// What is to be sent now.
+#[derive(Default)]
+struct Due {
+    /// One by one.
+    alone: Vec<Row>,
+    /// Documents, by partner.
+    together: BTreeMap<String, Vec<Row>>,
+    /// When to look again for documents that wait for their turn.
+    more: Option<Instant>,
+}
+
 /// The oldest waiting row of each lane that is not busy.
-fn next_of_each<'a>(node: &Node, busy: impl Iterator<Item = &'a Lane>) -> Vec<(u64, Pending)> {
+fn due(node: &Node, under_way: &mut UnderWay) -> Due {
+    under_way.posts.forget();
+    let (lanes, posts) = (&under_way.lanes, &under_way.posts);
     let read = node.partition.read(|fold, store| {
+        let mut due = Due::default();
         if fold.behind.check(store.forest()).is_err() {
-            return Vec::new();
+            return due;
         }
-        let mut taken: HashSet<(&str, bool)> =
-            busy.map(|(pid, question)| (pid.as_str(), *question)).collect();
+        let mut taken: HashSet<(&str, bool)> = lanes.iter().filter_map(Lane::of_process).collect();
         let rows = fold.processes.outbox.iter();
-        let free = rows.filter(|(_, row)| taken.insert((&row.pid, is_question(row))));
-        free.map(|(number, row)| (*number, row.clone())).collect()
+        for (number, row) in rows.filter(|(_, row)| taken.insert((&row.pid, is_question(row)))) {
+            if !matches!(row.what, Waiting::Paper(_)) {
+                due.alone.push((*number, row.clone()));
+            } else if let Some(next) = posts.next(&row.peer) {
+                due.more = due.more.map_or(Some(next), |more| Some(more.min(next)));
+            } else if !lanes.contains(&Lane::Together(row.peer.clone())) {
+                let rows = due.together.entry(row.peer.clone()).or_default();
+                if rows.len() < MAX_TOGETHER {
+                    rows.push((*number, row.clone()));
+                }
+            }
+        }
+        due
     });
     read.unwrap_or_default()
 }
@@ -128,19 +248,19 @@ impl Default for Calls {
 }
 
 impl Calls {
-    /// Calls this partner when it is its turn.
-    async fn call(&self, node: &Node, pending: &Pending) -> Result<Reply, Problem> {
+    /// Calls a partner when it is its turn.
+    async fn call<T>(&self, node: &Node, peer: &str, call: impl Future<Output = T>) -> T {
         let ours = {
             let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
             let new = || Arc::new(Semaphore::new(MAX_CALLS_TO_ONE));
-            of.entry(pending.peer.clone()).or_insert_with(new).clone()
+            of.entry(peer.to_owned()).or_insert_with(new).clone()
         };
         // Its own turn first: whoever waits for that holds none of all.
         let _ours = ours.acquire().await;
         let _all = self.all.acquire().await;
         let _at_work = node.partition.at_work();
         node.partition.between_frames().await;
-        send(node, pending).await
+        call.await
     }
 }
 
@@ -169,7 +289,8 @@ async fn deliver(
         if !wanted(node, number, pending) {
             return settle(node, number, pending, Became::Needless).await;
         }
-        let (status, text) = match calls.call(node, pending).await {
+        let sending = send(node, pending);
+        let (status, text) = match calls.call(node, &pending.peer, sending).await {
             // Some answer with what they were sent, and that may hold a token.
             Ok(reply) if pending.what == Waiting::Start => (Some(reply.status), String::new()),
             Ok(reply) => (Some(reply.status), String::from_utf8_lossy(&reply.body).into_owned()),
@@ -266,17 +387,25 @@ async fn rested(node: &Node, peer: &str, rest: Duration) -> bool {
 
 /// Whether the row still waits, and its process still waits for it.
 fn wanted(node: &Node, number: u64, pending: &Pending) -> bool {
-    let read = node.partition.read(|fold, store| {
-        let processes = &fold.processes;
-        let waits = match pending.what {
-            Waiting::Question => find(fold, &pending.pid).is_some(),
-            Waiting::Paper(_) | Waiting::Record => true,
-            _ => processes.unacknowledged(&pending.pid) == Some(&pending.id),
-        };
-        let free = fold.behind.check(store.forest()).is_ok();
-        waits && free && processes.outbox.contains_key(&number)
-    });
+    let read = node.partition.read(|fold, store| is_wanted(fold, store, number, pending));
     read.unwrap_or(false)
+}
+
+fn is_wanted(fold: &Fold, store: &Store, number: u64, pending: &Pending) -> bool {
+    let processes = &fold.processes;
+    let waits = match &pending.what {
+        Waiting::Question => find(fold, &pending.pid).is_some(),
+        // What has come back signed needs not be sent any more.
+        Waiting::Paper(Paper::Agreement(id)) => {
+            let ours = |known: &Agreement| known.role == Role::Provider;
+            let both = fold.countersignatures.agreement(id).is_some();
+            !(both && fold.agreements.get(id).is_ok_and(ours))
+        }
+        Waiting::Paper(_) | Waiting::Record => true,
+        _ => processes.unacknowledged(&pending.pid) == Some(&pending.id),
+    };
+    let free = fold.behind.check(store.forest()).is_ok();
+    waits && free && processes.outbox.contains_key(&number)
 }
 
 async fn send(node: &Node, pending: &Pending) -> Result<Reply, Problem> {
@@ -484,15 +613,7 @@ async fn settle(
     node.partition.between_frames().await;
     let urgent = has_more(node, number, &pending.pid);
     let settling = move |mut turn: Turn<'_>| {
-        let why = match &became {
-            Became::NotTaken(why) | Became::Unknown(why) => Some(why.as_str()),
-            Became::Needless => Some("nobody waits for it any more"),
-            Became::Taken(_) => None,
-        };
-        let parked =
-            matches!(became, Became::NotTaken(_) | Became::Unknown(_)) && !row.id.is_empty();
-        let mut entries = vec![outbox_done(&row.peer, number, parked, why)];
-        entries.extend(told(&ours, &mut turn, &row, &became)?);
+        let entries = settled(&ours, &mut turn, (number, &row), &became)?;
         turn.log(entries).map(|_| ())
     };
     // A row that is settled late is sent twice at worst, after a stop, and taken once.
@@ -508,6 +629,33 @@ async fn settle(
         }
         settled => settled,
     }
+}
+
+/// The entries of what became of a row.
+fn settled(
+    node: &Node,
+    turn: &mut Turn<'_>,
+    (number, row): (u64, &Pending),
+    became: &Became,
+) -> Result<Vec<NewEntry>, Problem> {
+    let is_message = matches!(row.what, Waiting::Start | Waiting::Message(_));
+    let why = match became {
+        Became::NotTaken(why) | Became::Unknown(why) => Some(why.as_str()),
+        Became::Needless => Some(NEEDLESS),
+        // The usual end of a message: its process need not be written once more for it.
+        Became::Taken(_)
+            if is_message
+                && node.conformance.is_none()
+                && turn.fold().processes.is_acknowledged_by(row) =>
+        {
+            return Ok(vec![outbox_taken(&row.peer, number)]);
+        }
+        Became::Taken(_) => None,
+    };
+    let parked = matches!(became, Became::NotTaken(_) | Became::Unknown(_)) && !row.id.is_empty();
+    let mut entries = vec![outbox_done(&row.peer, number, parked, why)];
+    entries.extend(told(node, turn, row, became)?);
+    Ok(entries)
 }
 
 /// The step of the process that learns what became of its message.
@@ -550,176 +698,4 @@ fn input<'a, D>(pending: &'a Pending, became: &'a Became) -> Option<Input<'a, D>
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{jittered, run};
-    use crate::clock::PolicyClock;
-    use crate::countersignatures;
-    use crate::negotiate::opened_transfer;
-    use crate::open::{NodeParts, init, open};
-    use crate::outbound::{Call, FirstCall, Outbound, Pending, Reply};
-    use crate::partition::{NewEntry, Turn};
-    use crate::partners;
-    use crate::processes::{self, Paper};
-    use crate::prove;
-    use crate::why;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicU16, Ordering};
-    use std::time::Duration;
-    use tokio::sync::watch;
-    use tokio::task::JoinHandle;
-    use tokio::time::Instant;
-    use twinpact_dsp::delivery::MAX_ATTEMPTS;
-    use twinpact_dsp::negotiation::Opening;
-    use twinpact_dsp::transfer::open_as_consumer;
-    use twinpact_model::problem::Problem;
-    use twinpact_model::{Did, codes};
-    use twinpact_proof::Envelope;
-
-    const MAKER: &str = "did:web:maker.example";
-
-    /// A way out to a partner that answers with one status, or not at all while that is 0.
-    #[derive(Default)]
-    struct Line {
-        status: AtomicU16,
-        calls: watch::Sender<u32>,
-    }
-
-    impl Outbound for Line {
-        fn call(&self, _: Call) -> Pending<'_> {
-            self.calls.send_modify(|calls| *calls += 1);
-            let status = self.status.load(Ordering::SeqCst);
-            let reply = match status {
-                0 => Err(Problem::new(codes::PEER_UNREACHABLE, "nobody answers")),
-                status => Ok(Reply::whole(status, Vec::new())),
-            };
-            Box::pin(async move { reply })
-        }
-
-        fn first(&self, _: FirstCall) -> Pending<'_> {
-            Box::pin(async { Err(Problem::new(codes::PEER_UNREACHABLE, "nobody answers")) })
-        }
-    }
-
-    /// On a clock that jumps to whatever is waited for next.
-    #[test]
-    fn a_delay_is_a_fifth_longer_or_shorter_and_not_the_same_for_all() {
-        let mut drawn = std::collections::BTreeSet::new();
-        for us in ["did:web:a.example", "did:web:b.example"] {
-            for (number, attempt) in (1..50).flat_map(|n| (1..50).map(move |a| (n, a))) {
-                let after_ms = jittered(us, number, attempt, 1_000);
-                assert!((800..=1_200).contains(&after_ms), "{after_ms}");
-                assert_eq!(after_ms, jittered(us, number, attempt, 1_000));
-                drawn.insert(after_ms);
-            }
-        }
-        assert!(drawn.len() > 390, "{}", drawn.len());
-    }
-
-    /// A node and its sender, with a partner behind a line, in a directory that it holds.
-    struct World {
-        _place: tempfile::TempDir,
-        parts: NodeParts,
-        record: Envelope,
-        line: Arc<Line>,
-        stop: watch::Sender<bool>,
-        sender: JoinHandle<()>,
-    }
-
-    impl World {
-        async fn open() -> World {
-            let place = tempfile::tempdir().unwrap();
-            let path = |name: &str| place.path().join(name);
-            for name in ["operator", "maker"] {
-                let did = Did::new(format!("did:web:{name}.example")).unwrap();
-                init(&path(name), &did, name).unwrap();
-            }
-            let maker = open(&path("maker"), PolicyClock::System).await.unwrap();
-            let record = prove::own_record(&maker.node).unwrap();
-            maker.stop();
-            let parts = open(&path("operator"), PolicyClock::System).await.unwrap();
-            let node = parts.node.clone();
-            partners::add(&node, record.to_json().canonical().as_bytes()).await.unwrap();
-            let line = Arc::new(Line::default());
-            assert!(node.outbound.set(line.clone()).is_ok());
-            let (stop, stopped) = watch::channel(false);
-            let sender = tokio::spawn(run(node, stopped));
-            World { _place: place, parts, record, line, stop, sender }
-        }
-
-        async fn waits(&self, rows: Vec<NewEntry>) {
-            let turn = |turn: Turn<'_>| turn.log(rows).map(|_| ());
-            self.parts.node.partition.turn(turn).await.unwrap();
-        }
-
-        fn waiting(&self) -> usize {
-            self.parts.node.partition.read(|fold, _| fold.processes.outbox.len()).unwrap()
-        }
-
-        fn calls(&self) -> u32 {
-            *self.line.calls.borrow()
-        }
-
-        async fn answers(&self, status: u16, times: u32) {
-            self.line.status.store(status, Ordering::SeqCst);
-            let until = self.calls() + times;
-            self.line.calls.subscribe().wait_for(|calls| *calls >= until).await.unwrap();
-            assert_eq!(self.waiting(), 1, "{status}");
-        }
-
-        /// Its partner is heard of until it is called.
-        async fn is_heard(&self) {
-            let before = self.calls();
-            while self.calls() == before {
-                self.parts.node.heard.from(MAKER);
-                tokio::time::advance(Duration::from_secs(1)).await;
-            }
-        }
-
-        /// What waits is taken at the next call.
-        async fn takes_it(self) {
-            self.line.status.store(200, Ordering::SeqCst);
-            let (before, began) = (self.calls(), Instant::now());
-            // In the middle of the hour: it is not let wait for the rest of it.
-            self.is_heard().await;
-            assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
-            let mut changes = self.parts.node.partition.changes();
-            while self.waiting() == 1 {
-                changes.changed().await.unwrap();
-            }
-            assert_eq!(self.calls(), before + 1);
-            self.stop.send_replace(true);
-            self.sender.await.unwrap();
-            self.parts.stop();
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_document_waits_for_its_partner_for_weeks_and_goes_out_when_it_is_heard_of() {
-        let world = World::open().await;
-        // What is sent is the business of others: any envelope will do.
-        let agreement = countersignatures::of_agreement(MAKER, "a", &world.record, None);
-        let row = processes::paper_row(MAKER, "a", &Paper::Agreement("a".to_owned()));
-        world.waits(vec![agreement, row]).await;
-        for status in [0, 503] {
-            world.answers(status, 2 * MAX_ATTEMPTS).await;
-        }
-        world.takes_it().await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_message_goes_out_when_its_partner_is_heard_of_and_loses_no_attempt_by_that() {
-        let world = World::open().await;
-        let dsp = "https://maker.example/dsp";
-        let opening = Opening { own_pid: "urn:p", peer: MAKER, address: dsp, callback: dsp };
-        let now = world.parts.node.clocks.wall();
-        let step = open_as_consumer(opening, "urn:a", "HttpData-PULL", None, now).unwrap();
-        world.waits(opened_transfer(&step).unwrap()).await;
-        world.answers(503, 10).await;
-        for _ in 0..2 * MAX_ATTEMPTS {
-            world.is_heard().await;
-        }
-        let noted = why::why(&world.parts.node, "urn:p").unwrap().steps.len();
-        assert!(noted < 12, "{noted}");
-        world.takes_it().await;
-    }
-}
+mod tests;

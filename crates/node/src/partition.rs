@@ -443,6 +443,10 @@ struct Writer {
 impl Writer {
     fn run(&mut self, receiver: &Receiver<Message>) {
         loop {
+            if let Some(gap) = self.between_frames() {
+                // Whoever comes now could not be served earlier, and would only wake the thread.
+                std::thread::sleep(gap);
+            }
             let first = match receiver.recv_timeout(self.patience()) {
                 Ok(message) => Some(message),
                 Err(RecvTimeoutError::Timeout) => None,
@@ -476,6 +480,12 @@ impl Writer {
     fn frame_gap(&self) -> Duration {
         let many = self.at_work.load(Ordering::Relaxed).saturating_sub(FEW_AT_WORK);
         GAP_PER_WORK.saturating_mul(u32::try_from(many).unwrap_or(u32::MAX)).min(LONGEST_GAP)
+    }
+
+    /// How long no frame may be made yet, while turns wait for the next one.
+    fn between_frames(&self) -> Option<Duration> {
+        let due = self.due.filter(|due| *due <= self.not_before)?;
+        Some(due.saturating_duration_since(Instant::now())).filter(|gap| !gap.is_zero())
     }
 
     /// How long to wait for the next turn: until a frame or the next tick is due.

@@ -151,6 +151,16 @@ pub struct Processes {
     sending: BTreeSet<String>,
 }
 
+/// A state that was taken in.
+struct Taken {
+    pid: String,
+    peer: String,
+    deadline: Option<WallTime>,
+    /// Whether the process was over before.
+    was_over: bool,
+    over: bool,
+}
+
 impl Processes {
     /// The process that this opening message opened already.
     #[must_use]
@@ -312,7 +322,7 @@ impl Processes {
 
     fn apply_state(&mut self, entry: &Entry) -> Result<(), Problem> {
         let state = entry.get("state").ok_or_else(unreadable)?;
-        let (pid, peer, deadline, over) = match entry.get("process") {
+        let Taken { pid, peer, deadline, was_over, over } = match entry.get("process") {
             Some("negotiation") => self.take_negotiation(read(state)?),
             Some("transfer") => self.take_transfer(read(state)?),
             _ => return Err(unreadable()),
@@ -334,22 +344,22 @@ impl Processes {
         }
         if over {
             self.tokens.forget(&pid);
-            self.end(&peer, pid);
+            self.end(&peer, pid, !was_over);
         }
         Ok(())
     }
 
-    fn take_negotiation(&mut self, next: Negotiation) -> (String, String, Option<WallTime>, bool) {
+    fn take_negotiation(&mut self, next: Negotiation) -> Taken {
         let (pid, peer) = (next.party.own_pid.clone(), next.party.peer.clone());
         let (deadline, over) = (next.deadline, next.state.is_final());
         let old = self.negotiations.insert(pid.clone(), next);
-        let was_open = old.as_ref().is_some_and(|old| !old.state.is_final());
-        self.count(&peer, |open| &mut open.0, (was_open, !over));
+        let was_over = old.as_ref().is_some_and(|old| old.state.is_final());
+        self.count(&peer, |open| &mut open.0, (old.is_some() && !was_over, !over));
         self.not_due(old.and_then(|old| old.deadline), &pid);
-        (pid, peer, deadline, over)
+        Taken { pid, peer, deadline, was_over, over }
     }
 
-    fn take_transfer(&mut self, next: Transfer) -> (String, String, Option<WallTime>, bool) {
+    fn take_transfer(&mut self, next: Transfer) -> Taken {
         let (pid, peer) = (next.party.own_pid.clone(), next.party.peer.clone());
         let (deadline, over) = (next.deadline, next.state.is_final());
         let under = self.under.entry(next.agreement_id.clone()).or_default();
@@ -371,10 +381,10 @@ impl Processes {
             false => self.sending.remove(&pid),
         };
         let old = self.transfers.insert(pid.clone(), next);
-        let was_open = old.as_ref().is_some_and(|old| !old.state.is_final());
-        self.count(&peer, |open| &mut open.1, (was_open, !over));
+        let was_over = old.as_ref().is_some_and(|old| old.state.is_final());
+        self.count(&peer, |open| &mut open.1, (old.is_some() && !was_over, !over));
         self.not_due(old.and_then(|old| old.deadline), &pid);
-        (pid, peer, deadline, over)
+        Taken { pid, peer, deadline, was_over, over }
     }
 
     /// Counts a process of one kind that was under way or not, and now is or is not.
@@ -412,11 +422,9 @@ impl Processes {
     }
 
     /// Puts a process among those that are over, and forgets the oldest of them.
-    fn end(&mut self, peer: &str, pid: String) {
-        let ended = self.ended.entry(peer.to_owned()).or_default();
-        let is_new = !ended.contains(&pid);
+    fn end(&mut self, peer: &str, pid: String, is_new: bool) {
         if is_new {
-            ended.push_back(pid.clone());
+            self.ended.entry(peer.to_owned()).or_default().push_back(pid.clone());
         }
         // A new one may have a message that comes next in its frame. One that is told what became
         // of its message has said all that it had to say.
@@ -467,6 +475,31 @@ impl Processes {
         Some(row)
     }
 
+    /// Whether all that follows from it when the message of a row is taken is that it is taken.
+    #[must_use]
+    pub fn is_acknowledged_by(&self, row: &Pending) -> bool {
+        let negotiation = self.negotiations.get(&row.pid);
+        let transfer = || self.transfers.get(&row.pid);
+        negotiation.map_or_else(
+            || transfer().is_some_and(|known| known.is_acknowledged_by(&row.id)),
+            |known| known.is_acknowledged_by(&row.id),
+        )
+    }
+
+    /// Takes that the message of a row was taken. Whose turn it is, and what is done in the frame,
+    /// does not change by it; a deadline may.
+    fn acknowledge(&mut self, row: &Pending) {
+        if let Some(known) = self.negotiations.get_mut(&row.pid) {
+            known.acknowledge(&row.id);
+        } else if let Some(known) = self.transfers.get_mut(&row.pid) {
+            let before = known.deadline;
+            known.acknowledge(&row.id);
+            if known.deadline != before {
+                self.not_due(before, &row.pid);
+            }
+        }
+    }
+
     fn apply_outbox(&mut self, entry: &Entry, number: u64) -> Result<(), Problem> {
         if entry.get("attempt").is_some() {
             return Ok(());
@@ -482,6 +515,9 @@ impl Processes {
             }
             if let Some(row) = row {
                 let (peer, pid) = (row.peer.clone(), row.pid.clone());
+                if entry.get("taken").is_some() {
+                    self.acknowledge(&row);
+                }
                 self.parked.extend(parked.then(|| (pid.clone(), row)));
                 // What becomes of its process by that comes next in the frame.
                 self.forget_ended(&peer, Some(&pid));
@@ -649,6 +685,14 @@ fn paper(entry: &Entry) -> Option<Paper> {
         .or_else(answer)
 }
 
+/// That an outbox row was delivered, and that this is all: its process learns nothing else by it.
+#[must_use]
+pub fn outbox_taken(peer: &str, number: u64) -> NewEntry {
+    let mut done = outbox_done(peer, number, false, None);
+    done.entry.what.push(Attribute::new("taken", "text", "1"));
+    done
+}
+
 /// That an outbox row was delivered or given up, and why; one that was not taken is kept aside as
 /// long as its process may want it to be sent again.
 #[must_use]
@@ -693,78 +737,4 @@ fn unreadable() -> Problem {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{MAX_ENDED, Processes, entries, outbox_done};
-    use twinpact_dsp::message::{DataAddress, TransferRequest};
-    use twinpact_dsp::negotiation::Opening;
-    use twinpact_dsp::transfer::{self, Decision, Input, open_as_consumer, open_as_provider};
-    use twinpact_model::{Timestamp, WallTime};
-
-    /// The end of a transfer of ours, which the other side still has to be told.
-    fn ended(n: usize) -> transfer::Step {
-        let (pid, now) = (format!("urn:p:{n}"), WallTime(Timestamp::from_seconds(0)));
-        let request = TransferRequest {
-            id: None,
-            consumer_pid: format!("urn:theirs:{n}"),
-            agreement_id: "urn:a".to_owned(),
-            format: "HttpData-PULL".to_owned(),
-            data_address: None,
-            callback: "https://maker.example/dsp".to_owned(),
-        };
-        let asked = open_as_provider("urn:maker", &request, &pid, now).unwrap().next;
-        let decision = Decision::Terminate { code: "no".to_owned(), reason: "not now".to_owned() };
-        transfer::step(&asked, Input::Decide(decision), now).unwrap()
-    }
-
-    #[test]
-    fn what_has_something_to_say_is_not_forgotten() {
-        let (more, peer) = (10, "urn:maker");
-        let (mut all, mut rows) = (Processes::default(), Vec::new());
-        for n in 0..MAX_ENDED + more {
-            let (pid, step) = (format!("urn:p:{n}"), ended(n));
-            let new = entries("transfer", &step.next, (&pid, peer), None, &step.effects);
-            for (at, new) in new.unwrap().iter().enumerate() {
-                let number = (10 * n + at) as u64;
-                all.apply(&new.entry, number).unwrap();
-                rows.extend(all.outbox.contains_key(&number).then_some((n, number)));
-            }
-        }
-        assert_eq!((all.transfers.len(), rows.len()), (MAX_ENDED + more, MAX_ENDED + more));
-        assert_eq!(all.under_way(peer), (0, more));
-        assert_eq!(all.open(peer), (0, 0));
-        // Each that is told goes with the frame that says so, as long as there are too many, and
-        // does not come back with it.
-        for (told, (n, number)) in rows.iter().rev().enumerate() {
-            let (pid, id) = (format!("urn:p:{n}"), all.outbox[number].id.clone());
-            all.apply(&outbox_done(peer, *number, false, None).entry, 1).unwrap();
-            assert!(all.transfers.contains_key(&pid), "its frame is not over");
-            let step = Input::Delivered { id: &id, answer: None };
-            let now = WallTime(Timestamp::from_seconds(1));
-            let step = transfer::step(&all.transfers[&pid], step, now).unwrap();
-            let new = entries("transfer", &step.next, (&pid, peer), None, &step.effects).unwrap();
-            new.iter().for_each(|new| all.apply(&new.entry, 2).unwrap());
-            let left = (MAX_ENDED + more - 1).saturating_sub(told).max(MAX_ENDED);
-            assert_eq!((all.transfers.len(), all.ended[peer].len()), (left, left), "{told}");
-            assert_eq!(all.transfers.contains_key(&pid), told >= more, "{told}");
-        }
-        assert_eq!(all.under_way(peer), (0, 0));
-        assert!(all.unsent.is_empty());
-    }
-
-    #[test]
-    fn where_to_send_is_logged_without_its_key() {
-        let address = DataAddress {
-            endpoint_type: "urn:http".to_owned(),
-            endpoint: Some("https://maker.example/in".to_owned()),
-            properties: vec![("authorization".to_owned(), "the-key".to_owned())],
-        };
-        let at = "https://maker.example/dsp";
-        let opening = Opening { own_pid: "urn:p", peer: "urn:o", address: at, callback: at };
-        let now = WallTime(Timestamp::from_seconds(0));
-        let step = open_as_consumer(opening, "urn:a", "HttpData-PUSH", Some(address), now).unwrap();
-        let logged = entries("transfer", &step.next, ("urn:p", "urn:o"), None, &step.effects);
-        let text: String = logged.unwrap().iter().map(|new| format!("{:?}", new.entry)).collect();
-        assert!(text.contains("https://maker.example/in"), "{text}");
-        assert!(!text.contains("the-key"), "{text}");
-    }
-}
+mod tests;

@@ -11,7 +11,8 @@ use twinpact_node::door::{Asked, Door as _, Way};
 use twinpact_node::egress::Egress;
 use twinpact_node::processes::DOCUMENTS_PATH;
 use twinpact_node::{Node, agreements, partners, prove, receipts, removal};
-use twinpact_proof::documents::{Agreement, Receipt};
+use twinpact_proof::deletion::DELETION_TYPE;
+use twinpact_proof::documents::{AGREEMENT_TYPE, Agreement, Receipt};
 use twinpact_proof::record::RecordKey;
 use twinpact_proof::trust::DECIDED;
 use twinpact_proof::{Bundle, Envelope, Json, Level, Record, SecretKey, Trust, verify};
@@ -102,12 +103,16 @@ async fn both_sides_export_what_both_have_signed() {
     })
     .await;
     let sent = world.trick.lock().unwrap().documents.clone();
-    let kind = |body: &Vec<u8>| {
-        let envelope: Value = serde_json::from_slice(body).unwrap();
+    let kind = |envelope: Value| {
         let kind = envelope["payloadType"].as_str().unwrap();
         kind.trim_start_matches("application/vnd.twinpact.").to_owned()
     };
-    let kinds: Vec<String> = sent.iter().map(kind).collect();
+    // Two receipts that are signed at a time may come in one list.
+    let documents = sent.iter().flat_map(|body| match serde_json::from_slice(body).unwrap() {
+        Value::Array(listed) => listed,
+        one => vec![one],
+    });
+    let kinds: Vec<String> = documents.map(kind).collect();
     assert_eq!(kinds, ["agreement+json", "receipt+json", "receipt+json"]);
     // What it has signed stays so when it is no partner any more, for who still names it.
     removal::remove(provider, CONSUMER, "over").await.unwrap();
@@ -260,6 +265,44 @@ async fn a_provider_takes_no_other_signature_for_its_consumers() {
     for _ in 0..2 {
         check(provider, CONSUMER, &receipt, "", "").await;
         check(provider, CONSUMER, &agreement, "", "").await;
+        let proof = receipts::export(provider, name).unwrap();
+        assert_eq!(proof, receipts::export(consumer, name).unwrap());
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_that_come_together_are_taken_whole_or_not_at_all() {
+    let world = world(Trick::without_documents(), Trick::without_documents()).await;
+    let (provider, consumer) = (&world.provider.parts.node, &world.consumer.parts.node);
+    let pulled = world.pull(&world.wanted()).await.unwrap();
+    let name = &pulled.receipts[0];
+    let (agreement, receipt) = papers(&receipts::export(consumer, name).unwrap());
+    let (bare, _) = papers(&receipts::export(provider, name).unwrap());
+    let theirs = consumer.signer();
+    let deletion = Envelope::sign(DELETION_TYPE, &Json::Null, theirs.key());
+    let other = |n: i64| Envelope::sign(AGREEMENT_TYPE, &Json::Int(n), theirs.key());
+    let many: Vec<Envelope> = (0..129).map(other).collect();
+    let many: Vec<&Envelope> = many.iter().collect();
+    for (listed, code, said) in [
+        (&[&receipt, &bare][..], "document.refused", "no signature of yours"),
+        (&[&agreement, &other(1)], "document.refused", ""),
+        (&[&receipt, &agreement, &receipt], "input.malformed", "twice"),
+        (&[&receipt, &deletion], "input.malformed", "only agreements and receipts"),
+        (&many, "input.malformed", "at most 128"),
+        (&[], "input.malformed", "no DSSE envelope"),
+    ] {
+        let list = Json::Array(listed.iter().map(|one| one.to_json()).collect()).canonical();
+        let (got, why) = send(provider, CONSUMER, list.as_bytes()).await;
+        assert_eq!(got, code, "{why}");
+        assert!(why.contains(said), "{said:?} is not in {why:?}");
+        assert_eq!(only(provider).level, "signed");
+        assert_eq!(agreement_level(provider, &world.agreement), "signed");
+    }
+    // In either order, and again without any change.
+    for listed in [[&receipt, &agreement], [&agreement, &receipt]] {
+        let list = Json::Array(listed.iter().map(|one| one.to_json()).collect()).canonical();
+        assert_eq!(send(provider, CONSUMER, list.as_bytes()).await.0, "");
         let proof = receipts::export(provider, name).unwrap();
         assert_eq!(proof, receipts::export(consumer, name).unwrap());
     }

@@ -1,0 +1,227 @@
+//! Tests of the sender against a line that answers what it is told to, on a clock that jumps.
+
+use super::{jittered, run};
+use crate::clock::PolicyClock;
+use crate::countersignatures;
+use crate::negotiate::opened_transfer;
+use crate::open::{NodeParts, init, open};
+use crate::outbound::{Call, FirstCall, Outbound, Pending, Reply};
+use crate::partition::{NewEntry, Turn};
+use crate::partners;
+use crate::processes::{self, Paper};
+use crate::prove;
+use crate::why;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use twinpact_dsp::delivery::MAX_ATTEMPTS;
+use twinpact_dsp::negotiation::Opening;
+use twinpact_dsp::transfer::open_as_consumer;
+use twinpact_model::problem::Problem;
+use twinpact_model::{Did, codes};
+use twinpact_proof::{Envelope, Json};
+
+const MAKER: &str = "did:web:maker.example";
+
+/// A way out to a partner that answers with one status, or not at all while that is 0.
+#[derive(Default)]
+struct Line {
+    status: AtomicU16,
+    /// The answer to lists of documents, when it is another.
+    to_lists: AtomicU16,
+    /// How many documents each call brought; 0 for one that is no list.
+    brought: Mutex<Vec<usize>>,
+    calls: watch::Sender<u32>,
+}
+
+impl Outbound for Line {
+    fn call(&self, call: Call) -> Pending<'_> {
+        self.calls.send_modify(|calls| *calls += 1);
+        let listed = match Json::parse(&call.body) {
+            Ok(Json::Array(listed)) => listed.len(),
+            _ => 0,
+        };
+        self.brought.lock().unwrap().push(listed);
+        let lists = self.to_lists.load(Ordering::SeqCst);
+        let status = match listed > 0 && lists > 0 {
+            true => lists,
+            false => self.status.load(Ordering::SeqCst),
+        };
+        let reply = match status {
+            0 => Err(Problem::new(codes::PEER_UNREACHABLE, "nobody answers")),
+            status => Ok(Reply::whole(status, Vec::new())),
+        };
+        Box::pin(async move { reply })
+    }
+
+    fn first(&self, _: FirstCall) -> Pending<'_> {
+        Box::pin(async { Err(Problem::new(codes::PEER_UNREACHABLE, "nobody answers")) })
+    }
+}
+
+/// On a clock that jumps to whatever is waited for next.
+#[test]
+fn a_delay_is_a_fifth_longer_or_shorter_and_not_the_same_for_all() {
+    let mut drawn = std::collections::BTreeSet::new();
+    for us in ["did:web:a.example", "did:web:b.example"] {
+        for (number, attempt) in (1..50).flat_map(|n| (1..50).map(move |a| (n, a))) {
+            let after_ms = jittered(us, number, attempt, 1_000);
+            assert!((800..=1_200).contains(&after_ms), "{after_ms}");
+            assert_eq!(after_ms, jittered(us, number, attempt, 1_000));
+            drawn.insert(after_ms);
+        }
+    }
+    assert!(drawn.len() > 390, "{}", drawn.len());
+}
+
+/// A node and its sender, with a partner behind a line, in a directory that it holds.
+struct World {
+    _place: tempfile::TempDir,
+    parts: NodeParts,
+    record: Envelope,
+    line: Arc<Line>,
+    stop: watch::Sender<bool>,
+    sender: JoinHandle<()>,
+}
+
+impl World {
+    async fn open() -> World {
+        let place = tempfile::tempdir().unwrap();
+        let path = |name: &str| place.path().join(name);
+        for name in ["operator", "maker"] {
+            let did = Did::new(format!("did:web:{name}.example")).unwrap();
+            init(&path(name), &did, name).unwrap();
+        }
+        let maker = open(&path("maker"), PolicyClock::System).await.unwrap();
+        let record = prove::own_record(&maker.node).unwrap();
+        maker.stop();
+        let parts = open(&path("operator"), PolicyClock::System).await.unwrap();
+        let node = parts.node.clone();
+        partners::add(&node, record.to_json().canonical().as_bytes()).await.unwrap();
+        let line = Arc::new(Line::default());
+        assert!(node.outbound.set(line.clone()).is_ok());
+        let (stop, stopped) = watch::channel(false);
+        let sender = tokio::spawn(run(node, stopped));
+        World { _place: place, parts, record, line, stop, sender }
+    }
+
+    async fn waits(&self, rows: Vec<NewEntry>) {
+        let turn = |turn: Turn<'_>| turn.log(rows).map(|_| ());
+        self.parts.node.partition.turn(turn).await.unwrap();
+    }
+
+    fn waiting(&self) -> usize {
+        self.parts.node.partition.read(|fold, _| fold.processes.outbox.len()).unwrap()
+    }
+
+    fn calls(&self) -> u32 {
+        *self.line.calls.borrow()
+    }
+
+    async fn answers(&self, status: u16, times: u32) {
+        self.line.status.store(status, Ordering::SeqCst);
+        let until = self.calls() + times;
+        self.line.calls.subscribe().wait_for(|calls| *calls >= until).await.unwrap();
+        assert_eq!(self.waiting(), 1, "{status}");
+    }
+
+    /// Its partner is heard of until it is called.
+    async fn is_heard(&self) {
+        let before = self.calls();
+        while self.calls() == before {
+            self.parts.node.heard.from(MAKER);
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+    }
+
+    /// What waits is taken at the next call.
+    async fn takes_it(self) {
+        self.line.status.store(200, Ordering::SeqCst);
+        let (before, began) = (self.calls(), Instant::now());
+        // In the middle of the hour: it is not let wait for the rest of it.
+        self.is_heard().await;
+        assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+        let mut changes = self.parts.node.partition.changes();
+        while self.waiting() == 1 {
+            changes.changed().await.unwrap();
+        }
+        assert_eq!(self.calls(), before + 1);
+        self.stop.send_replace(true);
+        self.sender.await.unwrap();
+        self.parts.stop();
+    }
+}
+
+impl World {
+    /// So many agreements are to be sent, and are; how many each call brought.
+    async fn sends(&self, first: usize, count: usize) -> Vec<usize> {
+        self.line.brought.lock().unwrap().clear();
+        let named = (first..first + count).map(|n| format!("agreement-{n}"));
+        let rows = named.flat_map(|name| {
+            let agreement = countersignatures::of_agreement(MAKER, &name, &self.record, None);
+            [agreement, processes::paper_row(MAKER, &name, &Paper::Agreement(name.clone()))]
+        });
+        self.waits(rows.collect()).await;
+        let mut changes = self.parts.node.partition.changes();
+        while self.waiting() > 0 {
+            changes.changed().await.unwrap();
+        }
+        let mut brought = self.line.brought.lock().unwrap().clone();
+        brought.sort_unstable();
+        brought
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn documents_go_together_and_none_is_kept_back_by_another() {
+    let world = World::open().await;
+    world.line.status.store(200, Ordering::SeqCst);
+    assert_eq!(world.sends(0, 1).await, [0], "one is sent as it is");
+    let began = Instant::now();
+    assert_eq!(world.sends(10, 5).await, [5]);
+    assert_eq!(world.sends(20, 3).await, [3]);
+    assert!(began.elapsed() >= Duration::from_millis(50), "{:?}", began.elapsed());
+    // Whole lists, the second when its time has come.
+    let lists = world.sends(1_000, 300).await;
+    assert_eq!(lists.iter().sum::<usize>(), 300);
+    assert!((3..=5).contains(&lists.len()) && lists.iter().all(|n| *n <= 128), "{lists:?}");
+    // What refuses lists has them one by one.
+    world.line.to_lists.store(400, Ordering::SeqCst);
+    assert_eq!(world.sends(30, 4).await, [0, 0, 0, 0, 4]);
+    world.stop.send_replace(true);
+    world.sender.await.unwrap();
+    world.parts.stop();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_document_waits_for_its_partner_for_weeks_and_goes_out_when_it_is_heard_of() {
+    let world = World::open().await;
+    // What is sent is the business of others: any envelope will do.
+    let agreement = countersignatures::of_agreement(MAKER, "a", &world.record, None);
+    let row = processes::paper_row(MAKER, "a", &Paper::Agreement("a".to_owned()));
+    world.waits(vec![agreement, row]).await;
+    for status in [0, 503] {
+        world.answers(status, 2 * MAX_ATTEMPTS).await;
+    }
+    world.takes_it().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_goes_out_when_its_partner_is_heard_of_and_loses_no_attempt_by_that() {
+    let world = World::open().await;
+    let dsp = "https://maker.example/dsp";
+    let opening = Opening { own_pid: "urn:p", peer: MAKER, address: dsp, callback: dsp };
+    let now = world.parts.node.clocks.wall();
+    let step = open_as_consumer(opening, "urn:a", "HttpData-PULL", None, now).unwrap();
+    world.waits(opened_transfer(&step).unwrap()).await;
+    world.answers(503, 10).await;
+    for _ in 0..2 * MAX_ATTEMPTS {
+        world.is_heard().await;
+    }
+    let noted = why::why(&world.parts.node, "urn:p").unwrap().steps.len();
+    assert!(noted < 12, "{noted}");
+    world.takes_it().await;
+}
