@@ -103,7 +103,7 @@ pub fn envelope(owner: Owner<'_>) -> String {
         services: vec![service],
         ..Catalog::default()
     };
-    Message::Catalog(catalog).to_json().to_string()
+    Message::Catalog(catalog).to_text()
 }
 
 /// The catalogue with these datasets, as text. Without any it has no member for them: the schema

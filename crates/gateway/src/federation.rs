@@ -529,9 +529,7 @@ pub(crate) fn write(egress: Egress, taken: &Taken) -> Response<Answered> {
         Egress::Catalog(document) => return catalogue(&document),
         Egress::Schema(text) => (200, "application/schema+json", text),
         Egress::Permitted(delivered) => (200, JSON, delivered.body().to_string()),
-        Egress::Protocol { status, message: Some(message) } => {
-            (status, JSON, message.to_json().to_string())
-        }
+        Egress::Protocol { status, message: Some(message) } => (status, JSON, message.to_text()),
         Egress::Protocol { status, message: None } => (status, JSON, String::new()),
         Egress::Public(
             PublicDoc::Organisation(text) | PublicDoc::Joined(text) | PublicDoc::Scripted(text),

@@ -172,6 +172,7 @@ pub(crate) async fn answer(node: &Node, ask: Ask) -> Answer {
             let ((rows, bytes), went) = (ready.size(), ready.went());
             node.metrics.decided(PERMIT);
             node.metrics.delivered(rows, bytes);
+            node.partition.between_frames().await;
             let proven = prove_delivery(node, *ready, tick, seen);
             let failed = proven.as_ref().err().map(|problem| Went::Failed(problem.code));
             note(node, &ask, begun, failed.unwrap_or(went));

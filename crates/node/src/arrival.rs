@@ -350,7 +350,7 @@ async fn verified(node: &Node, proof: &Bundle, peer: &str) -> Result<Verdict, Pr
         let pinned = node.partition.read(|fold, _| fold.partners.trust().clone());
         pinned.map(|trust| verify_bundle(proof, Some(&trust)))
     };
-    let seen = repin::fingerprint(node, peer).unwrap_or_default();
+    let seen = repin::fingerprint(node, peer).await.unwrap_or_default();
     let mut shown = against()?;
     if shown.as_ref().is_err_and(|broken| broken.link == Link::Trust)
         && repin::look(node, peer, Reason::Proof, &seen).await

@@ -214,7 +214,7 @@ pub(crate) async fn heed(
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(bad)?;
     let note = Note::parse(&text).ok_or_else(bad)?;
     let shown = note.checkpoint.clone();
-    let signers = node.partition.read(|fold, store| {
+    let signers = node.partition.read_between(|fold, store| {
         let forest = store.forest();
         (!contains(forest, &shown)).then(|| {
             let mut keys = forgetful_keys(fold, forest);
@@ -222,8 +222,8 @@ pub(crate) async fn heed(
             keys.extend(more.unwrap_or_default());
             (keys, is_claim(node, fold, forest, &note))
         })
-    })?;
-    let Some((keys, claim)) = signers else { return Ok(()) };
+    });
+    let Some((keys, claim)) = signers.await? else { return Ok(()) };
     match own_note(&text, &node.config.organisation, &keys) {
         Err(_) if claim => {
             node.claimed.see(&shown);

@@ -70,7 +70,7 @@ async fn look(node: &Node, pid: &str) -> Result<Channel, Problem> {
 
 /// Our transfer under the agreement that is under way, or a new one.
 async fn transfer_of(node: &Node, at_id: &str, peer: &str) -> Result<String, Problem> {
-    let (us, address) = connectors::addresses(node, peer)?;
+    let (us, address) = connectors::addresses(node, peer).await?;
     let (at_id, peer, now) = (at_id.to_owned(), peer.to_owned(), node.clocks.wall());
     let turn = node.partition.turn(move |turn| {
         let mut under_way = turn.fold().processes.transfers_under(&at_id);
@@ -147,7 +147,7 @@ async fn refreshed(node: &Node, peer: &str, pid: &str, theirs: &str) -> Result<b
         // How that is done is no part of the protocol.
         return Ok(false);
     }
-    let (_, address) = connectors::addresses(node, peer)?;
+    let (_, address) = connectors::addresses(node, peer).await?;
     let base = address.strip_suffix("/dsp").unwrap_or(&address);
     let url = format!("{base}/data/{}/token", route::segment(theirs));
     let now = node.clocks.wall();
@@ -168,13 +168,13 @@ async fn refreshed(node: &Node, peer: &str, pid: &str, theirs: &str) -> Result<b
 /// # Errors
 /// `agreement.unknown`; `store.stopped`.
 pub async fn finish(node: &Node, agreement: &str) -> Result<(), Problem> {
-    let pids = node.partition.read(|fold, _| {
+    let pids = node.partition.read_between(|fold, _| {
         let known = fold.agreements.get(agreement)?;
         let under_way = fold.processes.transfers_under(&known.wire.id);
         let ours = under_way.filter(|transfer| transfer.party.role == Role::Consumer);
         Ok::<_, Problem>(ours.map(|ours| ours.party.own_pid.clone()).collect::<Vec<_>>())
-    })??;
-    for pid in pids {
+    });
+    for pid in pids.await?? {
         complete(node, &pid).await?;
     }
     Ok(())

@@ -336,14 +336,15 @@ pub(crate) fn own_address(node: &Node, fold: &Fold, id: &str) -> Result<String, 
 ///
 /// # Errors
 /// `partner.unknown`, also for whoever calls in conformance mode.
-pub(crate) fn addresses(node: &Node, id: &str) -> Result<(String, String), Problem> {
-    node.partition.read(|fold, _| {
+pub(crate) async fn addresses(node: &Node, id: &str) -> Result<(String, String), Problem> {
+    let read = node.partition.read_between(|fold, _| {
         let theirs = match node.connectors.get(id) {
             Some(connector) => connector.endpoint.trim_end_matches('/').to_owned(),
             None => fold.partners.get(id)?.record.dsp.clone(),
         };
         Ok((own_address(node, fold, id)?, theirs))
-    })?
+    });
+    read.await?
 }
 
 /// Answers a request at a door for connectors. As for partners, what is answered is on record

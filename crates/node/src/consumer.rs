@@ -52,7 +52,7 @@ pub async fn negotiate(node: &Node, asked: &Negotiate) -> Result<AgreementLine, 
     let (id, offer) = found::offer(node, partner, asked.dataset.as_deref()).await?;
     let offer = Offer { target: Some(id), ..offer };
     let pid = ids::urn()?;
-    let (us, peer) = connectors::addresses(node, partner)?;
+    let (us, peer) = connectors::addresses(node, partner).await?;
     // What cannot be read is for the negotiation to refuse.
     let wanted = meaning::terms(&offer.policy).ok();
     let opening = Opening { own_pid: &pid, peer: partner, address: &peer, callback: &us };
@@ -277,8 +277,7 @@ async fn wait_for<T>(
     let waiting = async {
         loop {
             changes.borrow_and_update();
-            node.partition.between_frames().await;
-            if let Some(answer) = node.partition.read(|fold, _| look(fold))? {
+            if let Some(answer) = node.partition.read_between(|fold, _| look(fold)).await? {
                 return answer;
             }
             if changes.changed().await.is_err() {

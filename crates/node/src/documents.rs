@@ -54,7 +54,7 @@ pub(crate) async fn receive(node: &Node, peer: &PeerIdentity, body: &[u8]) -> An
     if let Some(Err(problem)) = more.find(Result::is_err) {
         return Answer::unrecorded(problem.into());
     }
-    let seen = repin::fingerprint(node, did).unwrap_or_default();
+    let seen = repin::fingerprint(node, did).await.unwrap_or_default();
     let mut taken = take(node, did, &envelopes).await;
     // It may be signed by a key of a newer record.
     if taken.as_ref().is_err_and(|problem| problem.code == codes::DOCUMENT_REFUSED)

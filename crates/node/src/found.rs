@@ -83,7 +83,7 @@ pub(crate) async fn offer(
 /// The dataset of that id, when the partner gives it by its address. Not all can: the id is an IRI,
 /// whose slashes some servers take for their own.
 async fn one(node: &Node, partner: &str, id: &str) -> Result<Option<Dataset>, Problem> {
-    let (_, dsp) = connectors::addresses(node, partner)?;
+    let (_, dsp) = connectors::addresses(node, partner).await?;
     let url = format!("{dsp}/catalog/datasets/{}", segment(id));
     let called = call(node, partner, "GET", url, Vec::new(), Vec::new(), MAX_MESSAGE_BYTES).await;
     // The catalogue may have what cannot be asked for like this, or is too large alone. Who is not
@@ -110,9 +110,9 @@ async fn datasets(node: &Node, partner: &str) -> Result<Vec<Dataset>, Problem> {
 }
 
 async fn parts(node: &Node, partner: &str) -> Result<Vec<Dataset>, Problem> {
-    let (_, dsp) = connectors::addresses(node, partner)?;
+    let (_, dsp) = connectors::addresses(node, partner).await?;
     let request = Message::CatalogRequest(CatalogRequest { id: None, filter: Vec::new() });
-    let body = request.to_json().to_string().into_bytes();
+    let body = request.to_text().into_bytes();
     let mut asked = ("POST", format!("{dsp}/catalog/request"), body);
     let (mut found, mut seen, mut bytes) = (Vec::new(), BTreeSet::new(), 0_usize);
     for _ in 0..MAX_PARTS {

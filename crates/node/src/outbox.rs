@@ -61,7 +61,6 @@ const OLD_S: i64 = 86_400;
 const NEEDLESS: &str = "nobody waits for it any more";
 
 /// What is done one at a time.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Lane {
     /// The messages of a process.
     Process(String),
@@ -71,13 +70,36 @@ enum Lane {
     Together(String),
 }
 
-impl Lane {
-    /// The process that it is of, and whether it is for its question.
-    fn of_process(&self) -> Option<(&str, bool)> {
-        match self {
-            Lane::Process(pid) => Some((pid, false)),
-            Lane::Question(pid) => Some((pid, true)),
-            Lane::Together(_) => None,
+/// The lanes that something is sent in.
+#[derive(Default)]
+struct Busy {
+    processes: HashSet<String>,
+    questions: HashSet<String>,
+    together: HashSet<String>,
+}
+
+impl Busy {
+    fn begin(&mut self, lane: &Lane) {
+        match lane {
+            Lane::Process(pid) => self.processes.insert(pid.clone()),
+            Lane::Question(pid) => self.questions.insert(pid.clone()),
+            Lane::Together(peer) => self.together.insert(peer.clone()),
+        };
+    }
+
+    fn end(&mut self, lane: &Lane) {
+        match lane {
+            Lane::Process(pid) => self.processes.remove(pid),
+            Lane::Question(pid) => self.questions.remove(pid),
+            Lane::Together(peer) => self.together.remove(peer),
+        };
+    }
+
+    /// Whether something is sent in the lane of a row.
+    fn has(&self, row: &Pending) -> bool {
+        match is_question(row) {
+            true => self.questions.contains(&row.pid),
+            false => self.processes.contains(&row.pid),
         }
     }
 }
@@ -94,8 +116,7 @@ pub async fn run(node: Node, mut stop: watch::Receiver<bool>) {
     let calls = Calls::default();
     loop {
         changes.borrow_and_update();
-        node.partition.between_frames().await;
-        let Due { alone, together, more } = due(&node, &mut under_way);
+        let Due { alone, together, more } = due(&node, &mut under_way).await;
         for row in alone {
             under_way.deliver(&node, &calls, row);
         }
@@ -134,13 +155,13 @@ struct UnderWay {
     tasks: JoinSet<Vec<Row>>,
     /// The lanes that each of them holds.
     of: HashMap<Id, Vec<Lane>>,
-    lanes: HashSet<Lane>,
+    lanes: Busy,
     posts: Posts,
 }
 
 impl UnderWay {
     fn begin(&mut self, lanes: Vec<Lane>, task: impl Future<Output = Vec<Row>> + Send + 'static) {
-        self.lanes.extend(lanes.iter().cloned());
+        lanes.iter().for_each(|lane| self.lanes.begin(lane));
         let id = self.tasks.spawn(task).id();
         self.of.insert(id, lanes);
     }
@@ -172,7 +193,7 @@ impl UnderWay {
             Err(broken) => (broken.id(), None),
         };
         let lanes = self.of.remove(&id).unwrap_or_default();
-        self.lanes.retain(|lane| !lanes.contains(lane));
+        lanes.iter().for_each(|lane| self.lanes.end(lane));
         left.unwrap_or_else(|| {
             // It panicked, which is a bug: the lanes rest, and then their rows are tried again.
             self.begin(lanes, async {
@@ -207,22 +228,22 @@ struct Due {
 }
 
 /// The oldest waiting row of each lane that is not busy.
-fn due(node: &Node, under_way: &mut UnderWay) -> Due {
+async fn due(node: &Node, under_way: &mut UnderWay) -> Due {
     under_way.posts.forget();
     let (lanes, posts) = (&under_way.lanes, &under_way.posts);
-    let read = node.partition.read(|fold, store| {
+    let read = node.partition.read_between(|fold, store| {
         let mut due = Due::default();
         if fold.behind.check(store.forest()).is_err() {
             return due;
         }
-        let mut taken: HashSet<(&str, bool)> = lanes.iter().filter_map(Lane::of_process).collect();
-        let rows = fold.processes.outbox.iter();
+        let mut taken = HashSet::new();
+        let rows = fold.processes.outbox.iter().filter(|(_, row)| !lanes.has(row));
         for (number, row) in rows.filter(|(_, row)| taken.insert((&row.pid, is_question(row)))) {
             if !matches!(row.what, Waiting::Paper(_)) {
                 due.alone.push((*number, row.clone()));
             } else if let Some(next) = posts.next(&row.peer) {
                 due.more = due.more.map_or(Some(next), |more| Some(more.min(next)));
-            } else if !lanes.contains(&Lane::Together(row.peer.clone())) {
+            } else if !lanes.together.contains(&row.peer) {
                 let rows = due.together.entry(row.peer.clone()).or_default();
                 if rows.len() < MAX_TOGETHER {
                     rows.push((*number, row.clone()));
@@ -231,7 +252,7 @@ fn due(node: &Node, under_way: &mut UnderWay) -> Due {
         }
         due
     });
-    read.unwrap_or_default()
+    read.await.unwrap_or_default()
 }
 
 /// Turns at calling: a partner that never answers takes none from the others.
@@ -285,8 +306,7 @@ async fn deliver(
     // Those that count against a bound, and all.
     let (mut attempt, mut tries) = (1, 0);
     loop {
-        node.partition.between_frames().await;
-        if !wanted(node, number, pending) {
+        if !wanted(node, number, pending).await {
             return settle(node, number, pending, Became::Needless).await;
         }
         let sending = send(node, pending);
@@ -386,9 +406,9 @@ async fn rested(node: &Node, peer: &str, rest: Duration) -> bool {
 }
 
 /// Whether the row still waits, and its process still waits for it.
-fn wanted(node: &Node, number: u64, pending: &Pending) -> bool {
-    let read = node.partition.read(|fold, store| is_wanted(fold, store, number, pending));
-    read.unwrap_or(false)
+async fn wanted(node: &Node, number: u64, pending: &Pending) -> bool {
+    let look = |fold: &Fold, store: &Store| is_wanted(fold, store, number, pending);
+    node.partition.read_between(look).await.unwrap_or(false)
 }
 
 fn is_wanted(fold: &Fold, store: &Store, number: u64, pending: &Pending) -> bool {
@@ -428,7 +448,7 @@ async fn send(node: &Node, pending: &Pending) -> Result<Reply, Problem> {
         Waiting::Message(written) => {
             // With what the log has not; after a stop it goes without, and is refused for that.
             let whole = node.secrets.written(&pending.id);
-            let whole = whole.map(|message| message.to_json().to_string());
+            let whole = whole.map(|message| message.to_text());
             ("POST", whole.unwrap_or_else(|| written.text.to_string()).into_bytes())
         }
         Waiting::Start => {
@@ -436,7 +456,7 @@ async fn send(node: &Node, pending: &Pending) -> Result<Reply, Problem> {
                 Some(message) => message,
                 None => start_again(node, pending).await?,
             };
-            ("POST", message.to_json().to_string().into_bytes())
+            ("POST", message.to_text().into_bytes())
         }
     };
     call(node, &pending.peer, method, url, Vec::new(), body, MAX_MESSAGE_BYTES).await
@@ -592,11 +612,11 @@ fn says(reply: &Reply, code: Code) -> bool {
 }
 
 /// Whether another row waits behind this one for its turn.
-fn has_more(node: &Node, number: u64, pid: &str) -> bool {
-    let read = node
-        .partition
-        .read(|fold, _| fold.processes.outbox.range(number + 1..).any(|(_, row)| row.pid == pid));
-    read.unwrap_or(false)
+async fn has_more(node: &Node, number: u64, pid: &str) -> bool {
+    let look = |fold: &Fold, _: &Store| {
+        fold.processes.outbox.range(number + 1..).any(|(_, row)| row.pid == pid)
+    };
+    node.partition.read_between(look).await.unwrap_or(false)
 }
 
 /// Tells the process what became of its message, and logs both together.
@@ -610,8 +630,7 @@ async fn settle(
         node.secrets.forget_message(&pending.id);
     }
     let (ours, row) = (node.clone(), pending.clone());
-    node.partition.between_frames().await;
-    let urgent = has_more(node, number, &pending.pid);
+    let urgent = has_more(node, number, &pending.pid).await;
     let settling = move |mut turn: Turn<'_>| {
         let entries = settled(&ours, &mut turn, (number, &row), &became)?;
         turn.log(entries).map(|_| ())

@@ -286,6 +286,30 @@ impl Partition {
         }
     }
 
+    /// Reads the state and the log when no frame is under way: it holds up no worker of the async
+    /// runtime, for which that would need another one in its place. Whoever reads for each request
+    /// or each frame reads like this.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn read_between<T>(
+        &self,
+        look: impl FnOnce(&Fold, &Store) -> T,
+    ) -> Result<T, Problem> {
+        let mut framing = self.framing.clone();
+        loop {
+            if let Ok(shared) = self.shared.try_read() {
+                let _alone = Reading::begin();
+                let shared = shared.as_ref().map_err(Problem::clone)?;
+                return Ok(look(&shared.fold, &shared.store));
+            }
+            if framing.wait_for(|under_way| !under_way).await.is_err() {
+                // The writer is gone.
+                return self.read(look);
+            }
+        }
+    }
+
     /// Waits for the end of the frame that is under way, so that a [`read`](Self::read) right after
     /// it most likely holds up no worker. Whoever reads for each request or each frame waits here
     /// first: a thread that is held up costs the runtime another one in its place.

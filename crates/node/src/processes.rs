@@ -634,8 +634,8 @@ fn outbox(pid: &str, peer: &str, out: &Outgoing) -> NewEntry {
         Attribute::new("id", "text", out.message.id().unwrap_or_default()),
     ];
     if !matches!(out.message, Message::TransferStart(_)) {
-        let message = without_secrets(&out.message).to_json();
-        what.push(Attribute::new("message", "json", message.to_string()));
+        let message = without_secrets(&out.message).to_text();
+        what.push(Attribute::new("message", "json", message));
     }
     local(Kind::Outbox, peer, what)
 }

@@ -65,7 +65,7 @@ pub async fn ask(node: &Node, pull: &Pull) -> Result<Pulled, Problem> {
         return Err(refused("what is sent begins with the first row"));
     }
     let (purpose, place) = asserted(node, pull.purpose.as_ref(), pull.place.as_ref())?;
-    let (us, theirs) = connectors::addresses(node, &peer)?;
+    let (us, theirs) = connectors::addresses(node, &peer).await?;
     let pid = ids::urn()?;
     // Nothing else comes under this agreement meanwhile: each delivery continues the one before.
     let lane = node.fetching.of(&id);

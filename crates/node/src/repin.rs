@@ -62,7 +62,7 @@ impl Looks {
 pub(crate) async fn look(node: &Node, did: &str, reason: Reason, seen: &Digest) -> bool {
     let lane = node.looks.lanes.of(did);
     let _alone = lane.lock().await;
-    match fingerprint(node, did) {
+    match fingerprint(node, did).await {
         None => false,
         // Somebody has brought it meanwhile.
         Some(known) if known != *seen => true,
@@ -72,11 +72,11 @@ pub(crate) async fn look(node: &Node, did: &str, reason: Reason, seen: &Digest) 
 }
 
 /// The fingerprint of the record that is pinned.
-pub(crate) fn fingerprint(node: &Node, did: &str) -> Option<Digest> {
-    let read = node
-        .partition
-        .read(|fold, _| fold.partners.get(did).map(|partner| partner.envelope.fingerprint()).ok());
-    read.ok().flatten()
+pub(crate) async fn fingerprint(node: &Node, did: &str) -> Option<Digest> {
+    let read = node.partition.read_between(|fold, _| {
+        fold.partners.get(did).map(|partner| partner.envelope.fingerprint()).ok()
+    });
+    read.await.ok().flatten()
 }
 
 async fn fetch(node: &Node, did: &str) -> Result<bool, Problem> {

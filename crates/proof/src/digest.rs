@@ -23,7 +23,12 @@ pub fn sha256_parts(parts: &[&[u8]]) -> Digest {
 #[must_use]
 pub fn to_hex(bytes: &[u8]) -> String {
     let digit = |n: u8| char::from_digit(u32::from(n), 16).unwrap_or('0');
-    bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect()
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+    }
+    text
 }
 
 /// The bytes of lower-case hex of exactly that many bytes; anything else is refused, so that one

@@ -431,6 +431,13 @@ impl Message {
         read::message(value)
     }
 
+    /// The text of [`to_json`](Self::to_json).
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        // A value in memory can always be written.
+        serde_json::to_string(&self.to_json()).unwrap_or_default()
+    }
+
     /// The message as the protocol's schemas want it.
     #[must_use]
     pub fn to_json(&self) -> Value {

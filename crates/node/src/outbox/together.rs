@@ -44,13 +44,12 @@ impl Posts {
 /// Sends these documents to the partner of all of them; those that are to be sent one by one.
 pub(super) async fn send(node: &Node, calls: &Calls, peer: &str, mut rows: Vec<Row>) -> Vec<Row> {
     let mut left: Vec<Row> = rows.extract_if(.., |(_, row)| !goes_with_others(&row.what)).collect();
-    node.partition.between_frames().await;
     let needless: Vec<Row> = {
-        let looked = node.partition.read(|fold, store| {
+        let looked = node.partition.read_between(|fold, store| {
             let wanted = |(number, row): &mut Row| is_wanted(fold, store, *number, row);
             rows.extract_if(.., |row| !wanted(row)).collect()
         });
-        looked.unwrap_or_default()
+        looked.await.unwrap_or_default()
     };
     if !needless.is_empty() && settle(node, peer, &needless, Some(NEEDLESS)).await.is_err() {
         left.extend(needless);
