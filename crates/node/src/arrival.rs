@@ -11,6 +11,7 @@ use crate::continuity::{self, Chains, Held, Pins, continues, has_erased, pinned,
 use crate::copies::{self, Copy, MAX_HEADING_BYTES, MAX_HEADINGS};
 use crate::divergence::{self, Source};
 use crate::documents;
+use crate::fold::Fold;
 use crate::kpis::freshness;
 use crate::link_copies;
 use crate::open::Node;
@@ -27,6 +28,7 @@ use twinpact_proof::digest::from_hex;
 use twinpact_proof::documents::{Clock, Receipt};
 use twinpact_proof::dsse::MAX_SIGNATURES;
 use twinpact_proof::{Bundle, Envelope, Level, Link, Verdict, to_hex, verify_bundle};
+use twinpact_store::Store;
 
 /// How often a delivery is held against what was pinned in the meantime.
 const MAX_TRIES: usize = 16;
@@ -158,7 +160,7 @@ async fn checked(
     if signed.bytes != bytes {
         return Err(broken("the receipt counts other bytes than came"));
     }
-    let Countersigned { document, proof, level } = countersigned(node, &bundle, agreement)?;
+    let Countersigned { document, proof, level } = countersigned(node, &bundle, agreement).await?;
     Ok(Checked { delivery, rows, bytes, bundle, verdict, signed, document, proof, level })
 }
 
@@ -182,7 +184,7 @@ async fn keep(
     (agreement, peer): (&str, &str),
     (asked, about): (Asked, String),
 ) -> Result<Option<Pins>, Problem> {
-    let copy = copied(node, &came, agreement, about)?;
+    let copy = copied(node, &came, agreement, about).await?;
     let arrival = Arc::new(Arrival {
         came,
         asked,
@@ -204,11 +206,17 @@ async fn keep(
 }
 
 /// The copy that a delivery makes.
-fn copied(node: &Node, came: &Checked, agreement: &str, about: String) -> Result<Copy, Problem> {
+async fn copied(
+    node: &Node,
+    came: &Checked,
+    agreement: &str,
+    about: String,
+) -> Result<Copy, Problem> {
     let delete_by = came.signed.delete_by.map(Timestamp::from_micros);
     let decided = Timestamp::from_micros(came.signed.at);
     let said = (&came.delivery, came.rows.as_slice());
-    let fresh = node.partition.read(|fold, _| freshness::came(fold, agreement, said, decided));
+    let look = |fold: &Fold, _: &Store| freshness::came(fold, agreement, said, decided);
+    let fresh = node.partition.read_between(look).await;
     Ok(Copy {
         agreement: agreement.to_owned(),
         proof: came.proof.clone(),
@@ -322,8 +330,12 @@ struct Countersigned {
 }
 
 /// Signs agreement and receipt of a delivery that was verified.
-fn countersigned(node: &Node, bundle: &Bundle, agreement: &str) -> Result<Countersigned, Problem> {
-    let signed = node.partition.read(|fold, store| {
+async fn countersigned(
+    node: &Node,
+    bundle: &Bundle,
+    agreement: &str,
+) -> Result<Countersigned, Problem> {
+    let signed = node.partition.read_between(|fold, store| {
         fold.behind.check(store.forest())?;
         let known = fold.agreements.get(agreement)?;
         let document = bundle.agreement.as_ref().ok_or_else(|| broken("there is no agreement"))?;
@@ -332,7 +344,7 @@ fn countersigned(node: &Node, bundle: &Bundle, agreement: &str) -> Result<Counte
         let whole = documents::countersigned_bundle(node, fold, bundle, &document)?;
         Ok::<_, Problem>((document, whole, prove::own_trust(fold)?))
     });
-    let (document, whole, trust) = signed??;
+    let (document, whole, trust) = signed.await??;
     // It has to be read again some day.
     let many = |envelope: &Envelope| envelope.signatures.len() > MAX_SIGNATURES;
     if whole.agreement.iter().chain(&whole.receipt).any(many) {

@@ -102,7 +102,7 @@ fn read(body: &[u8]) -> Result<Vec<Envelope>, Problem> {
 async fn take(node: &Node, did: &str, envelopes: &Arc<[Envelope]>) -> Result<bool, Problem> {
     let mut made = Vec::with_capacity(envelopes.len());
     for envelope in envelopes.iter() {
-        made.push(beside(node, did, envelope)?);
+        made.push(beside(node, did, envelope).await?);
     }
     if made.iter().all(|made| matches!(made, Beside::Known)) {
         return Ok(false);
@@ -140,9 +140,9 @@ enum Beside {
 }
 
 /// What can be made beside the writer, and only for whom it is worth it.
-fn beside(node: &Node, did: &str, envelope: &Envelope) -> Result<Beside, Problem> {
+async fn beside(node: &Node, did: &str, envelope: &Envelope) -> Result<Beside, Problem> {
     if [AGREEMENT_TYPE, RECEIPT_TYPE].contains(&envelope.payload_type.as_str()) {
-        let keys = node.partition.read(|fold, _| keys_of_both(fold, did))?;
+        let keys = node.partition.read_between(|fold, _| keys_of_both(fold, did)).await?;
         // Of those that hold it is remembered that they do: nobody waits while it is found out.
         let _ = keys.map(|keys| envelope.signers(&keys));
     }
@@ -152,7 +152,8 @@ fn beside(node: &Node, did: &str, envelope: &Envelope) -> Result<Beside, Problem
         RECEIPT_TYPE => {
             let made = node
                 .partition
-                .read(|fold, store| receipt_made(node, fold, store, did, envelope))??;
+                .read_between(|fold, store| receipt_made(node, fold, store, did, envelope));
+            let made = made.await??;
             Ok(made.map_or(Beside::Known, |made| Beside::Receipt(Box::new(made))))
         }
         _ => Err(refused("it is of no type that we know")),

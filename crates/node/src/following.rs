@@ -38,12 +38,11 @@ pub async fn run(node: Node, mut stop: watch::Receiver<bool>) {
     let mut tasks = tokio::task::JoinSet::new();
     loop {
         changes.borrow_and_update();
-        node.partition.between_frames().await;
-        let under_way = node.partition.read(|fold, _| {
+        let under_way = node.partition.read_between(|fold, _| {
             let all = fold.subscriptions.under_way();
             all.map(|(agreement, since)| (agreement.to_owned(), since)).collect::<Vec<_>>()
         });
-        let Ok(under_way) = under_way else { return };
+        let Ok(under_way) = under_way.await else { return };
         running.retain(|key, task| {
             let goes_on = under_way.contains(key);
             if !goes_on {

@@ -491,7 +491,7 @@ pub async fn call(
     if node.connectors.knows(peer) {
         return connectors::call(node, peer, (method, url), headers, (body, max_bytes)).await;
     }
-    let (partner, call) = prepared(node, peer, (method, url), headers, (body, max_bytes))?;
+    let (partner, call) = prepared(node, peer, (method, url), headers, (body, max_bytes)).await?;
     let outbound = way_out(node)?;
     let called = match outbound.call(call.clone()).await {
         // It has come no further than the handshake, so it may be made again.
@@ -547,7 +547,7 @@ pub(crate) async fn flow(
     headers: Vec<(&'static str, String)>,
 ) -> Result<Flowing, Problem> {
     let nothing = (Vec::new(), MAX_MESSAGE_BYTES);
-    let (partner, call) = prepared(node, peer, ("GET", url), headers, nothing)?;
+    let (partner, call) = prepared(node, peer, ("GET", url), headers, nothing).await?;
     let outbound = way_out(node)?;
     match outbound.flow(call.clone()).await {
         Err(refused) if refused.code == codes::TLS_REFUSED => {
@@ -567,18 +567,19 @@ pub(crate) fn way_out(node: &Node) -> Result<Arc<dyn Outbound>, Problem> {
 }
 
 /// A call to an endpoint of a partner's pinned record, with the last checkpoint of it.
-fn prepared(
+async fn prepared(
     node: &Node,
     peer: &str,
     (method, url): (&'static str, String),
     mut headers: Vec<(&'static str, String)>,
     (body, max_bytes): (Vec<u8>, usize),
 ) -> Result<(Partner, Call), Problem> {
-    let (partner, held) = node.partition.read(|fold, _| {
+    let read = node.partition.read_between(|fold, _| {
         let partner = fold.partners.get(peer)?.clone();
         let held = seen::of_partner(fold, &partner.record).map(str::to_owned);
         Ok::<_, Problem>((partner, held))
-    })??;
+    });
+    let (partner, held) = read.await??;
     // What it has signed: if its directory is an older copy of itself, it learns so from us. Lines
     // of others would be of no use to it, and could make it too long to be read.
     let note = held.and_then(|held| Note::parse(&held));

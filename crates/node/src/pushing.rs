@@ -43,12 +43,11 @@ pub async fn run(node: Node, mut stop: watch::Receiver<bool>) {
     let mut tasks = JoinSet::new();
     loop {
         changes.borrow_and_update();
-        node.partition.between_frames().await;
-        let due = node.partition.read(|fold, _| {
+        let due = node.partition.read_between(|fold, _| {
             let pids = fold.processes.to_send().map(|known| known.party.own_pid.clone());
             pids.collect::<Vec<_>>()
         });
-        let Ok(due) = due else { return };
+        let Ok(due) = due.await else { return };
         running.retain(|_, task| !task.is_finished());
         for pid in due {
             let one = send(node.clone(), pid.clone());
