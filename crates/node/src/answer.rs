@@ -562,17 +562,18 @@ pub(crate) fn prove_delivery(
     let Ready { view, delivery, promised, .. } = ready;
     let (ledger, seed) = (delivery.ledger, delivery.entry.seed);
     let (agreement, index) = (to_hex(&delivery.receipt.agreement), delivery.receipt.index);
-    let (bundle, consistency) = node.partition.read(|fold, store| {
+    let (bundle, consistency, time) = node.partition.read(|fold, store| {
         let bundle = receipts::bundle(node, fold, store, delivery, tick)?;
         let forest = store.forest();
         let consistency = Consistency {
             anchor: seen.0.and_then(|old| forest.anchor_consistency(old, tick + 1)),
             ledger: seen.1.and_then(|old| forest.consistency(ledger, old, bundle.tree.size)),
         };
-        Ok::<_, Problem>((bundle, consistency))
+        // The bundle may have a later one, which more witnesses have signed.
+        let time = forest.time_of(tick).and_then(|time| i64::try_from(time).ok());
+        Ok::<_, Problem>((bundle, consistency, time))
     })??;
-    if let Some(receipt) = &bundle.receipt {
-        let time = i64::try_from(bundle.anchor.time).unwrap_or(i64::MAX);
+    if let Some((receipt, time)) = bundle.receipt.as_ref().zip(time) {
         node.given.add(agreement, index, (receipt.fingerprint(), time));
     }
     let shown = (Some(tick + 1), Some(bundle.tree.size));

@@ -22,6 +22,7 @@ use crate::processes::{self, Paper};
 use crate::receipts;
 use crate::repin::{self, Reason};
 use crate::retention;
+use crate::strangers::Away;
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -48,11 +49,12 @@ pub(crate) async fn receive(node: &Node, peer: &PeerIdentity, body: &[u8]) -> An
         Ok(envelopes) => Arc::<[Envelope]>::from(envelopes),
         Err(problem) => return Answer::unrecorded(problem.into()),
     };
-    // Each is as much as a request; one was counted at the door.
+    // Each is as much as a request; one was counted at the door. As there, what is beyond the rate
+    // is counted, and leaves nothing else.
     let now = node.clocks.wall();
-    let mut more = (1..envelopes.len()).map(|_| node.rates.request(did, 0, now));
-    if let Some(Err(problem)) = more.find(Result::is_err) {
-        return Answer::unrecorded(problem.into());
+    if let Err(problem) = node.rates.documents(did, envelopes.len() - 1, now) {
+        node.strangers.count(Away::PartnerRate, now);
+        return Answer::recorded(problem.into());
     }
     let seen = repin::fingerprint(node, did).await.unwrap_or_default();
     let mut taken = take(node, did, &envelopes).await;
@@ -86,13 +88,17 @@ fn read(body: &[u8]) -> Result<Vec<Envelope>, Problem> {
     let envelopes: Option<Vec<Envelope>> = listed.iter().map(Envelope::read).collect();
     let none = "the body is no DSSE envelope of canonical JSON, and no list of them";
     let envelopes = envelopes.filter(|all| !all.is_empty()).ok_or_else(|| malformed(none))?;
-    let mut others = HashSet::new();
+    let mut about = HashSet::new();
     for one in envelopes.iter().filter(|_| envelopes.len() > 1) {
         if ![AGREEMENT_TYPE, RECEIPT_TYPE].contains(&one.payload_type.as_str()) {
             return Err(malformed("only agreements and receipts come together"));
         }
-        if !others.insert(one.fingerprint()) {
-            return Err(malformed("a document is in the list twice"));
+        // Of each agreement and each delivery there is one document, and each is looked at as if it
+        // were the only one.
+        let document = one.document();
+        let says = |name: &str| document.as_ref()?.get(name).map(Json::canonical);
+        if !about.insert((one.payload_type.clone(), says("agreement"), says("index"))) {
+            return Err(malformed("of one agreement or delivery there are two documents"));
         }
     }
     Ok(envelopes)
@@ -103,6 +109,7 @@ async fn take(node: &Node, did: &str, envelopes: &Arc<[Envelope]>) -> Result<boo
     let mut made = Vec::with_capacity(envelopes.len());
     for envelope in envelopes.iter() {
         made.push(beside(node, did, envelope).await?);
+        tokio::task::yield_now().await;
     }
     if made.iter().all(|made| matches!(made, Beside::Known)) {
         return Ok(false);
@@ -110,9 +117,10 @@ async fn take(node: &Node, did: &str, envelopes: &Arc<[Envelope]>) -> Result<boo
     let (ours, did, all) = (node.clone(), did.to_owned(), Arc::clone(envelopes));
     let deletes = envelopes.iter().any(|one| one.payload_type == DELETION_TYPE);
     let turn = node.partition.turn(move |turn| {
-        let mut entries = Vec::new();
+        let (mut entries, mut with_record) = (Vec::new(), HashSet::new());
         for (made, envelope) in made.iter().zip(all.iter()) {
-            entries.extend(taken(&ours, &turn, &did, made, envelope)?);
+            let new = taken(&ours, &turn, &did, made, envelope, &mut with_record)?;
+            entries.extend(new);
         }
         let changes = !entries.is_empty();
         if changes {
@@ -160,22 +168,24 @@ async fn beside(node: &Node, did: &str, envelope: &Envelope) -> Result<Beside, P
     }
 }
 
-/// The entries that take a document.
+/// The entries that take a document, and under which agreements the partner's record is among those
+/// of this turn.
 fn taken(
     node: &Node,
     turn: &Turn<'_>,
     did: &str,
     made: &Beside,
     envelope: &Envelope,
+    with_record: &mut HashSet<String>,
 ) -> Result<Vec<NewEntry>, Problem> {
     match (made, envelope.payload_type.as_str()) {
         (Beside::Known, _) => Ok(Vec::new()),
-        (Beside::Receipt(made), _) => receipt(turn.fold(), did, made, envelope),
+        (Beside::Receipt(made), _) => receipt(turn.fold(), did, made, envelope, with_record),
         (_, CONTAINMENT_TYPE) => incidents::asked_by_partner(node, turn, did, envelope),
         (_, CONTAINMENT_ANSWER_TYPE) => incidents::answered_by_partner(node, turn, did, envelope),
         (_, DELETION_TYPE) => deletions::taken(node, turn, did, envelope),
         (_, ERASURE_TYPE) => erasures::asked(node, turn, did, envelope),
-        (_, _) => agreement(node, turn, did, envelope),
+        (_, _) => agreement(node, turn, did, envelope, with_record),
     }
 }
 
@@ -185,6 +195,7 @@ fn agreement(
     turn: &Turn<'_>,
     did: &str,
     envelope: &Envelope,
+    with_record: &mut HashSet<String>,
 ) -> Result<Vec<NewEntry>, Problem> {
     let document = Document::from_envelope(envelope).map_err(|why| refused(&why.to_string()))?;
     let (fold, id) = (turn.fold(), to_hex(&document.agreement));
@@ -207,7 +218,7 @@ fn agreement(
     Ok(match sends_back {
         true => countersigning(did, &id, &both),
         false => {
-            let record = changed_record(fold, did, &id)?;
+            let record = changed_record(fold, did, &id)?.filter(|_| with_record.insert(id.clone()));
             vec![signed::of_agreement(did, &id, &both, record)]
         }
     })
@@ -258,6 +269,7 @@ fn receipt(
     did: &str,
     made: &Made,
     envelope: &Envelope,
+    with_record: &mut HashSet<String>,
 ) -> Result<Vec<NewEntry>, Problem> {
     let (id, index) = (made.agreement.as_str(), made.index);
     let signature = theirs(fold, did, envelope, made.time)?;
@@ -265,6 +277,7 @@ fn receipt(
         Some(_) => Ok(Vec::new()),
         None => {
             let record = changed_record(fold, did, id)?;
+            let record = record.filter(|_| with_record.insert(id.to_owned()));
             Ok(vec![signed::of_receipt(did, (id, index), &signature, record)])
         }
     }
@@ -470,28 +483,49 @@ pub(crate) fn add_countersignatures(
 /// # Errors
 /// `agreement.unknown`, `receipt.unknown` when it is not there any more.
 pub(crate) fn body(fold: &Fold, paper: &Paper) -> Result<Vec<u8>, Problem> {
-    let gone = || Problem::new(codes::RECEIPT_UNKNOWN, "a copy has no receipt");
+    source(fold, paper)?.bytes().ok_or_else(gone)
+}
+
+fn gone() -> Problem {
+    Problem::new(codes::RECEIPT_UNKNOWN, "a copy has no receipt")
+}
+
+/// Where the envelope is that a row sends.
+pub(crate) enum Source {
+    Itself(Envelope),
+    /// In the proof of a copy, as its receipt.
+    Proof(String),
+}
+
+impl Source {
+    /// The envelope as it is sent; to find it in a proof is work for who holds nobody up.
+    pub(crate) fn bytes(&self) -> Option<Vec<u8>> {
+        match self {
+            Source::Itself(envelope) => Some(envelope.to_json().canonical().into_bytes()),
+            Source::Proof(proof) => receipt_in(proof),
+        }
+    }
+}
+
+/// The envelope that a row sends.
+///
+/// # Errors
+/// As [`body`].
+pub(crate) fn source(fold: &Fold, paper: &Paper) -> Result<Source, Problem> {
     let envelope = match paper {
         Paper::Agreement(id) => match fold.countersignatures.agreement(id) {
-            Some(both) => both.clone(),
+            Some(both) => Some(both),
             None => {
                 let known = fold.agreements.get(id)?;
-                known.document.clone().ok_or_else(unknown)?
+                Some(known.document.as_ref().ok_or_else(unknown)?)
             }
         },
-        Paper::Receipt(name) => {
-            let copy = fold.copies.get(name)?;
-            return receipt_in(&copy.proof).ok_or_else(gone);
-        }
-        Paper::Deletion(_) | Paper::Erasure(_) => {
-            erasures::document(fold, paper).cloned().ok_or_else(gone)?
-        }
-        Paper::Containment(id) => fold.incidents.containment(id).cloned().ok_or_else(gone)?,
-        Paper::ContainmentAnswer(id, answer) => {
-            fold.incidents.answered(id, answer).cloned().ok_or_else(gone)?
-        }
+        Paper::Receipt(name) => return Ok(Source::Proof(fold.copies.get(name)?.proof.clone())),
+        Paper::Deletion(_) | Paper::Erasure(_) => erasures::document(fold, paper),
+        Paper::Containment(id) => fold.incidents.containment(id),
+        Paper::ContainmentAnswer(id, answer) => fold.incidents.answered(id, answer),
     };
-    Ok(envelope.to_json().canonical().into_bytes())
+    envelope.cloned().map(Source::Itself).ok_or_else(gone)
 }
 
 /// The receipt in a proof of ours, as it stands there; the rest was read when it was stored, and is

@@ -119,3 +119,81 @@ impl Kept {
         self.newer.insert(name, terms);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{KEPT, Kept, MAX_KEPT_BYTES, agreement, name_of, terms};
+    use serde_json::json;
+    use std::sync::Arc;
+    use twinpact_dsp::message::{Agreement, Policy};
+
+    /// A policy whose one rule is about that target, or about none that it says.
+    fn policy(target: Option<&str>) -> Policy {
+        let mut rule = json!({ "action": "use" });
+        if let Some(target) = target {
+            rule["target"] = target.into();
+        }
+        Policy::from(json!({ "permission": [rule] }))
+    }
+
+    fn wire(policy: Policy, target: &str, id: &str) -> Agreement {
+        Agreement {
+            id: id.to_owned(),
+            target: target.to_owned(),
+            assigner: "urn:a".to_owned(),
+            assignee: "urn:b".to_owned(),
+            timestamp: None,
+            policy,
+        }
+    }
+
+    #[test]
+    fn the_same_text_means_the_same_in_its_frame_only() {
+        let bare = policy(None);
+        assert!(Arc::ptr_eq(&terms(&bare).unwrap(), &terms(&policy(None)).unwrap()));
+        let about = policy(Some("urn:view"));
+        for _ in 0..2 {
+            // A rule may repeat what it is about, and say nothing else.
+            assert!(agreement(&wire(about.clone(), "urn:view", "urn:1")).is_ok());
+            assert!(agreement(&wire(about.clone(), "urn:other", "urn:1")).is_err());
+        }
+        let (one, same) = (
+            agreement(&wire(bare.clone(), "urn:view", "urn:1")).unwrap(),
+            agreement(&wire(bare.clone(), "urn:view", "urn:2")).unwrap(),
+        );
+        assert_ne!(one.0, same.0, "each has an identity of its own");
+        assert!(Arc::ptr_eq(&one.1, &same.1));
+        let timed = Agreement { timestamp: Some("no time".to_owned()), ..wire(bare, "urn:v", "x") };
+        assert_eq!(agreement(&timed).unwrap_err().code.name, "contract.odrl");
+    }
+
+    #[test]
+    fn no_two_frames_have_one_name() {
+        let names = [
+            name_of("abc", None),
+            name_of("c", Some(["a", "b", ""])),
+            name_of("bc", Some(["a", "", ""])),
+            name_of("", Some(["a", "b", "c"])),
+            name_of("c", Some(["ab", "", ""])),
+        ];
+        assert_eq!(std::collections::HashSet::from(names).len(), names.len());
+    }
+
+    #[test]
+    fn what_is_used_is_kept_and_the_rest_is_bounded() {
+        let of = |n: usize| name_of(&n.to_string(), None);
+        let (mut kept, one) = (Kept::default(), terms(&policy(None)).unwrap());
+        for n in 0..10 * KEPT {
+            kept.add(of(n), Arc::clone(&one));
+            assert!(kept.get(&of(n)).is_some() && kept.get(&of(0)).is_some());
+            assert!(kept.newer.len() + kept.older.len() <= 2 * KEPT);
+        }
+        assert!(kept.get(&of(1)).is_none());
+        // What is too long is read each time.
+        let spaces = " ".repeat(MAX_KEPT_BYTES);
+        let long = format!(r#"{{"permission":[{{"action":"use"}}]{spaces}}}"#);
+        let long: Policy = serde_json::from_str(&long).unwrap();
+        let (first, second) = (terms(&long).unwrap(), terms(&long).unwrap());
+        assert!(first == second && !Arc::ptr_eq(&first, &second));
+    }
+}

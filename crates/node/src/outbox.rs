@@ -30,6 +30,7 @@ use crate::repin::{self, Reason};
 use crate::seen;
 use crate::tokens;
 use crate::why;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -58,7 +59,7 @@ const LEAST_REST: Duration = Duration::from_secs(10);
 const OLD_S: i64 = 86_400;
 
 /// Why a row is not sent that was superseded by what happened.
-const NEEDLESS: &str = "nobody waits for it any more";
+const NEEDLESS: &str = "it is not needed any more";
 
 /// What is done one at a time.
 enum Lane {
@@ -125,11 +126,7 @@ pub async fn run(node: Node, mut stop: watch::Receiver<bool>) {
         }
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { return },
-            Some(done) = under_way.tasks.join_next_with_id() => {
-                for row in under_way.ended(done) {
-                    under_way.deliver(&node, &calls, row);
-                }
-            }
+            Some(done) = under_way.tasks.join_next_with_id() => under_way.ended(done),
             () = until(more) => {}
             _ = stop.wait_for(|stop| *stop) => break,
         }
@@ -151,28 +148,35 @@ type Row = (u64, Pending);
 /// What is being sent.
 #[derive(Default)]
 struct UnderWay {
-    /// Each leaves the rows that are to be sent one by one.
-    tasks: JoinSet<Vec<Row>>,
-    /// The lanes that each of them holds.
-    of: HashMap<Id, Vec<Lane>>,
+    /// Each leaves the rows that are to be sent one by one from now on.
+    tasks: JoinSet<Vec<u64>>,
+    of: HashMap<Id, Held>,
     lanes: Busy,
     posts: Posts,
+    /// Documents that a list could not bring.
+    alone: HashSet<u64>,
+}
+
+/// The lanes that a task holds, and the documents that it sends together.
+#[derive(Default)]
+struct Held {
+    lanes: Vec<Lane>,
+    listed: Vec<u64>,
 }
 
 impl UnderWay {
-    fn begin(&mut self, lanes: Vec<Lane>, task: impl Future<Output = Vec<Row>> + Send + 'static) {
-        lanes.iter().for_each(|lane| self.lanes.begin(lane));
+    fn begin(&mut self, held: Held, task: impl Future<Output = Vec<u64>> + Send + 'static) {
+        held.lanes.iter().for_each(|lane| self.lanes.begin(lane));
         let id = self.tasks.spawn(task).id();
-        self.of.insert(id, lanes);
+        self.of.insert(id, held);
     }
 
     /// Sends one row until it is settled.
-    fn deliver(&mut self, node: &Node, calls: &Calls, (number, pending): Row) {
-        let (node, calls, lane) = (node.clone(), calls.clone(), lane(&pending));
-        self.begin(vec![lane], async move {
-            if deliver(&node, &calls, number, &pending).await.is_err() {
-                tokio::time::sleep(REST).await;
-            }
+    fn deliver(&mut self, node: &Node, calls: &Calls, row: Row) {
+        let (node, calls) = (node.clone(), calls.clone());
+        let held = Held { lanes: vec![lane(&row.1)], listed: Vec::new() };
+        self.begin(held, async move {
+            deliver_or_rest(&node, &calls, &row).await;
             Vec::new()
         });
     }
@@ -182,26 +186,34 @@ impl UnderWay {
         let (node, calls) = (node.clone(), calls.clone());
         let mut lanes: Vec<Lane> = rows.iter().map(|(_, row)| lane(row)).collect();
         lanes.push(Lane::Together(peer.clone()));
+        let listed = rows.iter().map(|(number, _)| *number).collect();
         self.posts.begun(&peer);
-        self.begin(lanes, async move { together::send(&node, &calls, &peer, rows).await });
+        let held = Held { lanes, listed };
+        self.begin(held, async move { together::send(&node, &calls, &peer, rows).await });
     }
 
-    /// Takes the end of a task: what it leaves to be sent one by one.
-    fn ended(&mut self, done: Result<(Id, Vec<Row>), JoinError>) -> Vec<Row> {
+    fn ended(&mut self, done: Result<(Id, Vec<u64>), JoinError>) {
         let (id, left) = match done {
             Ok((id, left)) => (id, Some(left)),
             Err(broken) => (broken.id(), None),
         };
-        let lanes = self.of.remove(&id).unwrap_or_default();
+        let Held { lanes, listed } = self.of.remove(&id).unwrap_or_default();
         lanes.iter().for_each(|lane| self.lanes.end(lane));
-        left.unwrap_or_else(|| {
+        if left.is_none() {
             // It panicked, which is a bug: the lanes rest, and then their rows are tried again.
-            self.begin(lanes, async {
+            self.begin(Held { lanes, listed: Vec::new() }, async {
                 tokio::time::sleep(REST).await;
                 Vec::new()
             });
-            Vec::new()
-        })
+        }
+        self.alone.extend(left.unwrap_or(listed));
+    }
+}
+
+/// Sends one row until it is settled; when that cannot be put on record, it rests.
+async fn deliver_or_rest(node: &Node, calls: &Calls, (number, pending): &Row) {
+    if deliver(node, calls, *number, pending).await.is_err() {
+        tokio::time::sleep(REST).await;
     }
 }
 
@@ -227,19 +239,30 @@ struct Due {
     more: Option<Instant>,
 }
 
-/// The oldest waiting row of each lane that is not busy.
+/// The oldest waiting row of each lane that is not busy, and the documents behind it that may go
+/// with others.
 async fn due(node: &Node, under_way: &mut UnderWay) -> Due {
     under_way.posts.forget();
-    let (lanes, posts) = (&under_way.lanes, &under_way.posts);
+    let UnderWay { lanes, posts, alone, .. } = under_way;
     let read = node.partition.read_between(|fold, store| {
         let mut due = Due::default();
         if fold.behind.check(store.forest()).is_err() {
             return due;
         }
-        let mut taken = HashSet::new();
-        let rows = fold.processes.outbox.iter().filter(|(_, row)| !lanes.has(row));
-        for (number, row) in rows.filter(|(_, row)| taken.insert((&row.pid, is_question(row)))) {
-            if !matches!(row.what, Waiting::Paper(_)) {
+        let outbox = &fold.processes.outbox;
+        alone.retain(|number| outbox.contains_key(number));
+        // Whether all that is in the lane so far is documents that go with others.
+        let mut first = HashMap::new();
+        for (number, row) in outbox.iter().filter(|(_, row)| !lanes.has(row)) {
+            let listed = together::goes_with_others(&row.what) && !alone.contains(number);
+            let lane = first.entry((row.pid.as_str(), is_question(row)));
+            let is_first = matches!(lane, Entry::Vacant(_));
+            let only_listed = lane.or_insert(listed);
+            *only_listed &= listed;
+            if !is_first && !*only_listed {
+                continue;
+            }
+            if !listed {
                 due.alone.push((*number, row.clone()));
             } else if let Some(next) = posts.next(&row.peer) {
                 due.more = due.more.map_or(Some(next), |more| Some(more.min(next)));

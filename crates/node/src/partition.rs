@@ -47,6 +47,8 @@ const LONGEST_GAP: Duration = Duration::from_millis(2);
 pub const SOON: Duration = Duration::from_millis(10);
 /// The shortest time that the writer rests.
 const SHORTEST_REST: Duration = Duration::from_micros(100);
+/// How many frames a reader lets pass that finds each of them under way.
+const MAX_MISSED: usize = 8;
 /// The most turns that share a frame.
 const MAX_TURNS: usize = 256;
 /// The retention class of what is about no twin.
@@ -286,9 +288,9 @@ impl Partition {
         }
     }
 
-    /// Reads the state and the log when no frame is under way: it holds up no worker of the async
-    /// runtime, for which that would need another one in its place. Whoever reads for each request
-    /// or each frame reads like this.
+    /// Reads the state and the log when no frame is under way, or after some: it holds up no worker
+    /// of the async runtime, which would need another one in its place. Whoever reads for each
+    /// request or each frame reads like this.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -297,22 +299,23 @@ impl Partition {
         look: impl FnOnce(&Fold, &Store) -> T,
     ) -> Result<T, Problem> {
         let mut framing = self.framing.clone();
-        loop {
+        for _ in 0..MAX_MISSED {
             if let Ok(shared) = self.shared.try_read() {
                 let _alone = Reading::begin();
                 let shared = shared.as_ref().map_err(Problem::clone)?;
                 return Ok(look(&shared.fold, &shared.store));
             }
             if framing.wait_for(|under_way| !under_way).await.is_err() {
-                // The writer is gone.
-                return self.read(look);
+                break;
             }
         }
+        // The writer is gone, or makes one frame after the other.
+        self.read(look)
     }
 
     /// Waits for the end of the frame that is under way, so that a [`read`](Self::read) right after
     /// it most likely holds up no worker. Whoever reads for each request or each frame waits here
-    /// first: a thread that is held up costs the runtime another one in its place.
+    /// first, when it reads more than once or not at once.
     pub async fn between_frames(&self) {
         let mut framing = self.framing.clone();
         if *framing.borrow_and_update() {
@@ -468,7 +471,8 @@ impl Writer {
     fn run(&mut self, receiver: &Receiver<Message>) {
         loop {
             if let Some(gap) = self.between_frames() {
-                // Whoever comes now could not be served earlier, and would only wake the thread.
+                // Whoever comes now would only wake the thread: no frame is made before that, but
+                // for a proof, which waits no longer for it than others do.
                 std::thread::sleep(gap);
             }
             let first = match receiver.recv_timeout(self.patience()) {
@@ -508,6 +512,10 @@ impl Writer {
 
     /// How long no frame may be made yet, while turns wait for the next one.
     fn between_frames(&self) -> Option<Duration> {
+        // A tick may be due before.
+        if !self.waiting.is_empty() {
+            return None;
+        }
         let due = self.due.filter(|due| *due <= self.not_before)?;
         Some(due.saturating_duration_since(Instant::now())).filter(|gap| !gap.is_zero())
     }

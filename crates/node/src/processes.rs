@@ -515,12 +515,13 @@ impl Processes {
             }
             if let Some(row) = row {
                 let (peer, pid) = (row.peer.clone(), row.pid.clone());
-                if entry.get("taken").is_some() {
+                let taken = entry.get("taken").is_some();
+                if taken {
                     self.acknowledge(&row);
                 }
                 self.parked.extend(parked.then(|| (pid.clone(), row)));
-                // What becomes of its process by that comes next in the frame.
-                self.forget_ended(&peer, Some(&pid));
+                // What becomes of its process by that comes next in the frame, unless this is all.
+                self.forget_ended(&peer, (!taken).then_some(&pid));
             }
             return Ok(());
         }

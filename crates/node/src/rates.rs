@@ -83,6 +83,15 @@ impl Rates {
         take(&self.received, partner, (received, bytes as u64), now, "bytes of messages")
     }
 
+    /// Takes so many documents more than one that this partner sends with one request.
+    ///
+    /// # Errors
+    /// `exchange.too_many`; then none is taken.
+    pub fn documents(&self, partner: &str, more: usize, now: WallTime) -> Result<(), Problem> {
+        let [requests, _, _] = quotas::rates(self.quotas.said(partner));
+        take(&self.requests, partner, (requests, more as u64), now, "requests")
+    }
+
     /// Takes a new decision on a request of this partner.
     ///
     /// # Errors

@@ -67,6 +67,16 @@ fn papers(proof: &str) -> (Envelope, Envelope) {
     (bundle.agreement.unwrap(), bundle.receipt.unwrap())
 }
 
+/// The documents that the consumer has sent, those of one list one by one.
+fn documents(world: &World) -> Vec<Value> {
+    let sent = world.trick.lock().unwrap().documents.clone();
+    let listed = sent.iter().flat_map(|body| match serde_json::from_slice(body).unwrap() {
+        Value::Array(listed) => listed,
+        one => vec![one],
+    });
+    listed.collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn both_sides_export_what_both_have_signed() {
     let world = world(Trick::default(), Trick::default()).await;
@@ -102,17 +112,11 @@ async fn both_sides_export_what_both_have_signed() {
         node.partition.read(|fold, _| fold.processes.outbox.is_empty()).unwrap()
     })
     .await;
-    let sent = world.trick.lock().unwrap().documents.clone();
     let kind = |envelope: Value| {
         let kind = envelope["payloadType"].as_str().unwrap();
         kind.trim_start_matches("application/vnd.twinpact.").to_owned()
     };
-    // Two receipts that are signed at a time may come in one list.
-    let documents = sent.iter().flat_map(|body| match serde_json::from_slice(body).unwrap() {
-        Value::Array(listed) => listed,
-        one => vec![one],
-    });
-    let kinds: Vec<String> = documents.map(kind).collect();
+    let kinds: Vec<String> = documents(&world).into_iter().map(kind).collect();
     assert_eq!(kinds, ["agreement+json", "receipt+json", "receipt+json"]);
     // What it has signed stays so when it is no partner any more, for who still names it.
     removal::remove(provider, CONSUMER, "over").await.unwrap();
@@ -149,7 +153,7 @@ async fn what_was_stored_before_a_kill_is_sent_after_it() {
     until(provider, |node| only(node).level == "countersigned").await;
     until(consumer, |node| waiting(node) == 0).await;
     assert_eq!(only(consumer).waits, None);
-    assert_eq!(world.trick.lock().unwrap().documents.len(), 2);
+    assert_eq!(documents(&world).len(), 2);
     let proof = receipts::export(provider, &pulled.receipts[0]).unwrap();
     assert_eq!(proof, receipts::export(consumer, &pulled.receipts[0]).unwrap());
     assert_eq!(level(&proof, &pins(&[provider, consumer])), (Level::Countersigned, None));
@@ -280,14 +284,18 @@ async fn documents_that_come_together_are_taken_whole_or_not_at_all() {
     let (agreement, receipt) = papers(&receipts::export(consumer, name).unwrap());
     let (bare, _) = papers(&receipts::export(provider, name).unwrap());
     let theirs = consumer.signer();
+    let mut changed = Agreement::from_envelope(&agreement).unwrap();
+    changed.concluded += 1;
+    let changed = changed.sign(theirs.key());
     let deletion = Envelope::sign(DELETION_TYPE, &Json::Null, theirs.key());
     let other = |n: i64| Envelope::sign(AGREEMENT_TYPE, &Json::Int(n), theirs.key());
     let many: Vec<Envelope> = (0..129).map(other).collect();
     let many: Vec<&Envelope> = many.iter().collect();
     for (listed, code, said) in [
         (&[&receipt, &bare][..], "document.refused", "no signature of yours"),
-        (&[&agreement, &other(1)], "document.refused", ""),
-        (&[&receipt, &agreement, &receipt], "input.malformed", "twice"),
+        (&[&receipt, &other(1)], "document.refused", ""),
+        (&[&receipt, &agreement, &receipt], "input.malformed", "two documents"),
+        (&[&agreement, &changed], "input.malformed", "two documents"),
         (&[&receipt, &deletion], "input.malformed", "only agreements and receipts"),
         (&many, "input.malformed", "at most 128"),
         (&[], "input.malformed", "no DSSE envelope"),

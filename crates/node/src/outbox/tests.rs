@@ -156,15 +156,24 @@ impl World {
 }
 
 impl World {
-    /// So many agreements are to be sent, and are; how many each call brought.
-    async fn sends(&self, first: usize, count: usize) -> Vec<usize> {
-        self.line.brought.lock().unwrap().clear();
-        let named = (first..first + count).map(|n| format!("agreement-{n}"));
-        let rows = named.flat_map(|name| {
+    /// So many agreements wait in these lanes.
+    async fn has(&self, lanes: impl Iterator<Item = String>) {
+        let rows = lanes.enumerate().flat_map(|(n, lane)| {
+            let name = format!("{lane}-{n}");
             let agreement = countersignatures::of_agreement(MAKER, &name, &self.record, None);
-            [agreement, processes::paper_row(MAKER, &name, &Paper::Agreement(name.clone()))]
+            [agreement, processes::paper_row(MAKER, &lane, &Paper::Agreement(name))]
         });
+        self.line.brought.lock().unwrap().clear();
         self.waits(rows.collect()).await;
+    }
+
+    /// All of them are sent; how many each call brought.
+    async fn sends(&self, lanes: impl Iterator<Item = String>) -> Vec<usize> {
+        self.has(lanes).await;
+        self.rests().await
+    }
+
+    async fn rests(&self) -> Vec<usize> {
         let mut changes = self.parts.node.partition.changes();
         while self.waiting() > 0 {
             changes.changed().await.unwrap();
@@ -173,27 +182,57 @@ impl World {
         brought.sort_unstable();
         brought
     }
+
+    async fn stops(self) {
+        self.stop.send_replace(true);
+        self.sender.await.unwrap();
+        self.parts.stop();
+    }
+}
+
+fn lanes(first: usize, count: usize) -> impl Iterator<Item = String> {
+    (first..first + count).map(|n| format!("lane-{n}"))
 }
 
 #[tokio::test(start_paused = true)]
 async fn documents_go_together_and_none_is_kept_back_by_another() {
     let world = World::open().await;
     world.line.status.store(200, Ordering::SeqCst);
-    assert_eq!(world.sends(0, 1).await, [0], "one is sent as it is");
+    assert_eq!(world.sends(lanes(0, 1)).await, [0], "one is sent as it is");
     let began = Instant::now();
-    assert_eq!(world.sends(10, 5).await, [5]);
-    assert_eq!(world.sends(20, 3).await, [3]);
+    assert_eq!(world.sends(lanes(10, 5)).await, [5]);
+    assert_eq!(world.sends(lanes(20, 3)).await, [3]);
     assert!(began.elapsed() >= Duration::from_millis(50), "{:?}", began.elapsed());
-    // Whole lists, the second when its time has come.
-    let lists = world.sends(1_000, 300).await;
+    // Those of one lane too: who streams has hundreds under one agreement.
+    assert_eq!(world.sends(std::iter::repeat_n("one".to_owned(), 100)).await, [100]);
+    let lists = world.sends(lanes(1_000, 300)).await;
     assert_eq!(lists.iter().sum::<usize>(), 300);
     assert!((3..=5).contains(&lists.len()) && lists.iter().all(|n| *n <= 128), "{lists:?}");
-    // What refuses lists has them one by one.
+    // What refuses lists has them one by one, those of one lane one after another.
     world.line.to_lists.store(400, Ordering::SeqCst);
-    assert_eq!(world.sends(30, 4).await, [0, 0, 0, 0, 4]);
-    world.stop.send_replace(true);
-    world.sender.await.unwrap();
-    world.parts.stop();
+    assert_eq!(world.sends(lanes(30, 4)).await, [0, 0, 0, 0, 4]);
+    let one = std::iter::repeat_n("two".to_owned(), 3);
+    assert_eq!(world.sends(one).await, [0, 0, 0, 3]);
+    world.stops().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_partner_is_out_of_reach_one_document_asks_for_all() {
+    for (lists, single) in [(0, 0), (429, 503), (503, 0)] {
+        let world = World::open().await;
+        world.line.to_lists.store(lists, Ordering::SeqCst);
+        world.line.status.store(single, Ordering::SeqCst);
+        world.has(lanes(0, 9)).await;
+        world.line.calls.subscribe().wait_for(|calls| *calls >= 7).await.unwrap();
+        let brought = world.line.brought.lock().unwrap().clone();
+        assert_eq!(brought[..7], [9, 0, 0, 0, 0, 0, 0], "{lists} {single}");
+        world.line.to_lists.store(0, Ordering::SeqCst);
+        world.line.status.store(200, Ordering::SeqCst);
+        let brought = world.rests().await;
+        assert_eq!(brought.last(), Some(&9));
+        assert!(brought.contains(&8), "the others go together then: {brought:?}");
+        world.stops().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,11 +1,11 @@
-//! Documents that go to one partner together: agreements and receipts are signed by the hundred,
-//! nobody waits for any of them, and a call costs both sides more than what it carries.
+//! Documents that go to one partner together: of agreements and receipts there can be hundreds a
+//! second, nobody waits for any of them, and a call costs both sides more than what it carries.
 //!
 //! Who signs one now and then has it sent at once. While more come, lists of them go out [`GAP`]
-//! apart, and each is taken whole or not at all. What a list could not bring is sent one by one,
-//! with its own attempts: one that is refused keeps back none of the others.
+//! apart, and each is taken whole or not at all. What is refused as part of a list is sent by
+//! itself, with its own attempts, and keeps back none of the others.
 
-use super::{Calls, NEEDLESS, Row, base, call, is_wanted};
+use super::{Calls, NEEDLESS, REST, Row, base, call, deliver_or_rest, is_gone, is_wanted};
 use crate::documents;
 use crate::open::Node;
 use crate::processes::{DOCUMENTS_PATH, Paper, Waiting, outbox_done};
@@ -41,63 +41,86 @@ impl Posts {
     }
 }
 
-/// Sends these documents to the partner of all of them; those that are to be sent one by one.
-pub(super) async fn send(node: &Node, calls: &Calls, peer: &str, mut rows: Vec<Row>) -> Vec<Row> {
-    let mut left: Vec<Row> = rows.extract_if(.., |(_, row)| !goes_with_others(&row.what)).collect();
-    let needless: Vec<Row> = {
-        let looked = node.partition.read_between(|fold, store| {
-            let wanted = |(number, row): &mut Row| is_wanted(fold, store, *number, row);
-            rows.extract_if(.., |row| !wanted(row)).collect()
-        });
-        looked.await.unwrap_or_default()
+/// Sends these documents to the partner of all of them; the numbers of those that are to be sent
+/// one by one from now on. While the partner is out of reach the first is tried again and again,
+/// and the others wait for that.
+pub(super) async fn send(node: &Node, calls: &Calls, peer: &str, mut rows: Vec<Row>) -> Vec<u64> {
+    let looked = node.partition.read_between(|fold, store| {
+        let wanted = |(number, row): &mut Row| is_wanted(fold, store, *number, row);
+        rows.extract_if(.., |row| !wanted(row)).collect::<Vec<Row>>()
+    });
+    let needless = looked.await.unwrap_or_default();
+    let settled = match needless.is_empty() {
+        true => Ok(()),
+        false => settle(node, peer, &needless, Some(NEEDLESS)).await,
     };
-    if !needless.is_empty() && settle(node, peer, &needless, Some(NEEDLESS)).await.is_err() {
-        left.extend(needless);
+    let Some(first) = rows.first().cloned() else {
+        return rested(settled).await;
+    };
+    let Ok(Written { url, body, count: count @ 1.. }) = written(node, peer, &rows).await else {
+        // What is not there any more, and who is gone, is for its own attempt to find.
+        return vec![first.0];
+    };
+    // The others are part of the next list.
+    rows.truncate(count);
+    let sending = call(node, peer, "POST", url, Vec::new(), body, MAX_MESSAGE_BYTES);
+    match calls.call(node, peer, sending).await.map(|reply| reply.status) {
+        Ok(200..300) => rested(settle(node, peer, &rows, None).await).await,
+        Ok(408 | 425 | 429 | 503) => probed(node, calls, &first).await,
+        Err(problem) if !is_gone(&first.1, &problem) => probed(node, calls, &first).await,
+        _ => rows.iter().map(|(number, _)| *number).collect(),
     }
-    match written(node, peer, &rows) {
-        Ok((url, list, count)) if count > 1 => {
-            // The others are part of the next one.
-            rows.truncate(count);
-            let sending = call(node, peer, "POST", url, Vec::new(), list, MAX_MESSAGE_BYTES);
-            let taken = calls.call(node, peer, sending).await;
-            let taken = taken.is_ok_and(|reply| (200..300).contains(&reply.status));
-            if !taken || settle(node, peer, &rows, None).await.is_err() {
-                left.append(&mut rows);
-            }
-        }
-        // There is nothing to put beside the first.
-        Ok(_) => left.extend(rows.into_iter().next()),
-        Err(_) => left.append(&mut rows),
+}
+
+async fn probed(node: &Node, calls: &Calls, first: &Row) -> Vec<u64> {
+    deliver_or_rest(node, calls, first).await;
+    Vec::new()
+}
+
+/// What cannot be put on record is tried again after a rest.
+async fn rested(settled: Result<(), Problem>) -> Vec<u64> {
+    if settled.is_err() {
+        tokio::time::sleep(REST).await;
     }
-    left
+    Vec::new()
 }
 
 /// Whether a document may be part of a list.
-const fn goes_with_others(what: &Waiting) -> bool {
+pub(super) const fn goes_with_others(what: &Waiting) -> bool {
     matches!(what, Waiting::Paper(Paper::Agreement(_) | Paper::Receipt(_)))
 }
 
-/// Where the list goes, its bytes, and how many of the rows are in it: the first ones.
-fn written(node: &Node, peer: &str, rows: &[Row]) -> Result<(String, Vec<u8>, usize), Problem> {
-    node.partition.read(|fold, _| {
+/// The first documents as they are sent: one as it is, several as a list.
+struct Written {
+    url: String,
+    body: Vec<u8>,
+    count: usize,
+}
+
+async fn written(node: &Node, peer: &str, rows: &[Row]) -> Result<Written, Problem> {
+    let read = node.partition.read_between(|fold, _| {
         let url = format!("{}{DOCUMENTS_PATH}", base(fold.partners.get(peer)?));
-        let (mut list, mut count) = (vec![b'['], 0);
-        for (_, row) in rows {
-            let Waiting::Paper(paper) = &row.what else { break };
-            // What is not there any more is for its own attempt to find.
-            let Ok(document) = documents::body(fold, paper) else { break };
-            if list.len() + document.len() >= MAX_LIST_BYTES {
-                break;
-            }
-            if count > 0 {
-                list.push(b',');
-            }
-            list.extend(document);
-            count += 1;
+        let source = |(_, row): &Row| match &row.what {
+            Waiting::Paper(paper) => documents::source(fold, paper).ok(),
+            _ => None,
+        };
+        Ok::<_, Problem>((url, rows.iter().map_while(source).collect::<Vec<_>>()))
+    });
+    let (url, sources) = read.await??;
+    let (mut body, mut count) = (Vec::new(), 0);
+    for document in sources.iter().map_while(documents::Source::bytes) {
+        if count > 0 && body.len() + document.len() + 2 > MAX_LIST_BYTES {
+            break;
         }
-        list.push(b']');
-        Ok((url, list, count))
-    })?
+        body.push(if count == 0 { b'[' } else { b',' });
+        body.extend(document);
+        count += 1;
+    }
+    match count {
+        1 => drop(body.remove(0)),
+        _ => body.push(b']'),
+    }
+    Ok(Written { url, body, count })
 }
 
 /// Puts on record that these were taken, or why they are not sent.

@@ -1,6 +1,6 @@
 //! Tests of what is kept of processes that are over, and of what enters the log of a message.
 
-use super::{MAX_ENDED, Processes, entries, outbox_done};
+use super::{MAX_ENDED, Processes, entries, outbox_done, outbox_taken};
 use twinpact_dsp::message::{DataAddress, TransferRequest};
 use twinpact_dsp::negotiation::Opening;
 use twinpact_dsp::transfer::{self, Decision, Input, open_as_consumer, open_as_provider};
@@ -22,9 +22,9 @@ fn ended(n: usize) -> transfer::Step {
     transfer::step(&asked, Input::Decide(decision), now).unwrap()
 }
 
-#[test]
-fn what_has_something_to_say_is_not_forgotten() {
-    let (more, peer) = (10, "urn:maker");
+/// More processes of this partner that are over than are kept, each with something to say: the
+/// numbers of their rows.
+fn all_with_something_to_say(more: usize, peer: &str) -> (Processes, Vec<(usize, u64)>) {
     let (mut all, mut rows) = (Processes::default(), Vec::new());
     for n in 0..MAX_ENDED + more {
         let (pid, step) = (format!("urn:p:{n}"), ended(n));
@@ -38,6 +38,13 @@ fn what_has_something_to_say_is_not_forgotten() {
     assert_eq!((all.transfers.len(), rows.len()), (MAX_ENDED + more, MAX_ENDED + more));
     assert_eq!(all.under_way(peer), (0, more));
     assert_eq!(all.open(peer), (0, 0));
+    (all, rows)
+}
+
+#[test]
+fn what_has_something_to_say_is_not_forgotten() {
+    let (more, peer) = (10, "urn:maker");
+    let (mut all, rows) = all_with_something_to_say(more, peer);
     // Each that is told goes with the frame that says so, as long as there are too many, and
     // does not come back with it.
     for (told, (n, number)) in rows.iter().rev().enumerate() {
@@ -55,6 +62,29 @@ fn what_has_something_to_say_is_not_forgotten() {
     }
     assert_eq!(all.under_way(peer), (0, 0));
     assert!(all.unsent.is_empty());
+}
+
+#[test]
+fn that_a_message_was_taken_says_what_a_whole_state_would() {
+    let (more, peer) = (10, "urn:maker");
+    let (mut all, rows) = all_with_something_to_say(more, peer);
+    for (told, (n, number)) in rows.iter().rev().enumerate() {
+        let pid = format!("urn:p:{n}");
+        let (row, before) = (all.outbox[number].clone(), all.transfers[&pid].clone());
+        assert!(all.is_acknowledged_by(&row));
+        all.apply(&outbox_taken(peer, *number).entry, 1).unwrap();
+        let left = (MAX_ENDED + more - 1).saturating_sub(told).max(MAX_ENDED);
+        assert_eq!((all.transfers.len(), all.ended[peer].len()), (left, left), "{told}");
+        assert_eq!(all.transfers.contains_key(&pid), told >= more, "{told}");
+        if let Some(known) = all.transfers.get(&pid) {
+            let now = WallTime(Timestamp::from_seconds(1));
+            let step = Input::Delivered { id: &row.id, answer: None };
+            assert_eq!(*known, transfer::step(&before, step, now).unwrap().next);
+            assert!(!all.is_acknowledged_by(&row), "once");
+        }
+    }
+    assert_eq!(all.under_way(peer), (0, 0));
+    assert!(all.unsent.is_empty() && all.outbox.is_empty() && all.next_deadline().is_none());
 }
 
 #[test]
