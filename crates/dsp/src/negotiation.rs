@@ -311,6 +311,21 @@ pub fn step(state: &Negotiation, input: Input<'_>, now: WallTime) -> Result<Step
     }
 }
 
+/// Whether a message says nothing but what its sender has said before: each of these is said once
+/// in a negotiation. Some connectors draw a new `@id` when they send one again, and take a refusal
+/// for the end of all.
+fn is_known(role: Role, state: State, message: &Message) -> bool {
+    match (role, state, message) {
+        (Role::Provider, State::Verified | State::Finalized, Message::AgreementVerification(_)) => {
+            true
+        }
+        (Role::Consumer, State::Finalized, Message::NegotiationEvent(e)) => {
+            e.event == Event::Finalized
+        }
+        _ => false,
+    }
+}
+
 /// The state that a message from the other side leads to.
 fn follow(role: Role, state: State, message: &Message) -> Option<State> {
     match (role, state, message) {
@@ -356,7 +371,8 @@ fn received(
     let mut next = state.clone();
     next.party.admit(from, message)?;
     let ends = matches!(message, Message::NegotiationTermination(_));
-    if state.post.is_repeat(message) || (ends && state.state == State::Terminated) {
+    let again = state.post.is_repeat(message) || is_known(state.party.role, state.state, message);
+    if again || (ends && state.state == State::Terminated) {
         return Ok(Step::unchanged(state));
     }
     let Some(to) = follow(state.party.role, state.state, message) else {
