@@ -105,20 +105,24 @@ async fn escalate(node: &Node, now: WallTime) -> Result<usize, Problem> {
     }
     let turn = node.partition.turn(move |turn| {
         let told = due.iter().filter_map(|pid| escalated(turn.fold(), pid));
-        let entries: Vec<NewEntry> = told.collect();
-        let count = entries.len();
-        turn.log(entries).map(|_| count)
+        let (entries, kinds): (Vec<_>, Vec<_>) = told.unzip();
+        turn.log(entries).map(|_| kinds)
     });
-    turn.await
+    let kinds = turn.await?;
+    kinds.iter().for_each(|kind| node.metrics.escalated(kind));
+    Ok(kinds.len())
 }
 
-fn escalated(fold: &Fold, pid: &str) -> Option<NewEntry> {
-    let (peer, why) = match find(fold, pid)? {
-        Process::Negotiation(state) => (state.party.peer.clone(), state.waiting_for()),
-        Process::Transfer(state) => (state.party.peer.clone(), state.waiting_for()),
+/// What is put on record of one, and what kind of process it is.
+fn escalated(fold: &Fold, pid: &str) -> Option<(NewEntry, &'static str)> {
+    let process = find(fold, pid)?;
+    let why = process.waiting_for();
+    let (peer, kind) = match &process {
+        Process::Negotiation(state) => (&state.party.peer, "negotiation"),
+        Process::Transfer(state) => (&state.party.peer, "transfer"),
     };
     let what = vec![Attribute::new("pid", "text", pid), Attribute::new("why", "text", why)];
-    Some(local(Kind::Escalated, &peer, what))
+    Some((local(Kind::Escalated, peer, what), kind))
 }
 
 fn late(

@@ -253,6 +253,8 @@ async fn who_lets_an_offer_wait_is_warned_before_it_ends_and_counted_when_it_doe
         }
     }
     assert_eq!(show(maker, &pid).unwrap().line.since, since);
+    let escalated = "twinpact_processes_escalated_total{process=\"negotiation\"} 1";
+    assert!(metrics::page(maker).contains(escalated));
     let count = "twinpact_processes_overdue_total{process=\"negotiation\"} 1";
     assert!(!metrics::page(maker).contains(count));
     deadlines::fire(maker, after(OWN_PATIENCE_S)).await.unwrap();

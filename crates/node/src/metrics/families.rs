@@ -123,4 +123,6 @@ families! {
         "How long the oldest of them has waited; 0 when none waits.";
     OVERDUE = Counter "twinpact_processes_overdue_total" ["process"]
         "Negotiations and transfers whose deadline came before what was due.";
+    ESCALATED = Counter "twinpact_processes_escalated_total" ["process"]
+        "Negotiations and transfers that waited for us for half of the time that there is.";
 }

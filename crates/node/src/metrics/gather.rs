@@ -41,6 +41,7 @@ pub fn page(node: &Node) -> String {
     flow(&mut page, PULLED, &node.metrics.pulled);
     exchange(&mut page, state.as_ref(), now);
     page.family(&family::OVERDUE, labelled(&node.metrics.overdue.read()));
+    page.family(&family::ESCALATED, labelled(&node.metrics.escalated.read()));
     page.text()
 }
 

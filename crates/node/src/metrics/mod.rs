@@ -36,6 +36,7 @@ pub struct Metrics {
     events: AtomicU64,
     ends: Counts<&'static str>,
     overdue: Counts<&'static str>,
+    escalated: Counts<&'static str>,
     /// What is counted of each contract.
     pub contracts: ByContract,
     connections: OnceLock<Connections>,
@@ -76,6 +77,7 @@ impl Metrics {
             events: AtomicU64::new(0),
             ends: Counts::default(),
             overdue: Counts::default(),
+            escalated: Counts::default(),
             contracts: ByContract::default(),
             connections: OnceLock::new(),
         }
@@ -133,6 +135,11 @@ impl Metrics {
     /// The deadline of a `negotiation` or `transfer` came before what was due.
     pub fn overdue(&self, process: &'static str) {
         self.overdue.add(process, 1);
+    }
+
+    /// A `negotiation` or `transfer` has waited for us for half of the time that there is.
+    pub fn escalated(&self, process: &'static str) {
+        self.escalated.add(process, 1);
     }
 
     /// Where the number of open connections is read. It is given once; a second time changes
