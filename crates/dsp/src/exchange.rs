@@ -400,6 +400,12 @@ impl Party {
     }
 }
 
+/// Whether all that it means that the message of this `@id` arrived is that it arrived: it is our
+/// last one, and the process of the other side is known.
+pub(crate) fn is_acknowledged(party: &Party, post: &Post, id: &str) -> bool {
+    party.peer_pid.is_some() && post.unacknowledged.as_deref() == Some(id)
+}
+
 /// Asks the other side where the process below this path stands; when its process id is unknown, by
 /// sending our opening message again.
 pub(crate) fn asking(

@@ -7,7 +7,7 @@
 
 use crate::exchange::{
     self, Effect, Ended, Expect, MAX_DENIALS, MAX_DOUBTS, OWN_PATIENCE_S, Outgoing,
-    PEER_PATIENCE_S, Party, Post, Record, Role, Whose,
+    PEER_PATIENCE_S, Party, Post, Record, Role, Whose, is_acknowledged,
 };
 use crate::message::{
     Agreement, ContractAgreement, ContractOffer, ContractRequest, Event, Message, NegotiationEvent,
@@ -597,14 +597,13 @@ impl Decision {
 }
 
 impl Negotiation {
-    /// Whether all that it means that the message of this `@id` arrived is that it arrived: it is
-    /// our last one, and the process of the other side is known.
+    /// Whether [`Input::Delivered`] with this `@id` means nothing else than that it arrived.
     #[must_use]
     pub fn is_acknowledged_by(&self, id: &str) -> bool {
-        self.party.peer_pid.is_some() && self.post.unacknowledged.as_deref() == Some(id)
+        is_acknowledged(&self.party, &self.post, id)
     }
 
-    /// Takes that it arrived, as [`Input::Delivered`] does, when that is all; whether it is.
+    /// Takes that it arrived, when that is all; whether it is.
     pub fn acknowledge(&mut self, id: &str) -> bool {
         let is_all = self.is_acknowledged_by(id);
         if is_all {

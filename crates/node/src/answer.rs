@@ -574,7 +574,7 @@ pub(crate) fn prove_delivery(
         Ok::<_, Problem>((bundle, consistency, time))
     })??;
     if let Some((receipt, time)) = bundle.receipt.as_ref().zip(time) {
-        node.given.add(agreement, index, (receipt.fingerprint(), time));
+        node.given.add((agreement, index), (receipt.fingerprint(), time));
     }
     let shown = (Some(tick + 1), Some(bundle.tree.size));
     let proof = String::from_utf8(bundle.to_bytes())

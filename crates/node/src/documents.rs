@@ -250,7 +250,7 @@ fn receipt_made(
     if before.is_some_and(|before| envelope.signatures.contains(before)) {
         return Ok(None);
     }
-    let time = match node.given.get(&id, index) {
+    let time = match node.given.get(&(id.clone(), index)) {
         Some((ours, time)) if ours == envelope.fingerprint() => time,
         Some(_) => return Err(another()),
         None => {

@@ -4,8 +4,8 @@
 //! again, and a partner asks for the same terms every day. What a text means depends on nothing
 //! else, so that to remember it changes no answer; what cannot be read is not remembered.
 
-use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use crate::lately::Lately;
+use std::sync::{Arc, LazyLock};
 use twinpact_contract::{Terms, agreement_id, odrl};
 use twinpact_dsp::message::{Agreement, Policy};
 use twinpact_model::problem::Problem;
@@ -46,12 +46,12 @@ pub(crate) fn agreement(wire: &Agreement) -> Result<(Digest, Arc<Terms>), Proble
 fn remembered(policy: &Policy, frame: Frame<'_>) -> Result<Arc<Terms>, Problem> {
     let name = policy.text().ok().filter(|text| text.len() <= MAX_KEPT_BYTES);
     let name = name.map(|text| name_of(text, frame));
-    if let Some(known) = name.and_then(|name| kept().get(&name)) {
+    if let Some(known) = name.and_then(|name| KEPT_TERMS.get(&name)) {
         return Ok(known);
     }
     let terms = Arc::new(read(policy, frame)?);
     if let Some(name) = name {
-        kept().add(name, Arc::clone(&terms));
+        KEPT_TERMS.add(name, Arc::clone(&terms));
     }
     Ok(terms)
 }
@@ -88,41 +88,11 @@ fn read(policy: &Policy, frame: Frame<'_>) -> Result<Terms, Problem> {
     odrl::read(&value).map(|read| read.terms)
 }
 
-/// Two generations: what is looked up moves to the newer one, and the older one is forgotten when
-/// the newer is full.
-#[derive(Default)]
-struct Kept {
-    newer: HashMap<Digest, Arc<Terms>>,
-    older: HashMap<Digest, Arc<Terms>>,
-}
-
-static KEPT_TERMS: LazyLock<Mutex<Kept>> = LazyLock::new(Mutex::default);
-
-fn kept() -> std::sync::MutexGuard<'static, Kept> {
-    KEPT_TERMS.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Kept {
-    fn get(&mut self, name: &Digest) -> Option<Arc<Terms>> {
-        if let Some(known) = self.newer.get(name) {
-            return Some(Arc::clone(known));
-        }
-        let known = self.older.remove(name)?;
-        self.add(*name, Arc::clone(&known));
-        Some(known)
-    }
-
-    fn add(&mut self, name: Digest, terms: Arc<Terms>) {
-        if self.newer.len() >= KEPT {
-            self.older = std::mem::take(&mut self.newer);
-        }
-        self.newer.insert(name, terms);
-    }
-}
+static KEPT_TERMS: LazyLock<Lately<Digest, Arc<Terms>>> = LazyLock::new(|| Lately::keeping(KEPT));
 
 #[cfg(test)]
 mod tests {
-    use super::{KEPT, Kept, MAX_KEPT_BYTES, agreement, name_of, terms};
+    use super::{MAX_KEPT_BYTES, agreement, name_of, terms};
     use serde_json::json;
     use std::sync::Arc;
     use twinpact_dsp::message::{Agreement, Policy};
@@ -180,16 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_used_is_kept_and_the_rest_is_bounded() {
-        let of = |n: usize| name_of(&n.to_string(), None);
-        let (mut kept, one) = (Kept::default(), terms(&policy(None)).unwrap());
-        for n in 0..10 * KEPT {
-            kept.add(of(n), Arc::clone(&one));
-            assert!(kept.get(&of(n)).is_some() && kept.get(&of(0)).is_some());
-            assert!(kept.newer.len() + kept.older.len() <= 2 * KEPT);
-        }
-        assert!(kept.get(&of(1)).is_none());
-        // What is too long is read each time.
+    fn what_is_long_is_read_each_time() {
         let spaces = " ".repeat(MAX_KEPT_BYTES);
         let long = format!(r#"{{"permission":[{{"action":"use"}}]{spaces}}}"#);
         let long: Policy = serde_json::from_str(&long).unwrap();

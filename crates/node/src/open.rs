@@ -8,17 +8,18 @@ use crate::connectors::{self, Connectors};
 use crate::continuity::Chains;
 use crate::cosignatures::Witnesses;
 use crate::fold::Fold;
-use crate::given::Given;
 use crate::heard::Heard;
 use crate::identity_disk::Beside;
 use crate::keys;
 use crate::lanes::Lanes;
+use crate::lately::Lately;
 use crate::metrics::Metrics;
 use crate::organisation;
 use crate::outbound::Outbound;
 use crate::partition::{NewEntry, Partition};
 use crate::pushed::Awaited;
 use crate::rates::Rates;
+use crate::receipts;
 use crate::repin::Looks;
 use crate::retention;
 use crate::secrets::Secrets;
@@ -90,8 +91,8 @@ pub struct Node {
     pub chains: Arc<Chains>,
     /// The streams that partners have open.
     pub streams: Arc<Streams>,
-    /// Receipts of ours that were signed lately.
-    pub given: Arc<Given>,
+    /// The receipts that we signed lately: one that comes back need not be made again.
+    pub(crate) given: Arc<Lately<receipts::Delivered, receipts::Signed>>,
     /// What partners are to send us.
     pub awaited: Arc<Awaited>,
     /// Our catalogue, ready to be sent.
@@ -365,7 +366,7 @@ fn assemble(
         fetching: Arc::default(),
         chains: Arc::default(),
         streams: Arc::default(),
-        given: Arc::default(),
+        given: Arc::new(Lately::keeping(receipts::KEPT)),
         awaited: Arc::default(),
         shelves: Arc::default(),
         witnesses: Arc::default(),

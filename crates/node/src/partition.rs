@@ -470,9 +470,8 @@ struct Writer {
 impl Writer {
     fn run(&mut self, receiver: &Receiver<Message>) {
         loop {
-            if let Some(gap) = self.between_frames() {
-                // Whoever comes now would only wake the thread: no frame is made before that, but
-                // for a proof, which waits no longer for it than others do.
+            if let Some(gap) = self.gap_left() {
+                // Whoever comes now would only wake the thread.
                 std::thread::sleep(gap);
             }
             let first = match receiver.recv_timeout(self.patience()) {
@@ -511,7 +510,7 @@ impl Writer {
     }
 
     /// How long no frame may be made yet, while turns wait for the next one.
-    fn between_frames(&self) -> Option<Duration> {
+    fn gap_left(&self) -> Option<Duration> {
         // A tick may be due before.
         if !self.waiting.is_empty() {
             return None;

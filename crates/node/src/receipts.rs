@@ -19,12 +19,21 @@ use twinpact_proof::build::{self, Papers};
 use twinpact_proof::bundle::{Bundle, Exactness};
 use twinpact_proof::digest::from_hex;
 use twinpact_proof::documents::{Clock, Receipt};
-use twinpact_proof::{Envelope, Trust, to_hex, verify};
+use twinpact_proof::{Digest, Envelope, Trust, to_hex, verify};
 use twinpact_store::forest::TreeNo;
 use twinpact_store::{Committed, Store};
 
 /// The level of a receipt of a node that is behind its own anchor, and so can prove nothing.
 const UNPROVEN: &str = "unproven";
+
+/// How many receipts that we signed are remembered at least.
+pub(crate) const KEPT: usize = 4_096;
+
+/// The identity of an agreement in hex, and an index in its ledger.
+pub(crate) type Delivered = (String, u64);
+
+/// The fingerprint of a receipt, and the time of its tick in microseconds since 1970.
+pub(crate) type Signed = (Digest, i64);
 
 /// What a delivery left in the log.
 pub(crate) struct Delivery {

@@ -55,7 +55,7 @@ pub(super) async fn send(node: &Node, calls: &Calls, peer: &str, mut rows: Vec<R
         false => settle(node, peer, &needless, Some(NEEDLESS)).await,
     };
     let Some(first) = rows.first().cloned() else {
-        return rested(settled).await;
+        return or_rest(settled).await;
     };
     let Ok(Written { url, body, count: count @ 1.. }) = written(node, peer, &rows).await else {
         // What is not there any more, and who is gone, is for its own attempt to find.
@@ -65,7 +65,7 @@ pub(super) async fn send(node: &Node, calls: &Calls, peer: &str, mut rows: Vec<R
     rows.truncate(count);
     let sending = call(node, peer, "POST", url, Vec::new(), body, MAX_MESSAGE_BYTES);
     match calls.call(node, peer, sending).await.map(|reply| reply.status) {
-        Ok(200..300) => rested(settle(node, peer, &rows, None).await).await,
+        Ok(200..300) => or_rest(settle(node, peer, &rows, None).await).await,
         Ok(408 | 425 | 429 | 503) => probed(node, calls, &first).await,
         Err(problem) if !is_gone(&first.1, &problem) => probed(node, calls, &first).await,
         _ => rows.iter().map(|(number, _)| *number).collect(),
@@ -78,7 +78,7 @@ async fn probed(node: &Node, calls: &Calls, first: &Row) -> Vec<u64> {
 }
 
 /// What cannot be put on record is tried again after a rest.
-async fn rested(settled: Result<(), Problem>) -> Vec<u64> {
+async fn or_rest(settled: Result<(), Problem>) -> Vec<u64> {
     if settled.is_err() {
         tokio::time::sleep(REST).await;
     }
