@@ -123,7 +123,8 @@ const RESERVED: &[Reserved] = &[
 
 /// All that `proof` may ship with: it has to be published alone, compiled for a browser and
 /// audited, and its only cryptography is SHA-256 and Ed25519.
-const PROOF_MAY_USE: &[&str] = &["base64", "ed25519-dalek", "serde", "serde_json", "sha2"];
+const PROOF_MAY_USE: &[&str] =
+    &["base64", "ed25519-dalek", "serde", "serde_json", "sha2", "smol_str"];
 
 /// A package of the workspace.
 #[derive(Debug)]

@@ -261,18 +261,16 @@ impl Terms {
     /// The canonical value, onf/1.
     #[must_use]
     pub fn to_json(&self) -> Json {
-        let mut members = BTreeMap::new();
-        let mut put = |name: &str, items: Vec<Json>| {
-            if let Some(value) = scalar_or_array(items) {
-                members.insert(name.to_owned(), value);
-            }
+        let mut members = Vec::new();
+        let mut put = |name: &'static str, items: Vec<Json>| {
+            members.extend(scalar_or_array(items).map(|value| (name, value)));
         };
         put("permission", self.permissions.iter().map(Rule::to_json).collect());
         put("prohibition", self.prohibitions.iter().map(Rule::to_json).collect());
         let duties = self.obligations.iter().map(|duty| duty.to_json());
         let undecided = self.undecided_duties.iter().map(Rule::to_json);
         put("obligation", sorted(duties.chain(undecided).collect(), Json::canonical));
-        Json::Object(members)
+        Json::object(members)
     }
 
     /// SHA-256 of the canonical text.
@@ -292,12 +290,10 @@ impl Rule {
     }
 
     fn to_json(&self) -> Json {
-        let mut members = BTreeMap::from([("action".to_owned(), Json::text(self.action.iri()))]);
         let constraints = self.constraints.iter().map(Constraint::to_json).collect();
-        if let Some(value) = scalar_or_array(constraints) {
-            members.insert("constraint".to_owned(), value);
-        }
-        Json::Object(members)
+        let constraints = scalar_or_array(constraints).map(|value| ("constraint", value));
+        let action = ("action", Json::text(self.action.iri()));
+        Json::object(std::iter::once(action).chain(constraints))
     }
 }
 
@@ -353,8 +349,8 @@ impl Constraint {
             }
         };
         Json::object([
-            ("left", Json::Text(left)),
-            ("op", Json::Text(odrl(op))),
+            ("left", Json::text(left)),
+            ("op", Json::text(odrl(op))),
             ("right", right.unwrap_or(Json::Null)),
         ])
     }

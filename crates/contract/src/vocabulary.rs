@@ -215,7 +215,7 @@ fn close(pairs: impl Iterator<Item = (String, String)>) -> Result<Closure, Probl
 
 fn json(closure: &Closure) -> Json {
     Json::Object(
-        closure.iter().map(|(name, above)| (name.clone(), Json::texts(above.clone()))).collect(),
+        closure.iter().map(|(name, above)| (name, Json::texts(above))).collect(),
     )
 }
 

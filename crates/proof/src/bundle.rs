@@ -367,7 +367,7 @@ impl Claim {
             return Err(members.wrong("values", "an object of texts"));
         };
         let values: Option<BTreeMap<String, String>> =
-            values.iter().map(|(k, v)| Some((k.clone(), v.as_text()?.to_owned()))).collect();
+            values.iter().map(|(k, v)| Some((k.to_string(), v.as_text()?.to_owned()))).collect();
         let values = values.ok_or_else(|| members.wrong("values", "an object of texts"))?;
         Ok(Claim { kind, subject, values })
     }

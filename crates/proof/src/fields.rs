@@ -3,9 +3,8 @@
 //! reader skips another may believe.
 
 use crate::digest::{from_hex, to_hex};
-use crate::json::Json;
+use crate::json::{Json, Object};
 use crate::text64;
-use std::collections::BTreeMap;
 use std::fmt;
 
 /// The longest identifier (DID, IRI, origin) in a signed type, in bytes.
@@ -27,7 +26,7 @@ impl std::error::Error for Malformed {}
 #[derive(Clone, Copy)]
 pub(crate) struct Members<'a> {
     what: &'static str,
-    map: &'a BTreeMap<String, Json>,
+    map: &'a Object,
 }
 
 impl<'a> Members<'a> {
@@ -40,10 +39,10 @@ impl<'a> Members<'a> {
         let Json::Object(map) = json else {
             return Err(Malformed(format!("{what} is not a JSON object")));
         };
-        if let Some(unknown) = map.keys().find(|key| !names.contains(&key.as_str())) {
+        if let Some(unknown) = map.keys().find(|key| !names.contains(key)) {
             return Err(Malformed(format!("{what} has an unknown member {}", shown(unknown))));
         }
-        if let Some(missing) = names.iter().find(|name| !map.contains_key(**name)) {
+        if let Some(missing) = names.iter().find(|name| map.get(name).is_none()) {
             return Err(Malformed(format!("{what} has no member {missing}")));
         }
         Ok(Members { what, map })

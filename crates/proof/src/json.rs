@@ -5,9 +5,9 @@
 //! and text that is not UTF-8 are refused for the same reason.
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use smol_str::SmolStr;
 use std::fmt;
+use std::sync::Arc;
 
 /// How deep arrays and objects may nest.
 pub const MAX_DEPTH: usize = 32;
@@ -24,11 +24,91 @@ pub enum Json {
     /// An integer within ±(2^53−1).
     Int(i64),
     /// A text.
-    Text(String),
+    Text(SmolStr),
     /// An array.
     Array(Vec<Json>),
     /// An object; each key once.
-    Object(BTreeMap<String, Json>),
+    Object(Object),
+}
+
+/// A member of an object: its key and its value.
+pub type Member = (SmolStr, Json);
+
+/// The members of an object, sorted by the bytes of their keys, each key once. Clones share them:
+/// terms and decisions go from document to document as they are.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Object(Arc<[Member]>);
+
+impl Object {
+    /// The members in any order; or the key that stands twice.
+    fn new(mut members: Vec<Member>) -> Result<Object, SmolStr> {
+        // A canonical form is sorted already.
+        if !members.is_sorted_by(|(one, _), (next, _)| one < next) {
+            members.sort_by(|(one, _), (other, _)| one.cmp(other));
+            let twice = members.windows(2).find_map(|pair| match pair {
+                [(one, _), (next, _)] if one == next => Some(one.clone()),
+                _ => None,
+            });
+            if let Some(key) = twice {
+                return Err(key);
+            }
+        }
+        Ok(Object(members.into()))
+    }
+
+    /// The value of that key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Json> {
+        let at = self.0.binary_search_by(|(name, _)| name.as_str().cmp(key)).ok()?;
+        self.0.get(at).map(|(_, value)| value)
+    }
+
+    /// Keys and values, sorted by the bytes of the keys.
+    pub fn iter(&self) -> impl Iterator<Item = (&SmolStr, &Json)> {
+        self.0.iter().map(|(key, value)| (key, value))
+    }
+
+    /// The keys, sorted by their bytes.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(key, _)| key.as_str())
+    }
+
+    /// The values, in the order of their keys.
+    pub fn values(&self) -> impl Iterator<Item = &Json> {
+        self.0.iter().map(|(_, value)| value)
+    }
+
+    /// How many members there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+/// Of a key that comes twice, the last one counts.
+impl<K: Into<SmolStr>> FromIterator<(K, Json)> for Object {
+    fn from_iter<I: IntoIterator<Item = (K, Json)>>(members: I) -> Object {
+        let mut members: Vec<Member> = members.into_iter().map(|(k, v)| (k.into(), v)).collect();
+        if !members.is_sorted_by(|(one, _), (next, _)| one < next) {
+            // The last of each key comes first, and stays.
+            members.reverse();
+            members.sort_by(|(one, _), (other, _)| one.cmp(other));
+            members.dedup_by(|(later, _), (first, _)| later == first);
+        }
+        Object(members.into())
+    }
 }
 
 /// Why bytes are not such a JSON value.
@@ -98,11 +178,11 @@ impl Json {
                 out.push(']');
             }
             // Below U+E000 the order of bytes, which they have, is that of UTF-16 too.
-            Json::Object(members) if members.keys().all(|key| key.is_ascii()) => {
+            Json::Object(members) if members.keys().all(str::is_ascii) => {
                 write_object(members.iter(), out);
             }
             Json::Object(members) => {
-                let mut sorted: Vec<(&String, &Json)> = members.iter().collect();
+                let mut sorted: Vec<(&SmolStr, &Json)> = members.iter().collect();
                 sorted.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
                 write_object(sorted.into_iter(), out);
             }
@@ -119,16 +199,16 @@ impl Json {
 
     /// An object of these members.
     pub fn object<'a>(members: impl IntoIterator<Item = (&'a str, Json)>) -> Json {
-        Json::Object(members.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())
+        Json::Object(members.into_iter().collect())
     }
 
     /// A text.
-    pub fn text(text: impl Into<String>) -> Json {
+    pub fn text(text: impl Into<SmolStr>) -> Json {
         Json::Text(text.into())
     }
 
     /// An array of texts.
-    pub fn texts<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Json {
+    pub fn texts<T: Into<SmolStr>>(texts: impl IntoIterator<Item = T>) -> Json {
         Json::Array(texts.into_iter().map(Json::text).collect())
     }
 
@@ -169,7 +249,7 @@ impl Json {
     }
 }
 
-fn write_object<'a>(members: impl Iterator<Item = (&'a String, &'a Json)>, out: &mut String) {
+fn write_object<'a>(members: impl Iterator<Item = (&'a SmolStr, &'a Json)>, out: &mut String) {
     out.push('{');
     for (i, (key, value)) in members.enumerate() {
         if i > 0 {
@@ -255,11 +335,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Json, E> {
-        Ok(Json::Text(value.to_owned()))
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Json, E> {
-        Ok(Json::Text(value))
+        Ok(Json::text(value))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
@@ -271,17 +347,12 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Json, A::Error> {
-        let mut out = BTreeMap::new();
-        while let Some((key, value)) = members.next_entry::<String, Json>()? {
-            match out.entry(key) {
-                Entry::Vacant(free) => free.insert(value),
-                Entry::Occupied(taken) => {
-                    let key = taken.key();
-                    return Err(A::Error::custom(format!("the key {key:?} stands twice")));
-                }
-            };
+        let mut out = Vec::new();
+        while let Some(member) = members.next_entry()? {
+            out.push(member);
         }
-        Ok(Json::Object(out))
+        let twice = |key| A::Error::custom(format!("the key {key:?} stands twice"));
+        Object::new(out).map(Json::Object).map_err(twice)
     }
 }
 
@@ -322,18 +393,25 @@ mod tests {
         assert!(Json::parse(nested(100_000).as_bytes()).is_err());
     }
 
+    #[test]
+    fn of_a_key_that_is_given_twice_the_last_counts() {
+        let object = Json::object([("b", 1), ("a", 2), ("b", 3)].map(|(k, n)| (k, Json::Int(n))));
+        assert_eq!(object.canonical(), r#"{"a":2,"b":3}"#);
+        assert_eq!((object.get("a"), object.get("c")), (Some(&Json::Int(2)), None));
+    }
+
     fn any_json() -> impl Strategy<Value = Json> {
         let leaf = prop_oneof![
             Just(Json::Null),
             any::<bool>().prop_map(Json::Bool),
             (-super::MAX_INT..=super::MAX_INT).prop_map(Json::Int),
-            any::<String>().prop_map(Json::Text),
+            any::<String>().prop_map(Json::text),
         ];
         leaf.prop_recursive(4, 32, 6, |inner| {
             prop_oneof![
                 proptest::collection::vec(inner.clone(), 0..6).prop_map(Json::Array),
-                proptest::collection::btree_map(any::<String>(), inner, 0..6)
-                    .prop_map(Json::Object),
+                proptest::collection::vec((any::<String>(), inner), 0..6)
+                    .prop_map(|members| Json::Object(members.into_iter().collect())),
             ]
         })
     }

@@ -20,10 +20,10 @@ pub fn sections(document: &str) -> Vec<(Range<usize>, Link)> {
     };
     let mut at = 1;
     let mut out = Vec::new();
-    for (name, value) in &members {
+    for (name, value) in members.iter() {
         let start = at + name.len() + 3;
         let end = start + value.canonical().len();
-        out.push((start..end, link(name)));
+        out.push((start..end, link(name.as_str())));
         at = end + 1;
     }
     assert_eq!(at, document.len());

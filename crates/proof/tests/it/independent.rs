@@ -149,31 +149,44 @@ fn nodes(json: &Json) -> usize {
     }
 }
 
-/// The value at that place when they are counted from the outermost inward.
-fn node<'a>(json: &'a mut Json, at: &mut usize) -> Option<&'a mut Json> {
-    if *at == 0 {
-        return Some(json);
+/// Shows the value at that place when they are counted from the outermost inward; what is made of
+/// it stands there then. Whether there is one.
+fn at(json: &mut Json, place: &mut usize, look: &mut dyn FnMut(&mut Json)) -> bool {
+    if *place == 0 {
+        look(json);
+        return true;
     }
-    *at -= 1;
+    *place -= 1;
     match json {
-        Json::Object(members) => members.values_mut().find_map(|value| node(value, at)),
-        Json::Array(items) => items.iter_mut().find_map(|item| node(item, at)),
-        _ => None,
+        Json::Object(members) => {
+            let mut all: Vec<_> = members.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+            let found = all.iter_mut().any(|(_, value)| at(value, place, look));
+            *members = all.into_iter().collect();
+            found
+        }
+        Json::Array(items) => items.iter_mut().any(|item| at(item, place, look)),
+        _ => false,
     }
 }
 
 /// Changes one value: drops, doubles or swaps what it holds, or makes it another.
 fn change(dice: &mut Dice, json: &mut Json) {
-    let mut at = dice.below(nodes(json));
+    let mut place = dice.below(nodes(json));
     let roll = dice.below(6);
-    let Some(value) = node(json, &mut at) else { return };
+    at(json, &mut place, &mut |value| changed(dice, roll, value));
+}
+
+fn changed(dice: &mut Dice, roll: usize, value: &mut Json) {
     match value {
         Json::Object(members) if !members.is_empty() && roll < 5 => {
-            let name = members.keys().nth(dice.below(members.len())).unwrap().clone();
-            let taken = members.remove(&name).unwrap();
-            if roll == 0 {
-                members.insert(format!("{name}s"), taken);
-            }
+            let gone = dice.below(members.len());
+            let renamed = |at: usize| at == gone && roll == 0;
+            let left = members.iter().enumerate().filter(|(at, _)| *at != gone || renamed(*at));
+            let left = left.map(|(at, (name, value))| match renamed(at) {
+                true => (format!("{name}s").into(), value.clone()),
+                false => (name.clone(), value.clone()),
+            });
+            *members = left.collect();
         }
         Json::Array(items) if !items.is_empty() && roll < 5 => {
             let (one, two) = (dice.below(items.len()), dice.below(items.len()));
@@ -228,8 +241,9 @@ fn tampered(dice: &mut Dice, document: &str, other: &str) -> Vec<u8> {
         2 => {
             let count = nodes(&json);
             let (mut one, mut two) = (dice.below(count), dice.below(count));
-            let taken = node(&mut json.clone(), &mut one).unwrap().clone();
-            *node(&mut json, &mut two).unwrap() = taken;
+            let mut taken = Json::Null;
+            assert!(at(&mut json, &mut one, &mut |value| taken = value.clone()));
+            assert!(at(&mut json, &mut two, &mut |value| *value = taken.clone()));
         }
         3 => {
             let inner = &document[1..document.len() - 1];
