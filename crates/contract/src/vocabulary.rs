@@ -214,9 +214,7 @@ fn close(pairs: impl Iterator<Item = (String, String)>) -> Result<Closure, Probl
 }
 
 fn json(closure: &Closure) -> Json {
-    Json::Object(
-        closure.iter().map(|(name, above)| (name, Json::texts(above))).collect(),
-    )
+    Json::Object(closure.iter().map(|(name, above)| (name, Json::texts(above))).collect())
 }
 
 #[cfg(test)]

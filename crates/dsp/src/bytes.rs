@@ -5,6 +5,7 @@
 
 use crate::rejected::Rejected;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 use std::fmt;
 
@@ -113,10 +114,14 @@ impl<'de> Visitor<'de> for Depth {
         let depth = self.deeper()?;
         let mut out = Map::new();
         while let Some(key) = members.next_key::<String>()? {
-            if out.contains_key(&key) {
-                return Err(A::Error::custom(format!("the key {key:?} stands twice")));
-            }
-            out.insert(key, members.next_value_seed(Depth(depth))?);
+            let value = members.next_value_seed(Depth(depth))?;
+            match out.entry(key) {
+                Entry::Vacant(free) => free.insert(value),
+                Entry::Occupied(taken) => {
+                    let key = taken.key();
+                    return Err(A::Error::custom(format!("the key {key:?} stands twice")));
+                }
+            };
         }
         Ok(Value::Object(out))
     }

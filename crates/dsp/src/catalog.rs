@@ -76,7 +76,7 @@ impl Card {
     /// # Errors
     /// As [`dataset`].
     pub fn of(offer: &DatasetOffer) -> Result<Card, Rejected> {
-        let json = dataset(offer)?.inner_json().to_string();
+        let json = dataset(offer)?.inner_text();
         Ok(Card {
             id: offer.id.clone(),
             title: offer.title.clone(),

@@ -4,6 +4,7 @@
 //! messages. One without is its content.
 
 use crate::message::Message;
+use serde::Serialize;
 use serde_json::Value;
 use twinpact_proof::digest::{sha256, to_hex};
 
@@ -26,34 +27,39 @@ pub(crate) fn of_content(message: &Message) -> String {
         let address = members.get_mut("dataAddress").and_then(Value::as_object_mut);
         address.map(|address| address.shift_remove("endpointProperties"));
     }
-    let mut text = String::new();
+    let mut text = Vec::new();
     write(&json, &mut text);
-    format!("sha256:{}", to_hex(&sha256(text.as_bytes())))
+    format!("sha256:{}", to_hex(&sha256(&text)))
 }
 
 /// Keys sorted by their bytes, so that the order of members does not matter.
-fn write(value: &Value, out: &mut String) {
+fn write(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Array(items) => {
-            out.push('[');
+            out.push(b'[');
             for item in items {
                 write(item, out);
-                out.push(',');
+                out.push(b',');
             }
-            out.push(']');
+            out.push(b']');
         }
         Value::Object(members) => {
             let mut sorted: Vec<(&String, &Value)> = members.iter().collect();
             sorted.sort_by_key(|(key, _)| key.as_str());
-            out.push('{');
+            out.push(b'{');
             for (key, value) in sorted {
-                out.push_str(&Value::from(key.as_str()).to_string());
-                out.push(':');
+                plain(key, out);
+                out.push(b':');
                 write(value, out);
-                out.push(',');
+                out.push(b',');
             }
-            out.push('}');
+            out.push(b'}');
         }
-        plain => out.push_str(&plain.to_string()),
+        other => plain(other, out),
     }
+}
+
+fn plain(value: &(impl Serialize + ?Sized), out: &mut Vec<u8>) {
+    // A value in memory can always be written.
+    let _ = serde_json::to_writer(out, value);
 }

@@ -18,6 +18,7 @@ use crate::bytes;
 use crate::message::MAX_POLICY_BYTES;
 use crate::rejected::Rejected;
 use crate::terms::{self, is_nothing};
+use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
 /// Members whose values are rules, duties or constraints.
@@ -56,9 +57,13 @@ pub fn normalise(policy: &Map<String, Value>) -> Result<Map<String, Value>, Reje
             plain_literal(value)?;
         }
         let value = member(&name, value)?;
-        if out.insert(name.clone(), value).is_some() {
-            return Err(Rejected::malformed(format!("{name} stands twice, in two spellings")));
-        }
+        match out.entry(name) {
+            Entry::Vacant(free) => free.insert(value),
+            Entry::Occupied(taken) => {
+                let why = format!("{} stands twice, in two spellings", taken.key());
+                return Err(Rejected::malformed(why));
+            }
+        };
     }
     Ok(out)
 }

@@ -221,9 +221,11 @@ impl<'a> Node<'a> {
     fn get(&self, term: Term) -> Result<Option<&'a Value>, Rejected> {
         let Term(prefix, name) = term;
         let full = NAMESPACES.iter().find(|(p, _)| *p == prefix).map_or("", |(_, iri)| iri);
-        let (prefixed, full) = (format!("{prefix}{name}"), format!("{full}{name}"));
-        let found = [name, &prefixed, &full].map(|key| self.0.get(key));
-        let mut found = found.into_iter().flatten();
+        let spells = |key: &str| {
+            let before = key.strip_suffix(name);
+            before.is_some_and(|before| before.is_empty() || before == prefix || before == full)
+        };
+        let mut found = self.0.iter().filter(|(key, _)| spells(key)).map(|(_, value)| value);
         let (first, second) = (found.next(), found.next());
         if second.is_some() {
             return Err(Rejected::malformed(format!("{name} stands twice, in two spellings")));

@@ -384,7 +384,7 @@ pub(crate) fn countersigned(
     let own = fold.organisation.current().map_err(|problem| problem.message)?.0.all_keys();
     let mut both = envelope.clone();
     // Ours stands there already when the provider has it and we went back.
-    both.signatures.retain(|signature| !own.iter().any(|key| key.id() == signature.key_id));
+    both.signatures.retain(|signature| !own.iter().any(|key| key.is_named(&signature.key_id)));
     if !both.signed_only_by(&partner.record.all_keys()) {
         return Err("it is not signed by a key of the provider's record".to_owned());
     }

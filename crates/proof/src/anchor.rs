@@ -78,17 +78,20 @@ pub fn anchor_leaf(tick: u64, time: u64, slots: u64, heads: &Digest) -> Digest {
     leaf_hash(&bytes)
 }
 
-/// The tree over all slots at one tick: `heads[s]` is the head in slot `s`, if any is there.
+/// The tree over all slots at one tick, from the head in each slot, if any is there.
 #[must_use]
-pub fn slots_tree(anchor_key: &[u8; 32], tick: u64, heads: &[Option<Head>]) -> Tree {
+pub fn slots_tree(
+    anchor_key: &[u8; 32],
+    tick: u64,
+    heads: impl ExactSizeIterator<Item = Option<Head>>,
+) -> Tree {
     let count = slot_count(heads.len() as u64);
-    let (mut tree, anchor_key) = (Tree::default(), MacKey::new(anchor_key));
+    let (mut tree, anchor_key) = (Tree::with_room(count), MacKey::new(anchor_key));
     // There are many slots, and all are hashed: in the same memory.
     let mut bytes = Writer::with_room(128);
-    for slot in 0..count {
+    for (slot, head) in (0..count).zip(heads.chain(std::iter::repeat(None))) {
         bytes = bytes.restart(2).uint(slot).uint(tick);
         let blinding = anchor_key.mac(bytes.written());
-        let head = usize::try_from(slot).ok().and_then(|s| heads.get(s)).copied().flatten();
         tree.append(match head {
             Some(head) => {
                 bytes = head_bytes(bytes, tick, slot, &head, &blind(&blinding));
@@ -116,7 +119,7 @@ mod tests {
     fn a_head_is_found_in_its_slot_only() {
         let key = [5; 32];
         let head = Head { tree: [1; 16], size: 3, root: [2; 32] };
-        let tree = slots_tree(&key, 9, &[Some(head), None, Some(head)]);
+        let tree = slots_tree(&key, 9, [Some(head), None, Some(head)].into_iter());
         assert_eq!(tree.size(), 64);
         let path = tree.inclusion(2, 64).unwrap();
         let blinding = blinding(&key, 2, 9);
@@ -125,7 +128,10 @@ mod tests {
         // The same head cannot be shown at another slot or another tick.
         let leaf = head_leaf(9, 0, &head, &blind(&blinding));
         assert_ne!(root_from_inclusion(&leaf, 2, 64, &path), Some(tree.root()));
-        assert_ne!(tree.root(), slots_tree(&key, 10, &[Some(head), None, Some(head)]).root());
+        assert_ne!(
+            tree.root(),
+            slots_tree(&key, 10, [Some(head), None, Some(head)].into_iter()).root()
+        );
     }
 
     #[test]

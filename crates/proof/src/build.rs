@@ -90,7 +90,7 @@ pub fn prove_head(
     heads: &[Option<Head>],
 ) -> Option<HeadProof> {
     let head = heads.get(usize::try_from(slot).ok()?).copied().flatten()?;
-    let tree = slots_tree(anchor_key, tick, heads);
+    let tree = slots_tree(anchor_key, tick, heads.iter().copied());
     let path = tree.inclusion(slot, tree.size())?;
     let blind = blind(&blinding(anchor_key, slot, tick));
     Some(place_head(blind, (tick, slot, tree.size()), &head, path, tree.root()))

@@ -1,34 +1,104 @@
 //! SHA-256 (FIPS 180-4), the one hash, and its lower-case hex form.
 
 use sha2::Digest as _;
+use sha2::digest::generic_array::GenericArray;
 
 /// A SHA-256 digest.
 pub type Digest = [u8; 32];
 
+/// The state before the first block (FIPS 180-4 §5.3.3).
+const FIRST: State = State([
+    0x6a09_e667,
+    0xbb67_ae85,
+    0x3c6e_f372,
+    0xa54f_f53a,
+    0x510e_527f,
+    0x9b05_688c,
+    0x1f83_d9ab,
+    0x5be0_cd19,
+]);
+
+/// The most bytes that fit into two blocks with their padding.
+const TWO_BLOCKS: usize = 2 * 64 - 9;
+
+/// SHA-256 between two blocks.
+#[derive(Clone, Copy)]
+pub(crate) struct State([u32; 8]);
+
+impl State {
+    /// The state after one block that the message begins with.
+    pub(crate) fn after(block: [u8; 64]) -> State {
+        let mut state = FIRST;
+        state.compress(block);
+        state
+    }
+
+    fn compress(&mut self, block: [u8; 64]) {
+        sha2::compress256(&mut self.0, &[GenericArray::from(block)]);
+    }
+
+    /// The digest of a message that ends with these parts; `before` is how many bytes of it this
+    /// state has taken already. `None` when they do not fit into two blocks.
+    ///
+    /// Nearly all that is hashed here is that short, and what a hasher does around the blocks
+    /// costs as much as they do.
+    pub(crate) fn ended(mut self, before: usize, parts: &[&[u8]]) -> Option<Digest> {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        if length > TWO_BLOCKS {
+            return None;
+        }
+        let mut blocks = [[0u8; 64]; 2];
+        let mut room = blocks.as_flattened_mut();
+        for part in parts.iter().copied().chain([&[0x80][..]]) {
+            let (to, left) = room.split_at_mut_checked(part.len())?;
+            to.copy_from_slice(part);
+            room = left;
+        }
+        let [mut first, mut second] = blocks;
+        let bits = ((before + length) as u64 * 8).to_be_bytes();
+        if length <= TWO_BLOCKS - 64 {
+            *first.last_chunk_mut()? = bits;
+            self.compress(first);
+        } else {
+            *second.last_chunk_mut()? = bits;
+            self.compress(first);
+            self.compress(second);
+        }
+        let mut digest = [0; 32];
+        let words = digest.as_chunks_mut::<4>().0.iter_mut().zip(self.0);
+        words.for_each(|(to, word)| *to = word.to_be_bytes());
+        Some(digest)
+    }
+}
+
 /// SHA-256 of the bytes.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> Digest {
-    sha2::Sha256::digest(bytes).into()
+    sha256_parts(&[bytes])
 }
 
 /// SHA-256 of the parts, one after the other.
 #[must_use]
 pub fn sha256_parts(parts: &[&[u8]]) -> Digest {
-    let mut hasher = sha2::Sha256::new();
-    parts.iter().for_each(|part| hasher.update(part));
-    hasher.finalize().into()
+    FIRST.ended(0, parts).unwrap_or_else(|| {
+        let mut hasher = sha2::Sha256::new();
+        parts.iter().for_each(|part| hasher.update(part));
+        hasher.finalize().into()
+    })
 }
 
 /// Lower-case hex.
 #[must_use]
 pub fn to_hex(bytes: &[u8]) -> String {
-    let digit = |n: u8| char::from_digit(u32::from(n), 16).unwrap_or('0');
     let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 15));
-    }
+    text.extend(hex(bytes).map(char::from));
     text
+}
+
+/// The same, digit by digit, each an ASCII character.
+pub(crate) fn hex(bytes: &[u8]) -> impl Iterator<Item = u8> {
+    let digit = |n: u8| if n < 10 { b'0' + n } else { b'a' + n - 10 };
+    bytes.iter().flat_map(move |byte| [digit(byte >> 4), digit(byte & 15)])
 }
 
 /// The bytes of lower-case hex of exactly that many bytes; anything else is refused, so that one
@@ -54,7 +124,24 @@ pub fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{from_hex, sha256, sha256_parts, to_hex};
+    use super::{State, from_hex, sha256, sha256_parts, to_hex};
+    use sha2::Digest as _;
+
+    #[test]
+    fn short_and_long_texts_have_the_digest_of_the_standard() {
+        let text: Vec<u8> = (0..=255).collect();
+        for length in 0..=text.len() {
+            let (text, expect) = (&text[..length], sha2::Sha256::digest(&text[..length]));
+            for parts in [&[text][..], &[&text[..length / 3], &[], &text[length / 3..]]] {
+                assert_eq!(sha256_parts(parts)[..], expect[..], "{length} bytes");
+            }
+            if let Some((first, rest)) = text.split_first_chunk::<64>() {
+                let ended = State::after(*first).ended(64, &[rest]);
+                assert_eq!(ended.is_some(), rest.len() <= 119, "{length} bytes");
+                assert!(ended.is_none_or(|digest| digest[..] == expect[..]), "{length} bytes");
+            }
+        }
+    }
 
     #[test]
     fn hex_has_one_form() {

@@ -10,6 +10,7 @@ use crate::json::Json;
 use crate::keys::{PublicKey, SecretKey};
 use crate::text64;
 use std::fmt;
+use std::io::Write as _;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -98,8 +99,7 @@ impl Envelope {
     #[must_use]
     pub fn signed_by(&self, key: &PublicKey) -> bool {
         let message = self.signed_bytes();
-        let id = key.id();
-        self.signatures.iter().any(|s| s.key_id == id && key.verifies(&message, &s.bytes))
+        self.signatures.iter().any(|s| key.is_named(&s.key_id) && key.verifies(&message, &s.bytes))
     }
 
     /// Whether every signature is by one of these keys and holds; with at least one signature.
@@ -114,7 +114,8 @@ impl Envelope {
     pub fn signers(&self, keys: &[PublicKey]) -> Option<Vec<PublicKey>> {
         let message = self.signed_bytes();
         let signer = |s: &Signature| {
-            let holds = |key: &&PublicKey| s.key_id == key.id() && key.verifies(&message, &s.bytes);
+            let holds =
+                |key: &&PublicKey| key.is_named(&s.key_id) && key.verifies(&message, &s.bytes);
             keys.iter().find(holds).copied()
         };
         let signers = self.signatures.iter().map(signer).collect::<Option<Vec<_>>>()?;
@@ -179,14 +180,11 @@ impl Envelope {
 
     /// The pre-authentication encoding: type and payload with their lengths.
     fn signed_bytes(&self) -> Vec<u8> {
-        let head = format!(
-            "DSSEv1 {} {} {} ",
-            self.payload_type.len(),
-            self.payload_type,
-            self.payload.len()
-        );
-        let mut bytes = head.into_bytes();
-        bytes.extend_from_slice(&self.payload);
+        let (kind, payload) = (&self.payload_type, &*self.payload);
+        let mut bytes = Vec::with_capacity(kind.len() + payload.len() + 40);
+        // Memory takes whatever is written.
+        let _ = write!(bytes, "DSSEv1 {} {kind} {} ", kind.len(), payload.len());
+        bytes.extend_from_slice(payload);
         bytes
     }
 }

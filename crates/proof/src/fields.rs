@@ -2,7 +2,7 @@
 //! form. Unknown means no: a member that we do not know is refused, never skipped, because what one
 //! reader skips another may believe.
 
-use crate::digest::{from_hex, to_hex};
+use crate::digest::{from_hex, hex, to_hex};
 use crate::json::{Json, Object};
 use crate::text64;
 use std::fmt;
@@ -130,7 +130,13 @@ impl<'a> Members<'a> {
 
 /// Lower-case hex as JSON.
 pub(crate) fn hex_json(bytes: &[u8]) -> Json {
-    Json::text(to_hex(bytes))
+    // Most are digests: as a text they are made where they stay.
+    let mut room = [0u8; 64];
+    let text = room.get_mut(..2 * bytes.len()).and_then(|room| {
+        room.iter_mut().zip(hex(bytes)).for_each(|(to, digit)| *to = digit);
+        std::str::from_utf8(room).ok()
+    });
+    text.map_or_else(|| Json::text(to_hex(bytes)), Json::text)
 }
 
 /// A list of hex as JSON.

@@ -3,10 +3,13 @@
 //! Verification is strict: small-order keys and second forms of a signature are refused, so that a
 //! signature has one form and proves one key.
 
-use crate::digest::{sha256, to_hex};
+use crate::digest::{from_hex, sha256, to_hex};
 use crate::held;
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use std::fmt;
+
+/// What the name of a key begins with.
+const ALGORITHM: &str = "ed25519:";
 
 /// A public key.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,8 +32,17 @@ impl PublicKey {
     /// never a reason to trust.
     #[must_use]
     pub fn id(&self) -> String {
-        let digest = sha256(&self.0);
-        format!("ed25519:{}", to_hex(digest.first_chunk::<8>().map_or(&[][..], |c| c)))
+        format!("{ALGORITHM}{}", to_hex(&self.short()))
+    }
+
+    /// Whether that is its [`id`](Self::id).
+    #[must_use]
+    pub fn is_named(&self, id: &str) -> bool {
+        id.strip_prefix(ALGORITHM).and_then(from_hex) == Some(self.short())
+    }
+
+    fn short(&self) -> [u8; 8] {
+        sha256(&self.0).first_chunk().copied().unwrap_or_default()
     }
 
     /// Whether the signature over the message is this key's. One that was found to hold a while
@@ -99,5 +111,8 @@ mod tests {
         assert!(!SecretKey::new(&[2; 32]).public().verifies(b"message", &signature));
         assert!(!PublicKey::new([0; 32]).verifies(b"message", &[0; 64]));
         assert!(!format!("{key:?}").contains("01, 01"));
+        let (key, other) = (key.public(), SecretKey::new(&[2; 32]).public());
+        assert!(key.is_named(&key.id()) && !key.is_named(&other.id()));
+        assert!(!key.is_named(&key.id().to_uppercase()) && !key.is_named("ed25519:"));
     }
 }

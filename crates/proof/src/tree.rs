@@ -34,6 +34,13 @@ pub struct Tree {
 }
 
 impl Tree {
+    /// An empty tree with memory for so many leaves.
+    pub(crate) fn with_room(leaves: u64) -> Tree {
+        let rooms = (0..64).map(|level| leaves >> level).take_while(|count| *count > 0);
+        let row = |count| Vec::with_capacity(usize::try_from(count).unwrap_or(0));
+        Tree { levels: rooms.map(row).collect() }
+    }
+
     /// The number of leaves.
     #[must_use]
     pub fn size(&self) -> u64 {

@@ -41,21 +41,21 @@ struct Growing {
     tree: Tree,
     /// (tick, size) for each tick at which the size was another than before.
     sizes: Vec<(u64, u64)>,
-    /// The root at the last of them: most trees do not grow in most ticks.
-    root: Option<Digest>,
+    /// The last of them, and the head then: most trees do not grow in most ticks, and each tick
+    /// asks all of them.
+    last: Option<(u64, Head)>,
     /// Where each entry lies: the number of its frame and its position there.
     places: Vec<(u32, u32)>,
 }
 
 impl Growing {
     fn head_at(&self, tick: u64) -> Option<Head> {
+        if let Some((_, head)) = self.last.filter(|(at, _)| *at <= tick) {
+            return Some(head);
+        }
         let until = self.sizes.partition_point(|(at, _)| *at <= tick);
         let (_, size) = *self.sizes.get(until.checked_sub(1)?)?;
-        let root = match until == self.sizes.len() {
-            true => self.root?,
-            false => self.tree.root_at(size)?,
-        };
-        Some(Head { tree: self.id, size, root })
+        Some(Head { tree: self.id, size, root: self.tree.root_at(size)? })
     }
 }
 
@@ -136,7 +136,10 @@ impl Forest {
         self.anchor.append(first);
         // In the place of tick 0, which has no heads: nothing is ever proven by it.
         self.leaves = vec![AnchorLeaf { time: 0, slots: 0, heads: first }];
-        self.trees.iter_mut().for_each(|grown| grown.sizes.clear());
+        for grown in &mut self.trees {
+            grown.sizes.clear();
+            grown.last = None;
+        }
         self.touched = (1..self.next_tree()).collect();
         self.slots.clear();
         self.successor = Some(successor);
@@ -222,9 +225,10 @@ impl Forest {
         for touched in std::mem::take(&mut self.touched) {
             let grown = self.tree_mut(touched)?;
             let size = grown.tree.size();
-            if grown.sizes.last().is_none_or(|(_, last)| *last != size) {
+            if grown.last.is_none_or(|(_, last)| last.size != size) {
                 grown.sizes.push((tick.number, size));
-                grown.root = Some(grown.tree.root());
+                let head = Head { tree: grown.id, size, root: grown.tree.root() };
+                grown.last = Some((tick.number, head));
             }
         }
         let slots = self.hashed_slots(tick.number);
@@ -268,7 +272,7 @@ impl Forest {
     /// Whether anything was appended since the last tick.
     #[must_use]
     pub fn changed(&self) -> bool {
-        let proven = |grown: &Growing| grown.sizes.last().map_or(0, |(_, size)| *size);
+        let proven = |grown: &Growing| grown.last.map_or(0, |(_, head)| head.size);
         let mut touched = self.touched.iter().filter_map(|tree| self.tree(*tree));
         touched.any(|grown| grown.tree.size() != proven(grown))
     }
@@ -397,8 +401,8 @@ impl Forest {
     }
 
     fn hashed_slots(&self, tick: u64) -> Tree {
-        let heads: Vec<_> = self.trees.iter().map(|grown| grown.head_at(tick)).collect();
-        anchor::slots_tree(&self.anchor_key, tick, &heads)
+        let heads = self.trees.iter().map(|grown| grown.head_at(tick));
+        anchor::slots_tree(&self.anchor_key, tick, heads)
     }
 
     fn tree(&self, number: TreeNo) -> Option<&Growing> {

@@ -1,7 +1,6 @@
 //! Catalogues: datasets, how to get them, and under which offers (DCAT 3 as the protocol uses it).
 
 use super::{Offer, write};
-use serde_json::Value;
 
 /// The most datasets of one catalogue, nested ones included in their own.
 pub const MAX_DATASETS: usize = 10_000;
@@ -78,7 +77,7 @@ pub struct DataService {
 impl Dataset {
     /// It as it stands in a catalogue, without a context of its own.
     #[must_use]
-    pub fn inner_json(&self) -> Value {
+    pub fn inner_text(&self) -> String {
         write::inner_dataset(self)
     }
 }

@@ -431,17 +431,17 @@ impl Message {
         read::message(value)
     }
 
-    /// The text of [`to_json`](Self::to_json).
-    #[must_use]
-    pub fn to_text(&self) -> String {
-        // A value in memory can always be written.
-        serde_json::to_string(&self.to_json()).unwrap_or_default()
-    }
-
     /// The message as the protocol's schemas want it.
     #[must_use]
-    pub fn to_json(&self) -> Value {
+    pub fn to_text(&self) -> String {
         write::message(self)
+    }
+
+    /// The value of [`to_text`](Self::to_text).
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        // What we have written is JSON.
+        serde_json::from_str(&self.to_text()).unwrap_or_default()
     }
 
     /// The message's own `@id`, when it carries one.

@@ -4,8 +4,8 @@ use super::catalog::{Access, Catalog, DataService, Dataset, Distribution};
 use super::{
     Agreement, Auth, CatalogRequest, ContractAgreement, ContractOffer, ContractRequest,
     DataAddress, DatasetRequest, ErrorBody, Event, MAX_DATASETS, MAX_ITEMS, MAX_NESTING, Message,
-    NegotiationEvent, NegotiationStatus, Notice, Offer, Pids, Signal, Thread, TransferRequest,
-    TransferStart, TransferStatus, Version, Versions,
+    NegotiationEvent, NegotiationStatus, Notice, Offer, Pids, Policy, Signal, Thread,
+    TransferRequest, TransferStart, TransferStatus, Version, Versions,
 };
 use crate::rejected::Rejected;
 use crate::terms::{
@@ -239,7 +239,7 @@ fn contract_agreement(node: &Node<'_>) -> Result<Message, Rejected> {
         assigner: body.need_id(odrl_term("assigner"))?,
         assignee: body.need_id(odrl_term("assignee"))?,
         timestamp,
-        policy: policy(&body, &TIMESTAMP)?.into(),
+        policy: policy(&body, &TIMESTAMP)?,
     };
     let (id, pids) = (node.at_id()?, pids(node)?);
     Ok(Message::ContractAgreement(ContractAgreement { id, pids, agreement }))
@@ -257,20 +257,20 @@ fn policy_offer(body: &Node<'_>) -> Result<Offer, Rejected> {
         target: body.id(odrl_term("target"))?,
         assigner: body.id(odrl_term("assigner"))?,
         assignee: body.id(odrl_term("assignee"))?,
-        policy: policy(body, &[])?.into(),
+        policy: policy(body, &[])?,
     })
 }
 
 /// The rest of the members in their one spelling; there is a permission or a prohibition.
-fn policy(body: &Node<'_>, also: &[&str]) -> Result<Value, Rejected> {
+fn policy(body: &Node<'_>, also: &[&str]) -> Result<Policy, Rejected> {
     let mut members = policy_form::normalise(body.0)?;
     members.retain(|key, _| !OWN.contains(&key.as_str()) && !also.contains(&key.as_str()));
     let ruled = |key: &str| members.get(key).is_some_and(|rules| !is_nothing(rules));
     if ruled("permission") || ruled("prohibition") {
         members.sort_keys();
-        let policy = Value::Object(members);
+        let policy = Policy::from(Value::Object(members));
         // It is kept with its process, so it has a bound of its own.
-        match policy.to_string().len() {
+        match policy.text().map_or(usize::MAX, str::len) {
             0..=MAX_POLICY_BYTES => Ok(policy),
             _ => Err(Rejected::too_large(format!("a policy has at most {MAX_POLICY_BYTES} bytes"))),
         }

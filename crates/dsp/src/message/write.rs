@@ -6,70 +6,110 @@ use super::{
     Offer, Pids, Signal, Thread, TransferRequest, TransferStart, Versions,
 };
 use crate::CONTEXT;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
-/// An object under construction; absent members and empty lists are left out.
-struct Object(Map<String, Value>);
+/// An object under construction, as text: a value that is built to be written once costs more than
+/// the writing. Absent members and empty lists are left out.
+struct Object {
+    text: Vec<u8>,
+    /// The members that are there.
+    names: Vec<&'static str>,
+}
 
 impl Object {
+    fn new() -> Self {
+        Object { text: vec![b'{'], names: Vec::new() }
+    }
+
     fn of(kind: &str) -> Self {
-        Object(Map::from_iter([("@type".to_owned(), Value::from(kind))]))
+        Object::new().set("@type", kind)
     }
 
     /// A message of that type with our context.
     fn message(kind: &str, id: Option<&str>) -> Self {
-        let mut object = Object(Map::new());
-        object.0.insert("@context".to_owned(), json!([CONTEXT]));
-        object.0.insert("@type".to_owned(), Value::from(kind));
-        object.maybe("@id", id)
+        Object::new().set("@context", &[CONTEXT][..]).set("@type", kind).maybe("@id", id)
     }
 
-    fn set(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.0.insert(name.to_owned(), value.into());
+    fn set<T: Serialize + ?Sized>(mut self, name: &'static str, value: &T) -> Self {
+        self.names.push(name);
+        self.key(name);
+        write(value, &mut self.text);
         self
     }
 
-    fn maybe(self, name: &str, value: Option<&str>) -> Self {
+    /// A member whose value is text of JSON already.
+    fn inner(mut self, name: &'static str, value: &str) -> Self {
+        self.names.push(name);
+        self.key(name);
+        self.text.extend_from_slice(value.as_bytes());
+        self
+    }
+
+    fn maybe(self, name: &'static str, value: Option<&str>) -> Self {
         match value {
             Some(value) => self.set(name, value),
             None => self,
         }
     }
 
-    fn list<T>(self, name: &str, items: &[T], write: impl Fn(&T) -> Value) -> Self {
+    fn list<T>(self, name: &'static str, items: &[T], of: impl Fn(&T) -> String) -> Self {
         if items.is_empty() {
             return self;
         }
-        self.set(name, items.iter().map(write).collect::<Vec<Value>>())
+        let items: Vec<String> = items.iter().map(of).collect();
+        self.inner(name, &format!("[{}]", items.join(",")))
     }
 
     fn pids(self, pids: &Pids) -> Self {
-        self.set("providerPid", pids.provider.as_str()).set("consumerPid", pids.consumer.as_str())
+        self.set("providerPid", &pids.provider).set("consumerPid", &pids.consumer)
     }
 
     /// The members of a policy that are not fields of ours.
     fn policy(mut self, policy: &Value) -> Self {
         for (key, value) in policy.as_object().into_iter().flatten() {
-            self.0.entry(key.clone()).or_insert_with(|| value.clone());
+            if !self.names.contains(&key.as_str()) {
+                self.key(key);
+                write(value, &mut self.text);
+            }
         }
         self
     }
 
-    fn done(self) -> Value {
-        Value::Object(self.0)
+    fn key(&mut self, name: &str) {
+        if self.text.len() > 1 {
+            self.text.push(b',');
+        }
+        write(name, &mut self.text);
+        self.text.push(b':');
+    }
+
+    fn done(mut self) -> String {
+        self.text.push(b'}');
+        // What was written is text.
+        String::from_utf8(self.text).unwrap_or_default()
     }
 }
 
-pub(super) fn message(message: &Message) -> Value {
+fn write<T: Serialize + ?Sized>(value: &T, to: &mut Vec<u8>) {
+    // A value in memory can always be written.
+    let _ = serde_json::to_writer(to, value);
+}
+
+fn text(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+pub(super) fn message(message: &Message) -> String {
     let kind = message.name();
     match message {
         Message::Versions(m) => versions(m),
         Message::VersionsError(m) | Message::CatalogError(m) => error_body(kind, m),
         Message::CatalogRequest(m) => {
-            Object::message(kind, m.id.as_deref()).list("filter", &m.filter, Value::clone).done()
+            Object::message(kind, m.id.as_deref()).list("filter", &m.filter, text).done()
         }
         Message::DatasetRequest(m) => {
-            Object::message(kind, m.id.as_deref()).set("dataset", m.dataset.as_str()).done()
+            Object::message(kind, m.id.as_deref()).set("dataset", &m.dataset).done()
         }
         Message::Catalog(m) => catalog(Object::message(kind, None), m),
         Message::Dataset(m) => dataset(Object::message(kind, None), m),
@@ -77,7 +117,7 @@ pub(super) fn message(message: &Message) -> Value {
         Message::ContractOffer(m) => contract_offer(kind, m),
         Message::ContractAgreement(m) => Object::message(kind, m.id.as_deref())
             .pids(&m.pids)
-            .set("agreement", agreement(&m.agreement))
+            .inner("agreement", &agreement(&m.agreement))
             .done(),
         Message::AgreementVerification(m) | Message::TransferCompletion(m) => signal(kind, m),
         Message::NegotiationEvent(m) => {
@@ -103,46 +143,46 @@ pub(super) fn message(message: &Message) -> Value {
     }
 }
 
-fn signal(kind: &str, m: &Signal) -> Value {
+fn signal(kind: &str, m: &Signal) -> String {
     Object::message(kind, m.id.as_deref()).pids(&m.pids).done()
 }
 
-fn notice(kind: &str, m: &Notice) -> Value {
+fn notice(kind: &str, m: &Notice) -> String {
     Object::message(kind, m.id.as_deref())
         .pids(&m.pids)
         .maybe("code", m.code.as_deref())
-        .list("reason", &m.reason, |text| Value::from(text.as_str()))
+        .list("reason", &m.reason, text)
         .done()
 }
 
-fn error_body(kind: &str, m: &ErrorBody) -> Value {
+fn error_body(kind: &str, m: &ErrorBody) -> String {
     Object::message(kind, None)
         .maybe("code", m.code.as_deref())
-        .list("reason", &m.reason, |text| Value::from(text.as_str()))
+        .list("reason", &m.reason, text)
         .done()
 }
 
-fn contract_request(kind: &str, m: &ContractRequest) -> Value {
+fn contract_request(kind: &str, m: &ContractRequest) -> String {
     let object = Object::message(kind, m.id.as_deref());
     let object = match &m.thread {
-        Thread::Opens { callback } => object.set("callbackAddress", callback.as_str()),
-        Thread::Continues { pid } => object.set("providerPid", pid.as_str()),
+        Thread::Opens { callback } => object.set("callbackAddress", callback),
+        Thread::Continues { pid } => object.set("providerPid", pid),
     };
-    object.set("consumerPid", m.consumer_pid.as_str()).set("offer", offer(&m.offer)).done()
+    object.set("consumerPid", &m.consumer_pid).inner("offer", &offer(&m.offer)).done()
 }
 
-fn contract_offer(kind: &str, m: &ContractOffer) -> Value {
+fn contract_offer(kind: &str, m: &ContractOffer) -> String {
     let object = Object::message(kind, m.id.as_deref());
     let object = match &m.thread {
-        Thread::Opens { callback } => object.set("callbackAddress", callback.as_str()),
-        Thread::Continues { pid } => object.set("consumerPid", pid.as_str()),
+        Thread::Opens { callback } => object.set("callbackAddress", callback),
+        Thread::Continues { pid } => object.set("consumerPid", pid),
     };
-    object.set("providerPid", m.provider_pid.as_str()).set("offer", offer(&m.offer)).done()
+    object.set("providerPid", &m.provider_pid).inner("offer", &offer(&m.offer)).done()
 }
 
-fn offer(m: &Offer) -> Value {
+fn offer(m: &Offer) -> String {
     Object::of("Offer")
-        .set("@id", m.id.as_str())
+        .set("@id", &m.id)
         .maybe("target", m.target.as_deref())
         .maybe("assigner", m.assigner.as_deref())
         .maybe("assignee", m.assignee.as_deref())
@@ -150,51 +190,51 @@ fn offer(m: &Offer) -> Value {
         .done()
 }
 
-fn agreement(m: &Agreement) -> Value {
+fn agreement(m: &Agreement) -> String {
     Object::of("Agreement")
-        .set("@id", m.id.as_str())
-        .set("target", m.target.as_str())
-        .set("assigner", m.assigner.as_str())
-        .set("assignee", m.assignee.as_str())
+        .set("@id", &m.id)
+        .set("target", &m.target)
+        .set("assigner", &m.assigner)
+        .set("assignee", &m.assignee)
         .maybe("timestamp", m.timestamp.as_deref())
         .policy(&m.policy)
         .done()
 }
 
-fn transfer_request(kind: &str, m: &TransferRequest) -> Value {
+fn transfer_request(kind: &str, m: &TransferRequest) -> String {
     let object = Object::message(kind, m.id.as_deref())
-        .set("consumerPid", m.consumer_pid.as_str())
-        .set("agreementId", m.agreement_id.as_str())
-        .set("format", m.format.as_str());
+        .set("consumerPid", &m.consumer_pid)
+        .set("agreementId", &m.agreement_id)
+        .set("format", &m.format);
     let object = match &m.data_address {
-        Some(address) => object.set("dataAddress", data_address(address)),
+        Some(address) => object.inner("dataAddress", &data_address(address)),
         None => object,
     };
-    object.set("callbackAddress", m.callback.as_str()).done()
+    object.set("callbackAddress", &m.callback).done()
 }
 
-fn transfer_start(kind: &str, m: &TransferStart) -> Value {
+fn transfer_start(kind: &str, m: &TransferStart) -> String {
     let object = Object::message(kind, m.id.as_deref()).pids(&m.pids);
     match &m.data_address {
-        Some(address) => object.set("dataAddress", data_address(address)).done(),
+        Some(address) => object.inner("dataAddress", &data_address(address)).done(),
         None => object.done(),
     }
 }
 
-fn data_address(m: &DataAddress) -> Value {
+fn data_address(m: &DataAddress) -> String {
     Object::of("DataAddress")
-        .set("endpointType", m.endpoint_type.as_str())
+        .set("endpointType", &m.endpoint_type)
         .maybe("endpoint", m.endpoint.as_deref())
         .list("endpointProperties", &m.properties, |(name, value)| {
             let property = Object::of("EndpointProperty");
-            property.set("name", name.as_str()).set("value", value.as_str()).done()
+            property.set("name", name).set("value", value).done()
         })
         .done()
 }
 
-fn catalog(object: Object, m: &Catalog) -> Value {
+fn catalog(object: Object, m: &Catalog) -> String {
     object
-        .set("@id", m.id.as_str())
+        .set("@id", &m.id)
         .maybe("participantId", m.participant_id.as_deref())
         .list("service", &m.services, service)
         .list("dataset", &m.datasets, inner_dataset)
@@ -204,61 +244,61 @@ fn catalog(object: Object, m: &Catalog) -> Value {
 }
 
 /// A dataset inside a catalogue.
-pub(super) fn inner_dataset(m: &Dataset) -> Value {
+pub(super) fn inner_dataset(m: &Dataset) -> String {
     dataset(Object::of("Dataset"), m)
 }
 
 /// What the context defines no bare names for is written with its prefix: a JSON-LD processor would
 /// drop what it does not know.
-fn dataset(object: Object, m: &Dataset) -> Value {
+fn dataset(object: Object, m: &Dataset) -> String {
     object
-        .set("@id", m.id.as_str())
+        .set("@id", &m.id)
         .maybe("dct:title", m.title.as_deref())
         .maybe("dct:description", m.description.as_deref())
-        .list("dct:conformsTo", &m.conforms_to, |id| json!({ "@id": id }))
+        .list("dct:conformsTo", &m.conforms_to, |id| Object::new().set("@id", id).done())
         .list("hasPolicy", &m.offers, offer)
         .list("distribution", &m.distributions, distribution)
         .done()
 }
 
-fn distribution(m: &Distribution) -> Value {
+fn distribution(m: &Distribution) -> String {
     let access = match &m.access {
-        Access::Id(id) => Value::from(id.as_str()),
+        Access::Id(id) => text(id),
         Access::Service(inner) => service(inner),
     };
     Object::of("Distribution")
-        .set("format", m.format.as_str())
-        .set("accessService", access)
+        .set("format", &m.format)
+        .inner("accessService", &access)
         .list("hasPolicy", &m.offers, offer)
         .done()
 }
 
-fn service(m: &DataService) -> Value {
+fn service(m: &DataService) -> String {
     Object::of("DataService")
-        .set("@id", m.id.as_str())
-        .set("endpointURL", m.endpoint_url.as_str())
+        .set("@id", &m.id)
+        .set("endpointURL", &m.endpoint_url)
         .maybe("endpointDescription", m.endpoint_description.as_deref())
         .done()
 }
 
-fn versions(m: &Versions) -> Value {
+fn versions(m: &Versions) -> String {
     let version = |v: &super::Version| {
-        let object = Object(Map::new())
-            .set("version", v.version.as_str())
-            .set("path", v.path.as_str())
-            .set("binding", v.binding.as_str())
+        let object = Object::new()
+            .set("version", &v.version)
+            .set("path", &v.path)
+            .set("binding", &v.binding)
             .maybe("serviceId", v.service_id.as_deref())
             .maybe("identifierType", v.identifier_type.as_deref());
         match &v.auth {
             None => object.done(),
             Some(auth) => {
-                let auth = Object(Map::new())
-                    .set("protocol", auth.protocol.as_str())
-                    .set("version", auth.version.as_str())
-                    .list("profile", &auth.profile, |p| Value::from(p.as_str()));
-                object.set("auth", auth.done()).done()
+                let auth = Object::new()
+                    .set("protocol", &auth.protocol)
+                    .set("version", &auth.version)
+                    .list("profile", &auth.profile, text);
+                object.inner("auth", &auth.done()).done()
             }
         }
     };
-    Object(Map::new()).list("protocolVersions", &m.versions, version).done()
+    Object::new().list("protocolVersions", &m.versions, version).done()
 }

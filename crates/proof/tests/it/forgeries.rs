@@ -345,7 +345,7 @@ fn heads_of_one_tick_do_not_stand_under_another() {
     // The operator puts the heads of tick 5 under the anchor leaf of tick 6.
     let honest = World::new();
     let heads = honest.heads(TICK);
-    let of_five = slots_tree(&ANCHOR_KEY, TICK - 1, &heads);
+    let of_five = slots_tree(&ANCHOR_KEY, TICK - 1, heads.iter().copied());
     let world = World::with(|tick, leaves| {
         if tick == TICK {
             *leaves = (0..64).map(|slot| of_five.leaf(slot).unwrap()).collect();

@@ -85,7 +85,7 @@ fn anchor() -> Value {
         Some(Head { tree: LEDGER, size: 300, root: seed("root of ledger") }),
     ];
     let (tick, time) = (70_000, START as u64);
-    let tree = slots_tree(&ANCHOR_KEY, tick, &heads);
+    let tree = slots_tree(&ANCHOR_KEY, tick, heads.iter().copied());
     let slot = |slot: u64| {
         let blinding = blinding(&ANCHOR_KEY, slot, tick);
         let Some(head) = heads[slot as usize] else {

@@ -183,7 +183,7 @@ impl World {
         (0..6).for_each(|i| ledger.append(entry_leaf(&LEDGER, i, &delivery(i).pc)));
         let mut world = World { events, ledger, slots: Vec::new(), anchor: Tree::default() };
         for tick in 0..TICKS {
-            let honest = slots_tree(&ANCHOR_KEY, tick, &world.heads(tick));
+            let honest = slots_tree(&ANCHOR_KEY, tick, world.heads(tick).into_iter());
             let mut leaves: Vec<Digest> = (0..64).map(|slot| honest.leaf(slot).unwrap()).collect();
             change(tick, &mut leaves);
             let mut slots = Tree::default();

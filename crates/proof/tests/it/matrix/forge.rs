@@ -165,7 +165,7 @@ pub fn two_ledgers() -> World {
 /// The operator signs the heads of tick 5 under the anchor leaf of tick 6.
 pub fn heads_of_another_tick() -> Vec<u8> {
     let heads = World::new().heads(TICK);
-    let of_five = slots_tree(&ANCHOR_KEY, TICK - 1, &heads);
+    let of_five = slots_tree(&ANCHOR_KEY, TICK - 1, heads.iter().copied());
     let world = World::with(|tick, leaves| {
         if tick == TICK {
             *leaves = (0..64).map(|slot| of_five.leaf(slot).unwrap()).collect();
