@@ -24,6 +24,7 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, UNIX_EPOCH};
@@ -176,7 +177,8 @@ impl HttpsOutbound {
         call.headers.push((trace::REQUEST_HEADER, logged.id().to_owned()));
         let met = AtomicBool::new(false);
         let whole = self.limits.whole;
-        let reply = in_time(whole, partner.as_str(), &met, self.checked(call, &met)).await;
+        let checked = pin!(self.checked(call, &met));
+        let reply = in_time(whole, partner.as_str(), &met, checked).await;
         let status = reply.as_ref().map(|(reply, _)| reply.status);
         logged.ended(method, route, partner.as_str(), status);
         reply
@@ -240,7 +242,8 @@ impl HttpsOutbound {
                 },
             }
         }
-        let mut fresh = self.connect(way).await?;
+        // Seldom needed, and large: a call would have room for it else.
+        let mut fresh = Box::pin(self.connect(way)).await?;
         way.met.store(true, Ordering::Relaxed);
         match fresh.sender.send_request(request).await {
             Ok(response) => Ok((fresh, response)),
@@ -381,7 +384,8 @@ impl Outbound for HttpsOutbound {
             let (base, logged) = (call.base.clone(), trace::Call::begin());
             let met = AtomicBool::new(false);
             let whole = self.limits.whole;
-            let reply = in_time(whole, &base, &met, self.unknown(call, &met)).await;
+            let unknown = pin!(self.unknown(call, &met));
+            let reply = in_time(whole, &base, &met, unknown).await;
             logged.ended(method, route, &base, reply.as_ref().map(|reply| reply.status));
             reply
         })

@@ -68,14 +68,14 @@ impl Door for Node {
         Box::pin(async move {
             let _at_work = self.partition.at_work();
             if asked.way != Way::Federation {
-                let egress = connectors::answer(self, &asked).await;
+                let egress = Box::pin(connectors::answer(self, &asked)).await;
                 self.metrics.answered(&asked.path, &outcome(&egress).1);
                 return egress;
             }
             let joins = asked.peer.is_none() && asked.method == "POST" && asked.path == JOIN_PATH;
             let egress = match public(self, &asked) {
                 // A partner has nothing to join; who has no name is answered without one.
-                _ if joins => invitations::receive(self, &asked.body).await,
+                _ if joins => Box::pin(invitations::receive(self, &asked.body)).await,
                 Some(document) => document,
                 None => partner(self, &asked).await,
             };
@@ -142,6 +142,8 @@ async fn answered(node: &Node, peer: &str, asked: &Asked, egress: Egress) -> Egr
     }
 }
 
+/// What is not asked for in every exchange is boxed: the room that the longest way takes would be
+/// had, and moved, for each request else.
 async fn route(node: &Node, peer: &PeerIdentity, asked: &Asked) -> Answer {
     let refuse = |problem: Problem| Answer::unrecorded(problem.into());
     let protocol = asked
@@ -155,7 +157,7 @@ async fn route(node: &Node, peer: &PeerIdentity, asked: &Asked) -> Answer {
         };
     }
     if asked.method == "POST" && asked.path == ORGANISATION_PATH {
-        return repin::receive(node, peer, &asked.body).await;
+        return Box::pin(repin::receive(node, peer, &asked.body)).await;
     }
     if let Some(route) = protocol {
         let workload = peer.spiffe_id.to_string();
@@ -175,9 +177,11 @@ async fn route(node: &Node, peer: &PeerIdentity, asked: &Asked) -> Answer {
     match asked.method.as_str() {
         "GET" => read(node, asked, peer.into(), data).await,
         "POST" => match data.strip_suffix("/token").and_then(decoded) {
-            Some(transfer) => tokens::refresh(node, peer, &transfer).await,
+            Some(transfer) => Box::pin(tokens::refresh(node, peer, &transfer)).await,
             None => match decoded(data).filter(|_| !data.contains('/')) {
-                Some(transfer) => pushed::receive(node, peer, &transfer, &asked.body).await,
+                Some(transfer) => {
+                    Box::pin(pushed::receive(node, peer, &transfer, &asked.body)).await
+                }
                 None => refuse(unknown()),
             },
         },
@@ -193,7 +197,7 @@ pub(crate) async fn read(node: &Node, asked: &Asked, peer: Asker, data: &str) ->
     };
     match data.ends_with("/stream") {
         true => match streamed(asked, peer, data) {
-            Some((ask, start)) => stream::open(node, ask, start).await,
+            Some((ask, start)) => Box::pin(stream::open(node, ask, start)).await,
             None => unreadable(),
         },
         false => match ask(asked, peer, data) {

@@ -20,14 +20,13 @@ use crate::partition::{NewEntry, Turn};
 use crate::processes::{self, Paper};
 use crate::tokens;
 use serde_json::Value;
-use twinpact_contract::{Contract, Order, Terms, compare};
+use twinpact_contract::{Contract, Order, compare};
 use twinpact_dsp::exchange::Whose;
 use twinpact_dsp::message::{
     Agreement as Wire, ContractOffer, ContractRequest, DataAddress, Offer, Policy, Thread,
     TransferRequest,
 };
 use twinpact_dsp::negotiation::{self, Negotiation};
-use twinpact_dsp::policy_form;
 use twinpact_dsp::route::Endpoint;
 use twinpact_dsp::transfer::{self, Transfer};
 use twinpact_dsp::{Effect, Message, Rejected, Role, Status, Subject};
@@ -307,7 +306,8 @@ fn counter(node: &Node, turn: &Turn<'_>, state: &Negotiation) -> Option<Offer> {
     // What is refused for any other reason is not made good by other terms.
     room(node, turn, peer).ok()?;
     meaning::terms(&asked.policy).ok()?;
-    own_offer(node, turn.fold(), peer, asked).ok().map(|(offer, _)| offer)
+    let contract = named(node, turn.fold(), peer, asked).ok()?;
+    Some(offer(contract, asked, meaning::spelled(contract.terms()).ok()?))
 }
 
 /// Whether the agreement means what was asked for, between the two who negotiate.
@@ -339,26 +339,17 @@ pub(crate) fn acceptable(
     asked: &Offer,
 ) -> Result<Offer, Problem> {
     room(node, turn, did)?;
-    let (ours, terms_of_ours) = own_offer(node, turn.fold(), did, asked)?;
-    let read = match is_empty(&asked.policy) {
-        true => None,
-        false => Some(meaning::terms(&asked.policy)?),
-    };
-    let wanted = read.as_deref().unwrap_or(terms_of_ours);
-    let comparison = compare(wanted, terms_of_ours, &node.vocabulary);
+    let contract = named(node, turn.fold(), did, asked)?;
+    if is_empty(&asked.policy) {
+        return Ok(offer(contract, asked, meaning::spelled(contract.terms())?));
+    }
+    let wanted = meaning::terms(&asked.policy)?;
+    let comparison = compare(&wanted, contract.terms(), &node.vocabulary);
     if !matches!(comparison.order, Order::Equal | Order::Narrower) {
         let why = comparison.differences.join("; ");
         return Err(Problem::new(codes::EXCHANGE_REFUSED, format!("it asks for more: {why}")));
     }
-    Ok(Offer { policy: spelled(wanted)?, ..ours })
-}
-
-/// Terms of ours as they stand in our catalogue, to the letter: a connector may compare an
-/// agreement with what it was offered without reading either.
-fn spelled(terms: &Terms) -> Result<Policy, Problem> {
-    let mut policy = policy_form::normalise(&terms.to_odrl())?;
-    policy.sort_keys();
-    Ok(Value::Object(policy).into())
+    Ok(offer(contract, asked, meaning::respelled(&asked.policy)?))
 }
 
 /// Whether this participant may have one more agreement.
@@ -380,13 +371,13 @@ fn own_contract<'a>(fold: &'a Fold, asked: &Offer) -> Option<&'a Contract> {
     by_target.or_else(by_id)
 }
 
-/// The offer of ours that is named, on the terms of its contract: the most that it grants.
-fn own_offer<'a>(
+/// The contract of ours that is named, when it is shown to whoever asks.
+fn named<'a>(
     node: &Node,
     fold: &'a Fold,
     did: &str,
     asked: &Offer,
-) -> Result<(Offer, &'a Terms), Problem> {
+) -> Result<&'a Contract, Problem> {
     let unknown = || Problem::new(codes::AGREEMENT_UNKNOWN, "the offer is not in our catalogue");
     let shown = |contract: &&Contract| node.config.negotiation.shows(&contract.name, did);
     let contract = own_contract(fold, asked).filter(shown).ok_or_else(unknown)?;
@@ -405,9 +396,13 @@ fn own_offer<'a>(
             return Err(Problem::new(codes::EXCHANGE_REFUSED, why));
         }
     }
-    let policy = spelled(contract.terms())?;
+    Ok(contract)
+}
+
+/// The offer of a contract that was named, on these terms.
+fn offer(contract: &Contract, asked: &Offer, policy: Policy) -> Offer {
     let (id, target) = (asked.id.clone(), Some(contract.view_id()));
-    Ok((Offer { id, target, assigner: None, assignee: None, policy }, contract.terms()))
+    Offer { id, target, assigner: None, assignee: None, policy }
 }
 
 /// An offer that is named by its id alone.

@@ -26,6 +26,7 @@ use crate::trace;
 use crate::web_door::{self, WebDoor};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::OnceLock;
 use twinpact_dsp::message::DataAddress;
 use twinpact_dsp::route::{Endpoint, match_route};
@@ -216,7 +217,7 @@ pub(crate) fn check(config: &Config) -> Result<(), Problem> {
 /// Whom a process is with.
 pub(crate) enum Participant {
     /// A partner.
-    Partner(Box<Partner>),
+    Partner(Arc<Partner>),
     /// A connector of the configuration.
     Connector(Box<Connector>),
     /// Whoever calls, in conformance mode.
@@ -270,7 +271,7 @@ pub(crate) fn participant(node: &Node, fold: &Fold, id: &str) -> Result<Particip
     }
     match node.connectors.knows(id) {
         true => Ok(Participant::Anybody),
-        false => Ok(Participant::Partner(Box::new(fold.partners.get(id)?.clone()))),
+        false => Ok(Participant::Partner(Arc::clone(fold.partners.get(id)?))),
     }
 }
 

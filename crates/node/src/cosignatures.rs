@@ -387,7 +387,7 @@ async fn send(node: &Node, witness: &Witness, asked: &Request) -> Result<Reply, 
 }
 
 fn base(node: &Node, did: &str) -> Result<String, Problem> {
-    node.partition.read(|fold, _| fold.partners.get(did).map(outbox::base))?
+    node.partition.read(|fold, _| fold.partners.get(did).map(|partner| outbox::base(partner)))?
 }
 
 /// Name and key of the witness; a partner is asked for its statement.

@@ -41,7 +41,7 @@ pub(crate) async fn answer(node: &Node, peer: &PeerIdentity, asked: &Asked) -> O
     let did = peer.did.as_str();
     let document = match (asked.method.as_str(), asked.path.as_str()) {
         ("POST", ADD_CHECKPOINT_PATH) => {
-            let (egress, recorded) = witness::receive(node, did, &asked.body).await;
+            let (egress, recorded) = Box::pin(witness::receive(node, did, &asked.body)).await;
             return Some(if recorded {
                 Answer::recorded(egress)
             } else {

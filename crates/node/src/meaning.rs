@@ -5,9 +5,11 @@
 //! else, so that to remember it changes no answer; what cannot be read is not remembered.
 
 use crate::lately::Lately;
-use std::sync::{Arc, LazyLock};
+use serde_json::Value;
+use std::sync::{Arc, LazyLock, OnceLock};
 use twinpact_contract::{Terms, agreement_id, odrl};
 use twinpact_dsp::message::{Agreement, Policy};
+use twinpact_dsp::policy_form;
 use twinpact_model::problem::Problem;
 use twinpact_model::{Timestamp, codes};
 use twinpact_proof::Digest;
@@ -22,12 +24,42 @@ const MAX_KEPT_BYTES: usize = 16_384;
 /// target between two.
 type Frame<'a> = Option<[&'a str; 3]>;
 
+/// What a policy means, and how that stands in our catalogue.
+struct Meaning {
+    terms: Arc<Terms>,
+    spelled: OnceLock<Policy>,
+}
+
+/// Terms of ours as they stand in our catalogue, to the letter: a connector may compare an agreement
+/// with what it was offered without reading either.
+///
+/// # Errors
+/// That of the writer, which terms that were read do not meet.
+pub(crate) fn spelled(terms: &Terms) -> Result<Policy, Problem> {
+    let mut policy = policy_form::normalise(&terms.to_odrl())?;
+    policy.sort_keys();
+    Ok(Value::Object(policy).into())
+}
+
 /// The terms of a policy without its frame.
 ///
 /// # Errors
 /// `contract.*` with what cannot be read.
 pub(crate) fn terms(policy: &Policy) -> Result<Arc<Terms>, Problem> {
-    remembered(policy, None)
+    remembered(policy, None).map(|meaning| Arc::clone(&meaning.terms))
+}
+
+/// The same terms [as they stand in our catalogue](spelled).
+///
+/// # Errors
+/// As [`terms`] and [`spelled`].
+pub(crate) fn respelled(policy: &Policy) -> Result<Policy, Problem> {
+    let meaning = remembered(policy, None)?;
+    if let Some(known) = meaning.spelled.get() {
+        return Ok(known.clone());
+    }
+    let policy = spelled(&meaning.terms)?;
+    Ok(meaning.spelled.get_or_init(|| policy).clone())
 }
 
 /// The identity of an agreement and its terms, read from the protocol's form.
@@ -36,24 +68,25 @@ pub(crate) fn terms(policy: &Policy) -> Result<Arc<Terms>, Problem> {
 /// `contract.*` with what cannot be read.
 pub(crate) fn agreement(wire: &Agreement) -> Result<(Digest, Arc<Terms>), Problem> {
     let frame = [wire.target.as_str(), wire.assigner.as_str(), wire.assignee.as_str()];
-    let terms = remembered(&wire.policy, Some(frame))?;
+    let terms = Arc::clone(&remembered(&wire.policy, Some(frame))?.terms);
     let time = wire.timestamp.as_deref().map(Timestamp::parse).transpose();
     let time = time.map_err(|problem| Problem { code: codes::CONTRACT_ODRL, ..problem })?;
     let [target, assigner, assignee] = frame;
     Ok((agreement_id(&wire.id, target, assigner, assignee, time, &terms), terms))
 }
 
-fn remembered(policy: &Policy, frame: Frame<'_>) -> Result<Arc<Terms>, Problem> {
+fn remembered(policy: &Policy, frame: Frame<'_>) -> Result<Arc<Meaning>, Problem> {
     let name = policy.text().ok().filter(|text| text.len() <= MAX_KEPT_BYTES);
     let name = name.map(|text| name_of(text, frame));
     if let Some(known) = name.and_then(|name| KEPT_TERMS.get(&name)) {
         return Ok(known);
     }
     let terms = Arc::new(read(policy, frame)?);
+    let meaning = Arc::new(Meaning { terms, spelled: OnceLock::new() });
     if let Some(name) = name {
-        KEPT_TERMS.add(name, Arc::clone(&terms));
+        KEPT_TERMS.add(name, Arc::clone(&meaning));
     }
-    Ok(terms)
+    Ok(meaning)
 }
 
 /// The parts have their lengths before them, so that no two lists of them are one text.
@@ -78,7 +111,7 @@ fn read(policy: &Policy, frame: Frame<'_>) -> Result<Terms, Problem> {
     let Some([target, assigner, assignee]) = frame else {
         return odrl::read(policy).map(|read| read.terms);
     };
-    let mut value = serde_json::Value::clone(policy);
+    let mut value = Value::clone(policy);
     if let Some(members) = value.as_object_mut() {
         members.insert("@type".to_owned(), "Agreement".into());
         members.insert("target".to_owned(), target.into());
@@ -88,11 +121,11 @@ fn read(policy: &Policy, frame: Frame<'_>) -> Result<Terms, Problem> {
     odrl::read(&value).map(|read| read.terms)
 }
 
-static KEPT_TERMS: LazyLock<Lately<Digest, Arc<Terms>>> = LazyLock::new(|| Lately::keeping(KEPT));
+static KEPT_TERMS: LazyLock<Lately<Digest, Arc<Meaning>>> = LazyLock::new(|| Lately::keeping(KEPT));
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_KEPT_BYTES, agreement, name_of, terms};
+    use super::{MAX_KEPT_BYTES, agreement, name_of, respelled, spelled, terms};
     use serde_json::json;
     use std::sync::Arc;
     use twinpact_dsp::message::{Agreement, Policy};
@@ -135,6 +168,16 @@ mod tests {
         assert!(Arc::ptr_eq(&one.1, &same.1));
         let timed = Agreement { timestamp: Some("no time".to_owned()), ..wire(bare, "urn:v", "x") };
         assert_eq!(agreement(&timed).unwrap_err().code.name, "contract.odrl");
+    }
+
+    #[test]
+    fn what_is_spelled_once_is_spelled_alike() {
+        let policy = policy(None);
+        let alone = spelled(&terms(&policy).unwrap()).unwrap();
+        assert_eq!(
+            (respelled(&policy).unwrap(), respelled(&policy).unwrap()),
+            (alone.clone(), alone)
+        );
     }
 
     #[test]

@@ -33,6 +33,7 @@ use crate::why;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::pending;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
@@ -332,7 +333,7 @@ async fn deliver(
         if !wanted(node, number, pending).await {
             return settle(node, number, pending, Became::Needless).await;
         }
-        let sending = send(node, pending);
+        let sending = pin!(send(node, pending));
         let (status, text) = match calls.call(node, &pending.peer, sending).await {
             // Some answer with what they were sent, and that may hold a token.
             Ok(reply) if pending.what == Waiting::Start => (Some(reply.status), String::new()),
@@ -464,8 +465,8 @@ async fn send(node: &Node, pending: &Pending) -> Result<Reply, Problem> {
         }
         Waiting::Question => ("GET", Vec::new()),
         Waiting::Record => {
-            let partner = node.partition.read(|fold, _| fold.partners.get(&pending.peer).cloned());
-            url.insert_str(0, &base(&partner??));
+            let base = |fold: &Fold, _: &Store| fold.partners.get(&pending.peer).map(|p| base(p));
+            url.insert_str(0, &node.partition.read(base)??);
             ("POST", prove::own_record(node)?.to_json().canonical().into_bytes())
         }
         Waiting::Message(written) => {
@@ -596,9 +597,9 @@ async fn prepared(
     (method, url): (&'static str, String),
     mut headers: Vec<(&'static str, String)>,
     (body, max_bytes): (Vec<u8>, usize),
-) -> Result<(Partner, Call), Problem> {
+) -> Result<(Arc<Partner>, Call), Problem> {
     let read = node.partition.read_between(|fold, _| {
-        let partner = fold.partners.get(peer)?.clone();
+        let partner = Arc::clone(fold.partners.get(peer)?);
         let held = seen::of_partner(fold, &partner.record).map(str::to_owned);
         Ok::<_, Problem>((partner, held))
     });

@@ -8,6 +8,7 @@ use crate::organisation::logged_record;
 use crate::partition::NewEntry;
 use crate::prove;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use twinpact_identity::certificate::RootCertificate;
 use twinpact_identity::partners::{Partner as TlsPartner, PartnerSet};
 use twinpact_identity::spiffe::TrustDomain;
@@ -32,7 +33,7 @@ pub struct Partner {
 /// Partners by DID, and the trust that their records make.
 #[derive(Debug, Clone, Default)]
 pub struct PinnedPartners {
-    by_did: BTreeMap<String, Partner>,
+    by_did: BTreeMap<String, Arc<Partner>>,
     trust: Trust,
     /// Every pin and removal.
     past: Vec<Past>,
@@ -74,7 +75,7 @@ impl PinnedPartners {
         let did = partner.record.did.clone();
         let (recorded, line) = (entry.when.recorded, Some(line(&partner)));
         self.past.push(Past { recorded, index, did: did.clone(), line });
-        self.by_did.insert(did, partner);
+        self.by_did.insert(did, Arc::new(partner));
         Ok(())
     }
 
@@ -123,7 +124,7 @@ impl PinnedPartners {
     ///
     /// # Errors
     /// `partner.unknown`.
-    pub fn get(&self, did: &str) -> Result<&Partner, Problem> {
+    pub fn get(&self, did: &str) -> Result<&Arc<Partner>, Problem> {
         self.by_did.get(did).ok_or_else(|| {
             Problem::new(codes::PARTNER_UNKNOWN, format!("{did} is no partner"))
                 .hint("join it with an invitation of its: twinpact join INVITATION")
@@ -132,7 +133,7 @@ impl PinnedPartners {
 
     /// All partners.
     pub fn iter(&self) -> impl Iterator<Item = &Partner> {
-        self.by_did.values()
+        self.by_did.values().map(|partner| &**partner)
     }
 
     /// Whom proofs of partners are verified against.

@@ -155,9 +155,23 @@ impl Json {
     /// The canonical form: keys sorted by UTF-16 code units, no white space, shortest escapes.
     #[must_use]
     pub fn canonical(&self) -> String {
-        let mut out = String::new();
+        let mut out = String::with_capacity(self.room());
         self.write(&mut out);
         out
+    }
+
+    /// About how many bytes its form has: no fewer as long as nothing is escaped.
+    fn room(&self) -> usize {
+        match self {
+            Json::Null => 4,
+            Json::Bool(_) => 5,
+            Json::Int(n) => 2 + n.unsigned_abs().checked_ilog10().unwrap_or(0) as usize,
+            Json::Text(text) => 2 + text.len(),
+            Json::Array(items) => items.iter().map(|item| 1 + item.room()).sum::<usize>() + 2,
+            Json::Object(members) => {
+                members.iter().map(|(key, value)| 4 + key.len() + value.room()).sum::<usize>() + 2
+            }
+        }
     }
 
     fn write(&self, out: &mut String) {

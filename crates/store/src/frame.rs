@@ -212,7 +212,8 @@ impl Frame {
     /// The bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut put = Put::default();
+        let entries = self.entries.iter().map(|entry| 64 + entry.sealed.len()).sum::<usize>();
+        let mut put = Put(Vec::with_capacity(256 + entries));
         put.raw(&FRAME_MAGIC);
         put.u32(0);
         put.u32(0);

@@ -10,6 +10,7 @@ use crate::documents;
 use crate::open::Node;
 use crate::processes::{DOCUMENTS_PATH, Paper, Waiting, outbox_done};
 use std::collections::HashMap;
+use std::pin::pin;
 use std::time::Duration;
 use tokio::time::Instant;
 use twinpact_dsp::MAX_MESSAGE_BYTES;
@@ -63,11 +64,11 @@ pub(super) async fn send(node: &Node, calls: &Calls, peer: &str, mut rows: Vec<R
     };
     // The others are part of the next list.
     rows.truncate(count);
-    let sending = call(node, peer, "POST", url, Vec::new(), body, MAX_MESSAGE_BYTES);
+    let sending = pin!(call(node, peer, "POST", url, Vec::new(), body, MAX_MESSAGE_BYTES));
     match calls.call(node, peer, sending).await.map(|reply| reply.status) {
         Ok(200..300) => or_rest(settle(node, peer, &rows, None).await).await,
-        Ok(408 | 425 | 429 | 503) => probed(node, calls, &first).await,
-        Err(problem) if !is_gone(&first.1, &problem) => probed(node, calls, &first).await,
+        Ok(408 | 425 | 429 | 503) => Box::pin(probed(node, calls, &first)).await,
+        Err(problem) if !is_gone(&first.1, &problem) => Box::pin(probed(node, calls, &first)).await,
         _ => rows.iter().map(|(number, _)| *number).collect(),
     }
 }
