@@ -146,13 +146,18 @@ async fn checked(
     body: &[u8],
     (agreement, peer): (&str, &str),
 ) -> Result<Checked, Problem> {
-    let delivery: Value =
+    let mut delivery: Value =
         serde_json::from_slice(body).map_err(|_| broken("the delivery is not JSON"))?;
-    let text = |name: &str| delivery.get(name).and_then(Value::as_str);
-    let proof = text("proof").ok_or_else(|| broken("the delivery has no proof"))?;
-    let rows = delivery.get("rows").and_then(Value::as_array).cloned();
-    let rows = rows.ok_or_else(|| broken("the delivery has no rows"))?;
-    let seed = text("seed").and_then(from_hex::<32>).ok_or_else(|| broken("there is no seed"))?;
+    // The largest parts are taken out of it, not copied.
+    let mut taken = |name: &str| delivery.get_mut(name).map(Value::take);
+    let Some(Value::String(proof)) = taken("proof") else {
+        return Err(broken("the delivery has no proof"));
+    };
+    let Some(Value::Array(rows)) = taken("rows") else {
+        return Err(broken("the delivery has no rows"));
+    };
+    let seed = delivery.get("seed").and_then(Value::as_str).and_then(from_hex::<32>);
+    let seed = seed.ok_or_else(|| broken("there is no seed"))?;
     let bundle = Bundle::parse(proof.as_bytes()).map_err(|b| broken(&b.sentence))?;
     let verdict = verified(node, &bundle, peer).await?;
     let signed = same_delivery(node, &bundle, &verdict, agreement, peer)?;

@@ -131,6 +131,10 @@ pub async fn run(node: Node, mut stop: watch::Receiver<bool>) {
             () = until(more) => {}
             _ = stop.wait_for(|stop| *stop) => break,
         }
+        // Those that ended together are followed by one look at what is next.
+        while let Some(done) = under_way.tasks.try_join_next_with_id() {
+            under_way.ended(done);
+        }
     }
     // Whoever waits for the end finds the directory free.
     under_way.tasks.shutdown().await;

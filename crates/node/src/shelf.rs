@@ -33,8 +33,9 @@ const BESIDE: usize = 2;
 /// The most shelves that are kept: each has a catalogue of its own, and is filled again when it is
 /// asked for.
 pub const MAX_SHELVES: usize = 8;
-/// Below how many bytes it is not worth it to compress.
-const WORTH_IT: usize = 1024;
+/// Below how many bytes it is not worth it to compress: that is on its way in three packets, and to
+/// unpack it takes the asker a hundred kilobytes.
+const WORTH_IT: usize = 4096;
 /// How hard a part is compressed, which happens for each request, and the whole, which is kept.
 const LEVELS: (Compression, Compression) = (Compression::new(1), Compression::new(6));
 

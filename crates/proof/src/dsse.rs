@@ -10,7 +10,6 @@ use crate::json::Json;
 use crate::keys::{PublicKey, SecretKey};
 use crate::text64;
 use std::fmt;
-use std::io::Write as _;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -32,13 +31,13 @@ pub struct Envelope {
 /// envelope that is looked at from many sides.
 #[derive(Clone)]
 pub struct Payload {
-    bytes: Arc<[u8]>,
+    bytes: Arc<Vec<u8>>,
     says: Option<Arc<Json>>,
 }
 
 impl From<Vec<u8>> for Payload {
     fn from(bytes: Vec<u8>) -> Payload {
-        Payload { bytes: bytes.into(), says: None }
+        Payload { bytes: Arc::new(bytes), says: None }
     }
 }
 
@@ -88,18 +87,18 @@ impl Envelope {
 
     /// Adds one more signature over the same bytes: a countersignature.
     pub fn add_signature(&mut self, key: &SecretKey) {
-        let message = self.signed_bytes();
-        let bytes = key.sign(&message);
+        let head = self.head();
+        let bytes = key.sign(&[&head, &*self.payload].concat());
         // One that was just made holds: it is not computed again to find that out.
-        held::add(held::name(key.public().bytes(), &message, &bytes));
+        held::add(held::name(key.public().bytes(), [&head, &self.payload], &bytes));
         self.signatures.push(Signature { key_id: key.public().id(), bytes });
     }
 
     /// Whether this key signed it.
     #[must_use]
     pub fn signed_by(&self, key: &PublicKey) -> bool {
-        let message = self.signed_bytes();
-        self.signatures.iter().any(|s| key.is_named(&s.key_id) && key.verifies(&message, &s.bytes))
+        let head = self.head();
+        self.signatures.iter().any(|s| self.holds(&head, s, key))
     }
 
     /// Whether every signature is by one of these keys and holds; with at least one signature.
@@ -112,12 +111,8 @@ impl Envelope {
     /// one that is by none of these keys or does not hold.
     #[must_use]
     pub fn signers(&self, keys: &[PublicKey]) -> Option<Vec<PublicKey>> {
-        let message = self.signed_bytes();
-        let signer = |s: &Signature| {
-            let holds =
-                |key: &&PublicKey| key.is_named(&s.key_id) && key.verifies(&message, &s.bytes);
-            keys.iter().find(holds).copied()
-        };
+        let head = self.head();
+        let signer = |s: &Signature| keys.iter().find(|key| self.holds(&head, s, key)).copied();
         let signers = self.signatures.iter().map(signer).collect::<Option<Vec<_>>>()?;
         (!signers.is_empty()).then_some(signers)
     }
@@ -173,19 +168,21 @@ impl Envelope {
         let says = Some(Arc::new(Json::parse_canonical(&bytes).ok()?));
         Some(Envelope {
             payload_type: json.get("payloadType")?.as_text()?.to_owned(),
-            payload: Payload { bytes: bytes.into(), says },
+            payload: Payload { bytes: Arc::new(bytes), says },
             signatures: items.iter().map(signature).collect::<Option<Vec<_>>>()?,
         })
     }
 
-    /// The pre-authentication encoding: type and payload with their lengths.
-    fn signed_bytes(&self) -> Vec<u8> {
-        let (kind, payload) = (&self.payload_type, &*self.payload);
-        let mut bytes = Vec::with_capacity(kind.len() + payload.len() + 40);
-        // Memory takes whatever is written.
-        let _ = write!(bytes, "DSSEv1 {} {kind} {} ", kind.len(), payload.len());
-        bytes.extend_from_slice(payload);
-        bytes
+    fn holds(&self, head: &[u8], signature: &Signature, key: &PublicKey) -> bool {
+        key.is_named(&signature.key_id)
+            && key.verifies_both([head, &self.payload], &signature.bytes)
+    }
+
+    /// What comes before the payload in the pre-authentication encoding: type and payload with
+    /// their lengths.
+    fn head(&self) -> Vec<u8> {
+        let (kind, length) = (&self.payload_type, self.payload.len());
+        format!("DSSEv1 {} {kind} {length} ", kind.len()).into_bytes()
     }
 }
 

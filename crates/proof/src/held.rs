@@ -43,9 +43,11 @@ impl Held {
 
 static HELD: LazyLock<Mutex<Held>> = LazyLock::new(Mutex::default);
 
-/// The name of a signature: key and signature have fixed lengths, the message comes last.
-pub(crate) fn name(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> Digest {
-    sha256_parts(&[key, signature, message])
+/// The name of a signature: key and signature have fixed lengths, the message comes last, in two
+/// parts that are one text.
+pub(crate) fn name(key: &[u8; 32], message: [&[u8]; 2], signature: &[u8; 64]) -> Digest {
+    let [head, body] = message;
+    sha256_parts(&[key, signature, head, body])
 }
 
 /// Whether that signature was found to hold.
@@ -65,7 +67,7 @@ mod tests {
 
     #[test]
     fn what_is_used_is_kept_and_the_rest_is_bounded() {
-        let of = |n: usize| name(&[0; 32], &n.to_be_bytes(), &[0; 64]);
+        let of = |n: usize| name(&[0; 32], [&n.to_be_bytes(), b""], &[0; 64]);
         let mut held = Held::default();
         for n in 0..10 * KEPT {
             held.add(of(n));

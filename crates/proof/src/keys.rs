@@ -49,12 +49,18 @@ impl PublicKey {
     /// ago is not computed again.
     #[must_use]
     pub fn verifies(&self, message: &[u8], signature: &[u8; 64]) -> bool {
+        self.verifies_both([message, b""], signature)
+    }
+
+    /// The same for a message that is these two parts, one after the other.
+    pub(crate) fn verifies_both(&self, message: [&[u8]; 2], signature: &[u8; 64]) -> bool {
         let name = held::name(&self.0, message, signature);
         if held::is(&name) {
             return true;
         }
+        let (whole, signature) = (message.concat(), Signature::from_bytes(signature));
         let holds = VerifyingKey::from_bytes(&self.0)
-            .and_then(|key| key.verify_strict(message, &Signature::from_bytes(signature)))
+            .and_then(|key| key.verify_strict(&whole, &signature))
             .is_ok();
         if holds {
             held::add(name);
