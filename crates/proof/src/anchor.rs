@@ -56,18 +56,16 @@ pub fn blind(blinding: &Digest) -> [u8; 16] {
 /// The hash of a used slot.
 #[must_use]
 pub fn head_leaf(tick: u64, slot: u64, head: &Head, blind: &[u8; 16]) -> Digest {
-    leaf_hash(head_bytes(Writer::default(), tick, slot, head, blind).written())
+    leaf_hash(head_of(head_begun(tick), slot, head, blind).written())
 }
 
-fn head_bytes(to: Writer, tick: u64, slot: u64, head: &Head, blind: &[u8; 16]) -> Writer {
-    to.restart(7)
-        .text("twinpact-h/1")
-        .uint(tick)
-        .uint(slot)
-        .bytes(&head.tree)
-        .uint(head.size)
-        .bytes(&head.root)
-        .bytes(blind)
+/// What the bytes of all heads of a tick begin with.
+fn head_begun(tick: u64) -> Writer {
+    Writer::array(7).text("twinpact-h/1").uint(tick)
+}
+
+fn head_of(begun: Writer, slot: u64, head: &Head, blind: &[u8; 16]) -> Writer {
+    begun.uint(slot).bytes(&head.tree).uint(head.size).bytes(&head.root).bytes(blind)
 }
 
 /// The anchor leaf of a tick; `time` is in microseconds since 1970.
@@ -88,13 +86,14 @@ pub fn slots_tree(
     let count = slot_count(heads.len() as u64);
     let (mut tree, anchor_key) = (Tree::with_room(count), MacKey::new(anchor_key));
     // There are many slots, and all are hashed: in the same memory.
-    let mut bytes = Writer::with_room(128);
+    let (mut place, mut bytes) = (Writer::with_room(32), head_begun(tick));
+    let begun = bytes.written().len();
     for (slot, head) in (0..count).zip(heads.chain(std::iter::repeat(None))) {
-        bytes = bytes.restart(2).uint(slot).uint(tick);
-        let blinding = anchor_key.mac(bytes.written());
+        place = place.restart(2).uint(slot).uint(tick);
+        let blinding = anchor_key.mac(place.written());
         tree.append(match head {
             Some(head) => {
-                bytes = head_bytes(bytes, tick, slot, &head, &blind(&blinding));
+                bytes = head_of(bytes.back_to(begun), slot, &head, &blind(&blinding));
                 leaf_hash(bytes.written())
             }
             None => blinding,

@@ -36,6 +36,13 @@ impl Writer {
         self
     }
 
+    /// Forgets what was written behind so many bytes.
+    #[must_use]
+    pub fn back_to(mut self, length: usize) -> Self {
+        self.0.truncate(length);
+        self
+    }
+
     /// A nested array of so many items.
     #[must_use]
     pub fn nested(mut self, items: usize) -> Self {

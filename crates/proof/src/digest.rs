@@ -29,12 +29,8 @@ impl State {
     /// The state after one block that the message begins with.
     pub(crate) fn after(block: [u8; 64]) -> State {
         let mut state = FIRST;
-        state.compress(block);
+        sha2::compress256(&mut state.0, &[GenericArray::from(block)]);
         state
-    }
-
-    fn compress(&mut self, block: [u8; 64]) {
-        sha2::compress256(&mut self.0, &[GenericArray::from(block)]);
     }
 
     /// The digest of a message that ends with these parts; `before` is how many bytes of it this
@@ -58,11 +54,10 @@ impl State {
         let bits = ((before + length) as u64 * 8).to_be_bytes();
         if length <= TWO_BLOCKS - 64 {
             *first.last_chunk_mut()? = bits;
-            self.compress(first);
+            sha2::compress256(&mut self.0, &[GenericArray::from(first)]);
         } else {
             *second.last_chunk_mut()? = bits;
-            self.compress(first);
-            self.compress(second);
+            sha2::compress256(&mut self.0, &[first, second].map(GenericArray::from));
         }
         let mut digest = [0; 32];
         let words = digest.as_chunks_mut::<4>().0.iter_mut().zip(self.0);
