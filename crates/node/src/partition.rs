@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -24,6 +24,7 @@ use twinpact_model::problem::Problem;
 use twinpact_model::{Timestamp, codes};
 use twinpact_proof::anchor::TreeId;
 use twinpact_store::forest::{EVENTS, TreeNo};
+use twinpact_store::frame::Tick;
 use twinpact_store::{Committed, Draft, ItemPoint, Opens, Store, Subject};
 
 /// The least time between two ticks while somebody waits for a proof: who comes alone has its tick
@@ -404,7 +405,7 @@ impl Partition {
         AtWork(Arc::clone(&self.at_work))
     }
 
-    /// Counts durable frames; it changes whenever there is something new to read.
+    /// Counts durable frames and ticks; it changes whenever there is something new to read.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.clone()
@@ -446,8 +447,24 @@ impl Drop for Reading {
     }
 }
 
+/// The state, or why there is none any more.
+type Held = Result<Shared, Problem>;
+type Reads<'a> = RwLockReadGuard<'a, Held>;
+
+/// What a round of turns has made.
+struct Made {
+    /// To those who want no proof.
+    answers: Vec<Answer>,
+    /// To those who want one.
+    proven: Vec<Answer>,
+    /// Whether there is something new to read.
+    woken: bool,
+    /// The tick that is to be made.
+    durable: Result<Option<Tick>, Problem>,
+}
+
 struct Writer {
-    shared: Arc<RwLock<Result<Shared, Problem>>>,
+    shared: Arc<RwLock<Held>>,
     clocks: Clocks,
     /// Turns for the next frame, in the order in which they came.
     ready: VecDeque<Job>,
@@ -460,7 +477,7 @@ struct Writer {
     last_tick: Instant,
     /// The least time between two ticks now.
     gap: Duration,
-    /// Counts durable frames: whoever waits for a change is woken by it.
+    /// Counts durable frames and ticks: whoever waits for a change is woken by it.
     changed: watch::Sender<u64>,
     under_way: watch::Sender<bool>,
     syncs: Arc<Histogram>,
@@ -527,8 +544,8 @@ impl Writer {
         frame.map_or(tick, |frame| frame.min(tick)).max(SHORTEST_REST)
     }
 
-    /// Runs the turns that are due, in as few frames as their size allows, and answers them when
-    /// the last of these frames is durable.
+    /// Runs the turns that are due and answers them when they are durable; those that want a proof
+    /// when they are under a tick.
     fn frames(&mut self, stop: bool) {
         let proving = stop || self.last_tick.elapsed() >= self.gap;
         let waiting = if proving { std::mem::take(&mut self.waiting) } else { VecDeque::new() };
@@ -541,79 +558,103 @@ impl Writer {
         let shared = self.shared.clone();
         self.under_way.send_replace(true);
         let mut guard = shared.write().unwrap_or_else(PoisonError::into_inner);
+        let made = self.round(&mut guard, waiting, wanted || idle_due);
+        self.not_before = Instant::now() + self.frame_gap();
+        // The state is free to be read before anybody is woken to read it, and while the tick is
+        // made, which takes long where there are many trees.
+        let guard = RwLockWriteGuard::downgrade(guard);
+        self.under_way.send_replace(false);
+        let durable = made.durable.as_ref().map(|_| None).map_err(Problem::clone);
+        made.answers.into_iter().for_each(|answer| answer(durable.clone()));
+        if made.woken {
+            self.changed.send_modify(|changes| *changes += 1);
+        }
+        let ticks = guard.as_ref().map(|state| state.store.forest().ticks());
+        let proven = match made.durable {
+            Ok(Some(tick)) => self.make_tick(guard, tick).map(Some),
+            Ok(None) => Ok(ticks.ok().and_then(|ticks| ticks.checked_sub(1))),
+            Err(problem) => Err(problem),
+        };
+        made.proven.into_iter().for_each(|answer| answer(proven.clone()));
+    }
+
+    /// Runs the turns in as few frames as their size allows; the tick that the last of these says
+    /// is still to be made.
+    fn round(&mut self, state: &mut Held, waiting: VecDeque<Job>, ticks: bool) -> Made {
         self.due = None;
         let mut jobs = std::mem::take(&mut self.ready);
+        let plain = jobs.len();
         jobs.extend(waiting);
         let mut answers: Vec<Answer> = Vec::new();
         let (mut woken, mut durable) = (false, Ok(None));
         // Once it has stopped, the turns that are left are told so, and none is run.
-        while let Ok(state) = guard.as_mut() {
-            while !state.store.is_full()
+        while let Ok(shared) = state.as_mut() {
+            while !shared.store.is_full()
                 && let Some(job) = jobs.pop_front()
             {
-                let turn = Turn::begin(state, &self.clocks);
+                let turn = Turn::begin(shared, &self.clocks);
                 match catch_unwind(AssertUnwindSafe(|| job(turn))) {
                     Ok(answer) => answers.push(answer),
                     // A bug. What it left in memory is unknown, so nothing of it becomes durable.
-                    Err(_) => state.store.stop(),
+                    Err(_) => shared.store.stop(),
                 }
             }
             let last = jobs.is_empty();
-            woken |= state.store.has_staged();
-            let signing = state.fold.behind.check(state.store.forest());
-            let due = last && (wanted || idle_due);
-            let tick = due && signing.is_ok() && state.store.forest().changed();
-            woken |= tick;
-            durable = self.make_durable(state, tick, wanted && last);
+            woken |= shared.store.has_staged();
+            let signing = shared.fold.behind.check(shared.store.forest());
+            let tick = last && ticks && signing.is_ok() && shared.store.forest().changed();
+            durable = self.make_durable(shared, tick);
             if durable.is_err() {
                 // Memory is ahead of the disk: nobody may read it any more.
-                state.store.stop();
+                shared.store.stop();
             }
             // Whoever shared the frame of what stops the node is told so: nothing is proven for it.
             durable = durable.and_then(|tick| signing.map(|()| tick));
-            if let Err(stopped) = state.store.check() {
+            if let Err(stopped) = shared.store.check() {
                 trace::log_stopped(&stopped);
-                *guard = Err(stopped);
+                *state = Err(stopped);
             }
             if last {
                 break;
             }
         }
-        self.not_before = Instant::now() + self.frame_gap();
-        // The state is free to be read before anybody is woken to read it.
-        drop(guard);
-        self.under_way.send_replace(false);
-        drop(jobs);
-        answers.into_iter().for_each(|answer| answer(durable.clone()));
-        if woken {
-            self.changed.send_modify(|frames| *frames += 1);
-        }
+        let proven = answers.split_off(plain.min(answers.len()));
+        Made { answers, proven, woken, durable }
     }
 
-    fn make_durable(
-        &mut self,
-        state: &mut Shared,
-        tick: bool,
-        wanted: bool,
-    ) -> Result<Option<u64>, Problem> {
+    fn make_durable(&mut self, state: &mut Shared, tick: bool) -> Result<Option<Tick>, Problem> {
         state.store.check()?;
-        let now = self.clocks.wall().0;
+        let (now, mut made) = (self.clocks.wall().0, None);
         if tick || state.store.has_staged() {
-            let begun = Instant::now();
-            let made = state.store.commit(tick.then_some(now), now)?;
+            made = state.store.commit_frame(tick.then_some(now), now)?;
             let sync = state.store.log().last_sync();
-            if tick {
-                let took = begun.elapsed().saturating_sub(sync) * REST_PER_TICK;
-                self.gap = took.clamp(TICK_GAP, SLOW_TICK_GAP);
-            }
             self.syncs.observe(sync);
-            trace::frame(sync, made);
+            trace::frame(sync, made.map(|tick| tick.number));
             state.news.drain(..).for_each(|news| news.tell());
         }
         // When nothing has changed the next look is as far away as after a tick.
         if tick || self.last_tick.elapsed() >= IDLE_TICK {
             self.last_tick = Instant::now();
         }
-        Ok(wanted.then(|| state.store.forest().ticks().checked_sub(1)).flatten())
+        Ok(made)
+    }
+
+    /// Makes the tick that the last frame says, beside those who read, and gives its number.
+    fn make_tick(&mut self, state: Reads<'_>, tick: Tick) -> Result<u64, Problem> {
+        let begun = Instant::now();
+        let slots = state.as_ref().map(|state| state.store.forest().next_slots());
+        let slots = slots.map_err(Problem::clone);
+        let took = begun.elapsed() * REST_PER_TICK;
+        self.gap = took.clamp(TICK_GAP, SLOW_TICK_GAP);
+        drop(state);
+        let mut state = self.shared.write().unwrap_or_else(PoisonError::into_inner);
+        let made =
+            state.as_mut().map_err(|problem| problem.clone())?.store.finish_tick(tick, slots?);
+        if let Err(problem) = &made {
+            *state = Err(problem.clone());
+        }
+        drop(state);
+        self.changed.send_modify(|changes| *changes += 1);
+        made
     }
 }

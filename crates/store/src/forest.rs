@@ -49,6 +49,12 @@ struct Growing {
 }
 
 impl Growing {
+    /// The head as it stands.
+    fn head(&self) -> Option<Head> {
+        let size = self.tree.size();
+        Some(Head { tree: self.id, size, root: self.tree.root_at(size)? })
+    }
+
     fn head_at(&self, tick: u64) -> Option<Head> {
         if let Some((_, head)) = self.last.filter(|(at, _)| *at <= tick) {
             return Some(head);
@@ -219,19 +225,43 @@ impl Forest {
     /// # Errors
     /// `store.damaged` when a tick was left out.
     pub fn tick(&mut self, tick: Tick) -> Result<(), Problem> {
+        self.tick_with(tick, self.next_slots())
+    }
+
+    /// The tree over all slots at the next tick, with the heads as they stand. It takes long where
+    /// there are many trees, and changes nothing.
+    #[must_use]
+    pub fn next_slots(&self) -> Tree {
+        let mut grows = self.touched.iter().map(|number| number.saturating_sub(1)).peekable();
+        let heads = self.trees.iter().enumerate().map(|(at, grown)| {
+            let as_it_was = match u32::try_from(at).is_ok_and(|at| grows.next_if_eq(&at).is_some())
+            {
+                true => None,
+                false => grown.last.map(|(_, head)| head),
+            };
+            as_it_was.or_else(|| grown.head())
+        });
+        anchor::slots_tree(&self.anchor_key, self.ticks(), heads)
+    }
+
+    /// The same as [`tick`](Self::tick), with its [slots](Self::next_slots) when nothing has grown
+    /// since they were made.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn tick_with(&mut self, tick: Tick, slots: Tree) -> Result<(), Problem> {
         if tick.number != self.ticks() {
             return Err(inconsistent("a tick is missing"));
         }
         for touched in std::mem::take(&mut self.touched) {
             let grown = self.tree_mut(touched)?;
-            let size = grown.tree.size();
-            if grown.last.is_none_or(|(_, last)| last.size != size) {
-                grown.sizes.push((tick.number, size));
-                let head = Head { tree: grown.id, size, root: grown.tree.root() };
+            let head =
+                grown.head().filter(|now| grown.last.is_none_or(|(_, l)| l.size != now.size));
+            if let Some(head) = head {
+                grown.sizes.push((tick.number, head.size));
                 grown.last = Some((tick.number, head));
             }
         }
-        let slots = self.hashed_slots(tick.number);
         let (count, heads) = (slots.size(), slots.root());
         if self.slots.len() >= KEPT_SLOTS {
             self.slots.pop_front();

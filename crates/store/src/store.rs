@@ -21,6 +21,7 @@ use twinpact_model::{Did, SmolStr, codes};
 use twinpact_proof::commit::{Attr, Point, Seed, payload_commitment, points_lexical};
 use twinpact_proof::digest::{Digest, sha256};
 use twinpact_proof::successor::Predecessor;
+use twinpact_proof::tree::Tree;
 
 pub use crate::log::Cut;
 
@@ -133,6 +134,8 @@ pub struct Store {
     destruction: Destruction,
     staged: Frame,
     staged_bytes: usize,
+    /// A tick that the last frame says, and that is not made yet.
+    ticking: Option<Tick>,
 }
 
 const ANCHOR_KEY: &str = "anchor";
@@ -296,9 +299,9 @@ impl Store {
         forest: Forest,
         destruction: Destruction,
     ) -> Store {
-        let (staged, staged_bytes) = (Frame::default(), 0);
+        let (staged, staged_bytes, ticking) = (Frame::default(), 0, None);
         let sealer = Mutex::default();
-        Store { directory, log, keys, sealer, forest, destruction, staged, staged_bytes }
+        Store { directory, log, keys, sealer, forest, destruction, staged, staged_bytes, ticking }
     }
 
     /// Puts the drafts of one turn into the frame that the next [`commit`](Self::commit) makes
@@ -325,6 +328,9 @@ impl Store {
         self.log.check()?;
         if self.is_full() {
             return Err(internal("the frame is full and has to be committed first"));
+        }
+        if self.ticking.is_some() {
+            return Err(internal("the tick of the last frame has to be made first"));
         }
         let seeds = random_seeds(drafts.len())?;
         let (mut entries, mut recent) = (Vec::with_capacity(drafts.len()), None);
@@ -435,6 +441,22 @@ impl Store {
         tick: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<Option<u64>, Problem> {
+        let Some(tick) = self.commit_frame(tick, now)? else { return Ok(None) };
+        let slots = self.forest.next_slots();
+        self.finish_tick(tick, slots).map(Some)
+    }
+
+    /// The same without the anchor leaf, which the frame says when to make: the tick is to be
+    /// [finished](Self::finish_tick) before anything else is staged. Until then what is durable
+    /// may be read, and is under no tick yet.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    pub fn commit_frame(
+        &mut self,
+        tick: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Option<Tick>, Problem> {
         self.begin_frame();
         let mut frame = std::mem::take(&mut self.staged);
         self.staged_bytes = 0;
@@ -443,11 +465,24 @@ impl Store {
             number: self.forest.ticks(),
             time: u64::try_from(time.micros()).unwrap_or(0),
         });
-        frame.tick.map_or(Ok(()), |tick| self.forest.tick(tick))?;
         self.keys.flush().inspect_err(|_| self.log.stop())?;
         self.log.append(&frame)?;
         self.finish_destruction().inspect_err(|_| self.log.stop())?;
-        Ok(frame.tick.map(|tick| tick.number))
+        self.ticking = frame.tick;
+        Ok(frame.tick)
+    }
+
+    /// Makes the anchor leaf of the frame that was committed last, from the [tree over all
+    /// slots](Forest::next_slots) as it has been since then, and gives the number of the tick.
+    ///
+    /// # Errors
+    /// `internal` when it is not the tick of that frame; the log has stopped then.
+    pub fn finish_tick(&mut self, tick: Tick, slots: Tree) -> Result<u64, Problem> {
+        let made = match self.ticking.take() == Some(tick) {
+            true => self.forest.tick_with(tick, slots),
+            false => Err(internal("no frame says this tick")),
+        };
+        made.inspect_err(|_| self.log.stop()).map(|()| tick.number)
     }
 
     /// The head of the frame under way: the state of all trees is taken before the first of them

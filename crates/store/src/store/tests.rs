@@ -164,6 +164,45 @@ fn a_turn_has_a_bound_of_its_own() {
 }
 
 #[test]
+fn what_is_durable_is_under_no_tick_until_that_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = create(dir.path());
+    append(&mut store, vec![draft(EVENTS, 0)]).unwrap();
+    store.stage(vec![draft(EVENTS, 1)]).unwrap();
+    let tick = store.commit_frame(Some(now()), now()).unwrap().unwrap();
+    let proven = |store: &Store| store.forest().prove(EVENTS, 1, tick.number).is_some();
+    assert_eq!(store.entry(EVENTS, 1).unwrap().entry.who.twin_seq, 1);
+    assert!(!proven(&store) && store.forest().tick_of(EVENTS, 1).is_none());
+    assert_eq!(store.stage(vec![draft(EVENTS, 2)]).unwrap_err().code.name, "internal");
+    // After a stop in between the frame says it.
+    let (copy, root) = (tempfile::tempdir().unwrap(), |store: &Store| {
+        store.forest().checkpoint("x", tick.number).map(|checkpoint| checkpoint.root)
+    });
+    copied(dir.path(), copy.path());
+    let slots = store.forest().next_slots();
+    assert_eq!(store.finish_tick(tick, slots.clone()).unwrap(), tick.number);
+    assert!(proven(&store) && root(&store).is_some());
+    assert_eq!(root(&reopen(copy.path()).unwrap().0), root(&store));
+    append(&mut store, vec![draft(EVENTS, 2)]).unwrap();
+    // A tick that no frame says is never made.
+    assert_eq!(store.finish_tick(tick, slots).unwrap_err().code.name, "internal");
+    assert_eq!(store.check().unwrap_err().code.name, "store.stopped");
+}
+
+fn copied(from: &Path, to: &Path) {
+    for file in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let place = to.join(file.file_name());
+        match file.file_type().unwrap().is_dir() {
+            true => {
+                std::fs::create_dir(&place).unwrap();
+                copied(&file.path(), &place);
+            }
+            false => drop(std::fs::copy(file.path(), place).unwrap()),
+        }
+    }
+}
+
+#[test]
 fn a_tree_opens_with_its_entries_or_not_at_all() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = create(dir.path());
