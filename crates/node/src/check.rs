@@ -23,7 +23,7 @@ use twinpact_proof::anchor::{anchor_leaf, head_leaf};
 use twinpact_proof::documents::{self, Decision, Receipt};
 use twinpact_proof::tree::root_from_inclusion;
 use twinpact_proof::{Bundle, Envelope, Json, Level, Trust, to_hex, verify};
-use twinpact_store::forest::{DECISIONS, EVENTS, LOCAL, Proof, TreeNo};
+use twinpact_store::forest::{DECISIONS, EVENTS, LOCAL, Proof};
 use twinpact_store::{Committed, Cut, Replayed, Store};
 
 /// The most findings that are listed; all are counted.
@@ -286,7 +286,9 @@ impl Walk {
         let ledgers = node.partition.read(|fold, store| {
             self.behind = fold.behind.check(store.forest()).err().map(|problem| problem.message);
             let ledgers = fold.agreements.iter().filter_map(|one| Some((one.id, one.ledger?)));
-            ledgers.map(|(id, ledger)| (to_hex(&id), covered(store, ledger))).collect::<Vec<_>>()
+            ledgers
+                .map(|(id, ledger)| (to_hex(&id), store.forest().covered(ledger)))
+                .collect::<Vec<_>>()
         })?;
         if self.behind.is_some() {
             return Ok(());
@@ -382,13 +384,6 @@ fn holds(proof: &Proof, leaf: &[u8; 32]) -> bool {
     let anchor = anchor_leaf(proof.tick, proof.time, proof.slots, &proof.heads);
     let top = root_from_inclusion(&anchor, proof.tick, proof.anchor_size, &proof.anchor_path);
     root == Some(proof.head.root) && heads == Some(proof.heads) && top == Some(proof.anchor_root)
-}
-
-/// How many receipts of a ledger there are: the leaves that a tick covers.
-fn covered(store: &Store, ledger: TreeNo) -> u64 {
-    let forest = store.forest();
-    let last = forest.ticks().checked_sub(1).and_then(|tick| forest.head_at(ledger, tick));
-    last.map_or(0, |head| head.size)
 }
 
 /// Why the proof of a copy holds by none of these; what the first says.

@@ -22,7 +22,7 @@ use twinpact_store::Forest;
 /// How long a question for what comes next waits.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How it stands, once more frames than that are durable, or after 20 seconds.
+/// How it stands, once there were more frames and ticks than that, or after 20 seconds.
 ///
 /// # Errors
 /// `store.stopped`.

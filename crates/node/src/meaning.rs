@@ -17,7 +17,8 @@ use twinpact_proof::digest::sha256_parts;
 
 /// How many are remembered at least; at most it is twice as many.
 const KEPT: usize = 256;
-/// The longest text that is remembered, in bytes.
+/// The longest text that is remembered, in bytes; what it is spelled like is remembered with it, and
+/// is about as long.
 const MAX_KEPT_BYTES: usize = 16_384;
 
 /// What a policy stands in, as far as its rules may repeat it: nothing, or an agreement about a

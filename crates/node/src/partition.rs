@@ -1,7 +1,8 @@
 //! The one writer: a thread that owns the log and takes turns.
 //!
 //! Turns that wait at the same moment share a frame and its one `fdatasync`; nobody is answered,
-//! and nobody can read, before it is durable. A turn decides on the state that the turns before it
+//! and nobody can read, before it is durable. Its tick is made beside those who read, so that for a
+//! moment there is what is durable and under no tick; who wants a proof is answered after it. A turn decides on the state that the turns before it
 //! left. At most one tick per [`TICK_GAP`] while somebody waits for a proof, else one a second if
 //! anything changed, none when idle.
 
@@ -461,6 +462,8 @@ struct Made {
     woken: bool,
     /// The tick that is to be made.
     durable: Result<Option<Tick>, Problem>,
+    /// What came too late to be run: whoever waits for it learns why.
+    left: VecDeque<Job>,
 }
 
 struct Writer {
@@ -564,9 +567,11 @@ impl Writer {
         // made, which takes long where there are many trees.
         let guard = RwLockWriteGuard::downgrade(guard);
         self.under_way.send_replace(false);
+        drop(made.left);
         let durable = made.durable.as_ref().map(|_| None).map_err(Problem::clone);
         made.answers.into_iter().for_each(|answer| answer(durable.clone()));
-        if made.woken {
+        // Everybody is woken once a round, and before a tick only by one that takes its time.
+        if made.woken && (!matches!(made.durable, Ok(Some(_))) || self.gap > TICK_GAP) {
             self.changed.send_modify(|changes| *changes += 1);
         }
         let ticks = guard.as_ref().map(|state| state.store.forest().ticks());
@@ -610,16 +615,13 @@ impl Writer {
             }
             // Whoever shared the frame of what stops the node is told so: nothing is proven for it.
             durable = durable.and_then(|tick| signing.map(|()| tick));
-            if let Err(stopped) = shared.store.check() {
-                trace::log_stopped(&stopped);
-                *state = Err(stopped);
-            }
+            stop_reading(state);
             if last {
                 break;
             }
         }
         let proven = answers.split_off(plain.min(answers.len()));
-        Made { answers, proven, woken, durable }
+        Made { answers, proven, woken, durable, left: jobs }
     }
 
     fn make_durable(&mut self, state: &mut Shared, tick: bool) -> Result<Option<Tick>, Problem> {
@@ -646,15 +648,30 @@ impl Writer {
         let slots = slots.map_err(Problem::clone);
         let took = begun.elapsed() * REST_PER_TICK;
         self.gap = took.clamp(TICK_GAP, SLOW_TICK_GAP);
+        // Whoever reads for each request waits for the end, as for that of a frame.
+        self.under_way.send_replace(true);
         drop(state);
-        let mut state = self.shared.write().unwrap_or_else(PoisonError::into_inner);
-        let made =
-            state.as_mut().map_err(|problem| problem.clone())?.store.finish_tick(tick, slots?);
-        if let Err(problem) = &made {
-            *state = Err(problem.clone());
-        }
+        let shared = self.shared.clone();
+        let mut state = shared.write().unwrap_or_else(PoisonError::into_inner);
+        let made = match (state.as_mut(), slots) {
+            (Ok(shared), Ok(slots)) => shared.store.finish_tick(tick, slots),
+            (Err(stopped), _) => Err(stopped.clone()),
+            (_, Err(stopped)) => Err(stopped),
+        };
+        stop_reading(&mut state);
         drop(state);
+        self.under_way.send_replace(false);
         self.changed.send_modify(|changes| *changes += 1);
         made
+    }
+}
+
+/// When the log has stopped, memory may be ahead of it: nobody may read it any more.
+fn stop_reading(state: &mut Held) {
+    if let Ok(shared) = state
+        && let Err(stopped) = shared.store.check()
+    {
+        trace::log_stopped(&stopped);
+        *state = Err(stopped);
     }
 }

@@ -270,9 +270,9 @@ fn latest_given(
     Ok(all.into_iter().take(limit).map(|(_, agreement, index)| (agreement, index)).collect())
 }
 
-/// How many entries a ledger had at a time, or has now.
+/// How many entries of a ledger were under a tick at a time, or are now.
 fn size_by(store: &Store, ledger: TreeNo, as_of: Option<Timestamp>) -> Result<u64, Problem> {
-    let (mut size, mut end) = (0, store.forest().size(ledger));
+    let (mut size, mut end) = (0, store.forest().covered(ledger));
     if as_of.is_none() {
         return Ok(end);
     }
@@ -391,7 +391,7 @@ fn find<'f>(fold: &'f Fold, store: &Store, name: &str) -> Result<Found<'f>, Prob
     let given = fold.agreements.iter().flat_map(|agreement| {
         let ledgers = agreement.ledger.into_iter().zip(std::iter::repeat(agreement));
         ledgers.flat_map(|(ledger, agreement)| {
-            (0..forest.size(ledger)).map(move |index| (ledger, agreement, index))
+            (0..forest.covered(ledger)).map(move |index| (ledger, agreement, index))
         })
     });
     let fits = |ledger: TreeNo, index: u64| {
@@ -450,7 +450,8 @@ fn delivered(
     let (Some(ledger), Some(document)) = (agreement.ledger, &agreement.document) else {
         return Ok(None);
     };
-    if index >= forest.size(ledger) {
+    // One that is under no tick yet was given to nobody.
+    if index >= forest.covered(ledger) {
         return Ok(None);
     }
     let entry = store.entry(ledger, index)?;

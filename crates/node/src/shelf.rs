@@ -338,7 +338,14 @@ fn matches(tags: &str, ours: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{matches, schema_address, takes_gzip};
+    use super::{LEVELS, WORTH_IT, compressed, matches, schema_address, takes_gzip};
+
+    #[test]
+    fn what_is_short_is_not_compressed() {
+        for (length, worth_it) in [(0, false), (WORTH_IT - 1, false), (WORTH_IT, true)] {
+            assert_eq!(compressed(&vec![b'x'; length], LEVELS.0).is_some(), worth_it, "{length}");
+        }
+    }
 
     #[test]
     fn encodings_are_taken_or_not() {

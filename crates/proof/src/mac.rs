@@ -3,14 +3,11 @@
 //! Half of the work for a short message is the key's own two blocks, so their state is kept.
 
 use crate::digest::{Digest, State};
-use sha2::Digest as _;
 use std::fmt;
 
 /// A key of 32 bytes, ready for many messages. It cannot be printed.
 #[derive(Clone)]
 pub struct MacKey {
-    /// The block that the inner message begins with.
-    block: [u8; 64],
     inner: State,
     outer: State,
 }
@@ -24,19 +21,13 @@ impl MacKey {
             block.iter_mut().zip(key).for_each(|(slot, byte)| *slot ^= byte);
             block
         };
-        let block = padded(0x36);
-        MacKey { block, inner: State::after(block), outer: State::after(padded(0x5c)) }
+        MacKey { inner: State::after(padded(0x36)), outer: State::after(padded(0x5c)) }
     }
 
     /// The authentication code of a message.
     #[must_use]
     pub fn mac(&self, message: &[u8]) -> Digest {
-        let inner = self.inner.ended(64, &[message]).unwrap_or_else(|| {
-            let hasher = sha2::Sha256::new().chain_update(self.block).chain_update(message);
-            hasher.finalize().into()
-        });
-        // It is one block, and always there.
-        self.outer.ended(64, &[&inner]).unwrap_or_default()
+        self.outer.ended(64, &[&self.inner.ended(64, &[message])])
     }
 }
 

@@ -302,9 +302,7 @@ impl Forest {
     /// Whether anything was appended since the last tick.
     #[must_use]
     pub fn changed(&self) -> bool {
-        let proven = |grown: &Growing| grown.last.map_or(0, |(_, head)| head.size);
-        let mut touched = self.touched.iter().filter_map(|tree| self.tree(*tree));
-        touched.any(|grown| grown.tree.size() != proven(grown))
+        self.touched.iter().any(|tree| self.size(*tree) != self.covered(*tree))
     }
 
     /// The tree's id.
@@ -336,6 +334,13 @@ impl Forest {
     #[must_use]
     pub fn head_at(&self, tree: TreeNo, tick: u64) -> Option<Head> {
         (tick < self.ticks()).then(|| self.tree(tree)?.head_at(tick)).flatten()
+    }
+
+    /// How many entries of a tree the last tick covers: those behind them are durable, and no proof
+    /// of them can be made yet.
+    #[must_use]
+    pub fn covered(&self, tree: TreeNo) -> u64 {
+        self.tree(tree).and_then(|grown| grown.last).map_or(0, |(_, head)| head.size)
     }
 
     /// The first tick whose head covers that entry.

@@ -329,9 +329,7 @@ impl Store {
         if self.is_full() {
             return Err(internal("the frame is full and has to be committed first"));
         }
-        if self.ticking.is_some() {
-            return Err(internal("the tick of the last frame has to be made first"));
-        }
+        self.between_ticks()?;
         let seeds = random_seeds(drafts.len())?;
         let (mut entries, mut recent) = (Vec::with_capacity(drafts.len()), None);
         for (draft, seed) in drafts.iter_mut().zip(&seeds) {
@@ -392,6 +390,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), Problem> {
         self.log.check()?;
+        self.between_ticks()?;
         if self.has_staged() || predecessors.is_empty() {
             return Err(internal("a successor comes after a log, and in a frame of its own"));
         }
@@ -457,6 +456,7 @@ impl Store {
         tick: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<Option<Tick>, Problem> {
+        self.between_ticks()?;
         self.begin_frame();
         let mut frame = std::mem::take(&mut self.staged);
         self.staged_bytes = 0;
@@ -470,6 +470,14 @@ impl Store {
         self.finish_destruction().inspect_err(|_| self.log.stop())?;
         self.ticking = frame.tick;
         Ok(frame.tick)
+    }
+
+    /// Nothing may come between a frame and its tick.
+    fn between_ticks(&self) -> Result<(), Problem> {
+        match self.ticking {
+            None => Ok(()),
+            Some(_) => Err(internal("the tick of the last frame has to be made first")),
+        }
     }
 
     /// Makes the anchor leaf of the frame that was committed last, from the [tree over all

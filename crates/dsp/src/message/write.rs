@@ -302,3 +302,47 @@ fn versions(m: &Versions) -> String {
     };
     Object::new().list("protocolVersions", &m.versions, version).done()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Object, offer};
+    use crate::message::Offer;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn any_text_is_written_so_that_it_reads_back() {
+        let text = "a\"b\\c/\u{1}\u{7f}\n\u{2028}\u{fb33}\u{1f600}";
+        let written = Object::message(text, Some(text))
+            .maybe("none", None)
+            .list("empty", &[] as &[&str], super::text)
+            .list("two", &[text, ""], super::text)
+            .inner("inner", &Object::of(text).done())
+            .done();
+        let expect = json!({
+            "@context": [crate::CONTEXT], "@type": text, "@id": text,
+            "two": [text, ""], "inner": { "@type": text },
+        });
+        assert_eq!(serde_json::from_str::<Value>(&written).unwrap(), expect);
+    }
+
+    #[test]
+    fn what_is_a_field_of_ours_is_not_taken_from_a_policy() {
+        let policy = json!({ "@id": "theirs", "@type": "Set", "target": "theirs",
+            "permission": [{ "action": "use", "constraint": 0.1 }] });
+        let check = |target: Option<&str>, expect: &str| {
+            let (id, target) = ("ours".to_owned(), target.map(str::to_owned));
+            let spelled = policy.clone().into();
+            let written =
+                offer(&Offer { id, target, assigner: None, assignee: None, policy: spelled });
+            assert_eq!(written.matches("\"target\"").count(), 1, "{written}");
+            let read: Value = serde_json::from_str(&written).unwrap();
+            assert_eq!((&read["@id"], &read["@type"]), (&json!("ours"), &json!("Offer")));
+            assert_eq!(
+                (&read["target"], &read["permission"]),
+                (&json!(expect), &policy["permission"])
+            );
+        };
+        check(Some("urn:x"), "urn:x");
+        check(None, "theirs");
+    }
+}

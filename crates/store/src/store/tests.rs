@@ -173,7 +173,9 @@ fn what_is_durable_is_under_no_tick_until_that_is_made() {
     let proven = |store: &Store| store.forest().prove(EVENTS, 1, tick.number).is_some();
     assert_eq!(store.entry(EVENTS, 1).unwrap().entry.who.twin_seq, 1);
     assert!(!proven(&store) && store.forest().tick_of(EVENTS, 1).is_none());
+    assert_eq!((store.forest().covered(EVENTS), store.forest().size(EVENTS)), (1, 2));
     assert_eq!(store.stage(vec![draft(EVENTS, 2)]).unwrap_err().code.name, "internal");
+    assert_eq!(store.commit_frame(Some(now()), now()).unwrap_err().code.name, "internal");
     // After a stop in between the frame says it.
     let (copy, root) = (tempfile::tempdir().unwrap(), |store: &Store| {
         store.forest().checkpoint("x", tick.number).map(|checkpoint| checkpoint.root)
