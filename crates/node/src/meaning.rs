@@ -17,8 +17,8 @@ use twinpact_proof::digest::sha256_parts;
 
 /// How many are remembered at least; at most it is twice as many.
 const KEPT: usize = 256;
-/// The longest text that is remembered, in bytes; what it is spelled like is remembered with it, and
-/// is about as long.
+/// The longest text that is remembered, in bytes; how its terms are spelled is remembered with it,
+/// and is about as long.
 const MAX_KEPT_BYTES: usize = 16_384;
 
 /// What a policy stands in, as far as its rules may repeat it: nothing, or an agreement about a
@@ -31,8 +31,8 @@ struct Meaning {
     spelled: OnceLock<Policy>,
 }
 
-/// Terms of ours as they stand in our catalogue, to the letter: a connector may compare an agreement
-/// with what it was offered without reading either.
+/// Terms of ours as they stand in our catalogue, to the letter: a connector may compare an
+/// agreement with what it was offered without reading either.
 ///
 /// # Errors
 /// That of the writer, which terms that were read do not meet.
