@@ -2,8 +2,8 @@
 //!
 //! Turns that wait at the same moment share a frame and its one `fdatasync`; nobody is answered,
 //! and nobody can read, before it is durable. Its tick is made beside those who read, so that for a
-//! moment there is what is durable and under no tick; who wants a proof is answered after it. A turn
-//! decides on the state that the turns before it left. At most one tick per [`TICK_GAP`] while
+//! moment there is what is durable and under no tick; who wants a proof is answered after it. A
+//! turn decides on the state that the turns before it left. At most one tick per [`TICK_GAP`] while
 //! somebody waits for a proof, else one a second if anything changed, none when idle.
 
 use crate::clock::Clocks;
