@@ -8,10 +8,11 @@ use std::pin::Pin;
 use std::sync::mpsc;
 use std::task::{Context, Waker};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use twinpact_model::entry::{Attribute, Entry, Kind, When, Who, Why};
 use twinpact_model::{Did, Problem, Timestamp};
 use twinpact_node::fold::Fold;
-use twinpact_node::partition::{NewEntry, Partition, Turn};
+use twinpact_node::partition::{NewEntry, Partition, TICK_GAP, Turn};
 use twinpact_node::{Clocks, PolicyClock, processes};
 use twinpact_proof::SecretKey;
 use twinpact_proof::anchor::{anchor_leaf, head_leaf};
@@ -38,6 +39,25 @@ struct Bench {
 /// What a turn was answered with: its entry, and the tick when it wanted one.
 type Answered = Result<(Committed, Option<u64>), Problem>;
 type Taking = Pin<Box<dyn Future<Output = Answered>>>;
+type Holding = Pin<Box<dyn Future<Output = Result<(), Problem>>>>;
+
+/// A turn is sent when it is polled first; whether it is not answered yet.
+fn is_sent<F: Future + ?Sized>(turn: &mut Pin<Box<F>>) -> bool {
+    turn.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending()
+}
+
+/// An answer that nobody waits for: it holds up the writer where it is dropped, among the answers.
+struct Gate {
+    reached: mpsc::Sender<()>,
+    opened: mpsc::Receiver<()>,
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        let _ = self.reached.send(());
+        let _ = self.opened.recv();
+    }
+}
 
 fn did() -> Did {
     Did::new("did:web:operator.example").unwrap()
@@ -91,22 +111,28 @@ impl Bench {
         })
     }
 
-    /// Sends these while the writer is held up, so that it finds all of them at once.
-    async fn round(&self, mut turns: Vec<Taking>) -> Vec<Answered> {
+    /// A turn that holds up the writer until it is released.
+    fn hold(&self) -> (Holding, mpsc::Sender<()>) {
         let (entered, has_entered) = mpsc::channel();
         let (release, released) = mpsc::channel::<()>();
-        let mut holding = Box::pin(self.partition.turn(move |_| {
-            entered.send(()).unwrap();
-            released.recv().unwrap();
-            Ok(())
-        }));
-        // A turn is sent when it is polled first.
-        let mut context = Context::from_waker(Waker::noop());
-        assert!(holding.as_mut().poll(&mut context).is_pending());
+        let partition = self.partition.clone();
+        let mut holding: Holding = Box::pin(async move {
+            let held = partition.turn(move |_| {
+                entered.send(()).unwrap();
+                released.recv().unwrap();
+                Ok(())
+            });
+            held.await
+        });
+        assert!(is_sent(&mut holding));
         has_entered.recv().unwrap();
-        for turn in &mut turns {
-            assert!(turn.as_mut().poll(&mut context).is_pending());
-        }
+        (holding, release)
+    }
+
+    /// Sends these while the writer is held up, so that it finds all of them at once.
+    async fn round(&self, mut turns: Vec<Taking>) -> Vec<Answered> {
+        let (holding, release) = self.hold();
+        assert!(turns.iter_mut().all(is_sent));
         release.send(()).unwrap();
         holding.await.unwrap();
         let mut answers = Vec::new();
@@ -198,6 +224,40 @@ async fn a_round_of_several_frames_answers_each_turn_with_what_covers_it() {
     let (mut numbers, cut) = reopened(place.path());
     numbers.sort_unstable();
     assert_eq!((numbers, cut), ((0..20).collect(), false));
+}
+
+#[tokio::test]
+async fn what_is_durable_is_read_before_its_tick_and_proven_after_it() {
+    let bench = Bench::new();
+    bench.begin().await;
+    let ((reached, at_gate), (open, opened)) = (mpsc::channel(), mpsc::channel());
+    let gate = Gate { reached, opened };
+    let (holding, release) = bench.hold();
+    let mut plain = Box::pin(bench.partition.turn(|turn| log_one(turn, 0).map(|_| gate)));
+    assert!(is_sent(&mut plain));
+    drop(plain);
+    let mut proven = bench.taking(2);
+    assert!(is_sent(&mut proven));
+    // Its tick is due, so that both have one frame.
+    let begun = Instant::now();
+    while begun.elapsed() <= TICK_GAP {
+        std::hint::spin_loop();
+    }
+    release.send(()).unwrap();
+    holding.await.unwrap();
+    at_gate.recv_timeout(Duration::from_secs(20)).unwrap();
+    let sizes = bench.partition.read(|_, store| {
+        let forest = store.forest();
+        (forest.size(EVENTS), forest.covered(EVENTS), forest.ticks())
+    });
+    let (size, under, ticks) = sizes.unwrap();
+    assert_eq!((size, under), (3, 1));
+    assert!(is_sent(&mut proven), "it is not answered before its tick");
+    open.send(()).unwrap();
+    let (logged, tick) = proven.await.unwrap();
+    assert_eq!(tick, Some(ticks));
+    bench.partition.read(|_, store| covered(store.forest(), &logged, ticks)).unwrap();
+    assert_eq!(frames(bench.close().path()).len(), 2);
 }
 
 /// A disk that goes away after so many syncs of a round of four frames. What is in the log then was
