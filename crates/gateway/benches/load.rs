@@ -219,7 +219,7 @@ async fn alone(both: &mut Both, came: &Came) {
 /// Many at a time, for so long.
 async fn many(both: &mut Both, time: Duration, parallel: usize) {
     let (start, cpu) = (Instant::now(), both.cpu());
-    let frames = *both.consumer.partition.changes().borrow();
+    let changes = *both.consumer.partition.changes().borrow();
     let (mut tasks, all) = (tokio::task::JoinSet::new(), Arc::<AtomicUsize>::default());
     for _ in 0..parallel {
         let (consumer, begun_so_far) = (both.consumer.clone(), Arc::clone(&all));
@@ -239,9 +239,9 @@ async fn many(both: &mut Both, time: Duration, parallel: usize) {
     let rest = start.elapsed() - took;
     line(&format!("{parallel} at a time"), &times, both.cpu() - cpu);
     let rate = times.len() as f64 / took.as_secs_f64();
-    let frames = *both.consumer.partition.changes().borrow() - frames;
+    let changes = *both.consumer.partition.changes().borrow() - changes;
     println!("\n{} exchanges in {took:.1?}: {rate:.0} a second; {rest:.1?} to rest", times.len());
-    println!("{frames} frames of the consumer");
+    println!("{changes} frames and slow ticks of the consumer");
 }
 
 /// A negotiation, a transfer with its data, and its end.
