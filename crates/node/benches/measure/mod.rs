@@ -6,6 +6,10 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use twinpact_model::Timestamp;
 
+/// That of the program.
+#[global_allocator]
+static ALLOCATOR: snmalloc_rs::SnMalloc = snmalloc_rs::SnMalloc;
+
 /// The turbine model of the examples: seven attributes.
 pub(crate) const MODEL: &str = include_str!("../../../../examples/wind/wind-turbine.toml");
 
