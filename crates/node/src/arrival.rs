@@ -251,9 +251,8 @@ enum Tried {
     Stored(Pins),
     /// Something else was pinned since a stream was opened.
     Pinned,
-    /// That is pinned now, and the delivery's own checkpoint is not known to be of one history with
-    /// it.
-    Apart(copies::Seen),
+    /// The delivery's own checkpoint is not known to be of one history with what is pinned now.
+    Apart,
 }
 
 /// Stores it, with a proof by the partner where one is wanted.
@@ -264,12 +263,11 @@ async fn tried(node: &Node, arrival: &Arc<Arrival>) -> Result<Option<Pins>, Prob
         let (ours, arrival) = (node.clone(), Arc::clone(arrival));
         let (peer, origin) = (arrival.peer.clone(), arrival.came.verdict.seen.origin.clone());
         let turn = node.partition.turn(move |turn| stored(turn, &arrival, &ours.chains));
-        let apart = match turn.await? {
+        match turn.await? {
             Tried::Stored(pins) => return Ok(Some(pins)),
             Tried::Pinned => return Ok(None),
-            Tried::Apart(now) => now,
-        };
-        continuity::link(node, &peer, &origin, [apart, own]).await?;
+            Tried::Apart => continuity::link(node, &peer, &origin, own).await?,
+        }
     }
     Err(refused("the partner's log grows faster than it can be followed"))
 }
@@ -296,7 +294,7 @@ fn stored(turn: Turn<'_>, arrival: &Arrival, chains: &Chains) -> Result<Tried, P
     let Checked { delivery, bundle, verdict, .. } = came;
     let pin = match continues(turn.fold(), (delivery, bundle), verdict, (under, seen), chains)? {
         Held::Holds(anchor, ledger) => (anchor, ledger),
-        Held::Apart(now) => return Ok(Tried::Apart(now)),
+        Held::Apart => return Ok(Tried::Apart),
     };
     let mut entries = copies::copy(peer, &name, copy, &came.rows).map_err(broken)?;
     // Of two checkpoints of one history the larger one stays pinned.

@@ -14,6 +14,7 @@ use twinpact_proof::commit::{Point, points_lexical, read_attribute};
 use twinpact_proof::digest::from_hex;
 use twinpact_proof::tree::consistent;
 use twinpact_proof::{Bundle, Verdict, to_hex};
+use twinpact_store::Store;
 
 /// What a delivery has to continue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,52 +72,104 @@ const MAX_CHAIN: usize = 256;
 /// Checkpoints of logs that are known to be of one history, all of a log with each other: proven by
 /// the partner, one with the largest before it.
 #[derive(Debug, Default)]
-pub struct Chains(Mutex<BTreeMap<String, VecDeque<Seen>>>);
+pub struct Chains(Mutex<BTreeMap<String, Chain>>);
+
+/// Those of one log.
+#[derive(Debug, Default)]
+struct Chain {
+    known: VecDeque<Seen>,
+    /// Pairs of which the second was proven to continue the first, which was not the largest then.
+    grew: VecDeque<(Seen, Seen)>,
+}
+
+impl Chain {
+    fn largest(&self) -> Option<Seen> {
+        self.known.iter().max_by_key(|known| known.size).copied()
+    }
+
+    /// Adds one that is of one history with the largest, and what is known to continue it.
+    fn add(&mut self, seen: Seen) {
+        let mut next = Some(seen);
+        while let Some(seen) = next {
+            if self.known.len() >= MAX_CHAIN {
+                // The smallest is of least use.
+                let size = |at: &usize| self.known.get(*at).map(|seen| seen.size);
+                let smallest = (0..self.known.len()).min_by_key(size);
+                smallest.and_then(|at| self.known.remove(at));
+            }
+            self.known.push_back(seen);
+            let largest = self.largest();
+            let goes_on = self.grew.iter().position(|(old, _)| Some(*old) == largest);
+            next = goes_on.and_then(|at| self.grew.remove(at)).map(|(_, new)| new);
+        }
+    }
+}
 
 impl Chains {
+    fn with<T>(&self, origin: &str, look: impl FnOnce(&mut Chain) -> T) -> T {
+        let mut chains = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        look(chains.entry(origin.to_owned()).or_default())
+    }
+
     /// Whether both are known to be of one history.
     fn spans(&self, origin: &str, one: Seen, two: Seen) -> bool {
-        let chains = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        chains.get(origin).is_some_and(|chain| chain.contains(&one) && chain.contains(&two))
+        self.with(origin, |chain| chain.known.contains(&one) && chain.known.contains(&two))
     }
 
     /// The largest of a log, unless that one is among them; a log of which none is known begins
     /// with that one.
     fn largest_for(&self, origin: &str, seen: Seen) -> Option<Seen> {
-        let mut chains = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let chain = chains.entry(origin.to_owned()).or_insert_with(|| VecDeque::from([seen]));
-        let largest = chain.iter().max_by_key(|known| known.size).copied();
-        largest.filter(|_| !chain.contains(&seen))
+        self.with(origin, |chain| {
+            let largest = chain.largest();
+            if largest.is_none() {
+                chain.add(seen);
+            }
+            largest.filter(|_| !chain.known.contains(&seen))
+        })
     }
 
     /// Adds one that was proven to be of one history with the largest.
     fn add(&self, origin: &str, seen: Seen) {
-        let mut chains = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let chain = chains.entry(origin.to_owned()).or_default();
-        if chain.len() >= MAX_CHAIN {
-            // The smallest is of least use.
-            let smallest = (0..chain.len()).min_by_key(|at| chain.get(*at).map(|seen| seen.size));
-            smallest.and_then(|at| chain.remove(at));
-        }
-        chain.push_back(seen);
+        self.with(origin, |chain| chain.add(seen));
+    }
+
+    /// Notes that the second was proven to continue the first. Whatever is pinned goes on from what
+    /// was pinned before it: from one of them on that is in the chain, those after it are as well,
+    /// and nobody has to ask about each.
+    fn grew(&self, origin: &str, old: Seen, new: Seen) {
+        self.with(origin, |chain| match chain.largest() {
+            _ if new.size <= old.size => {}
+            None => {
+                chain.add(old);
+                chain.add(new);
+            }
+            Some(largest) if largest == old => chain.add(new),
+            Some(_) => {
+                if chain.grew.len() >= MAX_CHAIN {
+                    chain.grew.pop_front();
+                }
+                chain.grew.push_back((old, new));
+            }
+        });
     }
 }
 
-/// Has the partner prove that checkpoints of its log are of one history. One asks at a time: many
-/// deliveries share a checkpoint.
+/// Has the partner prove that this checkpoint of its log and the one that is pinned by now are of
+/// one history. One asks at a time: many deliveries share a checkpoint.
 ///
 /// # Errors
 /// `exchange.proof` when what it shows proves something else; `exchange.refused` when it shows
 /// nothing, which is no evidence of anything.
-pub(crate) async fn link(
-    node: &Node,
-    peer: &str,
-    origin: &str,
-    all: [Seen; 2],
-) -> Result<(), Problem> {
+pub(crate) async fn link(node: &Node, peer: &str, origin: &str, own: Seen) -> Result<(), Problem> {
     let lane = node.fetching.of(peer);
     let _alone = lane.lock().await;
-    for seen in all {
+    // What is pinned now, not when it was found to be another: that is a while ago where many wait.
+    let look = |fold: &Fold, _: &Store| {
+        let partner = fold.partners.get(peer)?;
+        Ok::<_, Problem>(fold.copies.to_continue(&partner.record))
+    };
+    let pinned = node.partition.read_between(look).await??;
+    for seen in pinned.into_iter().chain([own]) {
         let Some(largest) = node.chains.largest_for(origin, seen) else { continue };
         let (small, large) =
             if seen.size <= largest.size { (seen, largest) } else { (largest, seen) };
@@ -138,9 +191,9 @@ pub(crate) enum Held {
     /// It holds; what is to be pinned now of the anchor, which is never less than was, and of the
     /// ledger.
     Holds(Seen, LedgerPin),
-    /// That anchor was pinned since it was asked for, and nothing shows that its own is of one
+    /// Another anchor was pinned since it was asked for, and nothing shows that its own is of one
     /// history with it.
-    Apart(Seen),
+    Apart,
 }
 
 /// Whether anchor and ledger continue what we saw last, or lie under what was seen since the
@@ -176,7 +229,10 @@ pub(crate) fn continues(
     let under = |seen| fold.copies.lies_under(&record.origin, seen);
     let anchor = match now {
         None => own,
-        Some(now) if grew(now, own, "anchor") => own,
+        Some(now) if grew(now, own, "anchor") => {
+            chains.grew(&record.origin, now, own);
+            own
+        }
         Some(now) if asked.anchor == Some(now) => {
             return Err(broken("its anchor does not continue the one that we saw before"));
         }
@@ -188,7 +244,7 @@ pub(crate) fn continues(
                 now
             }
         }
-        Some(now) => return Ok(Held::Apart(now)),
+        Some(_) => return Ok(Held::Apart),
     };
     if let Some(old) = fold.copies.ledger(agreement) {
         if (&old.tree, old.slot) != (&ledger.tree, ledger.slot) {
@@ -235,7 +291,37 @@ mod tests {
             chains.add("a", seen(size));
         }
         chains.add("a", seen(3 * MAX_CHAIN));
-        assert_eq!(chains.0.lock().unwrap()["a"].len(), MAX_CHAIN);
+        assert_eq!(chains.0.lock().unwrap()["a"].known.len(), MAX_CHAIN);
         assert!(chains.spans("a", seen(2 * MAX_CHAIN), seen(3 * MAX_CHAIN)));
+    }
+
+    #[test]
+    fn what_is_pinned_one_after_the_other_is_of_one_history_from_the_first_that_is_known() {
+        let chains = Chains::default();
+        let knows = |size| chains.spans("a", seen(size), seen(size));
+        let check = |expect: &[usize]| {
+            let all: Vec<usize> = (1..=9).filter(|size| knows(*size)).collect();
+            assert_eq!(all, expect);
+        };
+        // A log of which nothing is known begins with what is pinned first.
+        chains.grew("a", seen(1), seen(2));
+        check(&[1, 2]);
+        chains.grew("a", seen(2), seen(3));
+        check(&[1, 2, 3]);
+        // A delivery that is not stored yet has gone ahead: whether what is pinned after 3 is of
+        // one history with it was not shown.
+        chains.add("a", seen(5));
+        chains.grew("a", seen(3), seen(4));
+        chains.grew("a", seen(4), seen(6));
+        chains.grew("a", seen(6), seen(7));
+        chains.grew("a", seen(7), seen(8));
+        check(&[1, 2, 3, 5]);
+        // That 6 is was asked for; then so is all that was pinned after it.
+        chains.add("a", seen(6));
+        check(&[1, 2, 3, 5, 6, 7, 8]);
+        chains.grew("a", seen(8), seen(8));
+        chains.grew("a", seen(8), seen(9));
+        check(&[1, 2, 3, 5, 6, 7, 8, 9]);
+        assert!(!knows(4));
     }
 }
