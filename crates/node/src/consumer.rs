@@ -255,7 +255,7 @@ fn with_query(url: &str, pull: &Pull, asked: &Pins) -> String {
     if parts.is_empty() { url.to_owned() } else { format!("{url}?{}", parts.join("&")) }
 }
 
-/// Waits until the state of that process of ours answers, woken by commits.
+/// Waits until the state of that process of ours answers, woken by whatever moves it.
 ///
 /// # Errors
 /// What the state says; `exchange.waiting`, with whose turn it is, when it says nothing in time.
@@ -273,14 +273,13 @@ async fn wait_for<T>(
     look: impl Fn(&Fold) -> Option<Result<T, Problem>>,
     patience: Duration,
 ) -> Result<T, Problem> {
-    let (mut changes, _at_work) = (node.partition.changes(), node.partition.at_work());
+    let (moves, _at_work) = (node.partition.moves(pid), node.partition.at_work());
     let waiting = async {
         loop {
-            changes.borrow_and_update();
             if let Some(answer) = node.partition.read_between(|fold, _| look(fold)).await? {
                 return answer;
             }
-            if changes.changed().await.is_err() {
+            if !moves.next().await {
                 return Err(Problem::new(codes::STORE_STOPPED, "the node is stopping"));
             }
         }

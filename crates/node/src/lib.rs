@@ -60,6 +60,7 @@ pub mod log_door;
 pub mod log_view;
 mod meaning;
 pub mod metrics;
+mod moves;
 pub mod negotiate;
 pub mod negotiations;
 pub mod open;

@@ -9,6 +9,7 @@
 use crate::clock::Clocks;
 use crate::fold::Fold;
 use crate::metrics::Histogram;
+use crate::moves::{Moves, Waiters, moved_by};
 use crate::trace::{self, Here, News, Step};
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -88,6 +89,15 @@ struct Shared {
     recorded: i64,
     /// What is told once the frame under way is durable.
     news: Vec<News>,
+    /// The processes that have moved, whose waiters are woken when that is durable.
+    moved: Vec<String>,
+}
+
+impl Shared {
+    fn new(store: Store, fold: Fold) -> Shared {
+        let recorded = fold.last_recorded();
+        Shared { store, fold, recorded, news: Vec::new(), moved: Vec::new() }
+    }
 }
 
 /// One turn of the writer. It reads the state, decides, and logs at most once.
@@ -156,6 +166,7 @@ impl<'a> Turn<'a> {
         }
         drop(applying);
         self.shared.news.extend(News::of(&committed));
+        self.shared.moved.extend(committed.iter().filter_map(moved_by));
         Ok(committed)
     }
 }
@@ -209,6 +220,7 @@ pub struct Partition {
     framing: watch::Receiver<bool>,
     syncs: Arc<Histogram>,
     at_work: Arc<AtomicUsize>,
+    waiters: Arc<Waiters>,
 }
 
 /// Somebody who will want turns, from when it is taken until it is dropped.
@@ -225,14 +237,13 @@ impl Partition {
     /// [`stop`](Self::stop).
     #[must_use]
     pub fn start(store: Store, fold: Fold, clocks: Clocks) -> (Partition, JoinHandle<()>) {
-        let recorded = fold.last_recorded();
-        let shared = Shared { store, fold, recorded, news: Vec::new() };
-        let shared = Arc::new(RwLock::new(Ok(shared)));
+        let shared = Arc::new(RwLock::new(Ok(Shared::new(store, fold))));
         let (sender, receiver) = channel();
         let (changed, changes) = watch::channel(0);
         let (under_way, framing) = watch::channel(false);
         let syncs = Arc::<Histogram>::default();
         let at_work = Arc::<AtomicUsize>::default();
+        let waiters = Arc::<Waiters>::default();
         let mut writer = Writer {
             shared: shared.clone(),
             clocks,
@@ -246,22 +257,21 @@ impl Partition {
             under_way,
             syncs: Arc::clone(&syncs),
             at_work: Arc::clone(&at_work),
+            waiters: Arc::clone(&waiters),
         };
         let thread = std::thread::spawn(move || writer.run(&receiver));
-        (Partition { shared, sender, changes, framing, syncs, at_work }, thread)
+        (Partition { shared, sender, changes, framing, syncs, at_work, waiters }, thread)
     }
 
     /// A state and its log that are only read: every turn is refused.
     #[must_use]
     pub fn still(store: Store, fold: Fold) -> Partition {
-        let recorded = fold.last_recorded();
-        let shared = Shared { store, fold, recorded, news: Vec::new() };
-        let shared = Arc::new(RwLock::new(Ok(shared)));
+        let shared = Arc::new(RwLock::new(Ok(Shared::new(store, fold))));
         // Nobody receives and nobody reports a change.
         let ((sender, _), (_, changes), (_, framing)) =
             (channel(), watch::channel(0), watch::channel(false));
-        let (syncs, at_work) = (Arc::default(), Arc::default());
-        Partition { shared, sender, changes, framing, syncs, at_work }
+        let (syncs, at_work, waiters) = (Arc::default(), Arc::default(), Arc::default());
+        Partition { shared, sender, changes, framing, syncs, at_work, waiters }
     }
 
     /// Reads the state and the log.
@@ -412,6 +422,12 @@ impl Partition {
         self.changes.clone()
     }
 
+    /// What becomes of one process of ours from now on: who waits for that is not woken by what is
+    /// new elsewhere.
+    pub(crate) fn moves(&self, pid: &str) -> Moves {
+        self.waiters.of(pid)
+    }
+
     /// How long the `fdatasync` of each frame took since the start.
     #[must_use]
     pub fn syncs(&self) -> &Histogram {
@@ -460,6 +476,8 @@ struct Made {
     proven: Vec<Answer>,
     /// Whether there is something new to read.
     woken: bool,
+    /// The processes that have moved.
+    moved: Vec<String>,
     /// The tick that is to be made.
     durable: Result<Option<Tick>, Problem>,
     /// What came too late to be run: whoever waits for it learns why.
@@ -485,6 +503,13 @@ struct Writer {
     under_way: watch::Sender<bool>,
     syncs: Arc<Histogram>,
     at_work: Arc<AtomicUsize>,
+    waiters: Arc<Waiters>,
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.waiters.end();
+    }
 }
 
 impl Writer {
@@ -570,6 +595,7 @@ impl Writer {
         drop(made.left);
         let durable = made.durable.as_ref().map(|_| None).map_err(Problem::clone);
         made.answers.into_iter().for_each(|answer| answer(durable.clone()));
+        self.waiters.tell(made.moved.into_iter());
         // Everybody is woken once a round, and before a tick only by one that takes its time.
         if made.woken && (!matches!(made.durable, Ok(Some(_))) || self.gap > TICK_GAP) {
             self.changed.send_modify(|changes| *changes += 1);
@@ -591,7 +617,7 @@ impl Writer {
         let plain = jobs.len();
         jobs.extend(waiting);
         let mut answers: Vec<Answer> = Vec::new();
-        let (mut woken, mut durable) = (false, Ok(None));
+        let (mut woken, mut moved, mut durable) = (false, Vec::new(), Ok(None));
         // Once it has stopped, the turns that are left are told so, and none is run.
         while let Ok(shared) = state.as_mut() {
             while !shared.store.is_full()
@@ -609,19 +635,20 @@ impl Writer {
             let signing = shared.fold.behind.check(shared.store.forest());
             let tick = last && ticks && signing.is_ok() && shared.store.forest().changed();
             durable = self.make_durable(shared, tick);
+            moved.append(&mut shared.moved);
             if durable.is_err() {
                 // Memory is ahead of the disk: nobody may read it any more.
                 shared.store.stop();
             }
             // Whoever shared the frame of what stops the node is told so: nothing is proven for it.
             durable = durable.and_then(|tick| signing.map(|()| tick));
-            stop_reading(state);
+            self.stop_reading(state);
             if last {
                 break;
             }
         }
         let proven = answers.split_off(plain.min(answers.len()));
-        Made { answers, proven, woken, durable, left: jobs }
+        Made { answers, proven, woken, moved, durable, left: jobs }
     }
 
     fn make_durable(&mut self, state: &mut Shared, tick: bool) -> Result<Option<Tick>, Problem> {
@@ -658,20 +685,21 @@ impl Writer {
             (Err(stopped), _) => Err(stopped.clone()),
             (_, Err(stopped)) => Err(stopped),
         };
-        stop_reading(&mut state);
+        self.stop_reading(&mut state);
         drop(state);
         self.under_way.send_replace(false);
         self.changed.send_modify(|changes| *changes += 1);
         made
     }
-}
 
-/// When the log has stopped, memory may be ahead of it: nobody may read it any more.
-fn stop_reading(state: &mut Held) {
-    if let Ok(shared) = state
-        && let Err(stopped) = shared.store.check()
-    {
-        trace::log_stopped(&stopped);
-        *state = Err(stopped);
+    /// When the log has stopped, memory may be ahead of it: nobody may read it any more.
+    fn stop_reading(&self, state: &mut Held) {
+        if let Ok(shared) = state
+            && let Err(stopped) = shared.store.check()
+        {
+            trace::log_stopped(&stopped);
+            *state = Err(stopped);
+            self.waiters.tell_all();
+        }
     }
 }
