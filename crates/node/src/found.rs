@@ -9,6 +9,7 @@ use crate::open::Node;
 use crate::outbound::Reply;
 use crate::outbox::call;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 use twinpact_contract::text;
@@ -31,13 +32,13 @@ const NAMED: usize = 5;
 /// # Errors
 /// `partner.unknown`; what the partner or the way to it refuses.
 pub async fn catalog(node: &Node, partner: &str) -> Result<Vec<DatasetLine>, Problem> {
-    let line = |dataset: Dataset| {
-        let offer = dataset.offers.into_iter().next()?;
+    let line = |dataset: &Dataset| {
+        let offer = dataset.offers.first()?;
         let terms =
             meaning::terms(&offer.policy).map_or_else(|p| p.message, |terms| text::terms(&terms));
-        Some(DatasetLine { id: dataset.id, title: dataset.title, terms })
+        Some(DatasetLine { id: dataset.id.clone(), title: dataset.title.clone(), terms })
     };
-    Ok(datasets(node, partner).await?.into_iter().filter_map(line).collect())
+    Ok(datasets(node, partner).await?.iter().filter_map(line).collect())
 }
 
 /// What a partner offers for a dataset, by its id; without one, for the only dataset that it has.
@@ -50,21 +51,21 @@ pub(crate) async fn offer(
     partner: &str,
     dataset: Option<&str>,
 ) -> Result<(String, Offer), Problem> {
-    let first = |dataset: Dataset| {
-        let offer = dataset.offers.into_iter().next()?;
-        Some((dataset.id, offer))
+    let first = |dataset: &Dataset| {
+        let offer = dataset.offers.first()?.clone();
+        Some((dataset.id.clone(), offer))
     };
     if let Some(id) = dataset
-        && let Some(found) = one(node, partner, id).await?.and_then(first)
+        && let Some(found) = one(node, partner, id).await?.as_ref().and_then(first)
     {
         return Ok(found);
     }
-    let mut all = datasets(node, partner).await?;
+    let all = datasets(node, partner).await?;
     let chosen = match dataset {
-        Some(id) => all.iter().position(|known| known.id == id),
-        None => (all.len() == 1).then_some(0),
+        Some(id) => all.iter().find(|known| known.id == id),
+        None => all.first().filter(|_| all.len() == 1),
     };
-    if let Some(found) = chosen.map(|at| all.swap_remove(at)).and_then(first) {
+    if let Some(found) = chosen.and_then(first) {
         return Ok(found);
     }
     let named: Vec<&str> = all.iter().take(NAMED).map(|dataset| dataset.id.as_str()).collect();
@@ -100,13 +101,18 @@ async fn one(node: &Node, partner: &str, id: &str) -> Result<Option<Dataset>, Pr
     }
 }
 
-/// All datasets of a partner's catalogue, as far as its links lead.
-async fn datasets(node: &Node, partner: &str) -> Result<Vec<Dataset>, Problem> {
+/// All datasets of a partner's catalogue, or why they are not to be had.
+pub(crate) type Catalogue = Result<Arc<Vec<Dataset>>, Problem>;
+
+/// All datasets of a partner's catalogue, as far as its links lead. Those who want them at the same
+/// time share one request.
+async fn datasets(node: &Node, partner: &str) -> Catalogue {
     let late = || {
         let why = format!("the catalogue of {partner} was not there after {PATIENCE:?}");
         Problem::new(codes::PEER_LATE, why)
     };
-    timeout(PATIENCE, parts(node, partner)).await.map_err(|_| late())?
+    let ask = async { timeout(PATIENCE, parts(node, partner)).await.map_err(|_| late())? };
+    node.catalogues.ask(partner, async { ask.await.map(Arc::new) }).await
 }
 
 async fn parts(node: &Node, partner: &str) -> Result<Vec<Dataset>, Problem> {

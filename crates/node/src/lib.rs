@@ -10,6 +10,7 @@ pub mod api;
 mod arrival;
 mod as_of;
 pub mod ask;
+mod asked_once;
 pub mod assertion;
 mod bargain;
 pub mod behind;

@@ -1,5 +1,6 @@
 //! Making and opening a node: the boot sequence, in the order in which things can go wrong.
 
+use crate::asked_once::AskedOnce;
 use crate::behind::{self, Claimed};
 use crate::clock::{Clocks, PolicyClock};
 use crate::config::{self, Config, Reach};
@@ -8,6 +9,7 @@ use crate::connectors::{self, Connectors};
 use crate::continuity::Chains;
 use crate::cosignatures::Witnesses;
 use crate::fold::Fold;
+use crate::found::Catalogue;
 use crate::heard::Heard;
 use crate::identity_disk::Beside;
 use crate::keys;
@@ -87,6 +89,8 @@ pub struct Node {
     pub heard: Arc<Heard>,
     /// One for each partner: who is in it may fetch a page from it.
     pub fetching: Arc<Lanes>,
+    /// The catalogues of partners that are asked for now.
+    pub(crate) catalogues: Arc<AskedOnce<Catalogue>>,
     /// Which checkpoints of partners are known to be of one history.
     pub chains: Arc<Chains>,
     /// The streams that partners have open.
@@ -364,6 +368,7 @@ fn assemble(
         looks: Arc::default(),
         heard: Arc::default(),
         fetching: Arc::default(),
+        catalogues: Arc::default(),
         chains: Arc::default(),
         streams: Arc::default(),
         given: Arc::new(Lately::keeping(receipts::KEPT)),
