@@ -7,7 +7,8 @@
 //! need by sending what does not hold.
 
 use crate::digest::{Digest, sha256_parts};
-use std::collections::HashSet;
+use ed25519_dalek::VerifyingKey;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// How many are kept at least; at most it is twice as many, of 32 bytes each.
@@ -60,9 +61,30 @@ pub(crate) fn add(name: Digest) {
     HELD.lock().unwrap_or_else(PoisonError::into_inner).add(name);
 }
 
+/// How many keys are kept unpacked. A node has one partner or a few at a time.
+const KEPT_KEYS: usize = 16;
+
+/// The keys that were unpacked last, the newest last.
+static KEYS: Mutex<VecDeque<VerifyingKey>> = Mutex::new(VecDeque::new());
+
+/// The key of these bytes, ready for use, which takes a tenth of what it takes to verify; `None`
+/// when they are no point of the curve (RFC 8032 §5.1.3).
+pub(crate) fn key(bytes: &[u8; 32]) -> Option<VerifyingKey> {
+    let mut keys = KEYS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = keys.iter().find(|known| known.as_bytes() == bytes) {
+        return Some(*known);
+    }
+    let key = VerifyingKey::from_bytes(bytes).ok()?;
+    if keys.len() >= KEPT_KEYS {
+        keys.pop_front();
+    }
+    keys.push_back(key);
+    Some(key)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Held, KEPT, name};
+    use super::{Held, KEPT, KEPT_KEYS, KEYS, key, name};
     use crate::keys::SecretKey;
 
     #[test]
@@ -91,5 +113,19 @@ mod tests {
             changed[at] ^= 1;
             assert!(!key.public().verifies(b"message", &changed), "byte {at}");
         }
+    }
+
+    #[test]
+    fn a_key_that_is_kept_is_the_one_of_its_bytes_and_few_are_kept() {
+        for round in 0..2 {
+            for seed in 0..3 * KEPT_KEYS {
+                let secret = SecretKey::new(&[seed as u8 + 1; 32]);
+                let found = key(secret.public().bytes()).unwrap();
+                assert_eq!(found.as_bytes(), secret.public().bytes(), "{round}");
+            }
+            assert!(KEYS.lock().unwrap().len() <= KEPT_KEYS);
+        }
+        // No point of the curve has these coordinates.
+        assert!(key(&[2; 32]).is_none());
     }
 }

@@ -282,10 +282,16 @@ fn write_int(n: i64, out: &mut String) {
 }
 
 fn write_text(text: &str, out: &mut String) {
+    let is_escaped = |b: u8| b < 0x20 || b == b'"' || b == b'\\';
     out.push('"');
     let mut rest = text;
+    // Nearly all texts are plain; to look at all bytes without stopping takes a fraction as long.
+    if !text.bytes().fold(false, |any, b| any | is_escaped(b)) {
+        out.push_str(text);
+        rest = "";
+    }
     // What is escaped is ASCII, so that each part begins and ends with whole characters.
-    while let Some(at) = rest.bytes().position(|b| b < 0x20 || b == b'"' || b == b'\\') {
+    while let Some(at) = rest.bytes().position(is_escaped) {
         let (plain, escaped) = rest.split_at(at);
         out.push_str(plain);
         let mut escaped = escaped.chars();

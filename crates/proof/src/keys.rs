@@ -5,7 +5,7 @@
 
 use crate::digest::{from_hex, sha256, to_hex};
 use crate::held;
-use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use ed25519_dalek::{Signature, Signer, SigningKey};
 use std::fmt;
 
 /// What the name of a key begins with.
@@ -59,9 +59,8 @@ impl PublicKey {
             return true;
         }
         let (whole, signature) = (message.concat(), Signature::from_bytes(signature));
-        let holds = VerifyingKey::from_bytes(&self.0)
-            .and_then(|key| key.verify_strict(&whole, &signature))
-            .is_ok();
+        let key = held::key(&self.0);
+        let holds = key.is_some_and(|key| key.verify_strict(&whole, &signature).is_ok());
         if holds {
             held::add(name);
         }
@@ -75,26 +74,49 @@ impl fmt::Debug for PublicKey {
     }
 }
 
+/// Whoever has a secret key and signs with it (RFC 8032 §5.1.6): this crate, a faster library, or a
+/// device that never gives the key away.
+pub trait Signs: Send + Sync {
+    /// The signature of the message; the same message always has the same one.
+    fn sign(&self, message: &[u8]) -> [u8; 64];
+}
+
+impl Signs for SigningKey {
+    fn sign(&self, message: &[u8]) -> [u8; 64] {
+        Signer::sign(self, message).to_bytes()
+    }
+}
+
 /// A signing key. It cannot be printed.
-pub struct SecretKey(SigningKey);
+pub struct SecretKey {
+    public: PublicKey,
+    signs: Box<dyn Signs>,
+}
 
 impl SecretKey {
     /// The key of 32 random bytes.
     #[must_use]
     pub fn new(bytes: &[u8; 32]) -> Self {
-        SecretKey(SigningKey::from_bytes(bytes))
+        let key = SigningKey::from_bytes(bytes);
+        SecretKey { public: PublicKey(key.verifying_key().to_bytes()), signs: Box::new(key) }
+    }
+
+    /// The key with that public half, which somebody else has and signs with.
+    #[must_use]
+    pub fn held(public: PublicKey, signs: Box<dyn Signs>) -> Self {
+        SecretKey { public, signs }
     }
 
     /// The public half.
     #[must_use]
-    pub fn public(&self) -> PublicKey {
-        PublicKey(self.0.verifying_key().to_bytes())
+    pub const fn public(&self) -> PublicKey {
+        self.public
     }
 
     /// Signs; the same message always gives the same signature.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.0.sign(message).to_bytes()
+        self.signs.sign(message)
     }
 }
 
