@@ -128,9 +128,17 @@ impl Chains {
         })
     }
 
-    /// Adds one that was proven to be of one history with the largest.
-    fn add(&self, origin: &str, seen: Seen) {
-        self.with(origin, |chain| chain.add(seen));
+    /// Adds one that was proven to be of one history with that one, which was the largest then. When
+    /// it is not any more, what is larger than both was not shown to be of one history with this.
+    fn add(&self, origin: &str, seen: Seen, largest: Seen) {
+        if seen.size > largest.size {
+            return self.grew(origin, largest, seen);
+        }
+        self.with(origin, |chain| {
+            if chain.known.contains(&largest) {
+                chain.add(seen);
+            }
+        });
     }
 
     /// Notes that the second was proven to continue the first. Whatever is pinned goes on from what
@@ -165,8 +173,11 @@ pub(crate) async fn link(node: &Node, peer: &str, origin: &str, own: Seen) -> Re
     let _alone = lane.lock().await;
     // What is pinned now, not when it was found to be another: that is a while ago where many wait.
     let look = |fold: &Fold, _: &Store| {
-        let partner = fold.partners.get(peer)?;
-        Ok::<_, Problem>(fold.copies.to_continue(&partner.record))
+        let record = &fold.partners.get(peer)?.record;
+        match record.origin == origin {
+            true => Ok(fold.copies.to_continue(record)),
+            false => Err(given_up()),
+        }
     };
     let pinned = node.partition.read_between(look).await??;
     for seen in pinned.into_iter().chain([own]) {
@@ -181,9 +192,13 @@ pub(crate) async fn link(node: &Node, peer: &str, origin: &str, own: Seen) -> Re
         if !consistent(small.size, &small.root, large.size, &large.root, &hashes) {
             return Err(broken("its anchor is of another history than the one that we saw"));
         }
-        node.chains.add(origin, seen);
+        node.chains.add(origin, seen, largest);
     }
     Ok(())
+}
+
+fn given_up() -> Problem {
+    broken("the partner has given up the log that proves it")
 }
 
 /// What a delivery is to what was pinned.
@@ -209,7 +224,7 @@ pub(crate) fn continues(
     // It was asked all the same: what we hold tells an older copy that it is one.
     fold.divergences.trusted(&record.origin)?;
     if record.origin != verdict.seen.origin {
-        return Err(broken("the partner has given up the log that proves it"));
+        return Err(given_up());
     }
     let own = Seen { size: bundle.anchor.size, root: bundle.anchor.root };
     let ledger = LedgerPin {
@@ -275,7 +290,7 @@ mod tests {
         assert!(chains.spans("a", seen(5), seen(5)));
         assert_eq!(chains.largest_for("a", seen(7)), Some(seen(5)));
         assert!(!chains.spans("a", seen(5), seen(7)));
-        chains.add("a", seen(7));
+        chains.add("a", seen(7), seen(5));
         assert!(chains.spans("a", seen(5), seen(7)) && chains.spans("a", seen(7), seen(5)));
         assert_eq!(chains.largest_for("a", seen(6)), Some(seen(7)));
         assert!(!chains.spans("b", seen(5), seen(7)));
@@ -287,10 +302,14 @@ mod tests {
     #[test]
     fn a_chain_is_bounded_and_keeps_the_largest() {
         let chains = Chains::default();
+        let largest = seen(2 * MAX_CHAIN);
         for size in (1..=2 * MAX_CHAIN).rev() {
-            chains.add("a", seen(size));
+            assert_eq!(chains.largest_for("a", seen(size)).unwrap_or(largest), largest);
+            if size < 2 * MAX_CHAIN {
+                chains.add("a", seen(size), largest);
+            }
         }
-        chains.add("a", seen(3 * MAX_CHAIN));
+        chains.add("a", seen(3 * MAX_CHAIN), largest);
         assert_eq!(chains.0.lock().unwrap()["a"].known.len(), MAX_CHAIN);
         assert!(chains.spans("a", seen(2 * MAX_CHAIN), seen(3 * MAX_CHAIN)));
     }
@@ -310,18 +329,34 @@ mod tests {
         check(&[1, 2, 3]);
         // A delivery that is not stored yet has gone ahead: whether what is pinned after 3 is of
         // one history with it was not shown.
-        chains.add("a", seen(5));
+        chains.add("a", seen(5), seen(3));
         chains.grew("a", seen(3), seen(4));
         chains.grew("a", seen(4), seen(6));
         chains.grew("a", seen(6), seen(7));
         chains.grew("a", seen(7), seen(8));
         check(&[1, 2, 3, 5]);
         // That 6 is was asked for; then so is all that was pinned after it.
-        chains.add("a", seen(6));
+        chains.add("a", seen(6), seen(5));
         check(&[1, 2, 3, 5, 6, 7, 8]);
         chains.grew("a", seen(8), seen(8));
         chains.grew("a", seen(8), seen(9));
         check(&[1, 2, 3, 5, 6, 7, 8, 9]);
         assert!(!knows(4));
+    }
+
+    #[test]
+    fn what_was_proven_with_one_that_was_overtaken_is_not_of_one_history_with_what_overtook_it() {
+        let chains = Chains::default();
+        // Whether 7 continues 5 is asked about, and meanwhile 6, of a fork, is pinned on 5.
+        assert_eq!(chains.largest_for("a", seen(5)), None);
+        assert_eq!(chains.largest_for("a", seen(7)), Some(seen(5)));
+        chains.grew("a", seen(5), seen(6));
+        chains.add("a", seen(7), seen(5));
+        assert!(chains.spans("a", seen(5), seen(6)) && !chains.spans("a", seen(6), seen(7)));
+        // It is asked about again, with what is the largest now.
+        assert_eq!(chains.largest_for("a", seen(7)), Some(seen(6)));
+        // One that is smaller than what it was proven with is under all that continues that.
+        chains.add("a", seen(4), seen(5));
+        assert!(chains.spans("a", seen(4), seen(6)));
     }
 }
