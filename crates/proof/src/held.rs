@@ -64,27 +64,33 @@ pub(crate) fn add(name: Digest) {
 /// How many keys are kept unpacked. A node has one partner or a few at a time.
 const KEPT_KEYS: usize = 16;
 
-/// The keys that were unpacked last, the newest last.
+/// Keys by which a signature has held, the newest last.
 static KEYS: Mutex<VecDeque<VerifyingKey>> = Mutex::new(VecDeque::new());
 
-/// The key of these bytes, ready for use, which takes a tenth of what it takes to verify; `None`
-/// when they are no point of the curve (RFC 8032 §5.1.3).
+/// The key of these bytes, ready for use: to unpack it takes a tenth of what it takes to verify.
+/// `None` when they are no point of the curve (RFC 8032 §5.1.3).
 pub(crate) fn key(bytes: &[u8; 32]) -> Option<VerifyingKey> {
+    let keys = KEYS.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = keys.iter().find(|known| known.as_bytes() == bytes).copied();
+    drop(keys);
+    known.or_else(|| VerifyingKey::from_bytes(bytes).ok())
+}
+
+/// Keeps a key by which a signature holds.
+pub(crate) fn keep(key: VerifyingKey) {
     let mut keys = KEYS.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = keys.iter().find(|known| known.as_bytes() == bytes) {
-        return Some(*known);
+    if keys.contains(&key) {
+        return;
     }
-    let key = VerifyingKey::from_bytes(bytes).ok()?;
     if keys.len() >= KEPT_KEYS {
         keys.pop_front();
     }
     keys.push_back(key);
-    Some(key)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Held, KEPT, KEPT_KEYS, KEYS, key, name};
+    use super::{Held, KEPT, KEPT_KEYS, KEYS, keep, key, name};
     use crate::keys::SecretKey;
 
     #[test]
@@ -122,6 +128,7 @@ mod tests {
                 let secret = SecretKey::new(&[seed as u8 + 1; 32]);
                 let found = key(secret.public().bytes()).unwrap();
                 assert_eq!(found.as_bytes(), secret.public().bytes(), "{round}");
+                keep(found);
             }
             assert!(KEYS.lock().unwrap().len() <= KEPT_KEYS);
         }

@@ -60,11 +60,12 @@ impl PublicKey {
         }
         let (whole, signature) = (message.concat(), Signature::from_bytes(signature));
         let key = held::key(&self.0);
-        let holds = key.is_some_and(|key| key.verify_strict(&whole, &signature).is_ok());
-        if holds {
+        let key = key.filter(|key| key.verify_strict(&whole, &signature).is_ok());
+        if let Some(key) = key {
+            held::keep(key);
             held::add(name);
         }
-        holds
+        key.is_some()
     }
 }
 
