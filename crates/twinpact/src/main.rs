@@ -18,7 +18,7 @@ mod watch;
 use clap::Parser as _;
 use std::process::ExitCode;
 
-/// A third of what the system's own costs an exchange, whose small parts are made by one thread and
+/// With the system's own an exchange costs a fifth more: its small parts are made by one thread and
 /// let go by another (docs/performance.md).
 #[global_allocator]
 static ALLOCATOR: snmalloc_rs::SnMalloc = snmalloc_rs::SnMalloc;
