@@ -128,8 +128,8 @@ impl Chains {
         })
     }
 
-    /// Adds one that was proven to be of one history with that one, which was the largest then. When
-    /// it is not any more, what is larger than both was not shown to be of one history with this.
+    /// Adds one that was proven to be of one history with that one, which was the largest then. If
+    /// it is not any more, what is larger than both was not shown to be of one history with it.
     fn add(&self, origin: &str, seen: Seen, largest: Seen) {
         if seen.size > largest.size {
             return self.grew(origin, largest, seen);

@@ -534,8 +534,17 @@ impl Writer {
             }
             self.frames(stop);
             if stop {
+                self.close();
                 return;
             }
+        }
+    }
+
+    /// Leaves the log as it is to be found; what cannot be done now is done by the next start.
+    fn close(&self) {
+        let mut state = self.shared.write().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(shared) = state.as_mut() {
+            let _ = shared.store.close();
         }
     }
 

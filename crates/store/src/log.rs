@@ -11,6 +11,10 @@
 //! that frame may also be durable and acknowledged, a spare is kept meanwhile ([`crate::spare`]).
 //! For the same reason frames from which payloads are taken out stand in a file of their own while
 //! they are written over ([`crate::redo`]).
+//!
+//! Behind the last frame a segment may have *room*: zeros, written and synced before the frames
+//! that will lie there. A sync of a frame in it writes its bytes and nothing else, where a file
+//! that grows has its length and its blocks written as well, by way of the file system's journal.
 
 use crate::directory::Directory;
 use crate::frame::{
@@ -22,6 +26,7 @@ use crate::redo::{REDO_BYTES, Redo};
 use crate::spare;
 use crate::vfs::{VfsFile, read_all};
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use twinpact_model::codes;
@@ -30,6 +35,12 @@ use twinpact_proof::digest::Digest;
 
 /// A segment is closed when it has grown to this many bytes.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
+
+/// How much room is made at most behind a frame that there was no room for: as many bytes as were
+/// written since the log was opened. A frame that is as long as that has none.
+pub const ROOM: usize = 512 << 10;
+/// How much there is at least.
+const LEAST_ROOM: usize = 16 << 10;
 
 /// Where an entry's frame lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,7 +76,12 @@ pub struct Log {
     boot: [u8; 16],
     files: BTreeMap<u64, Box<dyn VfsFile>>,
     segment: u64,
+    /// Where the next frame will lie in the last segment.
     length: u64,
+    /// Up to where the last segment is known to be written: with zeros behind its frames.
+    room: u64,
+    /// How many bytes of frames were written since it was opened.
+    written: usize,
     /// The bytes of the segments before the last one.
     closed: u64,
     next_seq: u64,
@@ -139,6 +155,8 @@ impl Log {
             files: BTreeMap::new(),
             segment: 0,
             length: 0,
+            room: 0,
+            written: 0,
             closed: 0,
             next_seq: 1,
             last_sync: Duration::ZERO,
@@ -211,6 +229,21 @@ impl Log {
         self.stopped = true;
     }
 
+    /// Cuts the room behind the last frame, so that a log that is closed ends with it. One that was
+    /// not closed is cut by the next start.
+    ///
+    /// # Errors
+    /// `store.stopped`; `store.io`, and what is in the log stands.
+    pub fn close(&mut self) -> Result<(), Problem> {
+        self.check()?;
+        let path = self.segment_path(self.segment);
+        if let Some(last) = self.files.get_mut(&self.segment).filter(|_| self.room > self.length) {
+            last.truncate(self.length).map_err(|e| refused(&path, &e))?;
+            self.room = self.length;
+        }
+        Ok(())
+    }
+
     /// Closes segments at this size instead of [`SEGMENT_BYTES`].
     pub fn close_segments_at(&mut self, bytes: u64) {
         self.segment_bytes = bytes;
@@ -266,11 +299,22 @@ impl Log {
         let path = self.segment_path(self.segment);
         let file = self.files.get_mut(&self.segment).ok_or_else(|| damaged("log", 0))?;
         let io = |e| refused(&path, &e);
-        file.append(&bytes).map_err(io)?;
+        let end = self.length + bytes.len() as u64;
+        self.written = self.written.saturating_add(bytes.len());
+        let (mut room, more) = (self.room.max(end), self.written.clamp(LEAST_ROOM, ROOM));
+        file.write_at(self.length, &bytes).map_err(io)?;
+        if end > self.room && bytes.len() < more {
+            match file.write_at(end, &vec![0; more]) {
+                Ok(()) => room = end + more as u64,
+                // The frame is there: the next one finds out whether there is enough for it.
+                Err(error) if error.kind() == ErrorKind::StorageFull => {}
+                Err(error) => return Err(io(error)),
+            }
+        }
         let began = Instant::now();
         file.sync().map_err(io)?;
         self.last_sync = began.elapsed();
-        self.length += bytes.len() as u64;
+        (self.length, self.room) = (end, room);
         self.next_seq = frame.first_seq + frame.entries.len() as u64;
         Ok(())
     }
@@ -346,7 +390,7 @@ impl Log {
         let length = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
         let (bytes, mut frames) = (file.read_at(at, length).map_err(io)?, BTreeMap::new());
         let mut rest = bytes.as_slice();
-        while !rest.is_empty() {
+        while !is_room(rest) {
             let (frame, length) = Frame::decode(rest).ok_or_else(|| damaged(&name, at))?;
             if let Some(without) = without(frame, &gone) {
                 frames.insert(at, without);
@@ -405,12 +449,15 @@ impl Log {
             first_seq: self.next_seq,
             boot: self.boot,
         };
+        // Should the room come back when power goes, it is room still.
+        self.close()?;
         // A crash between creating and writing leaves a short file; it is replaced as a whole.
         self.vfs.replace(&path, &head.encode()).map_err(io)?;
         self.files.insert(number, self.vfs.open(&path).map_err(io)?);
         self.segment = number;
         self.closed += self.length;
         self.length = SEGMENT_HEAD as u64;
+        self.room = self.length;
         Ok(())
     }
 
@@ -441,7 +488,7 @@ impl Log {
             newest = at;
             at += length;
         }
-        let rest = bytes.get(at..).unwrap_or_default();
+        let rest = bytes.get(at..).filter(|rest| !is_room(rest)).unwrap_or_default();
         if bad_frame(rest) == BadFrame::Newer {
             return Err(newer(&name));
         }
@@ -451,7 +498,8 @@ impl Log {
         self.files.insert(number, file);
         self.segment = number;
         self.closed += self.length;
-        self.length = at as u64;
+        // What there was of room is cut by `mend`.
+        (self.length, self.room) = (at as u64, at as u64);
         let frame = bytes.get(newest..at).unwrap_or_default().to_vec();
         self.newest = Some(Newest { offset: newest as u64, bytes: frame });
         let (offset, torn) = (at as u64, rest.len() as u64);
@@ -500,6 +548,160 @@ fn without(mut frame: Frame, gone: impl Fn(&SealedEntry) -> bool) -> Option<Vec<
     (count > 0).then(|| frame.encode())
 }
 
+/// Whether there is nothing but room from there on.
+fn is_room(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == 0)
+}
+
+/// A segment up to the end of its last frame.
+#[cfg(test)]
+pub(crate) fn without_room(path: &std::path::Path) -> Vec<u8> {
+    let mut bytes = std::fs::read(path).unwrap();
+    let mut at = SEGMENT_HEAD;
+    while let Some((_, length)) = bytes.get(at..).and_then(Frame::decode) {
+        at += length;
+    }
+    assert!(is_room(&bytes[at..]));
+    bytes.truncate(at);
+    bytes
+}
+
 fn segment_name(number: u64) -> String {
     format!("log/{number:010}.seg")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LEAST_ROOM, Log, ROOM, SEGMENT_HEAD, without_room};
+    use crate::directory::Directory;
+    use crate::frame::{Frame, SealedEntry};
+    use crate::vfs::RealDisk;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    const ORG: [u8; 32] = [1; 32];
+
+    fn frame(number: u64, bytes: usize) -> Frame {
+        let sealed = vec![number as u8; bytes];
+        let entry = SealedEntry { tree: 1, subject: 1, bucket: 1, pc: [2; 32], sealed };
+        Frame { first_seq: number, entries: vec![entry], ..Frame::default() }
+    }
+
+    fn created(dir: &Path) -> (Directory, Log) {
+        let directory = Directory::create(Arc::new(RealDisk), dir).unwrap();
+        let log = Log::create(&directory, ORG, [0; 16]).unwrap();
+        (directory, log)
+    }
+
+    /// How many frames there are, and how many bytes were torn.
+    fn opened(directory: &Directory) -> Result<(Log, u64, u64), &'static str> {
+        let mut count = 0;
+        let log = Log::open(directory, ORG, [0; 16], |_, _| {
+            count += 1;
+            Ok(())
+        });
+        let (log, cut) = log.map_err(|problem| problem.code.name)?;
+        Ok((log, count, cut.map_or(0, |cut| cut.bytes)))
+    }
+
+    fn length(path: &Path) -> usize {
+        std::fs::metadata(path).unwrap().len() as usize
+    }
+
+    #[test]
+    fn room_is_made_for_as_much_as_was_written_and_none_behind_a_long_frame() {
+        let dir = tempfile::tempdir().unwrap();
+        let (directory, mut log) = created(dir.path());
+        let path = directory.log().join("0000000001.seg");
+        let (mut end, mut number) = (SEGMENT_HEAD, 0);
+        // Where frames end, and how much room there is behind them.
+        let mut append = |bytes| {
+            number += 1;
+            log.append(&frame(number, bytes)).unwrap();
+            end += frame(number, bytes).encode().len();
+            (end, length(&path) - end)
+        };
+        let (first, room) = append(100);
+        assert_eq!(room, LEAST_ROOM);
+        let (end, room) = append(5_000);
+        assert_eq!(room, LEAST_ROOM - (end - first));
+        // It is longer than what is left.
+        let (end, room) = append(15_000);
+        assert_eq!(room, end - SEGMENT_HEAD);
+        assert_eq!(append(ROOM).1, 0);
+        let (end, room) = append(1_000);
+        assert_eq!(room, ROOM);
+        for frames in 1..10 {
+            let (now, left) = append(50_000);
+            assert_eq!(left, ROOM - (now - end), "{frames}");
+        }
+        let (last, room) = append(ROOM - 1_000);
+        assert_eq!(room, ROOM);
+        log.close().unwrap();
+        assert_eq!(length(&path), last);
+        log.append(&frame(16, 9)).unwrap();
+        let last = last + frame(16, 9).encode().len();
+        assert_eq!(length(&path), last + ROOM);
+        drop(log);
+        let (log, frames, torn) = opened(&directory).unwrap();
+        assert_eq!((frames, torn, log.next_place().offset), (16, 0, last as u64));
+    }
+
+    #[test]
+    fn what_stands_in_the_room_is_torn_and_zeros_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let (directory, mut log) = created(dir.path());
+        let path = directory.log().join("0000000001.seg");
+        for number in 1..=3 {
+            log.append(&frame(number, 700)).unwrap();
+        }
+        drop(log);
+        let good = without_room(&path);
+        let next = frame(4, 700).encode();
+        let check = |behind: &[u8], frames: u64, torn: usize| {
+            std::fs::write(&path, [&good, behind].concat()).unwrap();
+            let (mut log, seen, cut) = opened(&directory).unwrap();
+            assert_eq!((seen, cut), (frames, torn as u64));
+            // What is left of room or torn is cut, and the log goes on where its frames end.
+            log.mend().unwrap();
+            let end = good.len() + if frames == 4 { next.len() } else { 0 };
+            assert_eq!((length(&path), log.next_place().offset), (end, end as u64));
+            log.append(&frame(frames + 1, 5)).unwrap();
+            drop(log);
+            assert_eq!(opened(&directory).map(|(_, seen, cut)| (seen, cut)), Ok((frames + 1, 0)));
+        };
+        let room = vec![0; 10_000];
+        check(b"", 3, 0);
+        check(&room, 3, 0);
+        check(&[&next, &room[..]].concat(), 4, 0);
+        check(&[&next[..300], &room[..]].concat(), 3, 10_300);
+        check(&[&room[..], b"x"].concat(), 3, 10_001);
+    }
+
+    #[test]
+    fn a_closed_segment_has_no_room_and_may_have_it_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let (directory, mut log) = created(dir.path());
+        log.close_segments_at(SEGMENT_HEAD as u64 + 1);
+        let path = directory.log().join("0000000001.seg");
+        for number in 1..=3 {
+            log.append(&frame(number, 700)).unwrap();
+        }
+        drop(log);
+        let good = std::fs::read(&path).unwrap();
+        assert_eq!(good, without_room(&path));
+        std::fs::write(&path, [&good[..], &[0; 5_000]].concat()).unwrap();
+        let (mut log, frames, torn) = opened(&directory).unwrap();
+        assert_eq!((frames, torn), (3, 0));
+        log.mend().unwrap();
+        assert_eq!(log.take_out(1, (0, u64::MAX), |_| true), Ok(true));
+        drop(log);
+        assert_eq!(opened(&directory).map(|(_, frames, torn)| (frames, torn)), Ok((3, 0)));
+        // A frame that is missing is missing, whatever stands in its place.
+        let zeros = vec![0; good.len() - SEGMENT_HEAD];
+        std::fs::write(&path, [&good[..SEGMENT_HEAD], &zeros[..]].concat()).unwrap();
+        assert_eq!(opened(&directory).err(), Some("store.damaged"));
+        std::fs::write(&path, [&good[..], &zeros[..], b"x"].concat()).unwrap();
+        assert_eq!(opened(&directory).err(), Some("store.damaged"));
+    }
 }

@@ -402,6 +402,14 @@ impl Store {
         self.commit(None, now).map(|_| ())
     }
 
+    /// Closes the log as it stands, which goes on with the next frame.
+    ///
+    /// # Errors
+    /// `store.stopped`; `store.io`, and what is in the log stands.
+    pub fn close(&mut self) -> Result<(), Problem> {
+        self.log.close()
+    }
+
     /// Stops the log: what is staged is never made durable.
     pub fn stop(&mut self) {
         self.log.stop();

@@ -72,7 +72,7 @@ pub trait VfsFile: Send + Sync {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
     /// Reads exactly so many bytes from there.
     fn read_at(&self, offset: u64, length: usize) -> io::Result<Vec<u8>>;
-    /// Overwrites in place.
+    /// Writes there, over what is there; a file that ends before that grows.
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
     /// Cuts the file to that length.
     fn truncate(&mut self, length: u64) -> io::Result<()>;
@@ -177,8 +177,8 @@ impl VfsFile for RealFile {
     }
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.seek(SeekFrom::Start(offset))?;
-        self.0.write_all(bytes)
+        use std::os::unix::fs::FileExt as _;
+        self.0.write_all_at(bytes, offset)
     }
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {

@@ -128,7 +128,7 @@ struct State {
     steps: u64,
     cut_at: Option<u64>,
     fault: Option<Fault>,
-    appended: Vec<(PathBuf, Vec<u8>)>,
+    written: Vec<(PathBuf, Vec<u8>)>,
 }
 
 /// What becomes of a step.
@@ -156,7 +156,7 @@ impl SimDisk {
             steps: 0,
             cut_at: None,
             fault: None,
-            appended: Vec::new(),
+            written: Vec::new(),
         })))
     }
 
@@ -244,10 +244,10 @@ impl SimDisk {
         state.seen.iter().filter_map(file).collect()
     }
 
-    /// Everything that was ever appended to any file, also what was lost.
+    /// Everything that was ever written to any file, also what was lost.
     #[must_use]
-    pub fn appended(&self) -> Vec<(PathBuf, Vec<u8>)> {
-        self.state().appended.clone()
+    pub fn written(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        self.state().written.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -287,10 +287,17 @@ impl Content {
     }
 }
 
+/// How many bytes there are before the zeros with which they end: a log makes room with more zeros
+/// than its frames have bytes, and it is in the frames that something can be torn.
+#[must_use]
+pub(crate) fn said(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
+}
+
 /// A write of which a front or some sectors have arrived, or sectors that were under way.
 fn tear(dice: &mut Dice, at: usize, bytes: &[u8], durable: &mut Vec<u8>) {
     if dice.one_in(2) {
-        let front = bytes.get(..dice.below(bytes.len() + 1)).unwrap_or_default();
+        let front = bytes.get(..dice.below(said(bytes) + 1)).unwrap_or_default();
         return put(durable, at, front);
     }
     let mut from = 0;
@@ -387,7 +394,7 @@ impl State {
             (Fate::Failed(_), Change::Length(_)) => None,
             // A write that failed may have written a front.
             (Fate::Failed(_), Change::Bytes { at, bytes }) => {
-                let front = self.dice.below(bytes.len() + 1);
+                let front = self.dice.below(said(&bytes) + 1);
                 Some(Change::Bytes { at, bytes: bytes.into_iter().take(front).collect() })
             }
             (_, change) => Some(change),
@@ -562,7 +569,7 @@ impl Handle {
 impl VfsFile for Handle {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.state()?;
-        state.appended.push((self.path.clone(), bytes.to_vec()));
+        state.written.push((self.path.clone(), bytes.to_vec()));
         let at = state.content(self.number)?.seen.len();
         state.change(self.number, Change::Bytes { at, bytes: bytes.to_vec() })
     }
@@ -577,8 +584,9 @@ impl VfsFile for Handle {
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let at = usize::try_from(offset).map_err(|_| io::ErrorKind::FileTooLarge)?;
-        let change = Change::Bytes { at, bytes: bytes.to_vec() };
-        self.state()?.change(self.number, change)
+        let mut state = self.state()?;
+        state.written.push((self.path.clone(), bytes.to_vec()));
+        state.change(self.number, Change::Bytes { at, bytes: bytes.to_vec() })
     }
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {

@@ -3,6 +3,7 @@
 //! It ends by SIGKILL, as by `kill -9`: all threads stop where they are, and no handler, destructor
 //! or buffer has a word. What the kernel has taken stays.
 
+use crate::disk::said;
 use crate::through::{Between, Through};
 use std::io;
 use std::path::Path;
@@ -12,7 +13,8 @@ use twinpact_store::vfs::{Vfs, VfsFile};
 /// Where a process may end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
-    /// In the middle of bytes that are appended to a file: half of them are there.
+    /// In the middle of bytes that are written to a file: half of them are there, of those before
+    /// the zeros with which a log makes room.
     Write,
     /// Before a sync.
     Sync,
@@ -82,6 +84,10 @@ fn kill() {
     std::process::abort();
 }
 
+fn half(bytes: &[u8]) -> &[u8] {
+    bytes.get(..said(bytes) / 2).unwrap_or_default()
+}
+
 /// A disk whose program ends as its doom says.
 pub type MortalDisk = Through<Doom>;
 
@@ -89,10 +95,24 @@ impl Between for Doom {
     fn append(&self, _: &Path, file: &mut dyn VfsFile, bytes: &[u8]) -> io::Result<()> {
         if self.has_come(Moment::Write) {
             // Whether it can be written or not, this is the end.
-            let _ = file.append(bytes.get(..bytes.len() / 2).unwrap_or_default());
+            let _ = file.append(half(bytes));
             kill();
         }
         file.append(bytes)
+    }
+
+    fn write_at(
+        &self,
+        _: &Path,
+        file: &mut dyn VfsFile,
+        offset: u64,
+        bytes: &[u8],
+    ) -> io::Result<()> {
+        if self.has_come(Moment::Write) {
+            let _ = file.write_at(offset, half(bytes));
+            kill();
+        }
+        file.write_at(offset, bytes)
     }
 
     fn sync(&self, _: &Path, file: &mut dyn VfsFile) -> io::Result<()> {

@@ -14,13 +14,13 @@ use twinpact_store::{keystore, spare};
 
 type Seen = BTreeMap<[u8; 12], Vec<u8>>;
 
-/// How many different nonces stand in what was appended to segments and keystores.
+/// How many different nonces stand in what was written to segments and keystores.
 ///
 /// # Errors
 /// The file in which a nonce was used again.
-pub fn check(appended: &[(PathBuf, Vec<u8>)]) -> Result<usize, String> {
+pub fn check(written: &[(PathBuf, Vec<u8>)]) -> Result<usize, String> {
     let mut seen = Seen::new();
-    for (path, bytes) in appended {
+    for (path, bytes) in written {
         let again = |nonce: &[u8; 12]| format!("{}: nonce {nonce:?} again", path.display());
         for (nonce, sealed) in sealed_in(path, bytes) {
             match seen.get(&nonce) {

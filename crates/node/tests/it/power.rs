@@ -396,7 +396,7 @@ async fn run(seed: u64) -> Result<[usize; 3], String> {
         world.disk.power_cycle();
         world.recover().await.map_err(|end| format!("round {round}: {}", told(end)))?;
     }
-    nonces::check(&world.disk.appended())?;
+    nonces::check(&world.disk.written())?;
     Ok([ROUNDS, world.known.len(), world.identities])
 }
 

@@ -415,6 +415,6 @@ impl World {
 
     /// Over everything that was ever written.
     pub(crate) fn nonces_are_used_once(&self) -> Result<usize, End> {
-        nonces::check(&self.disk.appended()).map_err(End::Broken)
+        nonces::check(&self.disk.written()).map_err(End::Broken)
     }
 }
