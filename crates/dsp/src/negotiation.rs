@@ -314,8 +314,11 @@ pub fn step(state: &Negotiation, input: Input<'_>, now: WallTime) -> Result<Step
 /// Whether a message says nothing but what its sender has said before: each of these is said once
 /// in a negotiation. Some connectors draw a new `@id` when they send one again, and take a refusal
 /// for the end of all.
-fn is_known(role: Role, state: State, message: &Message) -> bool {
-    match (role, state, message) {
+fn is_known(known: &Negotiation, message: &Message) -> bool {
+    match (known.party.role, known.state, message) {
+        (Role::Consumer, State::Agreed | State::Verified, Message::ContractAgreement(sent)) => {
+            known.agreement.as_ref() == Some(&sent.agreement)
+        }
         (Role::Provider, State::Verified | State::Finalized, Message::AgreementVerification(_)) => {
             true
         }
@@ -371,7 +374,7 @@ fn received(
     let mut next = state.clone();
     next.party.admit(from, message)?;
     let ends = matches!(message, Message::NegotiationTermination(_));
-    let again = state.post.is_repeat(message) || is_known(state.party.role, state.state, message);
+    let again = state.post.is_repeat(message) || is_known(state, message);
     if again || (ends && state.state == State::Terminated) {
         return Ok(Step::unchanged(state));
     }

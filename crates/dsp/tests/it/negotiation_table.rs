@@ -325,6 +325,35 @@ fn a_repeat_is_told_by_its_id() {
     assert_eq!(take(&after, &counter(None)).unwrap().effects, []);
 }
 
+/// Some connectors send an agreement again under a new `@id` when the answer was late, and end the
+/// negotiation when it is refused.
+#[test]
+fn the_same_agreement_under_another_id_is_known_and_another_one_is_refused() {
+    let take = |state: &Negotiation, message: &Message| {
+        step(state, Input::Received { from: PEER, message }, at(1))
+    };
+    let first = take(
+        &negotiation(Role::Consumer, State::Requested),
+        &contract_agreement(Some("urn:uuid:1")),
+    );
+    let mut state = first.unwrap().next;
+    let again = contract_agreement(Some("urn:uuid:2"));
+    let mut other = again.clone();
+    if let Message::ContractAgreement(sent) = &mut other {
+        sent.agreement.id = "urn:agreement:other".to_owned();
+    }
+    for (now, known) in [(State::Agreed, true), (State::Verified, true), (State::Finalized, false)]
+    {
+        state.state = now;
+        let code = |message| take(&state, message).map(|step| step.effects.len());
+        match known {
+            true => assert_eq!(code(&again), Ok(0), "{now:?}"),
+            false => assert_eq!(code(&again).unwrap_err().code.name, "dsp.transition"),
+        }
+        assert_eq!(code(&other).unwrap_err().code.name, "dsp.transition", "{now:?}");
+    }
+}
+
 #[test]
 fn rounds_have_a_bound() {
     let mut it = negotiation(Role::Provider, State::Offered);
