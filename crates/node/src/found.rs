@@ -111,8 +111,8 @@ async fn datasets(node: &Node, partner: &str) -> Catalogue {
         let why = format!("the catalogue of {partner} was not there after {PATIENCE:?}");
         Problem::new(codes::PEER_LATE, why)
     };
-    let ask = async { timeout(PATIENCE, parts(node, partner)).await.map_err(|_| late())? };
-    node.catalogues.ask(partner, async { ask.await.map(Arc::new) }).await
+    let ask = async { parts(node, partner).await.map(Arc::new) };
+    timeout(PATIENCE, node.catalogues.ask(partner, ask)).await.map_err(|_| late())?
 }
 
 async fn parts(node: &Node, partner: &str) -> Result<Vec<Dataset>, Problem> {

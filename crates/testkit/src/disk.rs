@@ -287,17 +287,17 @@ impl Content {
     }
 }
 
-/// How many bytes there are before the zeros with which they end: a log makes room with more zeros
-/// than its frames have bytes, and it is in the frames that something can be torn.
+/// How many bytes there are before the zeros with which they end: a log makes room with zeros, and
+/// it is in its frames that something can be torn.
 #[must_use]
-pub(crate) fn said(bytes: &[u8]) -> usize {
+pub(crate) fn before_room(bytes: &[u8]) -> usize {
     bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
 }
 
 /// A write of which a front or some sectors have arrived, or sectors that were under way.
 fn tear(dice: &mut Dice, at: usize, bytes: &[u8], durable: &mut Vec<u8>) {
     if dice.one_in(2) {
-        let front = bytes.get(..dice.below(said(bytes) + 1)).unwrap_or_default();
+        let front = bytes.get(..dice.below(before_room(bytes) + 1)).unwrap_or_default();
         return put(durable, at, front);
     }
     let mut from = 0;
@@ -394,7 +394,7 @@ impl State {
             (Fate::Failed(_), Change::Length(_)) => None,
             // A write that failed may have written a front.
             (Fate::Failed(_), Change::Bytes { at, bytes }) => {
-                let front = self.dice.below(said(&bytes) + 1);
+                let front = self.dice.below(before_room(&bytes) + 1);
                 Some(Change::Bytes { at, bytes: bytes.into_iter().take(front).collect() })
             }
             (_, change) => Some(change),

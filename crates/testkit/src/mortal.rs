@@ -3,7 +3,7 @@
 //! It ends by SIGKILL, as by `kill -9`: all threads stop where they are, and no handler, destructor
 //! or buffer has a word. What the kernel has taken stays.
 
-use crate::disk::said;
+use crate::disk::before_room;
 use crate::through::{Between, Through};
 use std::io;
 use std::path::Path;
@@ -85,7 +85,7 @@ fn kill() {
 }
 
 fn half(bytes: &[u8]) -> &[u8] {
-    bytes.get(..said(bytes) / 2).unwrap_or_default()
+    bytes.get(..before_room(bytes) / 2).unwrap_or_default()
 }
 
 /// A disk whose program ends as its doom says.
