@@ -13,6 +13,7 @@ pub mod frame;
 pub mod keystore;
 pub mod log;
 pub mod payload;
+mod reading;
 pub mod redo;
 mod replay;
 pub mod seal;

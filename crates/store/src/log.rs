@@ -22,9 +22,10 @@ use crate::frame::{
     bad_frame, frame_length, later_frame,
 };
 use crate::keystore::{damaged, missing, newer, refused};
+use crate::reading::Reading;
 use crate::redo::{REDO_BYTES, Redo};
 use crate::spare;
-use crate::vfs::{VfsFile, read_all};
+use crate::vfs::VfsFile;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -382,21 +383,24 @@ impl Log {
         let (path, name) = (self.segment_path(segment), segment_name(segment));
         let io = |e| refused(&path, &e);
         let file = self.files.get(&segment).ok_or_else(|| damaged(&name, 0))?;
-        let mut at = first.max(SEGMENT_HEAD as u64);
         let end = match last {
-            u64::MAX => file.length().map_err(io)?,
+            u64::MAX => u64::MAX,
             offset => offset + self.read_bytes(Place { segment, offset })?.len() as u64,
         };
-        let length = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
-        let (bytes, mut frames) = (file.read_at(at, length).map_err(io)?, BTreeMap::new());
-        let mut rest = bytes.as_slice();
-        while !is_room(rest) {
-            let (frame, length) = Frame::decode(rest).ok_or_else(|| damaged(&name, at))?;
+        let (mut at, mut frames) = (first.max(SEGMENT_HEAD as u64), BTreeMap::new());
+        let mut segment = Reading::new(file.as_ref()).map_err(io)?;
+        let end = usize::try_from(end).unwrap_or(usize::MAX).min(segment.length());
+        while (at as usize) < end {
+            let Some((frame, length)) = segment.frame(at as usize).map_err(io)? else {
+                match is_room(segment.bytes(at as usize, usize::MAX).map_err(io)?) {
+                    true => break,
+                    false => return Err(damaged(&name, at)),
+                }
+            };
             if let Some(without) = without(frame, &gone) {
                 frames.insert(at, without);
             }
             at += length as u64;
-            rest = rest.get(length..).unwrap_or_default();
         }
         Ok(frames)
     }
@@ -418,9 +422,10 @@ impl Log {
         let io = |e| refused(&path, &e);
         let bad = || damaged(&segment_name(redo.segment), 0);
         let file = self.files.get(&redo.segment).ok_or_else(bad)?;
-        let mut bytes = read_all(file.as_ref()).map_err(io)?;
-        redo.apply(&mut bytes)?;
-        self.vfs.replace(&path, &bytes).map_err(io)?;
+        let mut segment = Reading::new(file.as_ref()).map_err(io)?;
+        redo.stand_in(&mut segment)?;
+        let bytes = segment.bytes(0, usize::MAX).map_err(io)?;
+        self.vfs.replace(&path, bytes).map_err(io)?;
         self.files.insert(redo.segment, self.vfs.open(&path).map_err(io)?);
         Ok(())
     }
@@ -470,40 +475,62 @@ impl Log {
         let (path, name) = (self.segment_path(number), segment_name(number));
         let io = |e| refused(&path, &e);
         let file = self.vfs.open(&path).map_err(io)?;
-        let mut bytes = read_all(file.as_ref()).map_err(io)?;
-        self.check_head(number, &bytes)?;
+        let mut segment = Reading::new(file.as_ref()).map_err(io)?;
+        self.check_head(number, segment.bytes(0, SEGMENT_HEAD).map_err(io)?)?;
         if let Some(redo) = self.redo.as_ref().filter(|redo| redo.segment == number) {
-            redo.apply(&mut bytes)?;
-        }
-        if last {
-            spare::heal(self.vfs.as_ref(), &self.dir, number, &mut bytes)?;
+            redo.stand_in(&mut segment)?;
         }
         let (mut at, mut newest) = (SEGMENT_HEAD, SEGMENT_HEAD);
-        while let Some((frame, length)) = bytes.get(at..).and_then(Frame::decode) {
+        let place = |at: usize| Place { segment: number, offset: at as u64 };
+        while let Some((frame, length)) = self.whole_frame(&mut segment, place(at), last)? {
             if frame.first_seq != self.next_seq {
                 return Err(damaged(&name, at as u64));
             }
             self.next_seq += frame.entries.len() as u64;
-            replay(frame, Place { segment: number, offset: at as u64 })?;
+            replay(frame, place(at))?;
             newest = at;
             at += length;
         }
-        let rest = bytes.get(at..).filter(|rest| !is_room(rest)).unwrap_or_default();
+        let frame = segment.bytes(newest, at - newest).map_err(io)?.to_vec();
+        let rest = segment.bytes(at, usize::MAX).map_err(io)?;
+        let rest = if is_room(rest) { &[] } else { rest };
         if bad_frame(rest) == BadFrame::Newer {
             return Err(newer(&name));
         }
         if !rest.is_empty() && (!last || later_frame(rest, self.next_seq.saturating_sub(1))) {
             return Err(damaged(&name, at as u64));
         }
+        let torn = rest.len() as u64;
         self.files.insert(number, file);
         self.segment = number;
         self.closed += self.length;
         // What there was of room is cut by `mend`.
         (self.length, self.room) = (at as u64, at as u64);
-        let frame = bytes.get(newest..at).unwrap_or_default().to_vec();
         self.newest = Some(Newest { offset: newest as u64, bytes: frame });
-        let (offset, torn) = (at as u64, rest.len() as u64);
+        let offset = at as u64;
         Ok((torn > 0).then_some(Cut { segment: number, offset, bytes: torn }))
+    }
+
+    /// The frame at that place and its length: as it lies there, or else, in the last segment, the
+    /// copy that is kept while it is written over.
+    fn whole_frame(
+        &self,
+        segment: &mut Reading<'_>,
+        place: Place,
+        last: bool,
+    ) -> Result<Option<(Frame, usize)>, Problem> {
+        let path = self.segment_path(place.segment);
+        let io = |e| refused(&path, &e);
+        let at = usize::try_from(place.offset).unwrap_or(usize::MAX);
+        let whole = segment.frame(at).map_err(io)?;
+        if whole.is_some() || !last || at >= segment.length() {
+            return Ok(whole);
+        }
+        match spare::copy_of(self.vfs.as_ref(), &self.dir, place)? {
+            Some(copy) => segment.put(at, copy),
+            None => return Ok(None),
+        }
+        segment.frame(at).map_err(io)
     }
 
     fn check_head(&self, number: u64, bytes: &[u8]) -> Result<(), Problem> {

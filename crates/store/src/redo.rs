@@ -11,6 +11,7 @@ use crate::bytes::{Put, Take};
 use crate::frame::{BadFrame, Frame, bad_frame};
 use crate::keystore::{damaged, newer, refused};
 use crate::log::Place;
+use crate::reading::Reading;
 use crate::vfs::{Vfs, VfsFile};
 use std::collections::BTreeMap;
 use std::io;
@@ -124,15 +125,17 @@ impl Redo {
         self.frames.get(&place.offset).filter(|_| place.segment == self.segment)
     }
 
-    /// Puts the frames into the bytes of their segment.
+    /// Has the frames stand in their places while their segment is read.
     ///
     /// # Errors
     /// `store.damaged` when the segment does not have their places.
-    pub(crate) fn apply(&self, bytes: &mut [u8]) -> Result<(), Problem> {
+    pub(crate) fn stand_in(&self, segment: &mut Reading<'_>) -> Result<(), Problem> {
         for (offset, frame) in &self.frames {
             let at = usize::try_from(*offset).unwrap_or(usize::MAX);
-            let there = bytes.get_mut(at..at.saturating_add(frame.len()));
-            there.ok_or_else(|| damaged(NAME, 0))?.copy_from_slice(frame);
+            if at.saturating_add(frame.len()) > segment.length() {
+                return Err(damaged(NAME, 0));
+            }
+            segment.put(at, frame.clone());
         }
         Ok(())
     }

@@ -6,7 +6,7 @@
 //! stands for its frame only where that is not whole. Bytes: docs/format.md, "Recovery".
 
 use crate::bytes::{Put, Take};
-use crate::frame::{BadFrame, Frame, SEGMENT_HEAD, bad_frame};
+use crate::frame::{BadFrame, Frame, bad_frame};
 use crate::keystore::{damaged, newer, refused};
 use crate::log::Place;
 use crate::vfs::Vfs;
@@ -47,36 +47,18 @@ pub(crate) fn forget(vfs: &dyn Vfs, log: &Path) -> Result<(), Problem> {
     vfs.remove(&path).map_err(|e| refused(&path, &e))
 }
 
-/// Puts the copy into the bytes of the last segment, when it is of the first frame there that is
-/// not whole. Nothing on the disk changes.
+/// The copy of the frame at that place, if it is that frame's.
 ///
 /// # Errors
-/// `store.damaged` or `store.version` when such a frame is there and the copy cannot be read;
-/// `store.io`.
-pub(crate) fn heal(
-    vfs: &dyn Vfs,
-    log: &Path,
-    segment: u64,
-    bytes: &mut Vec<u8>,
-) -> Result<(), Problem> {
+/// `store.damaged` or `store.version` when there is a copy and it cannot be read; `store.io`.
+pub(crate) fn copy_of(vfs: &dyn Vfs, log: &Path, at: Place) -> Result<Option<Vec<u8>>, Problem> {
     let path = path(log);
     if !vfs.exists(&path) {
-        return Ok(());
+        return Ok(None);
     }
-    let mut at = SEGMENT_HEAD;
-    while let Some((_, length)) = bytes.get(at..).and_then(Frame::decode) {
-        at += length;
-    }
-    if at >= bytes.len() {
-        return Ok(());
-    }
-    let copy = vfs.read(&path).map_err(|e| refused(&path, &e))?;
-    let (place, frame) = decode(&copy)?;
-    if place == (Place { segment, offset: at as u64 }) {
-        let end = bytes.len().min(at + frame.len());
-        bytes.splice(at..end, frame.iter().copied());
-    }
-    Ok(())
+    let mut copy = vfs.read(&path).map_err(|e| refused(&path, &e))?;
+    let (place, _) = decode(&copy)?;
+    Ok((place == at).then(|| copy.split_off(HEAD)))
 }
 
 fn head(place: Place) -> Vec<u8> {
@@ -112,7 +94,7 @@ fn decode(copy: &[u8]) -> Result<(Place, &[u8]), Problem> {
 
 #[cfg(test)]
 mod tests {
-    use super::{HEAD, Place, head, heal, keep, path};
+    use super::{HEAD, Place, head, keep, path};
     use crate::directory::Directory;
     use crate::frame::{Frame, SealedEntry};
     use crate::log::{Log, without_room};
@@ -202,19 +184,23 @@ mod tests {
         let at = place.offset as usize;
         let spare = path(&directory.log());
         let whole = [head(place), good[at..].to_vec()].concat();
-        let code = |copy: &[u8], bytes: &mut Vec<u8>| {
+        let segment = directory.log().join("0000000001.seg");
+        let code = |copy: &[u8], bytes: &[u8]| {
             std::fs::write(&spare, copy).unwrap();
-            heal(&RealDisk, &directory.log(), 1, bytes).err().map(|problem| problem.code.name)
+            std::fs::write(&segment, bytes).unwrap();
+            Log::open(&directory, ORG, [0; 16], |_, _| Ok(()))
+                .err()
+                .map(|problem| problem.code.name)
         };
-        let torn = good[..good.len() - 1].to_vec();
+        let torn = &good[..good.len() - 1];
         for changed in 0..whole.len() {
             let mut bad = whole.clone();
             bad[changed] ^= 1 << (changed % 8);
-            assert_eq!(code(&bad, &mut torn.clone()), Some("store.damaged"), "{changed}");
-            assert_eq!(code(&bad, &mut good.clone()), None, "{changed}: it is not needed");
-            assert_eq!(code(&whole[..changed], &mut torn.clone()), Some("store.damaged"));
+            assert_eq!(code(&bad, torn), Some("store.damaged"), "{changed}");
+            assert_eq!(code(&bad, &good), None, "{changed}: it is not needed");
+            assert_eq!(code(&whole[..changed], torn), Some("store.damaged"));
         }
-        assert_eq!(code(&[&whole[..], b"x"].concat(), &mut torn.clone()), Some("store.damaged"));
+        assert_eq!(code(&[&whole[..], b"x"].concat(), torn), Some("store.damaged"));
         let newer = |at: usize, sum: std::ops::Range<usize>, to: usize| {
             let mut bytes = whole.clone();
             bytes[at] = 3;
@@ -225,7 +211,7 @@ mod tests {
         let (head, frame) =
             (newer(8, 0..HEAD - 4, HEAD - 4), newer(HEAD + 12, HEAD + 12..whole.len(), HEAD + 8));
         for bytes in [head, frame] {
-            assert_eq!(code(&bytes, &mut torn.clone()), Some("store.version"));
+            assert_eq!(code(&bytes, torn), Some("store.version"));
         }
     }
 }

@@ -59,9 +59,12 @@ fn it_stands_for_its_frames_until_they_are_written() {
         let path_of = file(&directory, segment);
         let mut bytes = without_room(&path_of);
         let mut expect = bytes.clone();
-        redo.apply(&mut expect).unwrap();
-        for (offset, frame) in redo.frames.iter().filter(|_| harmed) {
+        for (offset, frame) in &redo.frames {
             let at = *offset as usize;
+            expect[at..at + frame.len()].copy_from_slice(frame);
+            if !harmed {
+                continue;
+            }
             bytes[at + 3..at + frame.len() - 5].fill(0xA5);
         }
         std::fs::write(&path_of, &bytes).unwrap();
