@@ -43,7 +43,7 @@ use twinpact_model::problem::Problem;
 use twinpact_node::ask::{JOIN_PATH, ORGANISATION_PATH, outcome};
 use twinpact_node::behind::CHECKPOINT_HEADER;
 use twinpact_node::door::{Asked, Door, Way};
-use twinpact_node::egress::{CatalogDoc, Egress, PublicDoc};
+use twinpact_node::egress::{CatalogDoc, Egress, PublicDoc, Told};
 use twinpact_node::invitations::MAX_JOIN_BYTES;
 use twinpact_node::metrics::{Connections, part};
 use twinpact_node::strangers::{Away, Strangers};
@@ -420,6 +420,7 @@ impl Line {
             Egress::Permitted(_)
             | Egress::Stream(_)
             | Egress::Protocol { .. }
+            | Egress::Together(_)
             | Egress::Catalog(_)
             | Egress::Schema(_)
             | Egress::Log(_) => nothing_here(),
@@ -535,6 +536,7 @@ pub(crate) fn write(egress: Egress, taken: &Taken) -> Response<Answered> {
             PublicDoc::Organisation(text) | PublicDoc::Joined(text) | PublicDoc::Scripted(text),
         ) => (200, JSON, text),
         Egress::Public(PublicDoc::Versions(document)) => (200, JSON, document.to_string()),
+        Egress::Together(told) => (200, JSON, Told::written(&told)),
         Egress::Log(document) => document.parts(),
         Egress::Fault(fault) => {
             (fault.status, "application/problem+json", fault.document.to_string())

@@ -9,6 +9,7 @@ use crate::door::{Answering, Asked, Asker, Door, Way};
 use crate::egress::{Egress, PublicDoc};
 use crate::invitations;
 use crate::log_door;
+use crate::messages::{self, MESSAGES_PATH};
 use crate::negotiate::{self, Caller};
 use crate::open::Node;
 use crate::processes::{DOCUMENTS_PATH, local};
@@ -167,6 +168,9 @@ async fn route(node: &Node, peer: &PeerIdentity, asked: &Asked) -> Answer {
     if (asked.method.as_str(), asked.path.as_str()) == ("POST", DOCUMENTS_PATH) {
         return documents::receive(node, peer, &asked.body).await;
     }
+    if (asked.method.as_str(), asked.path.as_str()) == ("POST", MESSAGES_PATH) {
+        return Box::pin(messages::receive(node, peer, asked)).await;
+    }
     if let Some(answer) = log_door::answer(node, peer, asked).await {
         return answer;
     }
@@ -229,6 +233,7 @@ pub fn outcome(egress: &Egress) -> (u16, String) {
         Egress::Permitted(_) | Egress::Stream(_) | Egress::Public(_) | Egress::Schema(_) => {
             (200, String::new())
         }
+        Egress::Together(_) => (200, String::new()),
         Egress::Log(document) => (document.parts().0, String::new()),
         Egress::Catalog(document) => (document.status(), String::new()),
         Egress::Protocol { status, message } => {
@@ -343,7 +348,7 @@ pub(crate) fn decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-fn unknown() -> Problem {
+pub(crate) fn unknown() -> Problem {
     Problem::new(codes::ROUTE_UNKNOWN, "there is no such route")
 }
 

@@ -52,7 +52,7 @@ pub(crate) async fn receive(node: &Node, peer: &PeerIdentity, body: &[u8]) -> An
     // Each is as much as a request; one was counted at the door. As there, what is beyond the rate
     // is counted, and leaves nothing else.
     let now = node.clocks.wall();
-    if let Err(problem) = node.rates.documents(did, envelopes.len() - 1, now) {
+    if let Err(problem) = node.rates.more_requests(did, envelopes.len() - 1, now) {
         node.strangers.count(Away::PartnerRate, now);
         return Answer::recorded(problem.into());
     }

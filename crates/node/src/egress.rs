@@ -24,6 +24,8 @@ pub enum Egress {
         /// The body, if there is one.
         message: Option<Box<Message>>,
     },
+    /// What messages that came together are answered with, one by one.
+    Together(Vec<Told>),
     /// A part of our catalogue.
     Catalog(Box<CatalogDoc>),
     /// The JSON Schema of the rows of a view: names, types and units.
@@ -36,6 +38,43 @@ pub enum Egress {
     Log(LogDoc),
     /// A refusal.
     Fault(PublicFault),
+}
+
+/// What one of several messages is answered with: what it would be answered with alone.
+pub struct Told {
+    status: u16,
+    body: String,
+}
+
+impl Told {
+    /// Only a message of the protocol and a refusal have a body here.
+    #[must_use]
+    pub fn of(egress: Egress) -> Told {
+        match egress {
+            Egress::Protocol { status, message } => {
+                Told { status, body: message.map_or_else(String::new, |message| message.to_text()) }
+            }
+            Egress::Fault(fault) => Told { status: fault.status, body: fault.document.to_string() },
+            _ => Told { status: 500, body: String::new() },
+        }
+    }
+
+    /// These answers as they are sent: a list of status and body in the order of the messages.
+    #[must_use]
+    pub fn written(all: &[Told]) -> String {
+        let mut text = String::from("[");
+        for (number, Told { status, body }) in all.iter().enumerate() {
+            let comma = if number == 0 { "" } else { "," };
+            text.push_str(&format!("{comma}{{\"status\":{status}"));
+            if !body.is_empty() {
+                text.push_str(",\"body\":");
+                text.push_str(body);
+            }
+            text.push('}');
+        }
+        text.push(']');
+        text
+    }
 }
 
 /// What a stream brings.

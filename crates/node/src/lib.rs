@@ -60,6 +60,7 @@ pub mod links;
 pub mod log_door;
 pub mod log_view;
 mod meaning;
+pub mod messages;
 pub mod metrics;
 mod moves;
 pub mod negotiate;

@@ -9,8 +9,10 @@
 //! its first call with others for the same partner ([`together`]). Whatever rests is sent when its
 //! partner shows that it is there.
 
+mod shared;
 mod together;
 
+use self::shared::Letters;
 use self::together::Posts;
 use crate::agreements::Agreement;
 use crate::ask::ORGANISATION_PATH;
@@ -33,10 +35,9 @@ use crate::why;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::pending;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use twinpact_dsp::delivery::{Delivery, classify_document_response, classify_response, described};
@@ -288,28 +289,36 @@ async fn due(node: &Node, under_way: &mut UnderWay) -> Due {
 struct Calls {
     all: Arc<Semaphore>,
     of: Arc<Mutex<HashMap<String, Arc<Semaphore>>>>,
+    letters: Arc<Letters>,
 }
 
 impl Default for Calls {
     fn default() -> Self {
-        Calls { all: Arc::new(Semaphore::new(MAX_CALLS)), of: Arc::default() }
+        let all = Arc::new(Semaphore::new(MAX_CALLS));
+        Calls { all, of: Arc::default(), letters: Arc::default() }
     }
 }
 
 impl Calls {
     /// Calls a partner when it is its turn.
     async fn call<T>(&self, node: &Node, peer: &str, call: impl Future<Output = T>) -> T {
+        let _turn = self.turn(peer).await;
+        let _at_work = node.partition.at_work();
+        node.partition.between_frames().await;
+        call.await
+    }
+
+    /// Waits for a turn at calling a partner, which lasts for as long as it is held.
+    async fn turn(&self, peer: &str) -> [Option<OwnedSemaphorePermit>; 2] {
         let ours = {
             let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
             let new = || Arc::new(Semaphore::new(MAX_CALLS_TO_ONE));
             of.entry(peer.to_owned()).or_insert_with(new).clone()
         };
         // Its own turn first: whoever waits for that holds none of all.
-        let _ours = ours.acquire().await;
-        let _all = self.all.acquire().await;
-        let _at_work = node.partition.at_work();
-        node.partition.between_frames().await;
-        call.await
+        let ours = ours.acquire_owned().await.ok();
+        let all = Arc::clone(&self.all).acquire_owned().await.ok();
+        [ours, all]
     }
 }
 
@@ -337,8 +346,7 @@ async fn deliver(
         if !wanted(node, number, pending).await {
             return settle(node, number, pending, Became::Needless).await;
         }
-        let sending = pin!(send(node, pending));
-        let (status, text) = match calls.call(node, &pending.peer, sending).await {
+        let (status, text) = match sent(node, calls, pending, tries == 0).await {
             // Some answer with what they were sent, and that may hold a token.
             Ok(reply) if pending.what == Waiting::Start => (Some(reply.status), String::new()),
             Ok(reply) => (Some(reply.status), String::from_utf8_lossy(&reply.body).into_owned()),
@@ -456,6 +464,18 @@ fn is_wanted(fold: &Fold, store: &Store, number: u64, pending: &Pending) -> bool
     waits && free && processes.outbox.contains_key(&number)
 }
 
+/// Sends a row: a message of a process shares a call the first time that it is sent.
+async fn sent(node: &Node, calls: &Calls, row: &Pending, is_first: bool) -> Result<Reply, Problem> {
+    let is_message = matches!(row.what, Waiting::Message(_) | Waiting::Start);
+    if is_first && is_message && !node.connectors.knows(&row.peer) {
+        let url = format!("{}{}", row.to, row.path);
+        let body = message(node, row).await?;
+        return shared::send(node, calls, &row.peer, (url, body)).await;
+    }
+    let sending = Box::pin(send(node, row));
+    calls.call(node, &row.peer, sending).await
+}
+
 async fn send(node: &Node, pending: &Pending) -> Result<Reply, Problem> {
     let mut url = format!("{}{}", pending.to, pending.path);
     let (method, body) = match &pending.what {
@@ -473,21 +493,25 @@ async fn send(node: &Node, pending: &Pending) -> Result<Reply, Problem> {
             url.insert_str(0, &node.partition.read(base)??);
             ("POST", prove::own_record(node)?.to_json().canonical().into_bytes())
         }
-        Waiting::Message(written) => {
-            // With what the log has not; after a stop it goes without, and is refused for that.
-            let whole = node.secrets.written(&pending.id);
-            let whole = whole.map(|message| message.to_text());
-            ("POST", whole.unwrap_or_else(|| written.text.to_string()).into_bytes())
-        }
-        Waiting::Start => {
-            let message = match node.secrets.message(&pending.id, node.clocks.wall()) {
-                Some(message) => message,
-                None => start_again(node, pending).await?,
-            };
-            ("POST", message.to_text().into_bytes())
-        }
+        Waiting::Message(_) | Waiting::Start => ("POST", message(node, pending).await?),
     };
     call(node, &pending.peer, method, url, Vec::new(), body, MAX_MESSAGE_BYTES).await
+}
+
+/// The text of a message of a process.
+async fn message(node: &Node, pending: &Pending) -> Result<Vec<u8>, Problem> {
+    let text = match &pending.what {
+        // With what the log has not; after a stop it goes without, and is refused for that.
+        Waiting::Message(written) => match node.secrets.written(&pending.id) {
+            Some(whole) => whole.to_text(),
+            None => written.text.to_string(),
+        },
+        _ => match node.secrets.message(&pending.id, node.clocks.wall()) {
+            Some(start) => start.to_text(),
+            None => start_again(node, pending).await?.to_text(),
+        },
+    };
+    Ok(text.into_bytes())
 }
 
 /// A start message is in memory only; after a stop it is made again, with a fresh token.

@@ -83,11 +83,11 @@ impl Rates {
         take(&self.received, partner, (received, bytes as u64), now, "bytes of messages")
     }
 
-    /// Takes so many documents more than one that this partner sends with one request.
+    /// Takes so many requests more than one that this partner makes with one call.
     ///
     /// # Errors
     /// `exchange.too_many`; then none is taken.
-    pub fn documents(&self, partner: &str, more: usize, now: WallTime) -> Result<(), Problem> {
+    pub fn more_requests(&self, partner: &str, more: usize, now: WallTime) -> Result<(), Problem> {
         let [requests, _, _] = quotas::rates(self.quotas.said(partner));
         take(&self.requests, partner, (requests, more as u64), now, "requests")
     }

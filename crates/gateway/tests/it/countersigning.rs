@@ -26,7 +26,7 @@ async fn world(provider: Trick, consumer: Trick) -> World {
 }
 
 /// Waits for commits until it is as wanted.
-async fn until(node: &Node, wanted: impl Fn(&Node) -> bool) {
+pub(crate) async fn until(node: &Node, wanted: impl Fn(&Node) -> bool) {
     let mut changes = node.partition.changes();
     loop {
         changes.borrow_and_update();
@@ -161,7 +161,7 @@ async fn what_was_stored_before_a_kill_is_sent_after_it() {
 }
 
 /// A partner as the listener would have verified it.
-fn peer(did: &str, node: &Node) -> PeerIdentity {
+pub(crate) fn peer(did: &str, node: &Node) -> PeerIdentity {
     let did = Did::new(did).unwrap();
     let trust_domain = TrustDomain::of_did(&did).unwrap();
     let spiffe_id = SpiffeId::of_node(&trust_domain, "node").unwrap();

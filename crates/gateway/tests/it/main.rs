@@ -39,5 +39,6 @@ mod routes;
 mod running;
 mod strangers;
 mod streaming;
+mod together;
 mod transferring;
 mod web_door;

@@ -15,6 +15,7 @@ use twinpact_node::ask::{JOIN_PATH, ORGANISATION_PATH};
 use twinpact_node::door::{Asked, Door as _, Way};
 use twinpact_node::egress::Egress;
 use twinpact_node::log_door::{LOG_ROUTES, WITNESS_KEY_PATH};
+use twinpact_node::messages::MESSAGES_PATH;
 use twinpact_node::outbound::Outbound as _;
 use twinpact_node::processes::DOCUMENTS_PATH;
 
@@ -66,6 +67,8 @@ fn federated() -> Vec<Federated> {
     found.push(Federated { method: "POST", path, who: "partner", answers: "Protocol" });
     let path = DOCUMENTS_PATH.to_owned();
     found.push(Federated { method: "POST", path, who: "partner", answers: "Protocol" });
+    let path = MESSAGES_PATH.to_owned();
+    found.push(Federated { method: "POST", path, who: "partner", answers: "Together" });
     for (method, path) in LOG_ROUTES {
         let path = (*path).to_owned();
         found.push(Federated { method, path, who: "partner", answers: "Log" });
@@ -111,6 +114,7 @@ fn the_federation_door_names_no_other_path() {
     paths.dedup();
     assert_eq!(paths, [JOIN_PATH, ORGANISATION_PATH, "/data/", "/dsp", "/stream", "/token"]);
     assert!(source.contains("DOCUMENTS_PATH") && source.contains("log_door::answer"));
+    assert!(source.contains("MESSAGES_PATH"));
     // Those about logs are one table.
     let source = include_str!("../../../node/src/log_door.rs");
     let (source, _tests) = source.split_once("#[cfg(test)]").unwrap();
@@ -184,6 +188,7 @@ async fn kind(office: &Office, peer: Option<PeerIdentity>, method: &str, path: &
         Egress::Catalog(_) => "Catalog".to_owned(),
         Egress::Schema(_) => "Schema".to_owned(),
         Egress::Public(_) => "Public".to_owned(),
+        Egress::Together(_) => "Together".to_owned(),
         Egress::Log(_) => "Log".to_owned(),
         Egress::Fault(fault) => format!("Fault: {}", fault.document["detail"]),
     }
@@ -208,7 +213,8 @@ async fn every_federation_route_answers_in_its_kind() {
         let unread = route.method == "POST" && route.path == ORGANISATION_PATH;
         let of_log = route.answers == "Log" && route.path != WITNESS_KEY_PATH;
         let unread = unread || route.answers == "Schema";
-        if route.path.starts_with("/data/") || route.path == DOCUMENTS_PATH || unread || of_log {
+        let listed = [DOCUMENTS_PATH, MESSAGES_PATH].contains(&route.path.as_str());
+        if route.path.starts_with("/data/") || listed || unread || of_log {
             // There is no agreement, view, record, query or body: the route is known, no more.
             assert!(got.starts_with("Fault") && got != no_route, "{what}: {got}");
         } else {

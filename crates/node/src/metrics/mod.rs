@@ -163,6 +163,7 @@ pub fn part(path: &str) -> &'static str {
         (Some("data"), Some(_), Some("stream")) => "stream",
         (Some("data"), ..) => "data",
         (Some("documents"), None, _) => "documents",
+        (Some("messages"), None, _) => "messages",
         (Some("witness"), Some(_), None) => "witness",
         (Some("log"), Some(_), None) => "log",
         (Some("dsp"), Some("catalog"), _) | (Some("schemas"), ..) => "catalog",
@@ -178,6 +179,7 @@ pub fn part(path: &str) -> &'static str {
 mod tests {
     use super::{known, part};
     use crate::ask::{JOIN_PATH, ORGANISATION_PATH};
+    use crate::messages::MESSAGES_PATH;
     use crate::processes::DOCUMENTS_PATH;
 
     #[test]
@@ -187,6 +189,7 @@ mod tests {
             ("/data/urn:uuid:1/token", "token"),
             ("/data/urn:uuid:1/stream", "stream"),
             (DOCUMENTS_PATH, "documents"),
+            (MESSAGES_PATH, "messages"),
             (ORGANISATION_PATH, "organisation"),
             (JOIN_PATH, "join"),
             ("/dsp/catalog/request", "catalog"),

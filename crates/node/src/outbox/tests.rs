@@ -3,6 +3,7 @@
 use super::{jittered, run};
 use crate::clock::PolicyClock;
 use crate::countersignatures;
+use crate::messages::MESSAGES_PATH;
 use crate::negotiate::opened_transfer;
 use crate::open::{NodeParts, init, open};
 use crate::outbound::{Call, FirstCall, Outbound, Pending, Reply};
@@ -11,7 +12,8 @@ use crate::partners;
 use crate::processes::{self, Paper};
 use crate::prove;
 use crate::why;
-use std::sync::atomic::{AtomicU16, Ordering};
+use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -30,8 +32,12 @@ const MAKER: &str = "did:web:maker.example";
 #[derive(Default)]
 struct Line {
     status: AtomicU16,
-    /// The answer to lists of documents, when it is another.
+    /// The answer to lists, when it is another.
     to_lists: AtomicU16,
+    /// The answers to the messages of a list, when they are others: of the last as of all behind.
+    to_each: Mutex<Vec<u16>>,
+    /// Says nothing that can be read to a list.
+    mumbles: AtomicBool,
     /// How many documents each call brought; 0 for one that is no list.
     brought: Mutex<Vec<usize>>,
     calls: watch::Sender<u32>,
@@ -50,15 +56,30 @@ impl Outbound for Line {
             true => lists,
             false => self.status.load(Ordering::SeqCst),
         };
+        let is_shared = call.url.ends_with(MESSAGES_PATH);
+        let body = match is_shared && !self.mumbles.load(Ordering::SeqCst) {
+            true => self.answers(listed, status),
+            false => Vec::new(),
+        };
         let reply = match status {
             0 => Err(Problem::new(codes::PEER_UNREACHABLE, "nobody answers")),
-            status => Ok(Reply::whole(status, Vec::new())),
+            status => Ok(Reply::whole(status, body)),
         };
         Box::pin(async move { reply })
     }
 
     fn first(&self, _: FirstCall) -> Pending<'_> {
         Box::pin(async { Err(Problem::new(codes::PEER_UNREACHABLE, "nobody answers")) })
+    }
+}
+
+impl Line {
+    /// What so many messages of a list are answered with.
+    fn answers(&self, count: usize, usual: u16) -> Vec<u8> {
+        let each = self.to_each.lock().unwrap();
+        let of = |n: usize| each.get(n).or(each.last()).copied().unwrap_or(usual);
+        let told: Vec<Value> = (0..count).map(|n| json!({ "status": of(n) })).collect();
+        Value::from(told).to_string().into_bytes()
     }
 }
 
@@ -263,4 +284,58 @@ async fn a_message_goes_out_when_its_partner_is_heard_of_and_loses_no_attempt_by
     let noted = why::why(&world.parts.node, "urn:p").unwrap().steps.len();
     assert!(noted < 12, "{noted}");
     world.takes_it().await;
+}
+
+impl World {
+    /// So many transfers are asked for in one frame.
+    async fn asks(&self, first: usize, count: usize) {
+        let dsp = "https://maker.example/dsp";
+        let now = self.parts.node.clocks.wall();
+        let rows = (first..first + count).flat_map(|n| {
+            let pid = format!("urn:p{n}");
+            let opening = Opening { own_pid: &pid, peer: MAKER, address: dsp, callback: dsp };
+            let step = open_as_consumer(opening, "urn:a", "HttpData-PULL", None, now).unwrap();
+            opened_transfer(&step).unwrap()
+        });
+        self.line.brought.lock().unwrap().clear();
+        self.waits(rows.collect()).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_of_one_frame_share_calls_and_each_has_its_own_answer() {
+    let mut first = 0;
+    // How many messages, what is said to a list and to each of it, and what each call brought; 0
+    // for one that is no list.
+    let mut check = async |world: &World, count, list: u16, each: &[u16], expect: &[usize]| {
+        world.line.status.store(200, Ordering::SeqCst);
+        world.line.to_lists.store(list, Ordering::SeqCst);
+        *world.line.to_each.lock().unwrap() = each.to_vec();
+        world.asks(first, count).await;
+        first += count;
+        assert_eq!(world.rests().await, expect, "{count} {list} {each:?}");
+    };
+    let world = World::open().await;
+    check(&world, 1, 200, &[], &[0]).await;
+    check(&world, 5, 200, &[], &[5]).await;
+    // As many as go with one call, and the rest.
+    check(&world, 70, 200, &[], &[6, 64]).await;
+    // Who is to come again comes alone, and who is refused not at all.
+    check(&world, 5, 200, &[201, 409, 200], &[0, 5]).await;
+    check(&world, 5, 200, &[503, 200, 404, 200], &[0, 0, 5]).await;
+    check(&world, 5, 200, &[400, 400, 200], &[5]).await;
+    // What is wrong with one is no answer to the others.
+    check(&world, 4, 400, &[], &[0, 0, 0, 0, 4]).await;
+    check(&world, 3, 200, &[], &[3]).await;
+    // While the partner is busy or out of reach each is tried by itself.
+    check(&world, 3, 503, &[], &[0, 0, 0, 3]).await;
+    world.line.mumbles.store(true, Ordering::SeqCst);
+    check(&world, 3, 200, &[], &[0, 0, 0, 3]).await;
+    world.line.mumbles.store(false, Ordering::SeqCst);
+    // Who takes no lists has none for a while.
+    check(&world, 3, 404, &[], &[0, 0, 0, 3]).await;
+    check(&world, 3, 200, &[], &[0, 0, 0]).await;
+    tokio::time::advance(Duration::from_secs(601)).await;
+    check(&world, 3, 200, &[], &[3]).await;
+    world.stops().await;
 }

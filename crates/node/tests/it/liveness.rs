@@ -16,6 +16,7 @@ use twinpact_node::agreements::MAX_AGREEMENTS;
 use twinpact_node::door::{Asked, Door, Way};
 use twinpact_node::egress::Egress;
 use twinpact_node::fold::Fold;
+use twinpact_node::messages::MESSAGES_PATH;
 use twinpact_node::outbound::{Call, FirstCall, Outbound, Pending, Reply};
 use twinpact_node::partition::{NewEntry, Turn};
 use twinpact_node::processes::{DOCUMENTS_PATH, MAX_ENDED, MAX_NEGOTIATIONS, MAX_TRANSFERS};
@@ -64,6 +65,15 @@ impl Outbound for Maker {
             // A signed document is nobody's message.
             return Box::pin(async { Ok(Reply::whole(200, Vec::new())) });
         }
+        match call.url.strip_suffix(MESSAGES_PATH) {
+            Some(base) => self.each(base, &call),
+            None => self.one(call),
+        }
+    }
+}
+
+impl Maker {
+    fn one(&self, call: Call) -> Pending<'_> {
         self.asked.lock().unwrap().push(call);
         self.called.notify_one();
         let answer = self.answers.lock().unwrap().pop_front();
@@ -72,6 +82,28 @@ impl Outbound for Maker {
                 Some((status, body)) => Ok(Reply::whole(status, body.to_string().into_bytes())),
                 None => std::future::pending().await,
             }
+        })
+    }
+
+    /// Messages that come together, as if each had come by itself.
+    fn each(&self, base: &str, list: &Call) -> Pending<'_> {
+        let sent: Vec<Value> = serde_json::from_slice(&list.body).unwrap();
+        let calls: Vec<Call> = sent
+            .iter()
+            .map(|one| Call {
+                url: format!("{base}{}", one["path"].as_str().unwrap()),
+                body: one["message"].to_string().into_bytes(),
+                ..list.clone()
+            })
+            .collect();
+        Box::pin(async move {
+            let mut told = Vec::new();
+            for call in calls {
+                let reply = self.one(call).await?;
+                let body: Value = serde_json::from_slice(&reply.body).unwrap();
+                told.push(json!({ "status": reply.status, "body": body }));
+            }
+            Ok(Reply::whole(200, Value::from(told).to_string().into_bytes()))
         })
     }
 }
@@ -315,6 +347,7 @@ pub(crate) async fn present(
             (text("code"), text("detail"))
         }
         Egress::Protocol { .. }
+        | Egress::Together(_)
         | Egress::Public(_)
         | Egress::Stream(_)
         | Egress::Catalog(_)

@@ -22,7 +22,7 @@ use twinpact_model::problem::Problem;
 use twinpact_model::{Did, Timestamp, WallTime, codes};
 use twinpact_node::behind::CHECKPOINT_HEADER;
 use twinpact_node::door::{Asked, Door, Way};
-use twinpact_node::egress::{Egress, PublicDoc};
+use twinpact_node::egress::{Egress, PublicDoc, Told};
 use twinpact_node::outbound::{Call, FirstCall, Outbound, Pending, Reply};
 use twinpact_node::{
     Node, NodeParts, PolicyClock, contracts, deadlines, open, outbox, partners, prove, record,
@@ -430,6 +430,7 @@ pub(crate) fn reply(egress: Egress) -> Reply {
             PublicDoc::Organisation(text) | PublicDoc::Joined(text) | PublicDoc::Scripted(text),
         ) => (200, text),
         Egress::Public(PublicDoc::Versions(document)) => (200, document.to_string()),
+        Egress::Together(told) => (200, Told::written(&told)),
         Egress::Log(document) => {
             let (status, _, body) = document.parts();
             (status, body)

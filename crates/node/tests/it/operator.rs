@@ -93,6 +93,7 @@ impl Operator {
             }
             Egress::Permitted(_)
             | Egress::Public(_)
+            | Egress::Together(_)
             | Egress::Schema(_)
             | Egress::Stream(_)
             | Egress::Log(_) => panic!("{path} gave something away"),
