@@ -7,7 +7,7 @@
 mod world;
 
 use divan::{Bencher, black_box};
-use twinpact_proof::anchor::entry_leaf;
+use twinpact_proof::anchor::{Head, entry_leaf, slots_tree};
 use twinpact_proof::commit::{Attr, commit};
 use twinpact_proof::tree::Tree;
 use twinpact_proof::{Bundle, verify};
@@ -33,6 +33,14 @@ fn verify_countersigned_delivery(bencher: Bencher) {
 fn parse_countersigned_delivery(bencher: Bencher) {
     let bytes = World::new().delivery(true).to_bytes();
     bencher.bench(|| Bundle::parse(black_box(&bytes)).unwrap());
+}
+
+/// The tree over the blinded heads of so many ledgers, which each tick makes anew.
+#[divan::bench(args = [1_000, 16_384])]
+fn slots_of_a_tick(bencher: Bencher, trees: usize) {
+    let head = |n: usize| Head { tree: [n as u8; 16], size: 1 + n as u64 % 50, root: [7; 32] };
+    let heads: Vec<Option<Head>> = (0..trees).map(|n| Some(head(n))).collect();
+    bencher.bench(|| slots_tree(black_box(&[5; 32]), 70_000, heads.iter().copied()));
 }
 
 /// Three groups and four values: the commitment, its leaf, and the leaf in the tree.

@@ -14,12 +14,12 @@ use twinpact_testkit::{Dice, Moment};
 const KILLS: usize = 12;
 /// How many negotiations are opened for each kill, and at least: there have to be some that are
 /// open at the last one.
-const A_KILL: usize = 5;
+const A_KILL: usize = 12;
 const LEAST: usize = 200;
-/// At which moments a node is killed, and at which of them at most: writes and syncs are shared by
+/// At which moments a node is killed, and at which of them at most: writes, syncs and calls are shared by
 /// many messages.
 const MOMENTS: [(Moment, usize); 4] =
-    [(Moment::Write, 3), (Moment::Sync, 2), (Moment::Send, 12), (Moment::Reply, 12)];
+    [(Moment::Write, 2), (Moment::Sync, 2), (Moment::Send, 2), (Moment::Reply, 2)];
 /// More than the usual bounds of one partner.
 const QUOTAS: &str = "\n[quotas]\nnegotiations = 100000\nagreements = 100000\n\
                       requests_per_second = 100000\nbytes_per_second = 1000000000\n";
