@@ -8,7 +8,7 @@
 
 use crate::ask::{self, Answer};
 use crate::connectors::DSP_PATH;
-use crate::door::Asked;
+use crate::door::{Asked, Way};
 use crate::egress::{Egress, Told};
 use crate::negotiate::{self, Caller};
 use crate::open::Node;
@@ -28,6 +28,9 @@ pub const MESSAGES_PATH: &str = "/messages";
 /// How many messages may come together.
 pub(crate) const MAX_MESSAGES: usize = 64;
 
+/// How long the path of one may be, in bytes.
+const MAX_PATH_BYTES: usize = 2_048;
+
 /// One of them, and the path at which it would come alone.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,13 +47,7 @@ pub(crate) async fn receive(node: &Node, peer: &PeerIdentity, asked: &Asked) -> 
         Ok(sent) => sent,
         Err(problem) => return Answer::unrecorded(problem.into()),
     };
-    // Each is as much as a request; one was counted at the door.
-    let now = node.clocks.wall();
-    if let Err(problem) = node.rates.more_requests(peer.did.as_str(), sent.len() - 1, now) {
-        node.strangers.count(Away::PartnerRate, now);
-        return Answer::recorded(problem.into());
-    }
-    let told = sent.into_iter().map(|one| told(node, peer, asked, one));
+    let told = sent.into_iter().enumerate().map(|(n, one)| told(node, peer, n, one));
     // What each is answered is on record.
     Answer::recorded(Egress::Together(join_all(told).await))
 }
@@ -59,6 +56,10 @@ fn read(body: &[u8]) -> Result<Vec<Sent<'_>>, Problem> {
     let malformed = |why: String| Problem::new(codes::INPUT_MALFORMED, why);
     let sent: Vec<Sent<'_>> = serde_json::from_slice(body)
         .map_err(|error| malformed(format!("the body is no list of messages: {error}")))?;
+    let odd = |byte: u8| !byte.is_ascii_graphic() || matches!(byte, b'?' | b'#');
+    if sent.iter().any(|one| one.path.len() > MAX_PATH_BYTES || one.path.bytes().any(odd)) {
+        return Err(malformed("a path is too long, or none of an http URL".to_owned()));
+    }
     match sent.len() {
         0 => Err(malformed("the list has no message".to_owned())),
         1..=MAX_MESSAGES => Ok(sent),
@@ -67,12 +68,30 @@ fn read(body: &[u8]) -> Result<Vec<Sent<'_>>, Problem> {
 }
 
 /// What one of them is answered with, once that is on record.
-async fn told(node: &Node, peer: &PeerIdentity, list: &Asked, sent: Sent<'_>) -> Told {
+async fn told(node: &Node, peer: &PeerIdentity, n: usize, sent: Sent<'_>) -> Told {
+    // Each is as much as a request; one was counted at the door. As there, what is beyond the rate
+    // is counted, and leaves nothing else.
+    let now = node.clocks.wall();
+    if n > 0
+        && let Err(problem) = node.rates.more_requests(peer.did.as_str(), 1, now)
+    {
+        node.strangers.count(Away::PartnerRate, now);
+        return Told::of(problem.into());
+    }
     let one = Asked {
+        way: Way::Federation,
+        peer: Some(peer.clone()),
+        method: "POST".to_owned(),
         path: sent.path.into_owned(),
         query: None,
+        bearer: None,
+        assertion: None,
+        checkpoint: None,
+        last_event: None,
+        accept_encoding: None,
+        if_none_match: None,
         body: sent.message.get().as_bytes().to_vec(),
-        ..list.clone()
+        fault: None,
     };
     let workload = peer.spiffe_id.to_string();
     let caller = Caller { id: peer.did.as_str(), workload: &workload };
@@ -138,7 +157,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let all = [("/dsp/a", r#"{"x":"\"]"}"#), ("/dsp/\"b\u{e9}", "{}")];
+        let all = [("/dsp/a", r#"{"x":"\"]"}"#), ("/dsp/\"b\\", "{}")];
         let body = written(all.iter().map(|(path, message)| (*path, message.as_bytes())));
         let read = read(&body).unwrap();
         let read: Vec<(&str, &str)> =
@@ -162,6 +181,12 @@ mod tests {
             (r#"[{"path":"/dsp/a"}]"#.to_owned(), "missing field `message`"),
             (r#"[{"message":{}}]"#.to_owned(), "missing field `path`"),
             (r#"[{"path":1,"message":{}}]"#.to_owned(), "invalid type"),
+            (r#"[{"path":"/dsp/a?b","message":{}}]"#.to_owned(), "a path is"),
+            (r#"[{"path":"/dsp/a#b","message":{}}]"#.to_owned(), "a path is"),
+            (r#"[{"path":"/dsp/a\nb","message":{}}]"#.to_owned(), "a path is"),
+            (r#"[{"path":"/dsp/\u00e9","message":{}}]"#.to_owned(), "a path is"),
+            (format!(r#"[{{"path":"{}","message":{{}}}}]"#, "a".repeat(2_048)), ""),
+            (format!(r#"[{{"path":"{}","message":{{}}}}]"#, "a".repeat(2_049)), "a path is"),
             (r#"[{"path":"/a","path":"/b","message":{}}]"#.to_owned(), "duplicate field"),
             (r#"[{"path":"/a","message":{},"method":"GET"}]"#.to_owned(), "unknown field"),
         ] {

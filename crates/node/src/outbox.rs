@@ -467,10 +467,12 @@ fn is_wanted(fold: &Fold, store: &Store, number: u64, pending: &Pending) -> bool
 /// Sends a row: a message of a process shares a call the first time that it is sent.
 async fn sent(node: &Node, calls: &Calls, row: &Pending, is_first: bool) -> Result<Reply, Problem> {
     let is_message = matches!(row.what, Waiting::Message(_) | Waiting::Start);
-    if is_first && is_message && !node.connectors.knows(&row.peer) {
-        let url = format!("{}{}", row.to, row.path);
-        let body = message(node, row).await?;
-        return shared::send(node, calls, &row.peer, (url, body)).await;
+    if is_first
+        && is_message
+        && !node.connectors.knows(&row.peer)
+        && let Some(answer) = shared::send(node, calls, row).await
+    {
+        return answer;
     }
     let sending = Box::pin(send(node, row));
     calls.call(node, &row.peer, sending).await

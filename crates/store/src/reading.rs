@@ -2,7 +2,8 @@
 //! place of those on the disk.
 //!
 //! A start reads the whole log, and what it takes for that stays with the process for long: one
-//! part, or one frame where that is larger, and never a segment.
+//! part, or one frame where that is larger. Only what is behind the last whole frame is looked at
+//! as a whole.
 
 use crate::frame::{FRAME_HEAD, Frame, frame_length};
 use crate::vfs::VfsFile;

@@ -59,6 +59,11 @@ fn request(consumer_pid: &str, callback: &str) -> Value {
     })
 }
 
+fn callback(node: &Node) -> String {
+    let theirs = |fold: &Fold| fold.partners.get(MAKER).unwrap().record.dsp.clone();
+    node.partition.read(|fold, _| theirs(fold)).unwrap()
+}
+
 fn negotiations(running: &Running) -> usize {
     let count = |node: &Node| node.partition.read(|fold, _| fold.processes.negotiations.len());
     count(&running.parts.node).unwrap()
@@ -120,8 +125,7 @@ async fn each_is_answered_as_it_would_be_alone() {
 async fn one_that_is_refused_keeps_back_none_and_a_repeat_opens_nothing() {
     let (pair, _) = Pair::concluded().await;
     let node = pair.operator();
-    let theirs = |fold: &Fold| fold.partners.get(MAKER).unwrap().record.dsp.clone();
-    let callback = node.partition.read(|fold, _| theirs(fold)).unwrap();
+    let callback = callback(node);
     let place = "/dsp/negotiations/request";
     let before = negotiations(&pair.operator);
     let (one, two) = (request("urn:one", &callback), request("urn:two", &callback));
@@ -148,27 +152,54 @@ async fn one_that_is_refused_keeps_back_none_and_a_repeat_opens_nothing() {
     let again = listed(node, &[(place, two), (place, one)]).await;
     assert_eq!(pids([&again[0], &again[1]]), pids([&told[2], &told[0]]));
     assert_eq!(negotiations(&pair.operator), before + 2);
+    // A step of one that is there: in a list and alone.
+    let ends = |told: &(u16, Value), consumer: &str| {
+        let pid = told.1["providerPid"].as_str().unwrap().to_owned();
+        let message = json!({
+            "@context": [CONTEXT], "@type": "ContractNegotiationTerminationMessage",
+            "providerPid": pid, "consumerPid": consumer, "code": "x", "reason": ["x"],
+        });
+        (format!("/dsp/negotiations/{pid}/termination"), message)
+    };
+    let ((first, ends_first), (second, ends_second)) =
+        (ends(&told[0], "urn:one"), ends(&told[2], "urn:two"));
+    let in_list = listed(node, &[(&*first, ends_first)]).await;
+    let alone = ask(node, &second, &ends_second).await;
+    assert_eq!((in_list[0].clone(), alone), ((200, Value::Null), (200, Value::Null)));
     pair.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_counts_as_a_request_and_too_many_change_nothing() {
+async fn each_counts_as_a_request_and_what_is_too_much_changes_nothing() {
     let (pair, _) = Pair::concluded().await;
     let node = pair.operator();
-    let message = ("/dsp/nothing", json!({}));
-    let list: Vec<Value> =
-        (0..64).map(|_| json!({ "path": message.0, "message": message.1 })).collect();
-    let list = Value::from(list);
-    let mut answered = 0;
-    let refused = loop {
-        match ask(node, MESSAGES_PATH, &list).await {
-            (200, _) => answered += 64,
-            refused => break refused,
+    let nothing = vec![("/dsp/nothing", json!({})); 64];
+    let mut taken = 0;
+    let last = loop {
+        let told = listed(node, &nothing).await;
+        taken += told.iter().filter(|(status, _)| *status == 404).count();
+        if told.iter().any(|(status, _)| *status == 429) {
+            break told;
         }
     };
-    assert_eq!((refused.0, &refused.1["code"]), (429, &json!("exchange.too_many")));
+    // What there is left is given to the first of a list, as it would be to them alone.
+    let statuses: Vec<u16> = last.iter().map(|told| told.0).collect();
+    assert!(statuses.is_sorted() && statuses[0] == 404, "{statuses:?}");
     // 2,000 at once, of which those that made the agreement have taken some.
-    assert!((1_900..2_400).contains(&answered), "{answered}");
+    assert!((1_900..2_400).contains(&taken), "{taken}");
+    let callback = callback(node);
+    let before = negotiations(&pair.operator);
+    let place = "/dsp/negotiations/request";
+    let asks: Vec<_> = (0..64).map(|n| (place, request(&format!("urn:{n}"), &callback))).collect();
+    let list = asks.iter().map(|(path, message)| json!({ "path": path, "message": message }));
+    let (status, told) = ask(node, MESSAGES_PATH, &list.collect()).await;
+    let refused = match status {
+        // A request has come back meanwhile, and some more.
+        200 => told.as_array().unwrap().iter().filter(|one| one["status"] == 429).count(),
+        _ => 64,
+    };
+    assert!(refused > 0, "{told}");
+    assert_eq!(negotiations(&pair.operator), before + 64 - refused);
     pair.stop().await;
 }
 
@@ -188,5 +219,15 @@ async fn messages_of_many_processes_go_together() {
     let page = twinpact_node::metrics::page(pair.operator());
     let lists = page.lines().find(|line| line.contains("part=\"messages\""));
     assert!(lists.is_some_and(|line| line.contains("code=\"ok\"")), "none has come together");
+    // Each has arrived the first time.
+    let pids = pair
+        .maker()
+        .partition
+        .read(|fold, _| fold.processes.negotiations.keys().cloned().collect::<Vec<String>>());
+    for pid in pids.unwrap() {
+        let story = twinpact_node::why::why(pair.maker(), &pid).unwrap();
+        let failed = story.steps.iter().find(|step| step.text.contains("attempt"));
+        assert!(failed.is_none(), "{failed:?}");
+    }
     pair.stop().await;
 }

@@ -2,13 +2,14 @@
 //! with one call ([`crate::messages`]).
 //!
 //! Only the call is shared. Each message has its own answer, and what that means, its attempts and
-//! its end are its own affair. A message that has to be sent again goes alone, so that one that
-//! breaks a call takes no attempts of others.
+//! its end are its own affair. One that has failed goes alone from then on, for as long as the node
+//! runs: what breaks a call breaks it once.
 
-use super::{Calls, base, call};
+use super::{Calls, base, call, message};
 use crate::messages::{self, MAX_MESSAGES, MESSAGES_PATH};
 use crate::open::Node;
 use crate::outbound::Reply;
+use crate::processes::Pending;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,23 +27,31 @@ const ONE_BY_ONE: Duration = Duration::from_secs(600);
 
 /// A message that waits for a call.
 struct Letter {
-    url: String,
-    body: Vec<u8>,
+    row: Pending,
     told: oneshot::Sender<Told>,
 }
 
 /// What the partner said; `None` when the message is to be sent by itself.
 type Told = Option<Result<Reply, Problem>>;
 
-/// The messages that wait, by partner; and since when one has taken none together.
+/// The messages that wait, and the partners that have taken none together.
 #[derive(Default)]
 pub(super) struct Letters {
-    waiting: Mutex<HashMap<String, Vec<Letter>>>,
+    waiting: Mutex<Waiting>,
     one_by_one: Mutex<HashMap<String, Instant>>,
 }
 
+/// Bags of messages, each to one partner and with one who carries it.
+#[derive(Default)]
+struct Waiting {
+    bags: HashMap<u64, Vec<Letter>>,
+    /// The bag of each partner that takes more.
+    open: HashMap<String, u64>,
+    last: u64,
+}
+
 impl Letters {
-    fn waiting(&self) -> MutexGuard<'_, HashMap<String, Vec<Letter>>> {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -57,131 +66,233 @@ impl Letters {
         !since.contains_key(peer)
     }
 
-    /// Puts a message to those that wait. Whether it is the first: who has brought it sends it, and
-    /// all that have come until then.
-    fn put(&self, peer: &str, letter: Letter) -> bool {
+    /// Puts a message into the open bag for its partner. Who finds none carries the new one, with
+    /// all that come into it until it is taken.
+    fn put(&self, letter: Letter) -> Option<Carrier<'_>> {
         let mut waiting = self.waiting();
-        let of = waiting.entry(peer.to_owned()).or_default();
-        of.push(letter);
-        of.len() == 1
+        let Waiting { bags, open, last } = &mut *waiting;
+        let peer = letter.row.peer.clone();
+        let bag = open.get(&peer).and_then(|number| bags.get_mut(number));
+        if let Some(bag) = bag.filter(|bag| bag.len() < MAX_MESSAGES) {
+            bag.push(letter);
+            return None;
+        }
+        *last += 1;
+        bags.insert(*last, vec![letter]);
+        open.insert(peer.clone(), *last);
+        Some(Carrier { letters: self, peer, number: *last })
     }
 }
 
-/// Whoever sends what waits for a partner. Should it go away before, the others are told so.
-struct Postman<'a> {
+/// Who carries a bag. Should it go away before, those who wait are told so.
+struct Carrier<'a> {
     letters: &'a Letters,
-    peer: &'a str,
+    peer: String,
+    number: u64,
 }
 
-impl Postman<'_> {
-    fn take(self) -> Vec<Letter> {
-        self.letters.waiting().remove(self.peer).unwrap_or_default()
+impl Carrier<'_> {
+    /// What is in the bag, into which nothing more comes.
+    fn take(&self) -> Vec<Letter> {
+        let mut waiting = self.letters.waiting();
+        if waiting.open.get(&self.peer) == Some(&self.number) {
+            waiting.open.remove(&self.peer);
+        }
+        waiting.bags.remove(&self.number).unwrap_or_default()
     }
 }
 
-impl Drop for Postman<'_> {
+impl Drop for Carrier<'_> {
     fn drop(&mut self) {
-        drop(self.letters.waiting().remove(self.peer));
+        drop(self.take());
     }
 }
 
-/// Sends a message to a partner, with others if some are to be sent there now.
-pub(super) async fn send(
-    node: &Node,
-    calls: &Calls,
-    peer: &str,
-    (url, body): (String, Vec<u8>),
-) -> Result<Reply, Problem> {
+/// Sends a message to its partner, with others if some are to be sent there now; `None` when it is
+/// to be sent by itself.
+pub(super) async fn send(node: &Node, calls: &Calls, row: &Pending) -> Told {
     let letters = &calls.letters;
-    if letters.may_share(peer) {
-        let (told, hears) = oneshot::channel();
-        let _at_work = node.partition.at_work();
-        node.partition.between_frames().await;
-        if letters.put(peer, Letter { url: url.clone(), body: body.clone(), told }) {
-            let postman = Postman { letters, peer };
-            // One of many does it, and all would have room for it else.
-            Box::pin(carry(node, calls, postman)).await;
-        }
-        let gone = || Problem::new(codes::INTERNAL, "who was to send it has not");
-        if let Some(answer) = hears.await.map_err(|_| gone())? {
-            return answer;
-        }
+    if !letters.may_share(&row.peer) {
+        return None;
     }
-    let by_itself = call(node, peer, "POST", url, Vec::new(), body, MAX_MESSAGE_BYTES);
-    Box::pin(calls.call(node, peer, by_itself)).await
+    let (told, hears) = oneshot::channel();
+    node.partition.between_frames().await;
+    if let Some(carrier) = letters.put(Letter { row: row.clone(), told }) {
+        // One of many does it, and all would have room for it else.
+        Box::pin(carry(node, calls, carrier)).await;
+    }
+    let gone = || Problem::new(codes::INTERNAL, "who was to send it has not");
+    hears.await.unwrap_or_else(|_| Some(Err(gone())))
 }
 
-/// Sends all that waits for a partner, in as many calls as it takes.
-async fn carry(node: &Node, calls: &Calls, postman: Postman<'_>) {
-    let peer = postman.peer;
+/// Sends what is in a bag: nearly always with one call.
+async fn carry(node: &Node, calls: &Calls, carrier: Carrier<'_>) {
+    let peer = carrier.peer.as_str();
     // Those that were written in one frame are sent at one time.
     yield_now().await;
     let _turn = calls.turn(peer).await;
-    let mut letters = postman.take();
-    while !letters.is_empty() {
-        let rest = letters.split_off(fitting(&letters));
-        deliver(node, calls, peer, letters).await;
-        letters = rest;
+    let letters = carrier.take();
+    let _at_work: Vec<_> = letters.iter().map(|_| node.partition.at_work()).collect();
+    let mut written = Vec::with_capacity(letters.len());
+    for letter in letters {
+        // Not before it is sent: a token in it should be fresh.
+        match message(node, &letter.row).await {
+            Ok(body) => written.push((letter, body)),
+            Err(problem) => tell(letter, Some(Err(problem))),
+        }
     }
+    let mut failed = None;
+    while !written.is_empty() {
+        let rest = written.split_off(fitting(&written));
+        let answers = match &failed {
+            // What cannot be reached now need not be tried with the rest.
+            Some(problem) => vec![Some(Err(Problem::clone(problem))); written.len()],
+            None => together(node, calls, peer, &written).await,
+        };
+        failed = failed.or_else(|| answers.iter().flatten().find_map(|a| a.clone().err()));
+        written.into_iter().zip(answers).for_each(|((letter, _), told)| tell(letter, told));
+        written = rest;
+    }
+}
+
+/// Who has gone away needs no answer.
+fn tell(letter: Letter, told: Told) {
+    let _ = letter.told.send(told);
 }
 
 /// How many of these fit into one call: at least one.
-fn fitting(letters: &[Letter]) -> usize {
+fn fitting(written: &[(Letter, Vec<u8>)]) -> usize {
     let mut bytes = 0;
-    let fits = |letter: &&Letter| {
-        bytes += letter.body.len();
+    let fits = |(_, body): &&(Letter, Vec<u8>)| {
+        bytes += body.len();
         bytes <= MAX_SHARED_BYTES
     };
-    letters.iter().take(MAX_MESSAGES).take_while(fits).count().max(1)
-}
-
-async fn deliver(node: &Node, calls: &Calls, peer: &str, letters: Vec<Letter>) {
-    if let [_] = letters[..] {
-        for Letter { url, body, told } in letters {
-            let answer = call(node, peer, "POST", url, Vec::new(), body, MAX_MESSAGE_BYTES).await;
-            let _ = told.send(Some(answer));
-        }
-        return;
-    }
-    let answers = together(node, calls, peer, &letters).await;
-    for (Letter { told, .. }, answer) in letters.into_iter().zip(answers) {
-        // Who has gone away needs no answer.
-        let _ = told.send(answer);
-    }
+    written.iter().take_while(fits).count().max(1)
 }
 
 /// What each of these messages is answered with.
-async fn together(node: &Node, calls: &Calls, peer: &str, letters: &[Letter]) -> Vec<Told> {
-    let all = |told: Told| letters.iter().map(|_| told.clone()).collect();
+async fn together(
+    node: &Node,
+    calls: &Calls,
+    peer: &str,
+    written: &[(Letter, Vec<u8>)],
+) -> Vec<Told> {
+    let all = |told: Told| vec![told; written.len()];
+    let place = |row: &Pending| format!("{}{}", row.to, row.path);
+    if let [(letter, body)] = written {
+        let (url, body) = (place(&letter.row), body.clone());
+        let answer = call(node, peer, "POST", url, Vec::new(), body, MAX_MESSAGE_BYTES).await;
+        return all(Some(answer));
+    }
     let read = node.partition.read_between(|fold, _| fold.partners.get(peer).map(|p| base(p)));
     let base = match read.await {
         Ok(Ok(base)) => base,
         Ok(Err(problem)) | Err(problem) => return all(Some(Err(problem))),
     };
-    let paths: Option<Vec<&str>> =
-        letters.iter().map(|letter| letter.url.strip_prefix(&base)).collect();
+    let places: Vec<String> = written.iter().map(|(letter, _)| place(&letter.row)).collect();
+    let paths: Option<Vec<&str>> = places.iter().map(|place| place.strip_prefix(&base)).collect();
+    // The address of the partner has changed since.
     let Some(paths) = paths else { return all(None) };
-    let bodies = letters.iter().map(|letter| letter.body.as_slice());
+    let bodies = written.iter().map(|(_, body)| body.as_slice());
     let body = messages::written(paths.into_iter().zip(bodies));
     let url = format!("{base}{MESSAGES_PATH}");
-    let answer = call(node, peer, "POST", url, Vec::new(), body, MAX_MESSAGE_BYTES).await;
-    match answer {
-        Ok(reply) if reply.status == 200 => match messages::answers(&reply.body, letters.len()) {
+    match call(node, peer, "POST", url, Vec::new(), body, MAX_MESSAGE_BYTES).await {
+        Ok(reply) if reply.status == 200 => match messages::answers(&reply.body, written.len()) {
             Some(answers) => answers.into_iter().map(|answer| Some(Ok(answer))).collect(),
             None => all(Some(Err(unreadable()))),
         },
-        // These would be said to each of them.
-        Ok(Reply { status: 408 | 425 | 429 | 503, .. }) | Err(_) => all(Some(answer)),
-        // What is wrong with one must not be taken for an answer to the others.
-        Ok(reply) => {
-            if matches!(reply.status, 404 | 405 | 501) {
-                calls.letters.one_by_one().insert(peer.to_owned(), Instant::now());
-            }
+        Ok(Reply { status: 404 | 405 | 501, .. }) => {
+            calls.letters.one_by_one().insert(peer.to_owned(), Instant::now());
             all(None)
         }
+        // This would be said to each of them. Some answer with what they were sent, and what is in
+        // one message must not stand in the story of another process.
+        Ok(Reply { status: status @ (408 | 425 | 429 | 500..=599), .. }) => {
+            all(Some(Ok(Reply::whole(status, Vec::new()))))
+        }
+        // What is wrong with one must not be taken for an answer to the others.
+        Ok(_) => all(None),
+        Err(problem) => all(Some(Err(problem))),
     }
 }
 
 fn unreadable() -> Problem {
     Problem::new(codes::PEER_ANSWER, "the answer does not say what became of each message")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Letter, Letters, MAX_MESSAGES, MAX_SHARED_BYTES, fitting};
+    use crate::processes::{Pending, Waiting};
+    use tokio::sync::oneshot::{self, error::TryRecvError};
+    use twinpact_model::Timestamp;
+
+    fn letter(peer: &str) -> (Letter, oneshot::Receiver<super::Told>) {
+        let (told, hears) = oneshot::channel();
+        let row = Pending {
+            pid: "urn:p".to_owned(),
+            peer: peer.to_owned(),
+            to: "https://maker.example/dsp".to_owned(),
+            path: "/transfers/request".to_owned(),
+            id: "urn:p#1".to_owned(),
+            what: Waiting::Start,
+            since: Timestamp::from_micros(0),
+        };
+        (Letter { row, told }, hears)
+    }
+
+    #[test]
+    fn each_bag_has_one_carrier_and_goes_to_one_partner() {
+        let letters = Letters::default();
+        let put = |peer: &str| letters.put(letter(peer).0);
+        let first = put("a").unwrap();
+        let other = put("b").unwrap();
+        assert!((1..MAX_MESSAGES).all(|_| put("a").is_none()));
+        // It is full: whoever comes now carries the next one.
+        let second = put("a").unwrap();
+        assert!(put("a").is_none());
+        assert_eq!((first.take().len(), first.take().len()), (MAX_MESSAGES, 0));
+        assert!(put("a").is_none(), "the second is open still");
+        assert_eq!((second.take().len(), other.take().len()), (3, 1));
+        // Nothing comes into one that was taken, and its carrier takes nothing of the next.
+        let third = put("a").unwrap();
+        drop((first, second, other));
+        assert!(put("a").is_none());
+        assert_eq!(third.take().len(), 2);
+        drop(third);
+        let waiting = letters.waiting();
+        assert!(waiting.bags.is_empty() && waiting.open.is_empty());
+    }
+
+    #[test]
+    fn those_whose_carrier_goes_away_are_told_so() {
+        let letters = Letters::default();
+        let ((first, mut hears), (second, mut hears_too)) = (letter("a"), letter("a"));
+        let carrier = letters.put(first).unwrap();
+        assert!(letters.put(second).is_none());
+        assert_eq!(hears.try_recv().err(), Some(TryRecvError::Empty));
+        drop(carrier);
+        for hears in [&mut hears, &mut hears_too] {
+            assert_eq!(hears.try_recv().err(), Some(TryRecvError::Closed));
+        }
+    }
+
+    #[test]
+    fn a_call_has_so_many_bytes_and_at_least_one_message() {
+        let written = |sizes: &[usize]| {
+            let one = |size: &usize| (letter("a").0, vec![0; *size]);
+            sizes.iter().map(one).collect::<Vec<_>>()
+        };
+        let most = MAX_SHARED_BYTES;
+        for (sizes, expect) in [
+            (&[most][..], 1),
+            (&[most + 1, 1], 1),
+            (&[most - 1, 1], 2),
+            (&[most - 1, 1, 1], 2),
+            (&[1, most, 1], 1),
+            (&[1; 64], 64),
+        ] {
+            assert_eq!(fitting(&written(sizes)), expect, "{sizes:?}");
+        }
+    }
 }

@@ -38,6 +38,8 @@ struct Line {
     to_each: Mutex<Vec<u16>>,
     /// Says nothing that can be read to a list.
     mumbles: AtomicBool,
+    /// Answers with what it was sent.
+    echoes: AtomicBool,
     /// How many documents each call brought; 0 for one that is no list.
     brought: Mutex<Vec<usize>>,
     calls: watch::Sender<u32>,
@@ -58,6 +60,7 @@ impl Outbound for Line {
         };
         let is_shared = call.url.ends_with(MESSAGES_PATH);
         let body = match is_shared && !self.mumbles.load(Ordering::SeqCst) {
+            _ if self.echoes.load(Ordering::SeqCst) => call.body,
             true => self.answers(listed, status),
             false => Vec::new(),
         };
@@ -328,7 +331,9 @@ async fn messages_of_one_frame_share_calls_and_each_has_its_own_answer() {
     check(&world, 4, 400, &[], &[0, 0, 0, 0, 4]).await;
     check(&world, 3, 200, &[], &[3]).await;
     // While the partner is busy or out of reach each is tried by itself.
-    check(&world, 3, 503, &[], &[0, 0, 0, 3]).await;
+    for status in [408, 429, 500, 502, 503, 504] {
+        check(&world, 3, status, &[], &[0, 0, 0, 3]).await;
+    }
     world.line.mumbles.store(true, Ordering::SeqCst);
     check(&world, 3, 200, &[], &[0, 0, 0, 3]).await;
     world.line.mumbles.store(false, Ordering::SeqCst);
@@ -337,5 +342,24 @@ async fn messages_of_one_frame_share_calls_and_each_has_its_own_answer() {
     check(&world, 3, 200, &[], &[0, 0, 0]).await;
     tokio::time::advance(Duration::from_secs(601)).await;
     check(&world, 3, 200, &[], &[3]).await;
+    world.stops().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_one_message_stands_in_the_story_of_no_other() {
+    let world = World::open().await;
+    world.line.echoes.store(true, Ordering::SeqCst);
+    world.line.to_lists.store(503, Ordering::SeqCst);
+    world.line.status.store(200, Ordering::SeqCst);
+    world.asks(0, 4).await;
+    assert_eq!(world.rests().await, [0, 0, 0, 0, 4]);
+    for n in 0..4 {
+        let story = why::why(&world.parts.node, &format!("urn:p{n}")).unwrap();
+        let told: Vec<&str> = story.steps.iter().map(|step| step.text.as_str()).collect();
+        assert!(told.iter().any(|text| text.contains("status 503")), "{told:?}");
+        let of_others =
+            |text: &&&str| (0..4).any(|o| o != n && text.contains(&format!("urn:p{o}")));
+        assert_eq!(told.iter().find(of_others), None);
+    }
     world.stops().await;
 }

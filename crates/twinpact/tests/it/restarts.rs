@@ -16,8 +16,8 @@ const KILLS: usize = 12;
 /// open at the last one.
 const A_KILL: usize = 12;
 const LEAST: usize = 200;
-/// At which moments a node is killed, and at which of them at most: writes, syncs and calls are shared by
-/// many messages.
+/// At which moments a node is killed, and at which of them at most: writes, syncs and calls are
+/// shared by many messages.
 const MOMENTS: [(Moment, usize); 4] =
     [(Moment::Write, 2), (Moment::Sync, 2), (Moment::Send, 2), (Moment::Reply, 2)];
 /// More than the usual bounds of one partner.
