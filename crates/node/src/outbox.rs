@@ -9,27 +9,25 @@
 //! its first call with others for the same partner ([`together`]). Whatever rests is sent when its
 //! partner shows that it is there.
 
+mod calling;
 mod shared;
 mod together;
 
-use self::shared::Letters;
+pub use self::calling::call;
+pub(crate) use self::calling::{base, call_plainly, flow, way_out};
+
+use self::shared::{Letters, Told};
 use self::together::Posts;
 use crate::agreements::Agreement;
-use crate::ask::ORGANISATION_PATH;
 use crate::bargain;
-use crate::behind::{CHECKPOINT_HEADER, MAX_CHECKPOINT_BYTES};
-use crate::connectors;
 use crate::documents::{self, MAX_TOGETHER};
 use crate::fold::Fold;
 use crate::negotiate::{Process, find};
 use crate::open::Node;
-use crate::outbound::{Call, Flowing, Outbound, Reply};
+use crate::outbound::Reply;
 use crate::partition::{NewEntry, Turn};
-use crate::partners::{self, Partner};
 use crate::processes::{Paper, Pending, Waiting, outbox_attempt, outbox_done, outbox_taken};
 use crate::prove;
-use crate::repin::{self, Reason};
-use crate::seen;
 use crate::tokens;
 use crate::why;
 use std::collections::hash_map::Entry;
@@ -44,10 +42,8 @@ use twinpact_dsp::delivery::{Delivery, classify_document_response, classify_resp
 use twinpact_dsp::exchange::Input;
 use twinpact_dsp::{MAX_MESSAGE_BYTES, Message, Role};
 use twinpact_model::codes;
-use twinpact_model::problem::{Code, Problem};
+use twinpact_model::problem::Problem;
 use twinpact_proof::digest::sha256;
-use twinpact_proof::note::Note;
-use twinpact_proof::text64;
 use twinpact_store::Store;
 
 /// How long a row rests that could not be settled, or whose sending broke off.
@@ -346,7 +342,10 @@ async fn deliver(
         if !wanted(node, number, pending).await {
             return settle(node, number, pending, Became::Needless).await;
         }
-        let (status, text) = match sent(node, calls, pending, tries == 0).await {
+        let Some(answer) = sent(node, calls, (number, pending), tries == 0).await else {
+            return Ok(());
+        };
+        let (status, text) = match answer {
             // Some answer with what they were sent, and that may hold a token.
             Ok(reply) if pending.what == Waiting::Start => (Some(reply.status), String::new()),
             Ok(reply) => (Some(reply.status), String::from_utf8_lossy(&reply.body).into_owned()),
@@ -360,8 +359,8 @@ async fn deliver(
         let meaning = if is_paper { classify_document_response } else { classify_response };
         match meaning(status, &text, attempt) {
             Delivery::Delivered => {
-                let answer = Message::parse_bytes(text.as_bytes()).ok().map(Box::new);
-                return settle(node, number, pending, Became::Taken(answer)).await;
+                let became = Became::Taken(answer_in(&text));
+                return settle(node, number, pending, became).await;
             }
             Delivery::GiveUp { reason, unknown } => {
                 let became = if unknown { Became::Unknown } else { Became::NotTaken };
@@ -464,18 +463,29 @@ fn is_wanted(fold: &Fold, store: &Store, number: u64, pending: &Pending) -> bool
     waits && free && processes.outbox.contains_key(&number)
 }
 
-/// Sends a row: a message of a process shares a call the first time that it is sent.
-async fn sent(node: &Node, calls: &Calls, row: &Pending, is_first: bool) -> Result<Reply, Problem> {
+/// The message that one of ours was answered with.
+fn answer_in(text: &str) -> Option<Box<Message>> {
+    Message::parse_bytes(text.as_bytes()).ok().map(Box::new)
+}
+
+/// Sends a row: a message of a process shares a call the first time that it is sent. What it was
+/// answered; nothing when it is settled by that.
+async fn sent(
+    node: &Node,
+    calls: &Calls,
+    (number, row): (u64, &Pending),
+    is_first: bool,
+) -> Option<Result<Reply, Problem>> {
     let is_message = matches!(row.what, Waiting::Message(_) | Waiting::Start);
-    if is_first
-        && is_message
-        && !node.connectors.knows(&row.peer)
-        && let Some(answer) = shared::send(node, calls, row).await
-    {
-        return answer;
+    if is_first && is_message && !node.connectors.knows(&row.peer) {
+        match shared::send(node, calls, (number, row)).await {
+            Told::Settled => return None,
+            Told::Answered(answer) => return Some(answer),
+            Told::Alone => {}
+        }
     }
     let sending = Box::pin(send(node, row));
-    calls.call(node, &row.peer, sending).await
+    Some(calls.call(node, &row.peer, sending).await)
 }
 
 async fn send(node: &Node, pending: &Pending) -> Result<Reply, Problem> {
@@ -523,149 +533,6 @@ async fn start_again(node: &Node, pending: &Pending) -> Result<Message, Problem>
     Ok(message)
 }
 
-/// Where a partner's node is, by its pinned record.
-pub(crate) fn base(partner: &Partner) -> String {
-    let dsp = &partner.record.dsp;
-    dsp.strip_suffix("/dsp").unwrap_or(dsp).to_owned()
-}
-
-/// Calls a partner at an endpoint of its pinned record.
-///
-/// # Errors
-/// `partner.unknown`; what the outbound port refuses; `internal` when there is none.
-pub async fn call(
-    node: &Node,
-    peer: &str,
-    method: &'static str,
-    url: String,
-    headers: Vec<(&'static str, String)>,
-    body: Vec<u8>,
-    max_bytes: usize,
-) -> Result<Reply, Problem> {
-    if node.connectors.knows(peer) {
-        return connectors::call(node, peer, (method, url), headers, (body, max_bytes)).await;
-    }
-    let (partner, call) = prepared(node, peer, (method, url), headers, (body, max_bytes)).await?;
-    let outbound = way_out(node)?;
-    let called = match outbound.call(call.clone()).await {
-        // It has come no further than the handshake, so it may be made again.
-        Err(refused) if refused.code == codes::TLS_REFUSED => {
-            let seen = partner.envelope.fingerprint();
-            match repin::look(node, peer, Reason::Certificate, &seen).await {
-                true => outbound.call(call.clone()).await,
-                false => Err(refused),
-            }
-        }
-        called => called,
-    };
-    match called {
-        Ok(reply) if says(&reply, codes::ANCHOR_CLAIMED) => {
-            Ok(vouch(outbound.as_ref(), &partner, call).await.unwrap_or(reply))
-        }
-        called => called,
-    }
-}
-
-/// Asks a partner about logs at a path of its node, without showing it what we hold of its own.
-///
-/// # Errors
-/// As [`call`].
-pub(crate) async fn call_plainly(
-    node: &Node,
-    peer: &str,
-    path: &str,
-    max_bytes: usize,
-) -> Result<Reply, Problem> {
-    let partner = node.partition.read(|fold, _| fold.partners.get(peer).cloned())??;
-    let base = base(&partner);
-    let call = Call {
-        trust_domain: partners::trust_domain(&partner)?,
-        url: format!("{base}{path}"),
-        pinned: vec![base],
-        method: "GET",
-        headers: Vec::new(),
-        body: Vec::new(),
-        max_bytes,
-    };
-    way_out(node)?.call(call).await
-}
-
-/// Asks a partner for an answer that is read as it comes.
-///
-/// # Errors
-/// As [`call`].
-pub(crate) async fn flow(
-    node: &Node,
-    peer: &str,
-    url: String,
-    headers: Vec<(&'static str, String)>,
-) -> Result<Flowing, Problem> {
-    let nothing = (Vec::new(), MAX_MESSAGE_BYTES);
-    let (partner, call) = prepared(node, peer, ("GET", url), headers, nothing).await?;
-    let outbound = way_out(node)?;
-    match outbound.flow(call.clone()).await {
-        Err(refused) if refused.code == codes::TLS_REFUSED => {
-            let seen = partner.envelope.fingerprint();
-            match repin::look(node, peer, Reason::Certificate, &seen).await {
-                true => outbound.flow(call).await,
-                false => Err(refused),
-            }
-        }
-        flowing => flowing,
-    }
-}
-
-pub(crate) fn way_out(node: &Node) -> Result<Arc<dyn Outbound>, Problem> {
-    let none = || Problem::new(codes::INTERNAL, "the node has no way out");
-    node.outbound.get().cloned().ok_or_else(none)
-}
-
-/// A call to an endpoint of a partner's pinned record, with the last checkpoint of it.
-async fn prepared(
-    node: &Node,
-    peer: &str,
-    (method, url): (&'static str, String),
-    mut headers: Vec<(&'static str, String)>,
-    (body, max_bytes): (Vec<u8>, usize),
-) -> Result<(Arc<Partner>, Call), Problem> {
-    let read = node.partition.read_between(|fold, _| {
-        let partner = Arc::clone(fold.partners.get(peer)?);
-        let held = seen::of_partner(fold, &partner.record).map(str::to_owned);
-        Ok::<_, Problem>((partner, held))
-    });
-    let (partner, held) = read.await??;
-    // What it has signed: if its directory is an older copy of itself, it learns so from us. Lines
-    // of others would be of no use to it, and could make it too long to be read.
-    let note = held.and_then(|held| Note::parse(&held));
-    let keys = partner.record.all_keys();
-    let signed = note.and_then(|note| note.of_log(&keys, MAX_CHECKPOINT_BYTES / 4 * 3));
-    headers.extend(signed.map(|text| (CHECKPOINT_HEADER, text64::encode(text.as_bytes()))));
-    let base = base(&partner);
-    let trust_domain = partners::trust_domain(&partner)?;
-    let call = Call { trust_domain, pinned: vec![base], method, url, headers, body, max_bytes };
-    Ok((partner, call))
-}
-
-/// Sends a partner that does not know the key of its checkpoint the record of its that names it. If
-/// it is an older copy of itself, it has a key that has signed the record. Its answer, when it has
-/// understood; what became of the request is known by the first answer else.
-async fn vouch(outbound: &dyn Outbound, partner: &Partner, refused: Call) -> Option<Reply> {
-    let Call { trust_domain, pinned, mut headers, .. } = refused;
-    headers.retain(|(name, _)| *name == CHECKPOINT_HEADER);
-    let url = format!("{}{ORGANISATION_PATH}", base(partner));
-    let body = partner.envelope.to_json().canonical().into_bytes();
-    let max_bytes = MAX_MESSAGE_BYTES;
-    let call = Call { trust_domain, pinned, method: "POST", url, headers, body, max_bytes };
-    outbound.call(call).await.ok().filter(|reply| says(reply, codes::ANCHOR_BEHIND))
-}
-
-/// Whether an answer is a refusal with that code.
-fn says(reply: &Reply, code: Code) -> bool {
-    let said = || serde_json::from_slice::<serde_json::Value>(&reply.body).ok();
-    let is = |said: serde_json::Value| said.get("code").is_some_and(|said| said == code.name);
-    reply.status >= 400 && said().is_some_and(is)
-}
-
 /// Whether another row waits behind this one for its turn.
 async fn has_more(node: &Node, number: u64, pid: &str) -> bool {
     let look = |fold: &Fold, _: &Store| {
@@ -705,6 +572,49 @@ async fn settle(
     }
 }
 
+/// Puts on record that these messages to a partner were taken, each with what it was answered.
+async fn settle_taken(
+    node: &Node,
+    peer: &str,
+    taken: Vec<(Row, Option<Box<Message>>)>,
+) -> Result<(), Problem> {
+    let lanes: HashMap<String, u64> =
+        taken.iter().map(|((number, row), _)| (row.pid.clone(), *number)).collect();
+    let first = lanes.values().min().copied().unwrap_or(u64::MAX);
+    let behind = move |fold: &Fold, _: &Store| {
+        let mut rows = fold.processes.outbox.range(first..);
+        rows.any(|(number, row)| lanes.get(&row.pid).is_some_and(|taken| taken < number))
+    };
+    let urgent = node.partition.read_between(behind).await.unwrap_or(false);
+    let (ours, peer) = (node.clone(), peer.to_owned());
+    let settling = move |mut turn: Turn<'_>| {
+        let (mut numbers, mut entries) = (Vec::new(), Vec::new());
+        for ((number, row), answer) in taken {
+            match is_all(&ours, turn.fold(), &row) {
+                true => numbers.push(number),
+                false => {
+                    let became = Became::Taken(answer);
+                    entries.extend(settled(&ours, &mut turn, (number, &row), &became)?);
+                }
+            }
+        }
+        entries.extend((!numbers.is_empty()).then(|| outbox_taken(&peer, &numbers)));
+        turn.log(entries).map(|_| ())
+    };
+    match urgent {
+        true => node.partition.turn(settling).await,
+        false => node.partition.turn_soon(settling).await,
+    }
+}
+
+/// Whether all that follows from it when a row is taken is that it is: the usual end of a message,
+/// for which its process need not be written once more.
+fn is_all(node: &Node, fold: &Fold, row: &Pending) -> bool {
+    matches!(row.what, Waiting::Start | Waiting::Message(_))
+        && node.conformance.is_none()
+        && fold.processes.is_acknowledged_by(row)
+}
+
 /// The entries of what became of a row.
 fn settled(
     node: &Node,
@@ -712,17 +622,11 @@ fn settled(
     (number, row): (u64, &Pending),
     became: &Became,
 ) -> Result<Vec<NewEntry>, Problem> {
-    let is_message = matches!(row.what, Waiting::Start | Waiting::Message(_));
     let why = match became {
         Became::NotTaken(why) | Became::Unknown(why) => Some(why.as_str()),
         Became::Needless => Some(NEEDLESS),
-        // The usual end of a message: its process need not be written once more for it.
-        Became::Taken(_)
-            if is_message
-                && node.conformance.is_none()
-                && turn.fold().processes.is_acknowledged_by(row) =>
-        {
-            return Ok(vec![outbox_taken(&row.peer, number)]);
+        Became::Taken(_) if is_all(node, turn.fold(), row) => {
+            return Ok(vec![outbox_taken(&row.peer, &[number])]);
         }
         Became::Taken(_) => None,
     };

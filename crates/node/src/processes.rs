@@ -293,9 +293,9 @@ impl Processes {
             Kind::ProcessState => self.apply_state(entry),
             Kind::Outbox => {
                 // What it is about is gone afterwards, or there is only afterwards.
-                self.tell(why::about(entry), entry);
+                why::about(entry).for_each(|number| self.tell(number, entry));
                 self.apply_outbox(entry, number)?;
-                self.tell(Some(number), entry);
+                self.tell(number, entry);
                 Ok(())
             }
             Kind::Token => self.tokens.apply(entry),
@@ -310,8 +310,8 @@ impl Processes {
     }
 
     /// Puts what an entry says of a row of the outbox into the story of its process.
-    fn tell(&mut self, row: Option<u64>, entry: &Entry) {
-        let row = row.and_then(|number| self.outbox.get(&number));
+    fn tell(&mut self, number: u64, entry: &Entry) {
+        let row = self.outbox.get(&number);
         let known = |row: &&Pending| {
             self.negotiations.contains_key(&row.pid) || self.transfers.contains_key(&row.pid)
         };
@@ -500,28 +500,30 @@ impl Processes {
         }
     }
 
+    /// Takes what became of a row.
+    fn done(&mut self, number: u64, entry: &Entry) {
+        let Some(row) = self.sent(number) else { return };
+        if let (Waiting::Paper(Paper::Containment(id)), Some(why)) = (&row.what, entry.get("why")) {
+            self.not_taken.insert(id.clone(), why.to_owned());
+        }
+        let (peer, pid) = (row.peer.clone(), row.pid.clone());
+        let taken = entry.get("taken").is_some();
+        if taken {
+            self.acknowledge(&row);
+        }
+        let parked = entry.get("parked").is_some();
+        self.parked.extend(parked.then(|| (pid.clone(), row)));
+        // What becomes of its process by that comes next in the frame, unless this is all.
+        self.forget_ended(&peer, (!taken).then_some(&pid));
+    }
+
     fn apply_outbox(&mut self, entry: &Entry, number: u64) -> Result<(), Problem> {
         if entry.get("attempt").is_some() {
             return Ok(());
         }
         if let Some(done) = entry.get("done") {
-            let done: u64 = done.parse().map_err(|_| unreadable())?;
-            let row = self.sent(done);
-            let parked = entry.get("parked").is_some();
-            if let (Some(Waiting::Paper(Paper::Containment(id))), Some(why)) =
-                (row.as_ref().map(|row| &row.what), entry.get("why"))
-            {
-                self.not_taken.insert(id.clone(), why.to_owned());
-            }
-            if let Some(row) = row {
-                let (peer, pid) = (row.peer.clone(), row.pid.clone());
-                let taken = entry.get("taken").is_some();
-                if taken {
-                    self.acknowledge(&row);
-                }
-                self.parked.extend(parked.then(|| (pid.clone(), row)));
-                // What becomes of its process by that comes next in the frame, unless this is all.
-                self.forget_ended(&peer, (!taken).then_some(&pid));
+            for done in done.split(' ') {
+                self.done(done.parse().map_err(|_| unreadable())?, entry);
             }
             return Ok(());
         }
@@ -686,12 +688,14 @@ fn paper(entry: &Entry) -> Option<Paper> {
         .or_else(answer)
 }
 
-/// That an outbox row was delivered, and that this is all: its process learns nothing else by it.
+/// That these outbox rows were delivered, and that this is all: their processes learn nothing else
+/// by it.
 #[must_use]
-pub fn outbox_taken(peer: &str, number: u64) -> NewEntry {
-    let mut done = outbox_done(peer, number, false, None);
-    done.entry.what.push(Attribute::new("taken", "text", "1"));
-    done
+pub fn outbox_taken(peer: &str, numbers: &[u64]) -> NewEntry {
+    let done = numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(" ");
+    let what = [("done", done.as_str()), ("taken", "1")];
+    let what = what.map(|(name, text)| Attribute::new(name, "text", text)).to_vec();
+    local(Kind::Outbox, peer, what)
 }
 
 /// That an outbox row was delivered or given up, and why; one that was not taken is kept aside as

@@ -85,10 +85,11 @@ impl Stories {
     }
 }
 
-/// What an entry of the outbox is about: the number of the row.
-pub(crate) fn about(entry: &Entry) -> Option<u64> {
-    let of = entry.get("done").or_else(|| entry.get("attempt").and_then(|_| entry.get("of")))?;
-    of.parse().ok().filter(|_| entry.who.kind == Kind::Outbox)
+/// What an entry of the outbox is about: the numbers of rows.
+pub(crate) fn about(entry: &Entry) -> impl Iterator<Item = u64> {
+    let of = entry.get("done").or_else(|| entry.get("attempt").and_then(|_| entry.get("of")));
+    let of = of.filter(|_| entry.who.kind == Kind::Outbox).unwrap_or_default();
+    of.split(' ').filter_map(|number| number.parse().ok())
 }
 
 /// A message by its name in the protocol; what is none of it, in words.

@@ -228,6 +228,9 @@ async fn messages_of_many_processes_go_together() {
         let story = twinpact_node::why::why(pair.maker(), &pid).unwrap();
         let failed = story.steps.iter().find(|step| step.text.contains("attempt"));
         assert!(failed.is_none(), "{failed:?}");
+        // What is on record of many at once is in the story of each: request and verification.
+        let delivered = story.steps.iter().filter(|step| step.what == "delivered").count();
+        assert_eq!((story.state, delivered), ("FINALIZED".to_owned(), 2));
     }
     pair.stop().await;
 }

@@ -5,18 +5,18 @@
 //! its end are its own affair. One that has failed goes alone from then on, for as long as the node
 //! runs: what breaks a call breaks it once.
 
-use super::{Calls, base, call, message};
+use super::{Calls, Row, answer_in, base, call, message, settle_taken};
 use crate::messages::{self, MAX_MESSAGES, MESSAGES_PATH};
 use crate::open::Node;
 use crate::outbound::Reply;
-use crate::processes::Pending;
+use crate::processes::{Pending, Waiting};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
 use tokio::time::Instant;
-use twinpact_dsp::MAX_MESSAGE_BYTES;
+use twinpact_dsp::{MAX_MESSAGE_BYTES, Message};
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 
@@ -27,23 +27,57 @@ const ONE_BY_ONE: Duration = Duration::from_secs(600);
 
 /// A message that waits for a call.
 struct Letter {
-    row: Pending,
+    row: Row,
     told: oneshot::Sender<Told>,
 }
 
-/// What the partner said; `None` when the message is to be sent by itself.
-type Told = Option<Result<Reply, Problem>>;
+/// What became of a message.
+#[derive(Clone)]
+pub(super) enum Told {
+    /// It was taken, and that is on record.
+    Settled,
+    /// What the partner said, or why it could not be asked.
+    Answered(Result<Reply, Problem>),
+    /// It is to be sent by itself.
+    Alone,
+}
+
+impl Told {
+    /// Why the partner could not be asked.
+    fn failed(&self) -> Option<Problem> {
+        match self {
+            Told::Answered(Err(problem)) => Some(problem.clone()),
+            Told::Answered(Ok(_)) | Told::Settled | Told::Alone => None,
+        }
+    }
+
+    fn is_taken(&self) -> bool {
+        matches!(self, Told::Answered(Ok(reply)) if (200..300).contains(&reply.status))
+    }
+
+    /// The row, when its message was taken, and what it was answered with. Some answer with what
+    /// they were sent, and a start may hold a token.
+    fn taken(&self, row: &Row) -> Option<(Row, Option<Box<Message>>)> {
+        match self {
+            Told::Answered(Ok(Reply { body, .. })) if self.is_taken() => {
+                let looked_at = if row.1.what == Waiting::Start { &[][..] } else { body };
+                Some((row.clone(), answer_in(&String::from_utf8_lossy(looked_at))))
+            }
+            _ => None,
+        }
+    }
+}
 
 /// The messages that wait, and the partners that have taken none together.
 #[derive(Default)]
 pub(super) struct Letters {
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<Bags>,
     one_by_one: Mutex<HashMap<String, Instant>>,
 }
 
 /// Bags of messages, each to one partner and with one who carries it.
 #[derive(Default)]
-struct Waiting {
+struct Bags {
     bags: HashMap<u64, Vec<Letter>>,
     /// The bag of each partner that takes more.
     open: HashMap<String, u64>,
@@ -51,7 +85,7 @@ struct Waiting {
 }
 
 impl Letters {
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+    fn waiting(&self) -> MutexGuard<'_, Bags> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -70,8 +104,8 @@ impl Letters {
     /// all that come into it until it is taken.
     fn put(&self, letter: Letter) -> Option<Carrier<'_>> {
         let mut waiting = self.waiting();
-        let Waiting { bags, open, last } = &mut *waiting;
-        let peer = letter.row.peer.clone();
+        let Bags { bags, open, last } = &mut *waiting;
+        let peer = letter.row.1.peer.clone();
         let bag = open.get(&peer).and_then(|number| bags.get_mut(number));
         if let Some(bag) = bag.filter(|bag| bag.len() < MAX_MESSAGES) {
             bag.push(letter);
@@ -108,21 +142,20 @@ impl Drop for Carrier<'_> {
     }
 }
 
-/// Sends a message to its partner, with others if some are to be sent there now; `None` when it is
-/// to be sent by itself.
-pub(super) async fn send(node: &Node, calls: &Calls, row: &Pending) -> Told {
+/// Sends a message to its partner, with others if some are to be sent there now.
+pub(super) async fn send(node: &Node, calls: &Calls, (number, row): (u64, &Pending)) -> Told {
     let letters = &calls.letters;
     if !letters.may_share(&row.peer) {
-        return None;
+        return Told::Alone;
     }
     let (told, hears) = oneshot::channel();
     node.partition.between_frames().await;
-    if let Some(carrier) = letters.put(Letter { row: row.clone(), told }) {
+    if let Some(carrier) = letters.put(Letter { row: (number, row.clone()), told }) {
         // One of many does it, and all would have room for it else.
         Box::pin(carry(node, calls, carrier)).await;
     }
     let gone = || Problem::new(codes::INTERNAL, "who was to send it has not");
-    hears.await.unwrap_or_else(|_| Some(Err(gone())))
+    hears.await.unwrap_or_else(|_| Told::Answered(Err(gone())))
 }
 
 /// Sends what is in a bag: nearly always with one call.
@@ -136,9 +169,9 @@ async fn carry(node: &Node, calls: &Calls, carrier: Carrier<'_>) {
     let mut written = Vec::with_capacity(letters.len());
     for letter in letters {
         // Not before it is sent: a token in it should be fresh.
-        match message(node, &letter.row).await {
+        match message(node, &letter.row.1).await {
             Ok(body) => written.push((letter, body)),
-            Err(problem) => tell(letter, Some(Err(problem))),
+            Err(problem) => tell(letter, Told::Answered(Err(problem))),
         }
     }
     let mut failed = None;
@@ -146,13 +179,27 @@ async fn carry(node: &Node, calls: &Calls, carrier: Carrier<'_>) {
         let rest = written.split_off(fitting(&written));
         let answers = match &failed {
             // What cannot be reached now need not be tried with the rest.
-            Some(problem) => vec![Some(Err(Problem::clone(problem))); written.len()],
+            Some(problem) => vec![Told::Answered(Err(Problem::clone(problem))); written.len()],
             None => together(node, calls, peer, &written).await,
         };
-        failed = failed.or_else(|| answers.iter().flatten().find_map(|a| a.clone().err()));
-        written.into_iter().zip(answers).for_each(|((letter, _), told)| tell(letter, told));
+        failed = failed.or_else(|| answers.iter().find_map(Told::failed));
+        let letters = written.into_iter().map(|(letter, _)| letter);
+        settle(node, peer, letters.zip(answers).collect()).await;
         written = rest;
     }
+}
+
+/// Puts on record together which of these were taken, and tells each what became of it. What cannot
+/// be put on record now is for each to try again.
+async fn settle(node: &Node, peer: &str, mut answers: Vec<(Letter, Told)>) {
+    let taken: Vec<_> =
+        answers.iter().filter_map(|(letter, told)| told.taken(&letter.row)).collect();
+    taken.iter().for_each(|((_, row), _)| node.secrets.forget_message(&row.id));
+    if !taken.is_empty() && settle_taken(node, peer, taken).await.is_ok() {
+        let told = answers.iter_mut().map(|(_, told)| told);
+        told.filter(|told| told.is_taken()).for_each(|told| *told = Told::Settled);
+    }
+    answers.into_iter().for_each(|(letter, told)| tell(letter, told));
 }
 
 /// Who has gone away needs no answer.
@@ -180,39 +227,39 @@ async fn together(
     let all = |told: Told| vec![told; written.len()];
     let place = |row: &Pending| format!("{}{}", row.to, row.path);
     if let [(letter, body)] = written {
-        let (url, body) = (place(&letter.row), body.clone());
+        let (url, body) = (place(&letter.row.1), body.clone());
         let answer = call(node, peer, "POST", url, Vec::new(), body, MAX_MESSAGE_BYTES).await;
-        return all(Some(answer));
+        return all(Told::Answered(answer));
     }
     let read = node.partition.read_between(|fold, _| fold.partners.get(peer).map(|p| base(p)));
     let base = match read.await {
         Ok(Ok(base)) => base,
-        Ok(Err(problem)) | Err(problem) => return all(Some(Err(problem))),
+        Ok(Err(problem)) | Err(problem) => return all(Told::Answered(Err(problem))),
     };
-    let places: Vec<String> = written.iter().map(|(letter, _)| place(&letter.row)).collect();
+    let places: Vec<String> = written.iter().map(|(letter, _)| place(&letter.row.1)).collect();
     let paths: Option<Vec<&str>> = places.iter().map(|place| place.strip_prefix(&base)).collect();
     // The address of the partner has changed since.
-    let Some(paths) = paths else { return all(None) };
+    let Some(paths) = paths else { return all(Told::Alone) };
     let bodies = written.iter().map(|(_, body)| body.as_slice());
     let body = messages::written(paths.into_iter().zip(bodies));
     let url = format!("{base}{MESSAGES_PATH}");
     match call(node, peer, "POST", url, Vec::new(), body, MAX_MESSAGE_BYTES).await {
         Ok(reply) if reply.status == 200 => match messages::answers(&reply.body, written.len()) {
-            Some(answers) => answers.into_iter().map(|answer| Some(Ok(answer))).collect(),
-            None => all(Some(Err(unreadable()))),
+            Some(answers) => answers.into_iter().map(|a| Told::Answered(Ok(a))).collect(),
+            None => all(Told::Answered(Err(unreadable()))),
         },
         Ok(Reply { status: 404 | 405 | 501, .. }) => {
             calls.letters.one_by_one().insert(peer.to_owned(), Instant::now());
-            all(None)
+            all(Told::Alone)
         }
         // This would be said to each of them. Some answer with what they were sent, and what is in
         // one message must not stand in the story of another process.
         Ok(Reply { status: status @ (408 | 425 | 429 | 500..=599), .. }) => {
-            all(Some(Ok(Reply::whole(status, Vec::new()))))
+            all(Told::Answered(Ok(Reply::whole(status, Vec::new()))))
         }
         // What is wrong with one must not be taken for an answer to the others.
-        Ok(_) => all(None),
-        Err(problem) => all(Some(Err(problem))),
+        Ok(_) => all(Told::Alone),
+        Err(problem) => all(Told::Answered(Err(problem))),
     }
 }
 
@@ -238,7 +285,7 @@ mod tests {
             what: Waiting::Start,
             since: Timestamp::from_micros(0),
         };
-        (Letter { row, told }, hears)
+        (Letter { row: (1, row), told }, hears)
     }
 
     #[test]

@@ -72,7 +72,7 @@ fn that_a_message_was_taken_says_what_a_whole_state_would() {
         let pid = format!("urn:p:{n}");
         let (row, before) = (all.outbox[number].clone(), all.transfers[&pid].clone());
         assert!(all.is_acknowledged_by(&row));
-        all.apply(&outbox_taken(peer, *number).entry, 1).unwrap();
+        all.apply(&outbox_taken(peer, &[*number]).entry, 1).unwrap();
         let left = (MAX_ENDED + more - 1).saturating_sub(told).max(MAX_ENDED);
         assert_eq!((all.transfers.len(), all.ended[peer].len()), (left, left), "{told}");
         assert_eq!(all.transfers.contains_key(&pid), told >= more, "{told}");
