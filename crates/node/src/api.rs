@@ -677,6 +677,9 @@ pub struct Followed {
 pub struct Fetch {
     /// The agreement: its identity, a unique front of it, or its `@id`.
     pub agreement: String,
+    /// Whether the connector is to send them to us (`HttpData-PUSH`).
+    #[serde(default)]
+    pub push: bool,
 }
 
 /// What was fetched from a connector: as text when it is UTF-8, else in base64.

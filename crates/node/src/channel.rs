@@ -181,7 +181,7 @@ pub async fn finish(node: &Node, agreement: &str) -> Result<(), Problem> {
 }
 
 /// Completes a transfer of ours that is of no use any more.
-async fn complete(node: &Node, pid: &str) -> Result<(), Problem> {
+pub(crate) async fn complete(node: &Node, pid: &str) -> Result<(), Problem> {
     node.secrets.forget_address(pid);
     let (pid, now) = (pid.to_owned(), node.clocks.wall());
     let turn = node.partition.turn(move |turn| {

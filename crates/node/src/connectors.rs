@@ -20,6 +20,7 @@ use crate::outbound::{ConnectorCall, OverTls, Reply};
 use crate::outbox::way_out;
 use crate::partners::Partner;
 use crate::shelf;
+use crate::sinks;
 use crate::strangers::Away;
 use crate::tokens::{HTTP_ENDPOINT, named};
 use crate::trace;
@@ -29,7 +30,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use twinpact_dsp::message::DataAddress;
-use twinpact_dsp::route::{Endpoint, match_route};
+use twinpact_dsp::route::{Endpoint, match_route, segment};
 use twinpact_identity::outgoing::{Scheme, Target};
 use twinpact_model::problem::Problem;
 use twinpact_model::{Iri, WallTime, codes};
@@ -290,6 +291,22 @@ pub(crate) fn data_address(endpoint: String, token: &str) -> DataAddress {
     DataAddress { endpoint_type: HTTP_ENDPOINT.to_owned(), endpoint: Some(endpoint), properties }
 }
 
+/// The address below our own to which a connector sends data, showing that key. What it says stands
+/// there under the customary names, and once more as connectors of the EDC family read it.
+pub(crate) fn sink_address(us: &str, pid: &str, key: &str) -> DataAddress {
+    let base = us.strip_suffix(DSP_PATH).unwrap_or(us);
+    let endpoint = format!("{base}/data/{}", segment(pid));
+    let mut properties = named("", [("authorization", key), ("authType", "bearer")]);
+    let again = [
+        ("type", "HttpData"),
+        ("baseUrl", endpoint.as_str()),
+        ("authKey", "Authorization"),
+        ("authCode", key),
+    ];
+    properties.extend(named(EDC, again));
+    DataAddress { endpoint_type: HTTP_ENDPOINT.to_owned(), endpoint: Some(endpoint), properties }
+}
+
 /// Purpose and place that a connector's requests for data are presumed to have, as an assertion
 /// that nobody has signed.
 ///
@@ -358,6 +375,9 @@ pub(crate) async fn answer(node: &Node, asked: &Asked) -> Egress {
     if let Some(transfer) = asked.path.strip_prefix("/data/").filter(|_| asked.method == "GET") {
         return data(node, asked, transfer).await;
     }
+    if let Some(transfer) = asked.path.strip_prefix("/data/").filter(|_| asked.method == "POST") {
+        return Box::pin(sinks::receive(node, asked, transfer)).await;
+    }
     let route = asked
         .path
         .strip_prefix(DSP_PATH)
@@ -392,8 +412,11 @@ pub(crate) async fn answer(node: &Node, asked: &Asked) -> Egress {
 }
 
 /// Whether this `Authorization`, without its scheme, shows that a connector calls at the door with
-/// TLS.
+/// TLS, or sends what we wait for.
 pub(crate) fn is_claimed(node: &Node, shown: Option<&str>) -> bool {
+    if shown.is_some_and(|shown| node.sinks.knows(shown)) {
+        return true;
+    }
     let us = node.config.organisation.as_str();
     let web = node.connectors.web.as_ref();
     web.is_some_and(|web| web.caller(shown, us, node.clocks.wall()).is_ok())

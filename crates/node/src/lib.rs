@@ -92,6 +92,7 @@ pub mod secrets;
 pub mod seen;
 pub mod settings;
 pub mod shelf;
+pub mod sinks;
 mod sse;
 pub mod strangers;
 pub mod stream;

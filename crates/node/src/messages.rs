@@ -56,8 +56,7 @@ fn read(body: &[u8]) -> Result<Vec<Sent<'_>>, Problem> {
     let malformed = |why: String| Problem::new(codes::INPUT_MALFORMED, why);
     let sent: Vec<Sent<'_>> = serde_json::from_slice(body)
         .map_err(|error| malformed(format!("the body is no list of messages: {error}")))?;
-    let odd = |byte: u8| !byte.is_ascii_graphic() || matches!(byte, b'?' | b'#');
-    if sent.iter().any(|one| one.path.len() > MAX_PATH_BYTES || one.path.bytes().any(odd)) {
+    if !sent.iter().all(|one| is_path(&one.path)) {
         return Err(malformed("a path is too long, or none of an http URL".to_owned()));
     }
     match sent.len() {
@@ -65,6 +64,12 @@ fn read(body: &[u8]) -> Result<Vec<Sent<'_>>, Problem> {
         1..=MAX_MESSAGES => Ok(sent),
         _ => Err(malformed(format!("at most {MAX_MESSAGES} messages come together"))),
     }
+}
+
+/// Whether that can be the path of a message in a list.
+pub(crate) fn is_path(path: &str) -> bool {
+    let odd = |byte: u8| !byte.is_ascii_graphic() || matches!(byte, b'?' | b'#');
+    path.len() <= MAX_PATH_BYTES && !path.bytes().any(odd)
 }
 
 /// What one of them is answered with, once that is on record.
@@ -76,6 +81,7 @@ async fn told(node: &Node, peer: &PeerIdentity, n: usize, sent: Sent<'_>) -> Tol
         && let Err(problem) = node.rates.more_requests(peer.did.as_str(), 1, now)
     {
         node.strangers.count(Away::PartnerRate, now);
+        node.metrics.answered(&sent.path, problem.code.name);
         return Told::of(problem.into());
     }
     let one = Asked {

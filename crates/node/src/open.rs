@@ -26,6 +26,7 @@ use crate::repin::Looks;
 use crate::retention;
 use crate::secrets::Secrets;
 use crate::shelf::Shelves;
+use crate::sinks::Sinks;
 use crate::strangers::Strangers;
 use crate::streams::Streams;
 use crate::web_door::WebDoor;
@@ -99,6 +100,8 @@ pub struct Node {
     pub(crate) given: Arc<Lately<receipts::Delivered, receipts::Signed>>,
     /// What partners are to send us.
     pub awaited: Arc<Awaited>,
+    /// Where connectors are to send what we asked for.
+    pub sinks: Arc<Sinks>,
     /// Our catalogue, ready to be sent.
     pub shelves: Arc<Shelves>,
     /// How it stands with our witnesses.
@@ -373,6 +376,7 @@ fn assemble(
         streams: Arc::default(),
         given: Arc::new(Lately::keeping(receipts::KEPT)),
         awaited: Arc::default(),
+        sinks: Arc::default(),
         shelves: Arc::default(),
         witnesses: Arc::default(),
         vocabulary: Arc::new(Vocabulary::standard()),

@@ -572,12 +572,13 @@ async fn settle(
     }
 }
 
-/// Puts on record that these messages to a partner were taken, each with what it was answered.
+/// Puts on record that these messages to a partner were taken, each with what it was answered; the
+/// numbers of those that could be.
 async fn settle_taken(
     node: &Node,
     peer: &str,
     taken: Vec<(Row, Option<Box<Message>>)>,
-) -> Result<(), Problem> {
+) -> Result<Vec<u64>, Problem> {
     let lanes: HashMap<String, u64> =
         taken.iter().map(|((number, row), _)| (row.pid.clone(), *number)).collect();
     let first = lanes.values().min().copied().unwrap_or(u64::MAX);
@@ -588,18 +589,23 @@ async fn settle_taken(
     let urgent = node.partition.read_between(behind).await.unwrap_or(false);
     let (ours, peer) = (node.clone(), peer.to_owned());
     let settling = move |mut turn: Turn<'_>| {
-        let (mut numbers, mut entries) = (Vec::new(), Vec::new());
+        let (mut numbers, mut others, mut entries) = (Vec::new(), Vec::new(), Vec::new());
         for ((number, row), answer) in taken {
-            match is_all(&ours, turn.fold(), &row) {
-                true => numbers.push(number),
-                false => {
-                    let became = Became::Taken(answer);
-                    entries.extend(settled(&ours, &mut turn, (number, &row), &became)?);
-                }
+            if is_all(&ours, turn.fold(), &row) {
+                numbers.push(number);
+                continue;
+            }
+            // Each sees the state before all of them, which is the same: they are of processes of
+            // their own, and learn the other side's id at most.
+            let became = Became::Taken(answer);
+            if let Ok(more) = settled(&ours, &mut turn, (number, &row), &became) {
+                others.push(number);
+                entries.extend(more);
             }
         }
         entries.extend((!numbers.is_empty()).then(|| outbox_taken(&peer, &numbers)));
-        turn.log(entries).map(|_| ())
+        turn.log(entries)?;
+        Ok([numbers, others].concat())
     };
     match urgent {
         true => node.partition.turn(settling).await,

@@ -693,8 +693,8 @@ fn paper(entry: &Entry) -> Option<Paper> {
 #[must_use]
 pub fn outbox_taken(peer: &str, numbers: &[u64]) -> NewEntry {
     let done = numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(" ");
-    let what = [("done", done.as_str()), ("taken", "1")];
-    let what = what.map(|(name, text)| Attribute::new(name, "text", text)).to_vec();
+    let datatype = if numbers.len() == 1 { "integer" } else { "text" };
+    let what = vec![Attribute::new("done", datatype, done), Attribute::new("taken", "text", "1")];
     local(Kind::Outbox, peer, what)
 }
 

@@ -141,6 +141,9 @@ pub(crate) enum Command {
         /// Where the data go; standard output when it is not given.
         #[arg(long)]
         out: Option<PathBuf>,
+        /// Have the connector send them.
+        #[arg(long)]
+        push: bool,
     },
     /// Follow the stream of a view under an agreement: verify, countersign and keep what comes.
     Follow(Follow),

@@ -578,9 +578,9 @@ const OBJECTS: &[Object] = &[
     },
     Object {
         name: "Fetch",
-        what: "What is to be fetched from a connector.",
+        what: "What is to be fetched from a connector, or sent by it.",
         closed: true,
-        members: &[must("agreement", Text)],
+        members: &[must("agreement", Text), may("push", Bool)],
     },
     Object {
         name: "Fetched",

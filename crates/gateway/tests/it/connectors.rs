@@ -283,7 +283,7 @@ impl Strangers {
     }
 
     pub(crate) async fn fetch(&self, agreement: &str) -> Result<Fetched, Problem> {
-        let asked = Fetch { agreement: agreement.to_owned() };
+        let asked = Fetch { agreement: agreement.to_owned(), push: false };
         fetching::fetch(&self.maker.parts.node, &asked).await
     }
 

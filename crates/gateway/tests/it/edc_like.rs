@@ -418,7 +418,7 @@ async fn an_edc_that_has_data() {
         assert_eq!(status, 200, "{said}");
         let agreed = negotiating.await.unwrap().unwrap();
         assert_eq!(agreed.recognised, "word");
-        let wanted = Fetch { agreement: agreed.id };
+        let wanted = Fetch { agreement: agreed.id, push: false };
         let early = fetching::fetch(&running.parts.node, &wanted).await.unwrap_err();
         assert!(early.message.contains("No agreement found"), "{early}");
         let fetched = fetching::fetch(&running.parts.node, &wanted).await.unwrap();

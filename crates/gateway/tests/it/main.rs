@@ -37,6 +37,7 @@ mod retention;
 mod rotation;
 mod routes;
 mod running;
+mod sent;
 mod strangers;
 mod streaming;
 mod together;

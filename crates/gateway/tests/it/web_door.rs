@@ -168,7 +168,8 @@ async fn connectors_that_sign_claims_negotiate_and_fetch() {
     let dataset = Some(pair::VIEW.to_owned());
     let asked = Negotiate { partner: OPERATOR.to_owned(), dataset, another: false };
     let agreed = consumer::negotiate(maker, &asked).await.unwrap();
-    let fetched = fetching::fetch(maker, &Fetch { agreement: agreed.id.clone() }).await.unwrap();
+    let fetched =
+        fetching::fetch(maker, &Fetch { agreement: agreed.id.clone(), push: false }).await.unwrap();
     assert_eq!(fetched.text.unwrap().matches("514.24").count(), pair::ROWS);
     // That the other side has shown less than a certificate stands in agreement and decision.
     for node in [operator, maker] {

@@ -2,14 +2,15 @@
 //! with one call ([`crate::messages`]).
 //!
 //! Only the call is shared. Each message has its own answer, and what that means, its attempts and
-//! its end are its own affair. One that has failed goes alone from then on, for as long as the node
-//! runs: what breaks a call breaks it once.
+//! its end are its own affair. One that has failed is tried again alone, so that what breaks a call
+//! does not break the next.
 
 use super::{Calls, Row, answer_in, base, call, message, settle_taken};
 use crate::messages::{self, MAX_MESSAGES, MESSAGES_PATH};
 use crate::open::Node;
 use crate::outbound::Reply;
 use crate::processes::{Pending, Waiting};
+use futures_util::future::join_all;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -43,11 +44,13 @@ pub(super) enum Told {
 }
 
 impl Told {
-    /// Why the partner could not be asked.
-    fn failed(&self) -> Option<Problem> {
+    /// Whether the partner could not be asked, or can take nothing now: then it need not be asked
+    /// for the rest.
+    fn is_away(&self) -> bool {
         match self {
-            Told::Answered(Err(problem)) => Some(problem.clone()),
-            Told::Answered(Ok(_)) | Told::Settled | Told::Alone => None,
+            Told::Answered(Err(problem)) => problem.code != codes::PEER_ANSWER,
+            Told::Answered(Ok(reply)) => is_busy(reply.status),
+            Told::Settled | Told::Alone => false,
         }
     }
 
@@ -145,7 +148,7 @@ impl Drop for Carrier<'_> {
 /// Sends a message to its partner, with others if some are to be sent there now.
 pub(super) async fn send(node: &Node, calls: &Calls, (number, row): (u64, &Pending)) -> Told {
     let letters = &calls.letters;
-    if !letters.may_share(&row.peer) {
+    if !letters.may_share(&row.peer) || !messages::is_path(&row.path) {
         return Told::Alone;
     }
     let (told, hears) = oneshot::channel();
@@ -163,48 +166,50 @@ async fn carry(node: &Node, calls: &Calls, carrier: Carrier<'_>) {
     let peer = carrier.peer.as_str();
     // Those that were written in one frame are sent at one time.
     yield_now().await;
-    let _turn = calls.turn(peer).await;
+    let turn = calls.turn(peer).await;
     let letters = carrier.take();
-    let _at_work: Vec<_> = letters.iter().map(|_| node.partition.at_work()).collect();
-    let mut written = Vec::with_capacity(letters.len());
-    for letter in letters {
-        // Not before it is sent: a token in it should be fresh.
-        match message(node, &letter.row.1).await {
+    let at_work: Vec<_> = letters.iter().map(|_| node.partition.at_work()).collect();
+    // Not before they are sent: a token in one should be fresh.
+    let bodies = join_all(letters.iter().map(|letter| message(node, &letter.row.1))).await;
+    let (mut written, mut answered) = (Vec::new(), Vec::new());
+    for (letter, body) in letters.into_iter().zip(bodies) {
+        match body {
             Ok(body) => written.push((letter, body)),
-            Err(problem) => tell(letter, Told::Answered(Err(problem))),
+            Err(problem) => answered.push((letter, Told::Answered(Err(problem)))),
         }
     }
-    let mut failed = None;
+    let mut rest_is_told = None;
     while !written.is_empty() {
         let rest = written.split_off(fitting(&written));
-        let answers = match &failed {
-            // What cannot be reached now need not be tried with the rest.
-            Some(problem) => vec![Told::Answered(Err(Problem::clone(problem))); written.len()],
+        let answers = match &rest_is_told {
+            Some(told) => vec![Told::clone(told); written.len()],
             None => together(node, calls, peer, &written).await,
         };
-        failed = failed.or_else(|| answers.iter().find_map(Told::failed));
-        let letters = written.into_iter().map(|(letter, _)| letter);
-        settle(node, peer, letters.zip(answers).collect()).await;
+        rest_is_told = rest_is_told.or_else(|| answers.iter().find(|told| told.is_away()).cloned());
+        answered.extend(written.into_iter().map(|(letter, _)| letter).zip(answers));
         written = rest;
     }
+    drop((turn, at_work));
+    settle(node, peer, answered).await;
 }
 
 /// Puts on record together which of these were taken, and tells each what became of it. What cannot
-/// be put on record now is for each to try again.
+/// be put on record so is for each to try by itself.
 async fn settle(node: &Node, peer: &str, mut answers: Vec<(Letter, Told)>) {
-    let taken: Vec<_> =
-        answers.iter().filter_map(|(letter, told)| told.taken(&letter.row)).collect();
+    let of = |(letter, told): &(Letter, Told)| told.taken(&letter.row);
+    let taken: Vec<_> = answers.iter().filter_map(of).collect();
     taken.iter().for_each(|((_, row), _)| node.secrets.forget_message(&row.id));
-    if !taken.is_empty() && settle_taken(node, peer, taken).await.is_ok() {
-        let told = answers.iter_mut().map(|(_, told)| told);
-        told.filter(|told| told.is_taken()).for_each(|told| *told = Told::Settled);
+    let settled = match taken.is_empty() {
+        true => Vec::new(),
+        false => settle_taken(node, peer, taken).await.unwrap_or_default(),
+    };
+    for (letter, told) in &mut answers {
+        if settled.contains(&letter.row.0) {
+            *told = Told::Settled;
+        }
     }
-    answers.into_iter().for_each(|(letter, told)| tell(letter, told));
-}
-
-/// Who has gone away needs no answer.
-fn tell(letter: Letter, told: Told) {
-    let _ = letter.told.send(told);
+    // Who has gone away needs no answer.
+    answers.into_iter().for_each(|(letter, told)| drop(letter.told.send(told)));
 }
 
 /// How many of these fit into one call: at least one.
@@ -237,30 +242,39 @@ async fn together(
         Ok(Err(problem)) | Err(problem) => return all(Told::Answered(Err(problem))),
     };
     let places: Vec<String> = written.iter().map(|(letter, _)| place(&letter.row.1)).collect();
-    let paths: Option<Vec<&str>> = places.iter().map(|place| place.strip_prefix(&base)).collect();
-    // The address of the partner has changed since.
-    let Some(paths) = paths else { return all(Told::Alone) };
+    let below =
+        |place: &String| place.strip_prefix(&base).is_some_and(|rest| rest.starts_with('/'));
+    // The address of the partner has changed since one of them was written.
+    if !places.iter().all(below) {
+        return all(Told::Alone);
+    }
+    let paths = places.iter().filter_map(|place| place.strip_prefix(&base));
     let bodies = written.iter().map(|(_, body)| body.as_slice());
-    let body = messages::written(paths.into_iter().zip(bodies));
+    let body = messages::written(paths.zip(bodies));
     let url = format!("{base}{MESSAGES_PATH}");
     match call(node, peer, "POST", url, Vec::new(), body, MAX_MESSAGE_BYTES).await {
         Ok(reply) if reply.status == 200 => match messages::answers(&reply.body, written.len()) {
             Some(answers) => answers.into_iter().map(|a| Told::Answered(Ok(a))).collect(),
             None => all(Told::Answered(Err(unreadable()))),
         },
-        Ok(Reply { status: 404 | 405 | 501, .. }) => {
+        // This would be said to each of them. Some answer with what they were sent, and what is in
+        // one message must not stand in the story of another process.
+        Ok(Reply { status, .. }) if is_busy(status) => {
+            all(Told::Answered(Ok(Reply::whole(status, Vec::new()))))
+        }
+        // It takes none together, or not these: what is wrong with one must not be taken for an
+        // answer to the others.
+        Ok(_) => {
             calls.letters.one_by_one().insert(peer.to_owned(), Instant::now());
             all(Told::Alone)
         }
-        // This would be said to each of them. Some answer with what they were sent, and what is in
-        // one message must not stand in the story of another process.
-        Ok(Reply { status: status @ (408 | 425 | 429 | 500..=599), .. }) => {
-            all(Told::Answered(Ok(Reply::whole(status, Vec::new()))))
-        }
-        // What is wrong with one must not be taken for an answer to the others.
-        Ok(_) => all(Told::Alone),
         Err(problem) => all(Told::Answered(Err(problem))),
     }
+}
+
+/// Whether that is said by who is there and can take nothing now.
+const fn is_busy(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429 | 500 | 502..=599)
 }
 
 fn unreadable() -> Problem {

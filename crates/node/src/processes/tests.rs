@@ -88,6 +88,26 @@ fn that_a_message_was_taken_says_what_a_whole_state_would() {
 }
 
 #[test]
+fn what_is_said_of_many_at_once_is_what_is_said_of_each() {
+    let (more, peer) = (10, "urn:maker");
+    let (mut together, rows) = all_with_something_to_say(more, peer);
+    let mut alone = together.clone();
+    let numbers: Vec<u64> = rows.iter().rev().map(|(_, number)| *number).collect();
+    for some in numbers.chunks(7) {
+        together.apply(&outbox_taken(peer, some).entry, u64::MAX).unwrap();
+        for number in some {
+            // Of one it is written as it was before many could be.
+            let one = outbox_taken(peer, &[*number]).entry;
+            assert_eq!(one.what[0].datatype, "integer");
+            alone.apply(&one, u64::MAX).unwrap();
+        }
+        assert!(format!("{together:?}") == format!("{alone:?}"), "{some:?}");
+    }
+    assert!(together.outbox.is_empty());
+    assert!(together.apply(&outbox_taken(peer, &[]).entry, 1).is_err(), "of none nothing is said");
+}
+
+#[test]
 fn where_to_send_is_logged_without_its_key() {
     let address = DataAddress {
         endpoint_type: "urn:http".to_owned(),

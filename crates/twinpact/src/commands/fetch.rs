@@ -12,12 +12,12 @@ use twinpact_proof::text64;
 
 pub(crate) async fn fetch(
     dir: &Dir,
-    agreement: String,
+    asked: Fetch,
     file: Option<&Path>,
     out: Output,
 ) -> Result<ExitCode, Problem> {
     let session = Session::running(&dir.dir).await?;
-    let asked = body(&Fetch { agreement })?;
+    let asked = body(&asked)?;
     let fetched: Fetched = session.client.post("/fetches", "application/json", asked).await?;
     if let Some(file) = file {
         write_file(file, &bytes(&fetched)?)?;

@@ -56,7 +56,7 @@ use crate::output::Output;
 pub(crate) use ingest::bar;
 use std::process::ExitCode;
 use twinpact_model::problem::Problem;
-use twinpact_node::api::Negotiate;
+use twinpact_node::api::{Fetch, Negotiate};
 
 /// Runs a command.
 pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Problem> {
@@ -86,8 +86,8 @@ pub(crate) async fn run(command: Command, out: &Output) -> Result<ExitCode, Prob
         Command::Negotiate { dir, partner, dataset, another } => {
             exchange::negotiate(&dir, Negotiate { partner, dataset, another }, *out).await
         }
-        Command::Fetch { dir, agreement, out: file } => {
-            fetch::fetch(&dir, agreement, file.as_deref(), *out).await
+        Command::Fetch { dir, agreement, out: file, push } => {
+            fetch::fetch(&dir, Fetch { agreement, push }, file.as_deref(), *out).await
         }
         Command::Negotiation(command) => negotiation::run(command, *out).await,
         Command::Transfer(command) => transfer::run(command, *out).await,
