@@ -2,11 +2,12 @@
 
     python3 oracles/edc/run.py BINARY [--result FILE]
 
-Four flows, each from the catalogue over negotiation and transfer to the data: either side provides,
-once without and once with constraints in its policy. Then every sample policy of the Catena-X
+Six flows, each from the catalogue over negotiation and transfer to the data: either side provides,
+once without and once with constraints in its policy, and once it sends what the other would fetch
+(HttpData-PUSH). Then every sample policy of the Catena-X
 profile, where they lie beside the checkout, is negotiated in both directions; data do not follow,
 since nobody here can decide what the profile asks. Needs Java 17 or newer and Maven, which fetches
-the EDC; EDC_VERSION names another version. Exit code 0: all four came to their data; 3: what is
+the EDC; EDC_VERSION names another version. Exit code 0: all came to their data; 3: what is
 needed is not there.
 """
 
@@ -93,12 +94,20 @@ def until(what, look):
 
 
 class Source(http.server.BaseHTTPRequestHandler):
-    """Where the data of the EDC come from."""
+    """Where the data of the EDC come from, and where it has ours sent to."""
+
+    came = []
 
     def do_GET(self):
         self.send_response(200)
         self.end_headers()
         self.wfile.write(DATA)
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.came.append((self.headers.get("authorization"), body))
+        self.send_response(200)
+        self.end_headers()
 
     def log_message(self, *_):
         pass
@@ -178,6 +187,28 @@ class Edc:
             "@type": "ContractDefinition", "@id": f"for-{asset}", "assetsSelector": [chosen],
             "accessPolicyId": f"of-{asset}", "contractPolicyId": f"of-{asset}"})
 
+    def has_sent(self, dsp, view, sink):
+        """The same, and has the view sent there."""
+        times = Times()
+        offer = self.offer_of(self.provider(dsp), view)
+        times.took("catalogue")
+        agreement = self.negotiate(dsp, view, offer)
+        times.took("negotiation")
+        begun = self.must("POST", "/v3/transferprocesses", {
+            "@type": "TransferRequest", "counterPartyAddress": dsp, "protocol": PROTOCOL,
+            "contractId": agreement, "transferType": "HttpData-PUSH",
+            "dataDestination": {"@type": "DataAddress", "type": "HttpData", "baseUrl": sink,
+                                "authKey": "Authorization", "authCode": "the-key"}})
+        until("the data", lambda: Source.came or None)
+        times.took("transfer and data")
+        shown, data = Source.came[0]
+        if "the-key" not in (shown or "") or not json.loads(data).get("rows"):
+            raise RuntimeError(f"our data: {shown!r} {data[:300]!r}")
+        over = lambda: self.must("GET", f"/v3/transferprocesses/{begun['@id']}")["state"]
+        until("its end", lambda: True if over() == "COMPLETED" else None)
+        times.took("end")
+        return times.all
+
     def consume(self, dsp, view):
         """Catalogue, negotiation, transfer and data of a view of ours; the times of each."""
         provider = self.provider(dsp)
@@ -244,14 +275,14 @@ class Times:
 class Ours:
     """A node with two views of one turbine: one for any use, one under constraints."""
 
-    def __init__(self, binary, place, edc):
+    def __init__(self, binary, place, edc, sink):
         self.binary, self.dir = binary, place / "node"
         (door,) = free_ports(1)
         self.dsp = f"http://127.0.0.1:{door}/dsp"
         self.run("init", "--org", OURS)
         with open(self.dir / "twinpact.toml", "a") as config:
             config.write(f'\n[connectors]\nlisten = "127.0.0.1:{door}"\n\n[[connectors.peers]]\n'
-                         f'id = "{THEIRS}"\nendpoint = "{edc.dsp}"\ndata = ["{edc.data}"]\n'
+                         f'id = "{THEIRS}"\nendpoint = "{edc.dsp}"\ndata = ["{edc.data}", "{sink}"]\n'
                          f'purpose = "{PURPOSE}"\nplace = "FR"\n')
         command = [str(binary), "serve", "--dir", str(self.dir), "--json"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -291,7 +322,7 @@ class Ours:
             raise RuntimeError(f"twinpact {' '.join(words)}: {done.stderr}")
         return json.loads(done.stdout or "null")
 
-    def consume(self, asset):
+    def consume(self, asset, *how):
         """Catalogue, negotiation, transfer and data of an asset of the EDC; the times of each."""
         times = Times()
         found = self.run("catalog", THEIRS)
@@ -300,7 +331,7 @@ class Ours:
         times.took("catalogue")
         agreement = self.run("negotiate", THEIRS, "--dataset", asset)
         times.took("negotiation")
-        fetched = self.run("fetch", agreement["id"])
+        fetched = self.run("fetch", agreement["id"], *how)
         times.took("transfer and data")
         if fetched["text"] != DATA.decode():
             raise RuntimeError(f"the data: {fetched}")
@@ -309,14 +340,16 @@ class Ours:
 
 def flows(edc, ours, source):
     """Every flow with what it came to: its times, or why not."""
-    for asset, policy in [("asset-open", PLAIN), ("asset-bound", BOUND)]:
+    for asset, policy in [("asset-open", PLAIN), ("asset-bound", BOUND), ("asset-sent", PLAIN)]:
         edc.offer(asset, source, {"permission": policy})
     opened, bound = ours.views
     for name, run in [
         ("the EDC provides, any use", lambda: ours.consume("asset-open")),
         ("the EDC provides, with constraints", lambda: ours.consume("asset-bound")),
+        ("the EDC provides, and sends", lambda: ours.consume("asset-sent", "--push")),
         ("we provide, any use", lambda: edc.consume(ours.dsp, opened)),
         ("we provide, with constraints", lambda: edc.consume(ours.dsp, bound)),
+        ("we provide, and send", lambda: edc.has_sent(ours.dsp, opened, f"{source}in")),
     ]:
         try:
             steps = ", ".join(f"{step} {took:.0f} ms" for step, took in run().items())
@@ -396,7 +429,8 @@ def main():
         try:
             edc = Edc(jars, place, arguments.millis)
             processes.append(edc.process)
-            ours = Ours(arguments.binary.resolve(), place, edc)
+            sink = f"http://127.0.0.1:{source.server_port}/in"
+            ours = Ours(arguments.binary.resolve(), place, edc, sink)
             processes.append(ours.process)
             for name, result, steps in flows(edc, ours, f"http://127.0.0.1:{source.server_port}/"):
                 print(f"{name}: {result}: {steps}")

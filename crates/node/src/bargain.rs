@@ -584,8 +584,10 @@ pub(crate) fn address_of(
     address: &DataAddress,
     provider: &Participant,
 ) -> Result<String, Problem> {
-    // Connectors of the EDC family put it among the properties.
-    let endpoint = address.endpoint.as_deref().or_else(|| address.property("endpoint"));
+    // Connectors of the EDC family put it among the properties, and one to send to under another
+    // name.
+    let named = || address.property("endpoint").or_else(|| address.property("baseUrl"));
+    let endpoint = address.endpoint.as_deref().or_else(named);
     let endpoint = endpoint.unwrap_or_default().to_owned();
     match provider.has_data_at(&endpoint)
         && Target::parse(&endpoint).is_ok_and(|target| target.query.is_none())

@@ -152,7 +152,16 @@ struct Place {
 
 /// The key of an address. It becomes a header: what could not stand there is none.
 fn key(address: &DataAddress) -> Result<Option<String>, Problem> {
-    let key = address.property("authorization").map(str::to_owned);
+    // Connectors of the EDC family say in which header it stands.
+    let key = match (address.property("authorization"), address.property("authKey")) {
+        (None, Some(header)) if !header.eq_ignore_ascii_case("authorization") => {
+            let why = "a key is shown in the header Authorization, and the address wants another";
+            return Err(Problem::new(codes::INPUT_MALFORMED, why));
+        }
+        (None, Some(_)) => address.property("authCode"),
+        (key, _) => key,
+    };
+    let key = key.map(str::to_owned);
     let plain = |key: &String| key.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
     match key.as_ref().is_none_or(plain) {
         true => Ok(key),
@@ -230,4 +239,38 @@ async fn taken(
 fn not_taken(status: u16) -> Problem {
     let why = format!("what was sent in {PUSH} was answered with status {status}");
     Problem::new(codes::EXCHANGE_REFUSED, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::key;
+    use twinpact_dsp::message::DataAddress;
+
+    #[test]
+    fn a_key_is_found_as_either_family_says_it() {
+        let edc = "https://w3id.org/edc/v0.0.1/ns/";
+        let named = |name: &str| format!("{edc}{name}");
+        let check = |said: &[(&str, &str)], expect: Result<Option<&str>, &str>| {
+            let properties = said.iter().map(|(name, value)| (named(name), (*value).to_owned()));
+            let address = DataAddress {
+                endpoint_type: "HttpData".to_owned(),
+                endpoint: None,
+                properties: properties.collect(),
+            };
+            let found = key(&address).map_err(|problem| problem.message);
+            match expect {
+                Ok(expect) => assert_eq!(found.unwrap().as_deref(), expect, "{said:?}"),
+                Err(why) => assert!(found.unwrap_err().contains(why), "{said:?}"),
+            }
+        };
+        check(&[], Ok(None));
+        check(&[("authorization", "a b")], Ok(Some("a b")));
+        check(&[("authKey", "authorization"), ("authCode", "c")], Ok(Some("c")));
+        check(&[("authKey", "Authorization")], Ok(None));
+        check(&[("authCode", "c")], Ok(None));
+        check(&[("authorization", "a"), ("authKey", "x"), ("authCode", "c")], Ok(Some("a")));
+        check(&[("authKey", "x-api-key"), ("authCode", "c")], Err("wants another"));
+        check(&[("authorization", "a\r\nb")], Err("cannot stand in a header"));
+        check(&[("authKey", "Authorization"), ("authCode", "é")], Err("cannot stand in a header"));
+    }
 }
