@@ -586,7 +586,8 @@ pub(crate) fn address_of(
 ) -> Result<String, Problem> {
     // Connectors of the EDC family put it among the properties, and one to send to under another
     // name.
-    let named = || address.property("endpoint").or_else(|| address.property("baseUrl"));
+    let sent_to = || address.property("baseUrl").filter(|_| transfer.format == formats::PUSH);
+    let named = || address.property("endpoint").or_else(sent_to);
     let endpoint = address.endpoint.as_deref().or_else(named);
     let endpoint = endpoint.unwrap_or_default().to_owned();
     match provider.has_data_at(&endpoint)

@@ -31,7 +31,7 @@ pub async fn fetch(node: &Node, asked: &Fetch) -> Result<Fetched, Problem> {
         return Err(refused(&why).hint(format!("twinpact pull {}", asked.agreement)));
     }
     if asked.push {
-        return Box::pin(sinks::ask(node, (id, &at_id, &peer))).await;
+        return sinks::ask(node, id, at_id, peer).await;
     }
     let way = channel::open(node, &at_id, &peer).await?;
     let Way { pid, url, token } = way;

@@ -158,7 +158,11 @@ fn key(address: &DataAddress) -> Result<Option<String>, Problem> {
             let why = "a key is shown in the header Authorization, and the address wants another";
             return Err(Problem::new(codes::INPUT_MALFORMED, why));
         }
-        (None, Some(_)) => address.property("authCode"),
+        (None, Some(_)) => {
+            let none = "the address says how its key is shown, and not which it is";
+            let none = || Problem::new(codes::INPUT_MALFORMED, none);
+            Some(address.property("authCode").ok_or_else(none)?)
+        }
         (key, _) => key,
     };
     let key = key.map(str::to_owned);
@@ -266,7 +270,7 @@ mod tests {
         check(&[], Ok(None));
         check(&[("authorization", "a b")], Ok(Some("a b")));
         check(&[("authKey", "authorization"), ("authCode", "c")], Ok(Some("c")));
-        check(&[("authKey", "Authorization")], Ok(None));
+        check(&[("authKey", "Authorization")], Err("and not which it is"));
         check(&[("authCode", "c")], Ok(None));
         check(&[("authorization", "a"), ("authKey", "x"), ("authCode", "c")], Ok(Some("a")));
         check(&[("authKey", "x-api-key"), ("authCode", "c")], Err("wants another"));

@@ -276,6 +276,12 @@ impl Strangers {
         Strangers { operator: pair::start(&operator_at).await, maker, operator_at, _place }
     }
 
+    /// The maker alone, after the operator's node has stopped, and where both have their files.
+    pub(crate) async fn operator_is_gone(self) -> (Running, TempDir) {
+        self.operator.stop().await;
+        (self.maker, self._place)
+    }
+
     pub(crate) async fn agreed(&self) -> String {
         let dataset = Some(pair::VIEW.to_owned());
         let asked = Negotiate { partner: OPERATOR.to_owned(), dataset, another: false };

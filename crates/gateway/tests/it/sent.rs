@@ -2,16 +2,21 @@
 //! key of the address alone.
 
 use crate::connectors::{PRESUMED, Strangers};
-use crate::pair;
-use serde_json::Value;
+use crate::pair::{self, OPERATOR};
+use serde_json::{Value, json};
+use std::path::Path;
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use twinpact_dsp::transfer::State;
+use twinpact_gateway::Running;
 use twinpact_gateway::federation::MAX_BODY_BYTES;
 use twinpact_gateway::outgoing::HttpsOutbound;
 use twinpact_identity::partners::Partners;
 use twinpact_identity::tls::{Presented, system_clock};
-use twinpact_node::api::Fetch;
+use twinpact_model::problem::Problem;
+use twinpact_node::api::{Fetch, Fetched};
 use twinpact_node::fold::Fold;
 use twinpact_node::outbound::{ConnectorCall, Outbound};
 use twinpact_node::{Node, fetching};
@@ -83,52 +88,124 @@ async fn sends(to: &str, key: Option<&str>, body: &[u8]) -> u16 {
     way.connector(call).await.unwrap().status
 }
 
+/// A connector that was asked to send, and does by hand what it does.
+struct Asked {
+    maker: Running,
+    place: TempDir,
+    fetching: JoinHandle<Result<Fetched, Problem>>,
+    to: String,
+    key: String,
+    pid: String,
+}
+
+impl Asked {
+    async fn to_send() -> Asked {
+        let both = Strangers::start(PRESUMED).await;
+        let agreement = both.agreed().await;
+        let root = both.operator.parts.node.connectors.root().unwrap().to_owned();
+        let (maker, place) = both.operator_is_gone().await;
+        // Somebody else is there now, and hears what it is asked for.
+        let door = TcpListener::bind(root.strip_prefix("http://").unwrap()).await.unwrap();
+        let (node, wanted) = (maker.parts.node.clone(), asked(&agreement));
+        let fetching = tokio::spawn(async move { fetching::fetch(&node, &wanted).await });
+        let request = hears(&door).await;
+        assert_eq!(request["@type"], "TransferRequestMessage");
+        assert_eq!(request["format"], "HttpData-PUSH");
+        let address = &request["dataAddress"];
+        let to = address["endpoint"].as_str().unwrap().to_owned();
+        let said = |name: &str| {
+            let all = address["endpointProperties"].as_array().unwrap();
+            let of_name = |one: &&Value| one["name"].as_str().unwrap().ends_with(name);
+            all.iter().find(of_name).unwrap()["value"].as_str().unwrap().to_owned()
+        };
+        let key = said("authorization");
+        let named = [said("baseUrl"), said("authCode"), said("authKey")];
+        assert_eq!(named, [to.clone(), key.clone(), "Authorization".to_owned()]);
+        let pid = request["consumerPid"].as_str().unwrap().to_owned();
+        Asked { maker, place, fetching, to, key, pid }
+    }
+
+    /// Says that the transfer has started, is completed, or is ended.
+    async fn says(&self, name: &str, leaf: &str) {
+        let root = self.maker.parts.node.connectors.root().unwrap();
+        let message = json!({
+            "@context": ["https://w3id.org/dspace/2025/1/context.jsonld"], "@type": name,
+            "providerPid": "urn:theirs", "consumerPid": self.pid,
+        });
+        let who = json!({ "clientId": OPERATOR }).to_string();
+        let url = format!("{root}/dsp/transfers/{}/{leaf}", self.pid);
+        let status = sends(&url, Some(&who), message.to_string().as_bytes()).await;
+        assert_eq!(status, 200, "{name}");
+    }
+
+    async fn ended(self) -> Result<Fetched, Problem> {
+        let fetched = self.fetching.await.unwrap();
+        // Nobody waits any more.
+        assert_eq!(sends(&self.to, Some(&self.key), b"late").await, 404);
+        self.maker.stop().await;
+        assert!(!is_in(self.place.path(), self.key.as_bytes()), "the key is on the disk");
+        fetched
+    }
+}
+
+/// Whether that is in any file below a directory.
+fn is_in(dir: &Path, what: &[u8]) -> bool {
+    std::fs::read_dir(dir).unwrap().any(|file| {
+        let path = file.unwrap().path();
+        match path.is_dir() {
+            true => is_in(&path, what),
+            false => std::fs::read(&path).unwrap().windows(what.len()).any(|some| some == what),
+        }
+    })
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_takes_one_body_from_who_shows_its_key() {
-    let both = Strangers::start(PRESUMED).await;
-    let agreement = both.agreed().await;
-    let root = both.operator.parts.node.connectors.root().unwrap().to_owned();
-    both.operator.stop().await;
-    // Somebody else is there now, and hears what it is asked for.
-    let door = TcpListener::bind(root.strip_prefix("http://").unwrap()).await.unwrap();
-    let maker = both.maker.parts.node.clone();
-    let wanted = asked(&agreement);
-    let fetching = tokio::spawn(async move { fetching::fetch(&maker, &wanted).await });
-    let request = hears(&door).await;
-    assert_eq!(
-        (&request["format"], &request["@type"]),
-        (&"HttpData-PUSH".into(), &"TransferRequestMessage".into())
-    );
-    let address = &request["dataAddress"];
-    let to = address["endpoint"].as_str().unwrap();
-    let said = |name: &str| {
-        let all = address["endpointProperties"].as_array().unwrap();
-        let found = all.iter().find(|one| one["name"].as_str().unwrap().ends_with(name)).unwrap();
-        found["value"].as_str().unwrap().to_owned()
-    };
-    let key = said("authorization");
-    assert_eq!(
-        (said("baseUrl"), said("authCode"), said("authKey")),
-        (to.to_owned(), key.clone(), "Authorization".to_owned())
-    );
-    let pid = request["consumerPid"].as_str().unwrap();
+    let asked = Asked::to_send().await;
+    let (to, key) = (asked.to.as_str(), asked.key.as_str());
     let large = vec![b' '; MAX_BODY_BYTES + 1];
     let (bearer, other) = (format!("Bearer {key}"), key.replace(|c: char| c.is_ascii_digit(), "a"));
-    let elsewhere = to.replace(pid, "urn:uuid:1");
+    let elsewhere = to.replace(&asked.pid, "urn:uuid:1");
     assert_ne!(elsewhere, to);
     for (place, key, body, status) in [
         (to, None, &b"forged"[..], 404),
         (to, Some(other.as_str()), b"forged", 404),
-        (&*elsewhere, Some(&*key), b"forged", 404),
-        (to, Some(&*key), &large, 413),
+        (&*elsewhere, Some(key), b"forged", 404),
+        (to, Some(key), &large, 413),
+        // Before it has said that the transfer has started; and again, as our answer may be lost.
         (to, Some(&*bearer), b"the data", 200),
-        (to, Some(&*bearer), b"more", 404),
+        (to, Some(key), b"the data", 200),
     ] {
         assert_eq!(sends(place, key, body).await, status, "{place} {key:?}");
     }
-    let fetched = fetching.await.unwrap().unwrap();
-    assert_eq!((fetched.text.as_deref(), fetched.transfer.as_str()), (Some("the data"), pid));
-    // Nobody waits any more.
-    assert_eq!(sends(to, Some(&key), b"late").await, 404);
-    both.maker.stop().await;
+    asked.says("TransferStartMessage", "start").await;
+    asked.says("TransferCompletionMessage", "completion").await;
+    let pid = asked.pid.clone();
+    let fetched = asked.ended().await.unwrap();
+    assert_eq!((fetched.text.as_deref(), fetched.transfer), (Some("the data"), pid));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_all_is_an_error() {
+    // More than one body.
+    let asked = Asked::to_send().await;
+    asked.says("TransferStartMessage", "start").await;
+    assert_eq!(sends(&asked.to, Some(&asked.key), b"one").await, 200);
+    assert!(sends(&asked.to, Some(&asked.key), b"two").await >= 400);
+    asked.says("TransferCompletionMessage", "completion").await;
+    let why = asked.ended().await.unwrap_err();
+    assert!(why.message.contains("more than one body"), "{why}");
+    // One, and an end that is none of a transfer that was done.
+    let asked = Asked::to_send().await;
+    asked.says("TransferStartMessage", "start").await;
+    assert_eq!(sends(&asked.to, Some(&asked.key), b"half of it").await, 200);
+    asked.says("TransferTerminationMessage", "termination").await;
+    let why = asked.ended().await.unwrap_err();
+    assert!(why.message.contains("the transfer ended"), "{why}");
+    // None.
+    let asked = Asked::to_send().await;
+    asked.says("TransferStartMessage", "start").await;
+    asked.says("TransferCompletionMessage", "completion").await;
+    let why = asked.ended().await.unwrap_err();
+    assert!(why.message.contains("nothing had come"), "{why}");
 }

@@ -184,6 +184,10 @@ async fn connectors_that_sign_claims_negotiate_and_fetch() {
     for said in ["by its token alone, over TLS", "presumed", "token-tls"] {
         assert!(record.contains(said), "{said}: {record}");
     }
+    // Sent, it comes through the same door, from who signs nothing and shows the key.
+    let asked = Fetch { agreement: agreed.id.clone(), push: true };
+    let sent = fetching::fetch(maker, &asked).await.unwrap();
+    assert_eq!(sent.text.unwrap().matches("514.24").count(), pair::ROWS);
     world.stop().await;
 }
 
