@@ -382,7 +382,7 @@ def report_of_samples(samples):
     same = sum(taken == given for _, taken, given in samples)
     lines = [
         f"Of {len(samples)} sample policies of the Catena-X profile 2025/9 {same} were negotiated with either side as provider,",
-        "and our agreement has the same terms in both: what the EDC makes of them on the way changes nothing of what is agreed.",
+        "and our agreement has the same terms, in words, in both: what the EDC makes of them on the way changes nothing of them.",
     ]
     lines += [f"- {name}: {taken}" for name, taken, given in samples if taken != given]
     return lines

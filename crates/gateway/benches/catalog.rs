@@ -30,7 +30,7 @@ use twinpact_gateway::Running;
 use twinpact_identity::tls::{Clock, client_config};
 use twinpact_node::contracts;
 use twinpact_testkit::free_port;
-use two_nodes::{CONSUMER, PROVIDER, contract, line, offer, pin, start};
+use two_nodes::{CONSUMER, PROVIDER, at_most, contract, line, offer, pin, start};
 
 const ROUNDS: usize = 200;
 /// The whole bench takes no longer.
@@ -89,7 +89,8 @@ async fn asked(line_to: &mut Line) {
         times.push(start.elapsed());
         assert!(response.headers().contains_key("link") && !body.is_empty());
     }
-    line("a part of 100", &times, process_cpu() - cpu);
+    let [part_of_it, ..] = line("a part of 100", &times, process_cpu() - cpu);
+    at_most("a part of 100, p50 in ms", part_of_it, 5.0);
     let (mut times, cpu) = (Vec::new(), process_cpu());
     for _ in 0..ROUNDS {
         let start = Instant::now();
@@ -108,7 +109,8 @@ async fn asked(line_to: &mut Line) {
             assert_eq!(line_to.known(&known).await, 304);
             times.push(start.elapsed());
         }
-        line(what, &times, process_cpu() - cpu);
+        let [p50, ..] = line(what, &times, process_cpu() - cpu);
+        at_most("what is known, p50 in ms", p50, 2.0);
     }
     let mut zipped = Bytes::new();
     let (mut times, cpu) = (Vec::new(), process_cpu());
@@ -117,7 +119,8 @@ async fn asked(line_to: &mut Line) {
         zipped = line_to.post(json!([]), Some("gzip")).await.1;
         times.push(start.elapsed());
     }
-    line("the whole, compressed", &times, process_cpu() - cpu);
+    let [p50, ..] = line("the whole, compressed", &times, process_cpu() - cpu);
+    at_most("the whole, p50 in ms", p50, 60.0);
     let mut text = Vec::new();
     GzDecoder::new(&zipped[..]).read_to_end(&mut text).unwrap();
     let read = Message::parse_catalog_bytes(&text).unwrap();

@@ -5,7 +5,9 @@
 //! Two nodes, each in a process of its own, over mutual TLS on loopback, each with its log on the
 //! disk that the build directory is on, every step durable before it is answered. The driver is in
 //! the consumer's process; the CPU time is that of both. `TWINPACT_LOAD_SECONDS` (30)
-//! and `TWINPACT_LOAD_PARALLEL` (64) say how long and how many at a time. It stops by itself.
+//! and `TWINPACT_LOAD_PARALLEL` (64) say how long and how many at a time. It stops by itself. With
+//! `TWINPACT_GATE` set it ends with an error beyond 10 and 50 ms to the first byte, 3 ms of CPU
+//! each, or below 400 a second.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "a bench")]
 
 #[path = "../../node/benches/measure/mod.rs"]
@@ -24,7 +26,7 @@ use twinpact_node::api::Negotiate;
 use twinpact_node::outbound::{Call, FirstCall, Opening, Outbound, Pending};
 use twinpact_node::{Node, NodeParts, channel, consumer, partners, prove};
 use twinpact_testkit::free_port;
-use two_nodes::{CONSUMER, PROVIDER, line, offer, opened, wanted};
+use two_nodes::{CONSUMER, PROVIDER, at_most, line, offer, opened, wanted};
 
 /// How many come alone.
 const ALONE: usize = 500;
@@ -212,8 +214,10 @@ async fn alone(both: &mut Both, came: &Came) {
     }
     both.rest().await;
     let cpu = both.cpu() - cpu;
-    line("alone: negotiation, pull to the first byte", &first, cpu);
+    let [p50, p99, _] = line("alone: negotiation, pull to the first byte", &first, cpu);
     line("the same to the verified copy", &whole, cpu);
+    at_most("to the first byte, p50 in ms", p50, 10.0);
+    at_most("to the first byte, p99 in ms", p99, 50.0);
 }
 
 /// Many at a time, for so long.
@@ -237,11 +241,13 @@ async fn many(both: &mut Both, time: Duration, parallel: usize) {
     let took = start.elapsed();
     both.rest().await;
     let rest = start.elapsed() - took;
-    line(&format!("{parallel} at a time"), &times, both.cpu() - cpu);
+    let [_, _, each] = line(&format!("{parallel} at a time"), &times, both.cpu() - cpu);
     let rate = times.len() as f64 / took.as_secs_f64();
     let changes = *both.consumer.partition.changes().borrow() - changes;
     println!("\n{} exchanges in {took:.1?}: {rate:.0} a second; {rest:.1?} to rest", times.len());
     println!("{changes} frames and slow ticks of the consumer");
+    at_most("CPU of an exchange in ms", each, 3.0);
+    at_most("ms for each of them", 1e3 / rate, 1e3 / 400.0);
 }
 
 /// A negotiation, a transfer with its data, and its end.

@@ -27,10 +27,19 @@ const HOURS: [&str; 2] = [
               rightOperand: \"Mo-Fr 07:00-19:00 [Europe/Paris]\"
 ",
 ];
-pub(crate) fn line(name: &str, times: &[Duration], cpu: Duration) {
+/// Prints a row and gives its figures in milliseconds: p50, p99 and CPU of each.
+pub(crate) fn line(name: &str, times: &[Duration], cpu: Duration) -> [f64; 3] {
     let ms = |time: Duration| time.as_secs_f64() * 1e3;
     let (p50, p99) = (ms(percentile(times, 50)), ms(percentile(times, 99)));
-    println!("{name:<44} {p50:>8.1} {p99:>8.1} {:>14.1}", ms(cpu) / times.len() as f64);
+    let cpu = ms(cpu) / times.len() as f64;
+    println!("{name:<44} {p50:>8.1} {p99:>8.1} {cpu:>14.1}");
+    [p50, p99, cpu]
+}
+
+/// A bound, with `TWINPACT_GATE` set: the bench ends with an error beyond it.
+pub(crate) fn at_most(what: &str, is: f64, bound: f64) {
+    let gates = std::env::var_os("TWINPACT_GATE").is_some();
+    assert!(!gates || is <= bound, "{what}: {is:.2}, and {bound} is the bound");
 }
 
 pub(crate) fn wanted(agreement: String) -> Pull {
