@@ -72,6 +72,28 @@ pub struct Asked {
     pub fault: Option<Problem>,
 }
 
+impl Asked {
+    /// A message that is posted through the door for partners, and no more than that.
+    #[must_use]
+    pub fn posted(peer: Option<PeerIdentity>, path: &str, body: Vec<u8>) -> Asked {
+        Asked {
+            way: Way::Federation,
+            peer,
+            method: "POST".to_owned(),
+            path: path.to_owned(),
+            query: None,
+            bearer: None,
+            assertion: None,
+            checkpoint: None,
+            last_event: None,
+            accept_encoding: None,
+            if_none_match: None,
+            body,
+            fault: None,
+        }
+    }
+}
+
 /// An answer that is under way.
 pub type Answering<'a> = Pin<Box<dyn Future<Output = Egress> + Send + 'a>>;
 

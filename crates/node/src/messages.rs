@@ -8,7 +8,7 @@
 
 use crate::ask::{self, Answer};
 use crate::connectors::DSP_PATH;
-use crate::door::{Asked, Way};
+use crate::door::Asked;
 use crate::egress::{Egress, Told};
 use crate::negotiate::{self, Caller};
 use crate::open::Node;
@@ -84,21 +84,7 @@ async fn told(node: &Node, peer: &PeerIdentity, n: usize, sent: Sent<'_>) -> Tol
         node.metrics.answered(&sent.path, problem.code.name);
         return Told::of(problem.into());
     }
-    let one = Asked {
-        way: Way::Federation,
-        peer: Some(peer.clone()),
-        method: "POST".to_owned(),
-        path: sent.path.into_owned(),
-        query: None,
-        bearer: None,
-        assertion: None,
-        checkpoint: None,
-        last_event: None,
-        accept_encoding: None,
-        if_none_match: None,
-        body: sent.message.get().as_bytes().to_vec(),
-        fault: None,
-    };
+    let one = Asked::posted(Some(peer.clone()), &sent.path, sent.message.get().as_bytes().to_vec());
     let workload = peer.spiffe_id.to_string();
     let caller = Caller { id: peer.did.as_str(), workload: &workload };
     let answer = match route(&one.path) {

@@ -7,7 +7,7 @@ use twinpact_identity::partners::PeerIdentity;
 use twinpact_identity::spiffe::{SpiffeId, TrustDomain};
 use twinpact_model::Did;
 use twinpact_node::api::ReceiptLine;
-use twinpact_node::door::{Asked, Door as _, Way};
+use twinpact_node::door::{Asked, Door as _};
 use twinpact_node::egress::Egress;
 use twinpact_node::processes::DOCUMENTS_PATH;
 use twinpact_node::{Node, agreements, partners, prove, receipts, removal};
@@ -172,21 +172,7 @@ pub(crate) fn peer(did: &str, node: &Node) -> PeerIdentity {
 
 /// Sends that body as this partner; the code and the sentence of the refusal.
 pub(crate) async fn send(node: &Node, from: &str, body: &[u8]) -> (String, String) {
-    let asked = Asked {
-        way: Way::Federation,
-        peer: Some(peer(from, node)),
-        method: "POST".to_owned(),
-        path: DOCUMENTS_PATH.to_owned(),
-        query: None,
-        bearer: None,
-        assertion: None,
-        checkpoint: None,
-        last_event: None,
-        accept_encoding: None,
-        if_none_match: None,
-        body: body.to_vec(),
-        fault: None,
-    };
+    let asked = Asked::posted(Some(peer(from, node)), DOCUMENTS_PATH, body.to_vec());
     match node.answer(asked).await {
         Egress::Protocol { status: 200, message: None } => (String::new(), String::new()),
         Egress::Fault(fault) => {

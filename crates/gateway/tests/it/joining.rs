@@ -8,7 +8,7 @@ use twinpact_identity::tls::system_clock;
 use twinpact_model::problem::Problem;
 use twinpact_model::{WallTime, codes};
 use twinpact_node::api::{Invite, Invited};
-use twinpact_node::door::{Asked, Door, Way};
+use twinpact_node::door::{Asked, Door};
 use twinpact_node::egress::{Egress, PublicDoc};
 use twinpact_node::strangers::Away;
 use twinpact_node::{Node, invitations, join, keys, partners, prove, removal};
@@ -180,21 +180,7 @@ async fn what_is_no_invitation_joins_nobody() {
 
 /// What the operator says to a request to join by hand.
 async fn asked(node: &Node, body: String) -> String {
-    let asked = Asked {
-        way: Way::Federation,
-        peer: None,
-        method: "POST".to_owned(),
-        path: "/.well-known/twinpact/join".to_owned(),
-        query: None,
-        bearer: None,
-        assertion: None,
-        checkpoint: None,
-        last_event: None,
-        accept_encoding: None,
-        if_none_match: None,
-        body: body.into_bytes(),
-        fault: None,
-    };
+    let asked = Asked::posted(None, "/.well-known/twinpact/join", body.into_bytes());
     match node.answer(asked).await {
         Egress::Public(PublicDoc::Joined(_)) => "joined".to_owned(),
         Egress::Fault(fault) => fault.document["code"].as_str().unwrap().to_owned(),

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use twinpact_dsp::delivery::{Delivery, classify_response};
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
-use twinpact_node::door::{Asked, Door, Way};
+use twinpact_node::door::{Asked, Door};
 use twinpact_node::egress::Egress;
 use twinpact_node::{Node, consumer, found, keys, open, prove, receipts, repin};
 use twinpact_proof::trust::DECIDED;
@@ -192,21 +192,8 @@ async fn partners_are_told_of_a_new_address() {
 /// What the operator says when the maker sends it that record as its own.
 async fn sent(pair: &Pair, record: String) -> String {
     let peer = peer(pair);
-    let asked = Asked {
-        way: Way::Federation,
-        peer: Some(peer),
-        method: "POST".to_owned(),
-        path: "/.well-known/twinpact/organisation".to_owned(),
-        query: None,
-        bearer: None,
-        assertion: None,
-        checkpoint: None,
-        last_event: None,
-        accept_encoding: None,
-        if_none_match: None,
-        body: record.into_bytes(),
-        fault: None,
-    };
+    let asked =
+        Asked::posted(Some(peer), "/.well-known/twinpact/organisation", record.into_bytes());
     match pair.operator().answer(asked).await {
         Egress::Protocol { status, .. } => status.to_string(),
         Egress::Fault(fault) => {

@@ -6,7 +6,7 @@ use crate::pair::{MAKER, OPERATOR, Pair, VIEW};
 use serde_json::{Value, json};
 use twinpact_gateway::Running;
 use twinpact_node::Node;
-use twinpact_node::door::{Asked, Door as _, Way};
+use twinpact_node::door::{Asked, Door as _};
 use twinpact_node::egress::{Egress, Told};
 use twinpact_node::fold::Fold;
 use twinpact_node::messages::MESSAGES_PATH;
@@ -15,21 +15,7 @@ const CONTEXT: &str = "https://w3id.org/dspace/2025/1/context.jsonld";
 
 /// What a partner is answered: status and body.
 async fn ask(node: &Node, path: &str, body: &Value) -> (u16, Value) {
-    let asked = Asked {
-        way: Way::Federation,
-        peer: Some(peer(MAKER, node)),
-        method: "POST".to_owned(),
-        path: path.to_owned(),
-        query: None,
-        bearer: None,
-        assertion: None,
-        checkpoint: None,
-        last_event: None,
-        accept_encoding: None,
-        if_none_match: None,
-        body: body.to_string().into_bytes(),
-        fault: None,
-    };
+    let asked = Asked::posted(Some(peer(MAKER, node)), path, body.to_string().into_bytes());
     let (status, text) = match node.answer(asked).await {
         Egress::Together(told) => (200, Told::written(&told)),
         Egress::Protocol { status, message } => {

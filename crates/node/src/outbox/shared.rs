@@ -43,6 +43,14 @@ pub(super) enum Told {
     Alone,
 }
 
+/// What a call came to.
+enum Called {
+    /// An answer to each message.
+    Each(Vec<Told>),
+    /// The same for all of them: nothing that was said of one.
+    All(Told),
+}
+
 impl Told {
     /// Whether the partner could not be asked, or can take nothing now: then it need not be asked
     /// for the rest.
@@ -178,14 +186,17 @@ async fn carry(node: &Node, calls: &Calls, carrier: Carrier<'_>) {
             Err(problem) => answered.push((letter, Told::Answered(Err(problem)))),
         }
     }
-    let mut rest_is_told = None;
     while !written.is_empty() {
-        let rest = written.split_off(fitting(&written));
-        let answers = match &rest_is_told {
-            Some(told) => vec![Told::clone(told); written.len()],
-            None => together(node, calls, peer, &written).await,
+        let mut rest = written.split_off(fitting(&written));
+        let answers = match together(node, calls, peer, &written).await {
+            Called::Each(answers) => answers,
+            Called::All(told) => {
+                if told.is_away() {
+                    written.append(&mut rest);
+                }
+                vec![told; written.len()]
+            }
         };
-        rest_is_told = rest_is_told.or_else(|| answers.iter().find(|told| told.is_away()).cloned());
         answered.extend(written.into_iter().map(|(letter, _)| letter).zip(answers));
         written = rest;
     }
@@ -223,30 +234,27 @@ fn fitting(written: &[(Letter, Vec<u8>)]) -> usize {
 }
 
 /// What each of these messages is answered with.
-async fn together(
-    node: &Node,
-    calls: &Calls,
-    peer: &str,
-    written: &[(Letter, Vec<u8>)],
-) -> Vec<Told> {
-    let all = |told: Told| vec![told; written.len()];
+async fn together(node: &Node, calls: &Calls, peer: &str, written: &[(Letter, Vec<u8>)]) -> Called {
+    let failed = |problem: Problem| Called::All(Told::Answered(Err(problem)));
     let place = |row: &Pending| format!("{}{}", row.to, row.path);
     if let [(letter, body)] = written {
         let (url, body) = (place(&letter.row.1), body.clone());
-        let answer = call(node, peer, "POST", url, Vec::new(), body, MAX_MESSAGE_BYTES).await;
-        return all(Told::Answered(answer));
+        return match call(node, peer, "POST", url, Vec::new(), body, MAX_MESSAGE_BYTES).await {
+            Ok(answer) => Called::Each(vec![Told::Answered(Ok(answer))]),
+            Err(problem) => failed(problem),
+        };
     }
     let read = node.partition.read_between(|fold, _| fold.partners.get(peer).map(|p| base(p)));
     let base = match read.await {
         Ok(Ok(base)) => base,
-        Ok(Err(problem)) | Err(problem) => return all(Told::Answered(Err(problem))),
+        Ok(Err(problem)) | Err(problem) => return failed(problem),
     };
     let places: Vec<String> = written.iter().map(|(letter, _)| place(&letter.row.1)).collect();
     let below =
         |place: &String| place.strip_prefix(&base).is_some_and(|rest| rest.starts_with('/'));
     // The address of the partner has changed since one of them was written.
     if !places.iter().all(below) {
-        return all(Told::Alone);
+        return Called::All(Told::Alone);
     }
     let paths = places.iter().filter_map(|place| place.strip_prefix(&base));
     let bodies = written.iter().map(|(_, body)| body.as_slice());
@@ -254,21 +262,23 @@ async fn together(
     let url = format!("{base}{MESSAGES_PATH}");
     match call(node, peer, "POST", url, Vec::new(), body, MAX_MESSAGE_BYTES).await {
         Ok(reply) if reply.status == 200 => match messages::answers(&reply.body, written.len()) {
-            Some(answers) => answers.into_iter().map(|a| Told::Answered(Ok(a))).collect(),
-            None => all(Told::Answered(Err(unreadable()))),
+            Some(answers) => {
+                Called::Each(answers.into_iter().map(|a| Told::Answered(Ok(a))).collect())
+            }
+            None => failed(unreadable()),
         },
         // This would be said to each of them. Some answer with what they were sent, and what is in
         // one message must not stand in the story of another process.
         Ok(Reply { status, .. }) if is_busy(status) => {
-            all(Told::Answered(Ok(Reply::whole(status, Vec::new()))))
+            Called::All(Told::Answered(Ok(Reply::whole(status, Vec::new()))))
         }
         // It takes none together, or not these: what is wrong with one must not be taken for an
         // answer to the others.
         Ok(_) => {
             calls.letters.one_by_one().insert(peer.to_owned(), Instant::now());
-            all(Told::Alone)
+            Called::All(Told::Alone)
         }
-        Err(problem) => all(Told::Answered(Err(problem))),
+        Err(problem) => failed(problem),
     }
 }
 

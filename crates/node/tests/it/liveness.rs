@@ -439,21 +439,8 @@ async fn a_refreshed_token_retires_the_old_one_when_it_is_used() {
 }
 
 pub(crate) async fn fresh_token(node: &Node, operator: &Operator, pid: &str) -> String {
-    let asked = Asked {
-        way: Way::Federation,
-        peer: Some(operator.maker.clone()),
-        method: "POST".to_owned(),
-        path: format!("/data/{pid}/token"),
-        query: None,
-        bearer: None,
-        assertion: None,
-        checkpoint: None,
-        last_event: None,
-        accept_encoding: None,
-        if_none_match: None,
-        body: Vec::new(),
-        fault: None,
-    };
+    let asked =
+        Asked::posted(Some(operator.maker.clone()), &format!("/data/{pid}/token"), Vec::new());
     let Egress::Protocol { message: Some(message), .. } = node.answer(asked).await else {
         panic!("no token")
     };

@@ -8,7 +8,7 @@ use twinpact_identity::partners::PeerIdentity;
 use twinpact_identity::spiffe::{SpiffeId, TrustDomain};
 use twinpact_identity::tls::{Clock, system_clock};
 use twinpact_model::{Did, Timestamp, WallTime};
-use twinpact_node::door::{Asked, Door, Way};
+use twinpact_node::door::{Asked, Door};
 use twinpact_node::egress::Egress;
 use twinpact_node::{NodeParts, PolicyClock, contracts, open, partners, prove, record};
 use twinpact_store::vfs::RealDisk;
@@ -68,21 +68,9 @@ impl Operator {
     }
 
     pub(crate) async fn ask(&self, method: &str, path: &str, body: &[u8]) -> Answer {
-        let asked = Asked {
-            way: Way::Federation,
-            peer: Some(self.maker.clone()),
-            method: method.to_owned(),
-            path: format!("/dsp{path}"),
-            query: None,
-            bearer: None,
-            assertion: None,
-            checkpoint: None,
-            last_event: None,
-            accept_encoding: None,
-            if_none_match: None,
-            body: body.to_vec(),
-            fault: None,
-        };
+        let peer = Some(self.maker.clone());
+        let asked = Asked::posted(peer, &format!("/dsp{path}"), body.to_vec());
+        let asked = Asked { method: method.to_owned(), ..asked };
         let (status, body) = match self.parts.node.answer(asked).await {
             Egress::Protocol { status, message } => {
                 (status, message.map_or(Value::Null, |message| message.to_json()))
