@@ -12,6 +12,7 @@ needed is not there.
 """
 
 import argparse
+import contextlib
 import datetime
 import http.server
 import json
@@ -413,18 +414,27 @@ def report(binary, version, millis, results, samples):
     ]) + "\n"
 
 
+def place_for(keep):
+    """A directory for the run, which is gone after it unless it is to be kept."""
+    if keep is None:
+        return tempfile.TemporaryDirectory()
+    keep.mkdir(parents=True)
+    return contextlib.nullcontext(keep.resolve())
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("binary", type=pathlib.Path)
     arguments.add_argument("--result", type=pathlib.Path)
     arguments.add_argument("--millis", type=int, default=50, help="how often the EDC polls")
+    arguments.add_argument("--keep", type=pathlib.Path, help="where the node and the EDC's log are left")
     arguments = arguments.parse_args()
     wanted = os.environ.get("EDC_VERSION")
     jars = Jars(HERE, [wanted] if wanted else VERSIONS)
     source = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Source)
     threading.Thread(target=source.serve_forever, daemon=True).start()
     results, samples = [], []
-    with tempfile.TemporaryDirectory() as place:
+    with place_for(arguments.keep) as place:
         place, processes = pathlib.Path(place), []
         try:
             edc = Edc(jars, place, arguments.millis)

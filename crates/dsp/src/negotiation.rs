@@ -329,6 +329,20 @@ fn is_known(known: &Negotiation, message: &Message) -> bool {
     }
 }
 
+/// Whether the agreement that we have comes again under an id or of a time that are new, and is the
+/// same otherwise. A connector that loses its own step when it refuses a message of ours that came
+/// too early draws the agreement up once more, and knows it by the new id alone from then on.
+fn is_drawn_anew(known: &Negotiation, message: &Message) -> bool {
+    let (Role::Consumer, State::Agreed | State::Verified) = (known.party.role, known.state) else {
+        return false;
+    };
+    let (Some(ours), Message::ContractAgreement(sent)) = (&known.agreement, message) else {
+        return false;
+    };
+    let (id, timestamp) = (sent.agreement.id.clone(), sent.agreement.timestamp.clone());
+    *ours != sent.agreement && Agreement { id, timestamp, ..ours.clone() } == sent.agreement
+}
+
 /// The state that a message from the other side leads to.
 fn follow(role: Role, state: State, message: &Message) -> Option<State> {
     match (role, state, message) {
@@ -374,11 +388,13 @@ fn received(
     let mut next = state.clone();
     next.party.admit(from, message)?;
     let ends = matches!(message, Message::NegotiationTermination(_));
-    let again = state.post.is_repeat(message) || is_known(state, message);
+    let anew = is_drawn_anew(state, message);
+    let again = !anew && (state.post.is_repeat(message) || is_known(state, message));
     if again || (ends && state.state == State::Terminated) {
         return Ok(Step::unchanged(state));
     }
-    let Some(to) = follow(state.party.role, state.state, message) else {
+    let follows = || follow(state.party.role, state.state, message);
+    let Some(to) = anew.then_some(State::Agreed).or_else(follows) else {
         let (name, other, at) =
             (message.name(), state.party.role.other().name(), state.state.name());
         return Err(Rejected::transition(format!(
@@ -400,6 +416,10 @@ fn received(
         _ => {}
     }
     next.post.take(message);
+    if anew {
+        // It says nothing of our verification, which is on its way still.
+        next.post.unacknowledged.clone_from(&state.post.unacknowledged);
+    }
     Ok(next.moved(to, Whose::Peers, format!("received {}", message.name()), now))
 }
 
@@ -427,6 +447,10 @@ fn decide(state: &Negotiation, decision: Decision, now: WallTime) -> Result<Step
     };
     let mut next = state.clone();
     next.asked = None;
+    if matches!(decision, Decision::Verify) && state.post.unacknowledged.is_some() {
+        let why = "our verification is on its way already";
+        return Ok(next.moved(to, Whose::Ours, why.to_owned(), now));
+    }
     let id = Some(next.post.number(&state.party.own_pid));
     match &decision {
         Decision::Offer(offer) | Decision::Counter(offer) => next.offer = offer.clone(),

@@ -328,29 +328,89 @@ fn a_repeat_is_told_by_its_id() {
 /// Some connectors send an agreement again under a new `@id` when the answer was late, and end the
 /// negotiation when it is refused.
 #[test]
-fn the_same_agreement_under_another_id_is_known_and_another_one_is_refused() {
-    let take = |state: &Negotiation, message: &Message| {
-        step(state, Input::Received { from: PEER, message }, at(1))
-    };
-    let first = take(
-        &negotiation(Role::Consumer, State::Requested),
-        &contract_agreement(Some("urn:uuid:1")),
-    );
-    let mut state = first.unwrap().next;
+fn the_same_agreement_under_another_message_id_is_known() {
+    let mut state = agreed();
     let again = contract_agreement(Some("urn:uuid:2"));
-    let mut other = again.clone();
-    if let Message::ContractAgreement(sent) = &mut other {
-        sent.agreement.id = "urn:agreement:other".to_owned();
-    }
     for (now, known) in [(State::Agreed, true), (State::Verified, true), (State::Finalized, false)]
     {
         state.state = now;
-        let code = |message| take(&state, message).map(|step| step.effects.len());
+        let effects = take(&state, &again).map(|step| step.effects.len());
         match known {
-            true => assert_eq!(code(&again), Ok(0), "{now:?}"),
-            false => assert_eq!(code(&again).unwrap_err().code.name, "dsp.transition"),
+            true => assert_eq!(effects, Ok(0), "{now:?}"),
+            false => assert_eq!(effects.unwrap_err().code.name, "dsp.transition"),
         }
-        assert_eq!(code(&other).unwrap_err().code.name, "dsp.transition", "{now:?}");
+    }
+}
+
+/// A consumer that has an agreement, which its provider sent as the message `urn:uuid:1`.
+fn agreed() -> Negotiation {
+    let requested = negotiation(Role::Consumer, State::Requested);
+    take(&requested, &contract_agreement(Some("urn:uuid:1"))).unwrap().next
+}
+
+fn take(state: &Negotiation, message: &Message) -> Result<Step, twinpact_dsp::Rejected> {
+    step(state, Input::Received { from: PEER, message }, at(1))
+}
+
+/// The agreement, changed, in a message of that `@id`.
+fn agreement_with(id: &str, change: fn(&mut twinpact_dsp::message::Agreement)) -> Message {
+    let Message::ContractAgreement(mut sent) = contract_agreement(Some(id)) else { panic!() };
+    change(&mut sent.agreement);
+    Message::ContractAgreement(sent)
+}
+
+/// An agreement that is drawn up anew takes the place of the first as long as the provider has not
+/// finalized; what its provider knows it by is the new id. It is verified once.
+#[test]
+fn an_agreement_that_is_drawn_up_anew_takes_the_place_of_the_first() {
+    let decide = |state: &Negotiation| step(state, Input::Decide(Decision::Verify), at(2)).unwrap();
+    let sends = |step: &Step| step.effects.iter().filter(|e| matches!(e, Effect::Send(_))).count();
+    for message_id in ["urn:uuid:1", "urn:uuid:2"] {
+        let anew = agreement_with(message_id, |sent| {
+            sent.id = "urn:agreement:new".to_owned();
+            sent.timestamp = None;
+        });
+        for (heard, more) in [(false, 0), (true, 1)] {
+            let verified = decide(&agreed());
+            assert_eq!(sends(&verified), 1);
+            let mut state = verified.next;
+            let id = state.post.unacknowledged.clone().unwrap();
+            if heard {
+                assert!(state.acknowledge(&id));
+            }
+            let again = take(&state, &anew).unwrap();
+            assert_eq!((again.next.state, sends(&again)), (State::Agreed, 0));
+            assert_eq!(again.next.agreement.as_ref().unwrap().id, "urn:agreement:new");
+            let verified = decide(&again.next);
+            assert_eq!((verified.next.state, sends(&verified)), (State::Verified, more));
+            assert!(verified.next.post.unacknowledged.is_some());
+            assert!(heard || verified.next.post.unacknowledged == Some(id));
+            // The same once more is known.
+            assert_eq!(take(&verified.next, &anew).unwrap().effects, []);
+        }
+    }
+    let mut over = agreed();
+    over.state = State::Finalized;
+    let late = agreement_with("urn:uuid:2", |sent| sent.id = "urn:agreement:new".to_owned());
+    assert_eq!(take(&over, &late).unwrap_err().code.name, "dsp.transition");
+}
+
+/// Nothing but its id and its time may be other.
+#[test]
+fn another_agreement_is_refused_when_there_is_one() {
+    for change in [
+        |sent: &mut twinpact_dsp::message::Agreement| sent.target.push('x'),
+        |sent: &mut twinpact_dsp::message::Agreement| sent.assigner.push('x'),
+        |sent: &mut twinpact_dsp::message::Agreement| sent.assignee.push('x'),
+        |sent: &mut twinpact_dsp::message::Agreement| {
+            sent.policy = serde_json::json!({ "permission": [] }).into();
+        },
+    ] {
+        for now in [State::Agreed, State::Verified, State::Finalized] {
+            let state = Negotiation { state: now, ..agreed() };
+            let other = agreement_with("urn:uuid:2", change);
+            assert_eq!(take(&state, &other).unwrap_err().code.name, "dsp.transition", "{now:?}");
+        }
     }
 }
 

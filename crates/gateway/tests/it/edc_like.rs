@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use twinpact_dsp::negotiation::{Negotiation, State};
 use twinpact_gateway::Running;
 use twinpact_model::Did;
-use twinpact_node::api::{Fetch, Negotiate};
+use twinpact_node::api::{AgreementLine, Fetch, Negotiate};
 use twinpact_node::fold::Fold;
 use twinpact_node::{consumer, fetching, open, why};
 use twinpact_testkit::free_port;
@@ -328,6 +328,34 @@ fn address_of_data(port: u16) -> Value {
     json!({ "@type": "DataAddress", "endpointType": http, "endpointProperties": properties })
 }
 
+/// Its agreement under that id and of that second.
+fn agreement(id: &str, second: usize, agreed: &Value) -> Value {
+    json!({ "@id": id, "@type": "Agreement", "target": "asset-1", "assigner": "edc",
+        "assignee": OPERATOR, "timestamp": format!("2026-11-24T15:32:3{second}Z"),
+        "permission": agreed })
+}
+
+/// The same that loses its own step when it refuses our verification as too early, as its family
+/// did for years: it draws up the agreement once more, under another id, and knows that one alone.
+fn forgetful(port: u16, door: String) -> Script {
+    let usual = provider(port, policy());
+    Arc::new(move |heard| {
+        if (heard.what.as_str(), heard.before) != ("POST verification", 0) {
+            return usual(heard);
+        }
+        let pid = heard.body["consumerPid"].as_str().unwrap();
+        let url = format!("{door}/negotiations/{pid}/agreement");
+        let anew = agreement("urn:uuid:anew", 9, &policy());
+        let members = json!({ "providerPid": "urn:uuid:edc-2", "consumerPid": pid,
+            "agreement": anew });
+        Box::pin(async move {
+            let told = say(&url, &message("ContractAgreementMessage", members)).await;
+            assert_eq!(told.0, 200, "{}", told.1);
+            (409, Value::Null)
+        })
+    })
+}
+
 /// An EDC that has data, and makes this agreement of whatever it is asked for. Its messages come
 /// before it has answered ours.
 fn provider(port: u16, agreed: Value) -> Script {
@@ -347,9 +375,7 @@ fn provider(port: u16, agreed: Value) -> Script {
             match (heard.what.as_str(), kind.as_str()) {
                 ("POST request", "CatalogRequestMessage") => (200, catalog(&base, heard.before)),
                 ("POST request", "ContractRequestMessage") => {
-                    let agreement = json!({ "@id": "urn:uuid:agreed", "@type": "Agreement",
-                        "target": "asset-1", "assigner": "edc", "assignee": OPERATOR,
-                        "timestamp": "2026-11-24T15:32:33Z", "permission": agreed });
+                    let agreement = agreement("urn:uuid:agreed", 3, &agreed);
                     let early = with(json!({ "agreement": agreement }));
                     let url = format!("{back}/negotiations/{ours}/agreement");
                     let told = say(&url, &message("ContractAgreementMessage", early)).await;
@@ -394,29 +420,7 @@ async fn an_edc_that_has_data() {
         let port = free_port();
         let (running, _place) = node(port).await;
         let peer = Peer::open(port, provider(port, agreed)).await;
-        let ours = running.parts.node.clone();
-        let asked = Negotiate {
-            partner: "edc".to_owned(),
-            dataset: Some("asset-1".to_owned()),
-            another: false,
-        };
-        let negotiating = tokio::spawn(async move { consumer::negotiate(&ours, &asked).await });
-        let pid = until(&running, |fold| {
-            let mut all = fold.processes.negotiations.values();
-            let told = |one: &&Negotiation| one.post.unacknowledged.is_none();
-            let verified = all.find(|one| one.state == State::Verified).filter(told);
-            verified.map(|one| one.party.own_pid.clone())
-        })
-        .await;
-        let door = running.parts.node.connectors.endpoint().unwrap();
-        let finalized = message(
-            "ContractNegotiationEventMessage",
-            json!({
-            "providerPid": "urn:uuid:edc-2", "consumerPid": pid, "eventType": "FINALIZED" }),
-        );
-        let (status, said) = say(&format!("{door}/negotiations/{pid}/events"), &finalized).await;
-        assert_eq!(status, 200, "{said}");
-        let agreed = negotiating.await.unwrap().unwrap();
+        let agreed = agreed_with(&running).await;
         assert_eq!(agreed.recognised, "word");
         let wanted = Fetch { agreement: agreed.id, push: false };
         let early = fetching::fetch(&running.parts.node, &wanted).await.unwrap_err();
@@ -426,6 +430,55 @@ async fn an_edc_that_has_data() {
         assert_eq!(peer.bodies("POST verification").len(), 1);
         running.stop().await;
     }
+}
+
+/// What we are agreed on with an EDC that has data.
+async fn agreed_with(running: &Running) -> AgreementLine {
+    let ours = running.parts.node.clone();
+    let asked = Negotiate {
+        partner: "edc".to_owned(),
+        dataset: Some("asset-1".to_owned()),
+        another: false,
+    };
+    let negotiating = tokio::spawn(async move { consumer::negotiate(&ours, &asked).await });
+    let pid = until(running, |fold| {
+        let mut all = fold.processes.negotiations.values();
+        let told = |one: &&Negotiation| one.post.unacknowledged.is_none();
+        let verified = all.find(|one| one.state == State::Verified).filter(told);
+        verified.map(|one| one.party.own_pid.clone())
+    })
+    .await;
+    let door = running.parts.node.connectors.endpoint().unwrap();
+    let finalized = message(
+        "ContractNegotiationEventMessage",
+        json!({ "providerPid": "urn:uuid:edc-2", "consumerPid": pid, "eventType": "FINALIZED" }),
+    );
+    let (status, said) = say(&format!("{door}/negotiations/{pid}/events"), &finalized).await;
+    assert_eq!(status, 200, "{said}");
+    negotiating.await.unwrap().unwrap()
+}
+
+/// The agreement that its provider knows is the one that we have, though another came first; and a
+/// verification that comes too early comes again.
+#[tokio::test]
+async fn an_edc_that_draws_up_its_agreement_anew() {
+    let port = free_port();
+    let (running, _place) = node(port).await;
+    let door = running.parts.node.connectors.endpoint().unwrap().to_owned();
+    let peer = Peer::open(port, forgetful(port, door)).await;
+    let agreed = agreed_with(&running).await;
+    let wanted = Fetch { agreement: agreed.id, push: false };
+    // The first is ended, as the usual one does.
+    fetching::fetch(&running.parts.node, &wanted).await.unwrap_err();
+    fetching::fetch(&running.parts.node, &wanted).await.unwrap();
+    let asked = peer.bodies("POST request");
+    let asked = asked.iter().filter(|body| body["@type"] == "TransferRequestMessage");
+    let under: Vec<&Value> = asked.map(|body| &body["agreementId"]).collect();
+    assert_eq!(under, ["urn:uuid:anew", "urn:uuid:anew"]);
+    // The same one, since it says the same of both.
+    let sent = peer.bodies("POST verification");
+    assert_eq!((sent.len(), &sent[0]["@id"]), (2, &sent[1]["@id"]));
+    running.stop().await;
 }
 
 /// It puts its own policy into the agreement, whatever it was asked for. One that means something
