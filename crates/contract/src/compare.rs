@@ -193,12 +193,12 @@ fn names_it(constraint: &Constraint, name: &str) -> bool {
 }
 
 /// The conditions of a rule that may give as well as take.
-fn clauses(rule: &Rule) -> impl Iterator<Item = &Undecided> {
+pub(crate) fn clauses(rule: &Rule) -> impl Iterator<Item = &Undecided> {
     rule.undecided().filter(|term| !term.limits())
 }
 
 /// Whether wherever the rule applies, the other applies too.
-fn lies_within(rule: &Rule, whole: &Rule, v: &Vocabulary) -> bool {
+pub(crate) fn lies_within(rule: &Rule, whole: &Rule, v: &Vocabulary) -> bool {
     rule.action == whole.action
         && whole
             .constraints
@@ -208,7 +208,7 @@ fn lies_within(rule: &Rule, whole: &Rule, v: &Vocabulary) -> bool {
 }
 
 /// Whether it always holds.
-fn trivial(constraint: &Constraint) -> bool {
+pub(crate) fn trivial(constraint: &Constraint) -> bool {
     matches!(constraint, Constraint::Schedule(s) if always(s))
 }
 
@@ -218,7 +218,7 @@ fn always(schedule: &Schedule) -> bool {
 
 /// Whether one condition is never truer than another: true makes true, unknown makes true or
 /// unknown.
-fn implies(c: &Constraint, d: &Constraint, v: &Vocabulary) -> bool {
+pub(crate) fn implies(c: &Constraint, d: &Constraint, v: &Vocabulary) -> bool {
     match (c, d) {
         (Constraint::Purpose { purposes: a, .. }, Constraint::Purpose { purposes: b, .. }) => {
             names(a, b, v.purposes()).all(|name| {
@@ -248,7 +248,7 @@ fn implies(c: &Constraint, d: &Constraint, v: &Vocabulary) -> bool {
 
 /// Every name that can make a difference: those of both sets, those that the vocabulary knows, and
 /// one that nobody knows, which stands for all others.
-fn names<'a>(
+pub(crate) fn names<'a>(
     a: &'a [String],
     b: &'a [String],
     known: impl Iterator<Item = &'a str>,
@@ -264,7 +264,7 @@ fn covered(a: &Schedule, b: &Schedule) -> bool {
 }
 
 /// The first and the last microsecond at which it holds.
-fn range(test: TimeTest, at: Timestamp) -> (i64, i64) {
+pub(crate) fn range(test: TimeTest, at: Timestamp) -> (i64, i64) {
     let at = at.micros();
     match test {
         TimeTest::Lt => (i64::MIN, at.saturating_sub(1)),

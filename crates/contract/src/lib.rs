@@ -7,6 +7,7 @@
 //! ([`catenax`]) is carried and denies; nothing is ignored when it is used.
 
 pub mod catenax;
+pub mod common;
 pub mod compare;
 pub mod diagnostic;
 pub mod document;
@@ -24,6 +25,7 @@ pub mod vocabulary;
 mod yaml;
 
 pub use catenax::{SetTest, Undecided};
+pub use common::common;
 pub use compare::{Comparison, Order, compare};
 pub use diagnostic::{Diagnostic, Severity};
 pub use document::Contract;

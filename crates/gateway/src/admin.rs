@@ -138,6 +138,7 @@ pub const ROUTES: &[Route] = &[
     guarded(GET, "/catalog", |verb| on(verb, catalog)),
     guarded(GET, "/negotiations", |verb| on(verb, negotiations::list)),
     guarded(POST, "/negotiations", |verb| on(verb, negotiate)),
+    guarded(POST, "/negotiations/offers", |verb| on(verb, negotiations::offer)),
     guarded(GET, "/negotiations/{id}", |verb| on(verb, negotiations::show)),
     guarded(POST, "/negotiations/{id}/accept", |verb| on(verb, negotiations::accept)),
     guarded(POST, "/negotiations/{id}/counter", |verb| on(verb, negotiations::counter)),

@@ -9,7 +9,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use twinpact_node::Node;
 use twinpact_node::api::{
-    CounterAsked, NegotiationLine, NegotiationShown, TerminateAsked, WhyShown,
+    CounterAsked, NegotiationLine, NegotiationShown, OfferAsked, TerminateAsked, WhyShown,
 };
 use twinpact_node::negotiations::{self, Wish};
 
@@ -25,6 +25,11 @@ pub(crate) async fn show(
     _: Query<Nothing>,
 ) -> Shown {
     Ok(Json(negotiations::show(&node, &pid)?))
+}
+
+pub(crate) async fn offer(State(node): State<Node>, body: Bytes) -> Shown {
+    let asked: OfferAsked = read_json(&body)?;
+    Ok(Json(negotiations::offer(&node, &asked).await?))
 }
 
 pub(crate) async fn accept(State(node): State<Node>, Path(pid): Path<String>, _: Bytes) -> Shown {

@@ -150,6 +150,7 @@ codes! {
     // Contracts and their terms.
     CONTRACT_MALFORMED = "contract.malformed", Caller, Contract, "the contract cannot be read";
     CONTRACT_TOO_LARGE = "contract.too_large", Caller, TooLarge, "the contract passes a documented bound";
+    CONTRACT_UNKNOWN = "contract.unknown", Caller, NotFound, "we publish no such contract";
     CONTRACT_UNKNOWN_KEY = "contract.unknown_key", Caller, Contract, "the contract has a key that ODCS does not know";
     CONTRACT_MISSING = "contract.missing", Caller, Contract, "the contract lacks something that it must have";
     CONTRACT_VALUE = "contract.value", Caller, Contract, "a value of the contract is not what it must be";

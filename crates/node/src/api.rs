@@ -28,8 +28,8 @@ pub use log::{
     WitnessLine,
 };
 pub use negotiations::{
-    CounterAsked, EndedLine, NegotiationLine, NegotiationShown, TerminateAsked, TransferLine,
-    TransferShown, WhyShown, WhyStep,
+    CounterAsked, EndedLine, NegotiationLine, NegotiationShown, OfferAsked, TerminateAsked,
+    TransferLine, TransferShown, WhyShown, WhyStep,
 };
 
 /// The answer to `POST /models`.

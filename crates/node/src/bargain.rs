@@ -1,7 +1,7 @@
 //! What we decide ourselves on a partner's message, in the same turn in which it was taken.
 //!
 //! A request is accepted when it asks for what the contract offers or for less. When it asks for
-//! more, it is answered once with the contract's own terms, and then refused with a readable
+//! more, it is answered once with what of that the contract grants, and then refused with a readable
 //! difference. An offer that answers our request is accepted when it grants all of it. An agreement
 //! is verified when it means what was asked for, however a peer's processor spelt it. All else
 //! waits for a person ([`crate::negotiations`]).
@@ -20,7 +20,7 @@ use crate::partition::{NewEntry, Turn};
 use crate::processes::{self, Paper};
 use crate::tokens;
 use serde_json::Value;
-use twinpact_contract::{Contract, Order, compare};
+use twinpact_contract::{Contract, Order, common, compare};
 use twinpact_dsp::exchange::Whose;
 use twinpact_dsp::message::{
     Agreement as Wire, ContractOffer, ContractRequest, DataAddress, Offer, Policy, Thread,
@@ -83,6 +83,11 @@ fn may_open(node: &Node, turn: &Turn<'_>, did: &str, thread: &Thread) -> Result<
     if let Thread::Opens { callback } = thread {
         pinned_callback(node, turn, did, callback)?;
     }
+    may_open_more(node, turn, did)
+}
+
+/// Whether one more negotiation with this participant may be open, whoever opens it.
+pub(crate) fn may_open_more(node: &Node, turn: &Turn<'_>, did: &str) -> Result<(), Refused> {
     let most = node.config.quotas.processes(did).0;
     if turn.fold().processes.under_way(did).0 >= most {
         let bound = format!("{most} negotiations are under way already");
@@ -296,8 +301,9 @@ fn by_hand(node: &Node, turn: &Turn<'_>, state: &Negotiation) -> bool {
     node.config.negotiation.wait(asked, &state.party.peer)
 }
 
-/// What we offer instead of what was asked for, when that is more than the contract: the contract's
-/// own terms, which are the most that it grants. Who asks for more again has heard them.
+/// What we offer instead of what was asked for, when that is more than the contract: what both have
+/// in common, and the contract's own terms where there is nothing. Who asks for more again has
+/// heard it.
 fn counter(node: &Node, turn: &Turn<'_>, state: &Negotiation) -> Option<Offer> {
     let (asked, peer) = (&state.offer, state.party.peer.as_str());
     if state.state != negotiation::State::Requested || state.post.received.len() > MAX_COUNTERS {
@@ -305,9 +311,11 @@ fn counter(node: &Node, turn: &Turn<'_>, state: &Negotiation) -> Option<Offer> {
     }
     // What is refused for any other reason is not made good by other terms.
     room(node, turn, peer).ok()?;
-    meaning::terms(&asked.policy).ok()?;
+    let wanted = meaning::terms(&asked.policy).ok()?;
     let contract = named(node, turn.fold(), peer, asked).ok()?;
-    Some(offer(contract, asked, meaning::spelled(contract.terms()).ok()?))
+    let cut = common(&wanted, contract.terms(), &node.vocabulary);
+    let policy = meaning::spelled(cut.as_ref().unwrap_or_else(|| contract.terms())).ok()?;
+    Some(offer(contract, asked, policy))
 }
 
 /// Whether the agreement means what was asked for, between the two who negotiate.

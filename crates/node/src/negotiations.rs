@@ -4,8 +4,10 @@
 //! decides by itself, and what follows from it by itself follows in the same frame. Nobody can
 //! agree to, or offer, more than the published contract: that would have to be changed first.
 
-use crate::api::{EndedLine, NegotiationLine, NegotiationShown};
+use crate::api::{EndedLine, NegotiationLine, NegotiationShown, OfferAsked};
 use crate::bargain;
+use crate::connectors;
+use crate::contracts;
 use crate::ids;
 use crate::meaning;
 use crate::open::Node;
@@ -14,7 +16,7 @@ use serde_json::Value;
 use twinpact_contract::{Order, Terms, Vocabulary, compare, odrl, text};
 use twinpact_dsp::exchange::{Ended, Whose};
 use twinpact_dsp::message::{Agreement as Wire, MAX_POLICY_BYTES, Offer};
-use twinpact_dsp::negotiation::{self, Decision, Negotiation, State};
+use twinpact_dsp::negotiation::{self, Decision, Negotiation, Opening, State};
 use twinpact_dsp::{Effect, Rejected, Role};
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
@@ -78,6 +80,46 @@ pub async fn decide(node: &Node, pid: &str, wish: Wish) -> Result<NegotiationSho
     });
     turn.await?;
     show(node, pid)
+}
+
+/// Offers a dataset of ours to a partner that has not asked: on the terms of its contract, or on
+/// narrower ones. An offer on the same terms that still waits for its answer is the answer: who
+/// does not know what became of a command gives it again, and there is still one.
+///
+/// # Errors
+/// `partner.unknown`; `contract.unknown` for no dataset of ours; `exchange.refused` with the
+/// difference when the terms are more than the contract; `exchange.too_many`; `contract.…` when the
+/// policy is not one that we can decide; `input.too_large`. Nothing has changed then.
+pub async fn offer(node: &Node, asked: &OfferAsked) -> Result<NegotiationShown, Problem> {
+    let policy = asked.policy.as_ref().map(read).transpose()?.unwrap_or_else(nothing);
+    let (us, theirs) = connectors::addresses(node, &asked.partner).await?;
+    let (peer, dataset) = (asked.partner.clone(), asked.dataset.clone());
+    let (ours, own_pid) = (node.clone(), ids::urn()?);
+    let turn = node.partition.turn(move |turn| {
+        let contract = turn.fold().contracts.get(&dataset).ok_or_else(|| no_dataset(&dataset))?;
+        let (id, target) = (contracts::offer_id(contract), Some(dataset));
+        let wanted = Offer { id, target, assigner: None, assignee: None, policy: policy.into() };
+        let offer = bargain::acceptable(&ours, &turn, &peer, &wanted)?;
+        let mut open = turn.fold().processes.negotiations.values();
+        let same = |n: &&Negotiation| {
+            (n.party.role, n.state) == (Role::Provider, State::Offered)
+                && (&n.party.peer, &n.offer) == (&peer, &offer)
+        };
+        if let Some(open) = open.find(same) {
+            return Ok(open.party.own_pid.clone());
+        }
+        bargain::may_open_more(&ours, &turn, &peer)?;
+        let opening = Opening { own_pid: &own_pid, peer: &peer, address: &theirs, callback: &us };
+        let step = negotiation::offer_as_provider(opening, offer, ours.clocks.wall())?;
+        turn.log(bargain::negotiation_entries(&step, None)?)?;
+        Ok(own_pid)
+    });
+    show(node, &turn.await?)
+}
+
+fn no_dataset(id: &str) -> Problem {
+    Problem::new(codes::CONTRACT_UNKNOWN, format!("we publish no dataset {id:?}"))
+        .hint("the datasets that you offer: twinpact contract show")
 }
 
 /// What the machine is told. Whether it is the time for it, is for the machine to say.

@@ -17,7 +17,7 @@ const SCHEDULES: [&str; 5] = [
     "Mo-Su 00:00-24:00 [UTC]",
 ];
 
-fn purpose() -> impl Strategy<Value = String> {
+pub(crate) fn purpose() -> impl Strategy<Value = String> {
     prop::sample::select(vec![
         "https://w3id.org/twinpact/purpose/Maintenance",
         "https://w3id.org/twinpact/purpose/PredictiveMaintenance",
@@ -27,7 +27,7 @@ fn purpose() -> impl Strategy<Value = String> {
     .prop_map(str::to_owned)
 }
 
-fn region() -> impl Strategy<Value = String> {
+pub(crate) fn region() -> impl Strategy<Value = String> {
     prop::sample::select(vec!["EU", "EEA", "FR", "NO", "US"])
         .prop_map(|code| format!("https://w3id.org/twinpact/region/{code}"))
 }
@@ -80,7 +80,7 @@ fn undecided() -> impl Strategy<Value = Constraint> {
 }
 
 /// What can make a rule narrower and nothing else.
-fn limit() -> impl Strategy<Value = Constraint> {
+pub(crate) fn limit() -> impl Strategy<Value = Constraint> {
     constraint().prop_filter("a clause may give", |constraint| match constraint {
         Constraint::Undecided(term) => term.limits(),
         _ => true,
@@ -101,7 +101,7 @@ fn rules(least: usize) -> impl Strategy<Value = Vec<Rule>> {
     prop::collection::vec(rule, least..3)
 }
 
-fn terms() -> impl Strategy<Value = Terms> {
+pub(crate) fn terms() -> impl Strategy<Value = Terms> {
     let duty =
         prop::option::of((1u64..4).prop_map(|days| Duty::Delete { within_s: days * 86_400 }));
     let other = prop::option::of(prop::sample::select(vec!["7", "8"]));
@@ -117,14 +117,25 @@ fn terms() -> impl Strategy<Value = Terms> {
     })
 }
 
-fn allowed(terms: &Terms, situation: &Situation<'_>, v: &Vocabulary) -> bool {
+pub(crate) fn allowed(terms: &Terms, situation: &Situation<'_>, v: &Vocabulary) -> bool {
     let holds = |rule: &Rule| Truth::all(rule.constraints.iter().map(|c| c.holds(situation, v)));
     terms.permissions().iter().any(|rule| holds(rule) == Truth::True)
         && terms.prohibitions().iter().all(|rule| holds(rule) == Truth::False)
 }
 
-fn within(order: Order) -> bool {
+pub(crate) fn within(order: Order) -> bool {
     matches!(order, Order::Equal | Order::Narrower)
+}
+
+/// The same with that condition in every permission.
+pub(crate) fn stricter(terms: &Terms, extra: &Constraint) -> Terms {
+    let permissions = terms.permissions().iter().cloned().map(|mut rule| {
+        rule.constraints.push(extra.clone());
+        rule
+    });
+    let (forbidden, duties) = (terms.prohibitions().to_vec(), terms.obligations().to_vec());
+    let stricter = Terms::new(permissions.collect(), forbidden, duties).unwrap();
+    stricter.with_undecided_duties(terms.undecided_duties().to_vec()).unwrap()
 }
 
 proptest! {
@@ -165,15 +176,6 @@ proptest! {
     #[test]
     fn a_stricter_rule_is_narrower(a in terms(), extra in limit(), more in limit()) {
         let v = Vocabulary::standard();
-        let stricter = |terms: &Terms, extra: &Constraint| {
-            let permissions = terms.permissions().iter().cloned().map(|mut rule| {
-                rule.constraints.push(extra.clone());
-                rule
-            });
-            let stricter = Terms::new(permissions.collect(), terms.prohibitions().to_vec(),
-                terms.obligations().to_vec()).unwrap();
-            stricter.with_undecided_duties(terms.undecided_duties().to_vec()).unwrap()
-        };
         let b = stricter(&a, &extra);
         let c = stricter(&b, &more);
         prop_assert!(within(compare(&b, &a, &v).order));

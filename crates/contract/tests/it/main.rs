@@ -10,6 +10,7 @@
 
 mod agreement;
 mod catenax;
+mod common;
 mod contract;
 mod laws;
 mod links;

@@ -54,6 +54,12 @@ pub(super) const OBJECTS: &[Object] = &[
         ],
     },
     Object {
+        name: "OfferAsked",
+        what: "An offer to a partner that has not asked; without a policy on the contract's terms.",
+        closed: true,
+        members: &[must("partner", Text), must("dataset", Text), may("policy", Any)],
+    },
+    Object {
         name: "CounterAsked",
         what: "Other terms, as an ODRL policy; without one a provider offers its contract's.",
         closed: true,

@@ -235,6 +235,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "Negotiates for a dataset of a partner.",
         (Named("Negotiate"), Named("AgreementLine")),
     ),
+    post(
+        "/negotiations/offers",
+        "offerUnasked",
+        "Offers a dataset to a partner that has not asked for it.",
+        (Named("OfferAsked"), Named("NegotiationShown")),
+    ),
     get(
         "/negotiations/{id}",
         "showNegotiation",

@@ -10,9 +10,9 @@ use twinpact_dsp::exchange::OWN_PATIENCE_S;
 use twinpact_dsp::message::Offer;
 use twinpact_dsp::negotiation::{self, Negotiation, Opening, State, Step};
 use twinpact_model::{WallTime, codes};
-use twinpact_node::api::Negotiate;
+use twinpact_node::api::{Negotiate, OfferAsked};
 use twinpact_node::negotiate::opened_negotiation;
-use twinpact_node::negotiations::{Wish, decide, list, show};
+use twinpact_node::negotiations::{Wish, decide, list, offer, show};
 use twinpact_node::why::{self, why};
 use twinpact_node::{Node, consumer, contracts, deadlines, metrics, ready};
 use twinpact_testkit::free_port;
@@ -90,13 +90,15 @@ async fn asked(pair: &Pair, policy: Value) -> String {
 
 /// The operator offers its contract unasked; the pid at the maker.
 pub(crate) async fn offered(pair: &Pair) -> String {
-    let (us, peer) = (address(pair.operator()), address(pair.maker()));
-    let pid = twinpact_node::ids::urn().unwrap();
-    let opening = Opening { own_pid: &pid, peer: MAKER, address: &peer, callback: &us };
-    let now = pair.operator().clocks.wall();
-    let step = negotiation::offer_as_provider(opening, own_offer(pair), now).unwrap();
-    log(pair.operator(), &step).await;
-    other(pair.maker(), &pid).await
+    let shown = offer(pair.operator(), &unasked(pair, None)).await.unwrap();
+    assert_eq!((shown.line.state.as_str(), shown.line.turn.as_str()), ("OFFERED", "peers"));
+    other(pair.maker(), &shown.line.pid).await
+}
+
+/// The operator's view for the maker, on these terms.
+fn unasked(pair: &Pair, policy: Option<Value>) -> OfferAsked {
+    let dataset = own_offer(pair).target.unwrap();
+    OfferAsked { partner: MAKER.to_owned(), dataset, policy }
 }
 
 fn address(node: &Node) -> String {
@@ -191,6 +193,22 @@ async fn who_asks_for_more_is_offered_the_contract_and_a_person_accepts_it() {
     pair.stop().await;
 }
 
+/// More than the contract in one thing, and less in another: what is offered is less in both.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_more_is_offered_what_of_it_the_contract_grants() {
+    let pair = met(false).await;
+    let bound = narrow(&pair)["permission"][0]["constraint"].as_array().unwrap().last().cloned();
+    let asked_for = json!({ "permission": [{ "action": "use", "constraint": [bound] }] });
+    let pid = asked(&pair, asked_for).await;
+    let offered = comes_to(pair.maker(), &pid, State::Offered).await.offer;
+    let terms = |policy: &Value| odrl::read(policy).unwrap().terms;
+    let got = compare(&terms(&offered.policy), &terms(&narrow(&pair)), &pair.maker().vocabulary);
+    assert_eq!(got.order, Order::Equal, "{:?}", got.differences);
+    decide(pair.maker(), &pid, Wish::Accept).await.unwrap();
+    agreed(&pair, &pid, Order::Narrower).await;
+    pair.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn less_is_agreed_and_more_for_the_second_time_is_refused() {
     let pair = met(false).await;
@@ -224,6 +242,35 @@ async fn an_offer_that_nobody_asked_for_waits_for_a_person() {
     refused(maker, "urn:uuid:nobody", Wish::Accept, "dsp.unknown").await;
     decide(maker, &pid, Wish::Accept).await.unwrap();
     agreed(&pair, &pid, Order::Equal).await;
+    pair.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_offers_on_its_own_account_what_its_contract_grants_and_once() {
+    let pair = met(false).await;
+    let (operator, maker) = (pair.operator(), pair.maker());
+    let refused = async |change: &dyn Fn(&mut OfferAsked), code: &str| {
+        let mut asked = unasked(&pair, None);
+        change(&mut asked);
+        let problem = offer(operator, &asked).await.unwrap_err();
+        assert_eq!(problem.code.name, code, "{problem}");
+    };
+    refused(&|asked| asked.partner = "did:web:nobody.example".to_owned(), "partner.unknown").await;
+    refused(&|asked| asked.dataset.push('x'), "contract.unknown").await;
+    refused(&|asked| asked.policy = Some(wide()), "exchange.refused").await;
+    refused(&|asked| asked.policy = Some(json!({ "permission": 7 })), "contract.odrl").await;
+    assert!(list(operator).unwrap().is_empty() && list(maker).unwrap().is_empty());
+    let less = unasked(&pair, Some(narrow(&pair)));
+    let first = offer(operator, &less).await.unwrap();
+    // Who does not know what became of a command gives it again; other terms are another offer.
+    assert_eq!(offer(operator, &less).await.unwrap().line.pid, first.line.pid);
+    let whole = offer(operator, &unasked(&pair, None)).await.unwrap();
+    assert_ne!(whole.line.pid, first.line.pid);
+    let (pid, left) = (other(maker, &first.line.pid).await, other(maker, &whole.line.pid).await);
+    decide(maker, &left, Wish::Terminate("one is enough".to_owned())).await.unwrap();
+    decide(maker, &pid, Wish::Accept).await.unwrap();
+    agreed(&pair, &pid, Order::Narrower).await;
+    comes_to(operator, &whole.line.pid, State::Terminated).await;
     pair.stop().await;
 }
 

@@ -322,6 +322,9 @@ async fn partners(judge: &mut Judge, pair: &Pair, agreement: &str) {
     let datasets = ask(judge, maker, ("GET", "/catalog"), &catalog, "").await;
     let wish = json!({ "partner": OPERATOR, "dataset": datasets[0]["id"] }).to_string();
     ask(judge, maker, ("POST", "/negotiations"), "/negotiations", &wish).await;
+    let offer = json!({ "partner": MAKER, "dataset": datasets[0]["id"] }).to_string();
+    let path = "/negotiations/offers";
+    ask(judge, operator, ("POST", path), path, &offer).await;
     decide(judge, pair).await;
     take_over(judge, pair).await;
     let reason = json!({ "reason": "over" }).to_string();

@@ -63,6 +63,19 @@ pub struct EndedLine {
     pub reasons: Vec<String>,
 }
 
+/// `POST /negotiations/offers`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OfferAsked {
+    /// The partner that is to have it, by its id.
+    pub partner: String,
+    /// The dataset: the id of a view of ours.
+    pub dataset: String,
+    /// The terms, as an ODRL policy: those of the contract when they are left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Value>,
+}
+
 /// `POST /negotiations/{id}/counter`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

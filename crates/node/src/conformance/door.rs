@@ -1,4 +1,4 @@
-//! What the door of a node in conformance mode answers besides the protocol: the two endpoints at
+//! What the door of a node in conformance mode answers besides the protocol: the three endpoints at
 //! which a test tells us to begin, and the data of its script.
 
 use crate::connectors::own_address;
@@ -18,6 +18,8 @@ use twinpact_model::{WallTime, codes};
 
 /// Where a test tells us to negotiate.
 pub const NEGOTIATIONS_PATH: &str = "/conformance/negotiations";
+/// Where a test tells us to offer unasked.
+pub const OFFERS_PATH: &str = "/conformance/offers";
 /// Where a test tells us to ask for a transfer.
 pub const TRANSFERS_PATH: &str = "/conformance/transfers";
 /// Below which path the data of a script lie.
@@ -31,6 +33,15 @@ struct Negotiate {
     connector_address: String,
     dataset_id: String,
     offer_id: String,
+}
+
+/// What a test sends to have a dataset of the script offered.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OfferUnasked {
+    consumer_id: String,
+    connector_address: String,
+    dataset_id: String,
 }
 
 /// What it sends to begin a transfer.
@@ -52,6 +63,7 @@ pub(crate) async fn answer(node: &Node, asked: &Asked) -> Option<Egress> {
     }
     let answered = match (asked.method.as_str(), asked.path.as_str()) {
         ("POST", NEGOTIATIONS_PATH) => negotiate(node, &asked.body).await,
+        ("POST", OFFERS_PATH) => offer(node, &asked.body).await,
         ("POST", TRANSFERS_PATH) => ask_for_transfer(node, &asked.body).await,
         ("GET", path) if path.strip_prefix(DATA_PATH).is_some_and(|at| at.starts_with('/')) => {
             data(node, asked)
@@ -81,6 +93,20 @@ async fn negotiate(node: &Node, body: &[u8]) -> Result<Egress, Problem> {
     };
     begin(node, (asked.provider_id, asked.connector_address), move |opening, now| {
         opened_negotiation(&negotiation::open_as_consumer(opening, offer, now)?)
+    })
+    .await
+}
+
+async fn offer(node: &Node, body: &[u8]) -> Result<Egress, Problem> {
+    let asked: OfferUnasked = read(body)?;
+    let dataset = asked.dataset_id.as_str();
+    let script = node.conformance.as_ref();
+    let offer = script.and_then(|conformance| conformance.offer_of(dataset)).ok_or_else(|| {
+        let why = format!("the script has no dataset {dataset:?}");
+        Problem::new(codes::CONTRACT_UNKNOWN, why)
+    })?;
+    begin(node, (asked.consumer_id, asked.connector_address), move |opening, now| {
+        opened_negotiation(&negotiation::offer_as_provider(opening, offer, now)?)
     })
     .await
 }

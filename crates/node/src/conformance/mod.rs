@@ -12,7 +12,7 @@ mod script;
 
 pub use script::{MAX_PAUSE_MS, Script};
 
-pub use door::{NEGOTIATIONS_PATH, TRANSFERS_PATH};
+pub use door::{NEGOTIATIONS_PATH, OFFERS_PATH, TRANSFERS_PATH};
 
 pub(crate) use door::answer;
 
@@ -152,13 +152,7 @@ impl Conformance {
     ) -> Result<negotiation::Decision, Problem> {
         // What we offer is ours, whatever was asked for.
         let offer = match self.dataset(state).filter(|_| state.party.role == Role::Provider) {
-            Some(item) => Offer {
-                id: item.offer.clone(),
-                target: Some(item.id.clone()),
-                assigner: None,
-                assignee: None,
-                policy: item.policy.clone().into(),
-            },
+            Some(item) => item.as_offer(),
             None => state.offer.clone(),
         };
         Ok(match word {
@@ -174,6 +168,11 @@ impl Conformance {
             Word::Finalize => negotiation::Decision::Finalize,
             _ => negotiation_end("the script ends it here"),
         })
+    }
+
+    /// What the script offers of that dataset.
+    pub(crate) fn offer_of(&self, dataset: &str) -> Option<Offer> {
+        self.script.datasets.iter().find(|item| item.id == dataset).map(Item::as_offer)
     }
 
     /// An agreement was concluded: transfers may follow.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use toml::de::{DeTable, DeValue};
+use twinpact_dsp::message::Offer;
 use twinpact_edge::toml_file::TomlFile;
 use twinpact_model::problem::Problem;
 use twinpact_model::{Did, codes};
@@ -69,6 +70,19 @@ pub(crate) struct Item {
     /// What a consumer finds at the data address.
     pub(crate) data: String,
     pub(crate) lists: Lists,
+}
+
+impl Item {
+    /// The offer of a dataset.
+    pub(crate) fn as_offer(&self) -> Offer {
+        Offer {
+            id: self.offer.clone(),
+            target: Some(self.id.clone()),
+            assigner: None,
+            assignee: None,
+            policy: self.policy.clone().into(),
+        }
+    }
 }
 
 /// One script.

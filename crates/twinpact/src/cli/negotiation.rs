@@ -18,6 +18,19 @@ pub(crate) enum Negotiation {
         /// The process id.
         pid: String,
     },
+    /// Offer a view to a partner that has not asked for it.
+    Offer {
+        #[command(flatten)]
+        dir: Dir,
+        /// The partner's id.
+        partner: String,
+        /// The view, by the id that `contract show` shows.
+        #[arg(long)]
+        dataset: String,
+        /// The terms, a JSON file with an ODRL policy; those of the contract when it is left out.
+        #[arg(long)]
+        policy: Option<PathBuf>,
+    },
     /// Accept what the partner offers, or agree to what it asks for.
     Accept {
         #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `negotiation list|show|accept|counter|terminate`: a person takes over a negotiation.
+//! `negotiation list|show|offer|accept|counter|terminate`: a person takes over a negotiation.
 
 use super::exchange::{body, post_to_running};
 use crate::cli::{Dir, Negotiation};
@@ -11,7 +11,7 @@ use twinpact_gateway::client::segment;
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 use twinpact_node::api::{
-    CounterAsked, EndedLine, NegotiationLine, NegotiationShown, TerminateAsked,
+    CounterAsked, EndedLine, NegotiationLine, NegotiationShown, OfferAsked, TerminateAsked,
 };
 
 pub(crate) async fn run(command: Negotiation, out: Output) -> Result<ExitCode, Problem> {
@@ -24,6 +24,11 @@ pub(crate) async fn run(command: Negotiation, out: Output) -> Result<ExitCode, P
         Negotiation::Show { dir, pid } => {
             let path = format!("/negotiations/{}", segment(&pid));
             tell(out, &dir, &get(&dir.dir, &path).await?);
+        }
+        Negotiation::Offer { dir, partner, dataset, policy } => {
+            let policy = policy.as_deref().map(read_policy).transpose()?;
+            let asked = body(&OfferAsked { partner, dataset, policy })?;
+            tell(out, &dir, &post_to_running(&dir, "/negotiations/offers", asked).await?);
         }
         Negotiation::Accept { dir, pid } => decide(&dir, &pid, "accept", Vec::new(), out).await?,
         Negotiation::Counter { dir, pid, policy } => {
@@ -65,6 +70,7 @@ fn tell(out: Output, dir: &Dir, shown: &NegotiationShown) {
         ("ours", Some(choice), _) => {
             out.next(&format!("twinpact negotiation {choice} {pid}{flag}"))
         }
+        ("peers", ..) => out.next(&format!("twinpact why {pid}{flag}")),
         ("nobody", _, Some(_)) => out.next(&format!("twinpact agreement list{flag}")),
         _ => out.next(&format!("twinpact negotiation list{flag}")),
     }

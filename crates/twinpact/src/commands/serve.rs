@@ -14,7 +14,7 @@ use twinpact_gateway::Running;
 use twinpact_model::disk::refused;
 use twinpact_model::problem::Problem;
 use twinpact_node::api::AdminFile;
-use twinpact_node::conformance::{NEGOTIATIONS_PATH, Script, TRANSFERS_PATH};
+use twinpact_node::conformance::{NEGOTIATIONS_PATH, OFFERS_PATH, Script, TRANSFERS_PATH};
 use twinpact_node::connectors::Connectors;
 use twinpact_node::{PolicyClock, open, ready, trace};
 
@@ -110,6 +110,7 @@ fn doors(connectors: &Connectors) -> Option<Value> {
         "dsp": dsp,
         "root": root,
         "negotiations": format!("{root}{NEGOTIATIONS_PATH}"),
+        "offers": format!("{root}{OFFERS_PATH}"),
         "transfers": format!("{root}{TRANSFERS_PATH}"),
     }))
 }

@@ -11,6 +11,7 @@ mod bodies;
 mod http;
 mod kit;
 mod negotiations;
+mod offers;
 mod play;
 mod scenario;
 mod transfers;
@@ -85,6 +86,7 @@ impl Connector {
             root: address("root"),
             negotiations: address("negotiations"),
             transfers: address("transfers"),
+            offers: address("offers"),
             organisation: script["organisation"].as_str().unwrap().to_owned(),
         };
         Connector { addresses, begun, _world: world }

@@ -13,9 +13,10 @@ pub(crate) struct Addresses {
     pub(crate) dsp: String,
     /// The root, at which the version document lies.
     pub(crate) root: String,
-    /// Where it is told to negotiate, and to ask for a transfer.
+    /// Where it is told to negotiate, to ask for a transfer, and to offer unasked.
     pub(crate) negotiations: String,
     pub(crate) transfers: String,
+    pub(crate) offers: String,
     /// The id of its participant.
     pub(crate) organisation: String,
 }
