@@ -24,11 +24,11 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, UNIX_EPOCH};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -87,6 +87,18 @@ impl Default for Limits {
     }
 }
 
+/// What looks up the addresses of a name, each with that port.
+pub type Names = Arc<dyn Fn(String, u16) -> Looking + Send + Sync>;
+/// A name that is being looked up.
+pub type Looking = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
+
+/// As the operating system does.
+fn system_names() -> Names {
+    Arc::new(|name, port| {
+        Box::pin(async move { Ok(lookup_host((name.as_str(), port)).await?.collect()) })
+    })
+}
+
 /// Calls partners on behalf of one node.
 pub struct HttpsOutbound {
     presented: Presented,
@@ -96,6 +108,7 @@ pub struct HttpsOutbound {
     clock: Clock,
     allow_private: Vec<Endpoint>,
     limits: Limits,
+    names: Names,
     kept: Mutex<HashMap<Place, Vec<Connection>>>,
     calls: Mutex<HashMap<Place, Arc<Semaphore>>>,
 }
@@ -123,6 +136,7 @@ impl HttpsOutbound {
             clock,
             allow_private,
             limits: Limits::default(),
+            names: system_names(),
             kept: Mutex::default(),
             calls: Mutex::default(),
         })
@@ -132,6 +146,13 @@ impl HttpsOutbound {
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> HttpsOutbound {
         self.limits = limits;
+        self
+    }
+
+    /// The same that has names looked up by this.
+    #[must_use]
+    pub fn with_names(mut self, names: Names) -> HttpsOutbound {
+        self.names = names;
         self
     }
 
@@ -161,6 +182,7 @@ impl HttpsOutbound {
             clock: self.clock.clone(),
             allow_private: self.allow_private.clone(),
             limits: self.limits,
+            names: self.names.clone(),
             kept: Mutex::default(),
             calls: Mutex::default(),
         };
@@ -332,7 +354,7 @@ impl HttpsOutbound {
     /// Connects to the first address that may be dialled and answers.
     async fn dial(&self, way: &Way<'_>) -> Result<(SocketAddr, TcpStream), Problem> {
         let mut last = way.unreachable("its name has no address");
-        for address in resolve(&self.limits, way.partner.as_str(), way.target).await? {
+        for address in self.resolve(way.partner.as_str(), way.target).await? {
             if let Err(problem) = self.may_dial(way, address) {
                 last = problem;
                 continue;
@@ -349,19 +371,18 @@ impl HttpsOutbound {
         }
         Err(last)
     }
-}
 
-/// The first addresses of a host.
-async fn resolve(limits: &Limits, to: &str, target: &Target) -> Result<Vec<SocketAddr>, Problem> {
-    let name = match &target.host {
-        Host::Address(address) => return Ok(vec![(*address, target.port).into()]),
-        Host::Name(name) => name.as_str(),
-    };
-    let looking = tokio::net::lookup_host((name, target.port));
-    match timeout(limits.connect, looking).await {
-        Ok(Ok(found)) => Ok(found.take(MAX_ADDRESSES).collect()),
-        Ok(Err(error)) => Err(unreachable(to, &error.to_string())),
-        Err(_) => Err(unreachable(to, "resolving its name takes too long")),
+    /// The first addresses of a host.
+    async fn resolve(&self, to: &str, target: &Target) -> Result<Vec<SocketAddr>, Problem> {
+        let name = match &target.host {
+            Host::Address(address) => return Ok(vec![(*address, target.port).into()]),
+            Host::Name(name) => name.clone(),
+        };
+        match timeout(self.limits.connect, (self.names)(name, target.port)).await {
+            Ok(Ok(found)) => Ok(found.into_iter().take(MAX_ADDRESSES).collect()),
+            Ok(Err(error)) => Err(unreachable(to, &error.to_string())),
+            Err(_) => Err(unreachable(to, "resolving its name takes too long")),
+        }
     }
 }
 

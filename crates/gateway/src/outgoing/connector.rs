@@ -5,7 +5,7 @@
 //! found to be loopback, or public over TLS, so that a name which resolves differently the second
 //! time leads nowhere. No redirect is followed.
 
-use super::{HttpsOutbound, late, received, resolve, unreachable};
+use super::{HttpsOutbound, late, received, unreachable};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
@@ -66,7 +66,7 @@ impl HttpsOutbound {
             listed(target, &pinned, &[])?;
         }
         let mut last = unreachable(to, "its name has no address");
-        for address in resolve(limits, to, target).await? {
+        for address in self.resolve(to, target).await? {
             if let Err(problem) = allowed(target, &pinned, &listed_here, address.ip()) {
                 last = problem;
                 continue;

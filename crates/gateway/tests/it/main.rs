@@ -31,6 +31,7 @@ mod pair;
 mod parties;
 mod printed;
 mod pushing;
+mod rebinding;
 mod removal;
 mod restored;
 mod retention;

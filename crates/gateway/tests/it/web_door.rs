@@ -29,10 +29,10 @@ use twinpact_node::{
 use twinpact_testkit::free_port;
 
 /// An authority that both sides are told of.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new() -> Authority {
+    pub(crate) fn new() -> Authority {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Authority(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
@@ -48,7 +48,7 @@ impl Authority {
         std::fs::write(dir.join("ca.pem"), self.0.pem()).unwrap();
     }
 
-    fn roots(&self) -> WebRoots {
+    pub(crate) fn roots(&self) -> WebRoots {
         WebRoots::from_pem(self.0.pem().as_bytes()).unwrap()
     }
 }
