@@ -24,6 +24,7 @@ mod kpis;
 mod malicious;
 mod metrics;
 mod negotiating;
+mod of_others;
 mod openapi;
 mod outgoing;
 mod pages;

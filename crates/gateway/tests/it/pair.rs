@@ -69,6 +69,21 @@ impl Pair {
         Pair { place, operator, maker }.introduced().await
     }
 
+    /// Two of which the consumer's verifications are never answered while that is set, and the
+    /// agreement between them.
+    pub(crate) async fn holding() -> (Pair, String, Arc<AtomicBool>) {
+        let place = made();
+        let operator = start(&place.path().join("operator")).await;
+        let path = place.path().join("maker");
+        let parts = open::open(&path, PolicyClock::System).await.unwrap();
+        let holds = Arc::new(AtomicBool::new(false));
+        let holding = Holding { inner: way_out(&parts.node), holds: holds.clone() };
+        assert!(parts.node.outbound.set(Arc::new(holding)).is_ok());
+        let maker = Running::start(parts).await.unwrap();
+        let (pair, agreement) = Pair { place, operator, maker }.introduced().await;
+        (pair, agreement, holds)
+    }
+
     /// Two that do not know each other yet.
     pub(crate) async fn strangers() -> Pair {
         Pair::strangers_by(system_clock()).await
@@ -243,6 +258,26 @@ impl Outbound for Losing {
                 false => answer,
             }
         })
+    }
+
+    fn first(&self, call: FirstCall) -> Pending<'_> {
+        self.inner.first(call)
+    }
+}
+
+/// A way out on which what verifies an agreement stays, while that is set.
+struct Holding {
+    inner: HttpsOutbound,
+    holds: Arc<AtomicBool>,
+}
+
+impl Outbound for Holding {
+    fn call(&self, call: Call) -> Pending<'_> {
+        let verifies = String::from_utf8_lossy(&call.body).contains("AgreementVerification");
+        match verifies && self.holds.load(Ordering::SeqCst) {
+            true => Box::pin(std::future::pending()),
+            false => self.inner.call(call),
+        }
     }
 
     fn first(&self, call: FirstCall) -> Pending<'_> {
