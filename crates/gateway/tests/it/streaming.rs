@@ -8,6 +8,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_rustls::{TlsConnector, client::TlsStream};
+use twinpact_dsp::negotiation::Opening;
+use twinpact_dsp::transfer::{self, State};
 use twinpact_gateway::Running;
 use twinpact_gateway::places::Bounds;
 use twinpact_gateway::running::COUNTING;
@@ -16,8 +18,13 @@ use twinpact_identity::tls::{Clock, client_config};
 use twinpact_identity::token::TokenDigest;
 use twinpact_model::{Did, Timestamp};
 use twinpact_node::fold::Fold;
+use twinpact_node::formats::STREAM;
+use twinpact_node::negotiate::opened_transfer;
 use twinpact_node::streams::Streams;
-use twinpact_node::{Node, PolicyClock, agreements, assertion, consumer, open, receipts, removal};
+use twinpact_node::transfers::{self, Wish};
+use twinpact_node::{
+    Node, PolicyClock, agreements, assertion, consumer, ids, open, receipts, removal,
+};
 use twinpact_proof::documents::Receipt;
 use twinpact_proof::{Bundle, to_hex};
 
@@ -50,12 +57,38 @@ impl Pass {
             fold.processes.transfers.keys().next().unwrap().clone()
         };
         let pid = maker.partition.read(|fold, _| pid(fold)).unwrap();
-        let (data, _) = maker.secrets.address(&pid).unwrap();
+        Pass::told(pair, agreement, &pid, "")
+    }
+
+    /// What the maker was told of that transfer; the path that it was told ends so.
+    fn told(pair: &Pair, agreement: &str, pid: &str, leaf: &str) -> Pass {
+        let maker = pair.maker().clone();
+        let (data, _) = maker.secrets.address(pid).unwrap();
         let url = data.endpoint.clone().unwrap();
         let path = format!("/{}", url.splitn(4, '/').nth(3).unwrap());
+        let path = path.strip_suffix(leaf).unwrap().to_owned();
         let token = data.property("authorization").unwrap().to_owned();
         let (agreement, address) = (agreement.to_owned(), pair.operator.federation.unwrap());
         Pass { maker, agreement, path, token, address }
+    }
+
+    /// Of a transfer that the maker asks for as a stream, and our id of it.
+    async fn of_format(pair: &Pair, agreement: &str) -> (Pass, String) {
+        let maker = pair.maker();
+        let at_id = agreements::show(maker, agreement, None).unwrap().at_id;
+        let pid = ids::urn().unwrap();
+        let base = |node: &Node| {
+            let own = |fold: &Fold| fold.organisation.current().unwrap().0.dsp.clone();
+            node.partition.read(|fold, _| own(fold)).unwrap()
+        };
+        let (us, theirs) = (base(maker), base(pair.operator()));
+        let opening = Opening { own_pid: &pid, peer: OPERATOR, address: &theirs, callback: &us };
+        let now = maker.clocks.wall();
+        let step = transfer::open_as_consumer(opening, &at_id, STREAM, None, now).unwrap();
+        let entries = opened_transfer(&step).unwrap();
+        maker.partition.turn(move |turn| turn.log(entries).map(|_| ())).await.unwrap();
+        until(maker, |fold| fold.processes.transfers[&pid].state == State::Started).await;
+        (Pass::told(pair, agreement, &pid, "/stream"), pid)
     }
 
     /// Opens a stream with that query, over a socket that buffers so much.
@@ -193,6 +226,40 @@ async fn a_revoked_stream_ends_at_once_and_says_why() {
     let mut body = String::new();
     again.lines.read_to_string(&mut body).await.unwrap();
     assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["code"], "policy.revoked");
+    pair.stop().await;
+}
+
+/// A transfer of that format: what its consumer is told leads to the stream, each item has its
+/// receipt, and the end of the transfer is the end of the stream and of the token.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partner_asks_for_a_stream_as_a_format() {
+    let (pair, agreement) = Pair::concluded().await;
+    let (pass, pid) = Pass::of_format(&pair, &agreement).await;
+    let theirs = pair.maker().partition.read(|fold, _| {
+        let transfer = &fold.processes.transfers[&pid];
+        assert_eq!(transfer.format, STREAM);
+        transfer.party.peer_pid.clone().unwrap()
+    });
+    let theirs = theirs.unwrap();
+    let format = |fold: &Fold| fold.processes.transfers[&theirs].format.clone();
+    assert_eq!(pair.operator().partition.read(|fold, _| format(fold)).unwrap(), STREAM);
+    let mut reader = pass.open("?from=start", None).await;
+    reader.opened().await;
+    let first = reader.rows().await;
+    assert_eq!(first.powers().len(), ROWS);
+    ingest(pair.operator(), &[(9, "1".to_owned())]).await;
+    let second = reader.rows().await;
+    assert_eq!(second.powers(), ["1"]);
+    for (event, rows) in [(&first, ROWS), (&second, 1)] {
+        let receipt = event.receipt();
+        assert_eq!((receipt.audience.as_str(), receipt.count), (MAKER, rows as u64));
+    }
+    transfers::decide(pair.maker(), &pid, Wish::Complete).await.unwrap();
+    let end = timeout(SOON, reader.event()).await.unwrap().unwrap();
+    assert_eq!(end.kind, "end", "{end:?}");
+    assert!(reader.event().await.is_none());
+    let mut again = pass.open("", None).await;
+    assert_eq!(again.head().await.0, "404");
     pair.stop().await;
 }
 
