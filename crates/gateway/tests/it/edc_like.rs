@@ -14,10 +14,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use twinpact_dsp::negotiation::{Negotiation, State};
 use twinpact_gateway::Running;
+use twinpact_identity::token::TokenDigest;
 use twinpact_model::Did;
 use twinpact_node::api::{AgreementLine, Fetch, Negotiate};
 use twinpact_node::fold::Fold;
-use twinpact_node::{consumer, fetching, open, why};
+use twinpact_node::{agreements, consumer, decisions, fetching, open, why};
+use twinpact_proof::to_hex;
 use twinpact_testkit::free_port;
 
 const CONTEXT: &str = "https://w3id.org/dspace/2025/1/context.jsonld";
@@ -269,7 +271,35 @@ async fn an_edc_that_wants_our_data() {
     let (status, delivery) = get(&url, &token).await;
     assert_eq!(status, 200, "{delivery}");
     assert_eq!(delivery["rows"].as_array().unwrap().len(), pair::ROWS);
+    completed(&running, &peer).await;
+    refused(&running, &url, &token).await;
     running.stop().await;
+}
+
+/// Once it has said that it is done, what it was given for that is good for nothing.
+async fn refused(running: &Running, url: &str, token: &str) {
+    let node = &running.parts.node;
+    let digest = to_hex(&TokenDigest::of(token).unwrap().0);
+    let kept = |fold: &Fold| fold.processes.tokens.get(&digest).is_some();
+    assert!(!node.partition.read(|fold, _| kept(fold)).unwrap());
+    let decided = decisions::list(node, 10, None).unwrap();
+    for url in [url.to_owned(), format!("{url}/stream")] {
+        let (status, said) = get(&url, token).await;
+        assert_eq!((status, &said["code"]), (404, &json!("route.unknown")), "{url} {said}");
+        assert!(said.get("rows").is_none(), "{said}");
+    }
+    assert_eq!(decisions::list(node, 10, None).unwrap(), decided);
+}
+
+/// It says that its transfer is done.
+async fn completed(running: &Running, peer: &Peer) {
+    let start = peer.bodies("POST start").pop().unwrap();
+    let pid = start["providerPid"].as_str().unwrap();
+    let members = json!({ "providerPid": pid, "consumerPid": start["consumerPid"] });
+    let root = running.parts.node.connectors.endpoint().unwrap();
+    let done = message("TransferCompletionMessage", members);
+    let (status, said) = say(&format!("{root}/transfers/{pid}/completion"), &done).await;
+    assert_eq!(status, 200, "{said}");
 }
 
 /// What our start, which it is not ready for twice, says of where the data are: by name.
@@ -298,9 +328,9 @@ fn policy() -> Value {
 }
 
 /// Its catalogue, in which the same offer has another id each time.
-fn catalog(base: &str, before: usize) -> Value {
+fn catalog(base: &str, before: usize, offered: &Value) -> Value {
     let id = format!("b2ZmZXI6{before}");
-    let offer = json!({ "@id": id, "@type": "Offer", "permission": policy() });
+    let offer = json!({ "@id": id, "@type": "Offer", "permission": offered });
     let service = json!({ "@id": "s", "@type": "DataService", "endpointURL": base });
     let way = json!({
         "@type": "Distribution", "format": "HttpData-PULL", "accessService": "s",
@@ -359,9 +389,14 @@ fn forgetful(port: u16, door: String) -> Script {
 /// An EDC that has data, and makes this agreement of whatever it is asked for. Its messages come
 /// before it has answered ours.
 fn provider(port: u16, agreed: Value) -> Script {
+    provider_of(port, policy(), agreed)
+}
+
+/// The same that offers something else.
+fn provider_of(port: u16, offered: Value, agreed: Value) -> Script {
     let base = format!("http://127.0.0.1:{port}/dsp/2025-1");
     Arc::new(move |heard| {
-        let (agreed, base) = (agreed.clone(), base.clone());
+        let (offered, agreed, base) = (offered.clone(), agreed.clone(), base.clone());
         Box::pin(async move {
             let ours = heard.body["consumerPid"].as_str().unwrap_or_default().to_owned();
             let back = heard.body["callbackAddress"].as_str().unwrap_or_default().to_owned();
@@ -373,7 +408,9 @@ fn provider(port: u16, agreed: Value) -> Script {
             };
             let kind = heard.body["@type"].as_str().unwrap_or_default().to_owned();
             match (heard.what.as_str(), kind.as_str()) {
-                ("POST request", "CatalogRequestMessage") => (200, catalog(&base, heard.before)),
+                ("POST request", "CatalogRequestMessage") => {
+                    (200, catalog(&base, heard.before, &offered))
+                }
                 ("POST request", "ContractRequestMessage") => {
                     let agreement = agreement("urn:uuid:agreed", 3, &agreed);
                     let early = with(json!({ "agreement": agreement }));
@@ -507,6 +544,161 @@ async fn an_edc_that_agrees_to_something_else() {
         assert!(peer.bodies("POST verification").is_empty(), "{agreed}");
         let [end] = &peer.bodies("POST termination")[..] else { panic!("{agreed}") };
         assert!(end["reason"].to_string().contains(why), "{end}");
+        running.stop().await;
+    }
+}
+
+/// What we ask it for, as it wants it: it refuses an empty filter and an offer without a target,
+/// and knows an offer by the id that it has given it last.
+#[tokio::test]
+async fn what_an_edc_is_asked_for_is_what_it_can_read() {
+    let port = free_port();
+    let (running, _place) = node(port).await;
+    let peer = Peer::open(port, provider(port, policy())).await;
+    let agreed = agreed_with(&running).await;
+    let wanted = Fetch { agreement: agreed.id, push: false };
+    fetching::fetch(&running.parts.node, &wanted).await.unwrap_err();
+    fetching::fetch(&running.parts.node, &wanted).await.unwrap();
+    let asked = peer.bodies("POST request");
+    let of =
+        |kind: &str| -> Vec<&Value> { asked.iter().filter(|body| body["@type"] == kind).collect() };
+    let catalogues = of("CatalogRequestMessage");
+    assert!(!catalogues.is_empty());
+    for body in &catalogues {
+        assert!(body.get("filter").is_none(), "{body}");
+    }
+    let [request] = of("ContractRequestMessage")[..] else { panic!("{asked:?}") };
+    let offer = &request["offer"];
+    assert_eq!((&offer["@type"], &offer["target"]), (&json!("Offer"), &json!("asset-1")));
+    assert_eq!(offer["@id"], format!("b2ZmZXI6{}", catalogues.len() - 1));
+    assert!(request.get("providerPid").is_none(), "{request}");
+    let transfers = of("TransferRequestMessage");
+    assert_eq!(transfers.len(), 2, "one that came too early, and one more");
+    for body in &transfers {
+        assert_eq!(body["agreementId"], "urn:uuid:agreed");
+        assert_eq!(body["format"], "HttpData-PULL");
+        assert!(body.get("dataAddress").is_none(), "{body}");
+    }
+    let here = format!("http://127.0.0.1:{port}/dsp/2025-1");
+    for heard in peer.heard.lock().unwrap().iter().filter(|one| one.what.starts_with("POST")) {
+        let body = &heard.body;
+        // A context that it does not know is the end for it.
+        assert_eq!(body["@context"], json!([CONTEXT]), "{body}");
+        assert!(!body.to_string().contains("null"), "{body}");
+        let claims = heard.authorization.as_deref().unwrap();
+        let claims: Value = serde_json::from_str(claims).unwrap();
+        assert!(claims["region"].is_string(), "{claims}");
+        assert_eq!(
+            (&claims["clientId"], &claims["audience"]),
+            (&OPERATOR.into(), &here.clone().into())
+        );
+    }
+    running.stop().await;
+}
+
+/// The ways in which a JSON-LD processor writes the name of an operator.
+fn spellings(name: &str) -> [Value; 5] {
+    let (prefixed, full) = (format!("odrl:{name}"), format!("http://www.w3.org/ns/odrl/2/{name}"));
+    [
+        name.into(),
+        prefixed.into(),
+        full.clone().into(),
+        json!({ "@id": full }),
+        json!([{ "@id": full }]),
+    ]
+}
+
+/// The same with that operator in each constraint that has `isNoneOf`.
+fn spelled(value: &Value, operator: &Value) -> Value {
+    match value {
+        Value::Array(all) => all.iter().map(|one| spelled(one, operator)).collect(),
+        Value::Object(members) => {
+            let written = |(name, value): (&String, &Value)| match name == "operator" {
+                true if value == "isNoneOf" => (name.clone(), operator.clone()),
+                _ => (name.clone(), spelled(value, operator)),
+            };
+            Value::Object(members.iter().map(written).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+/// An operator comes back in another spelling and is the same one. What the family's older context
+/// makes of `neq` is none, and `neq` itself none that we could hold anybody to: neither is guessed.
+#[tokio::test]
+async fn an_edc_that_spells_our_operators_in_its_way() {
+    let port = free_port();
+    let (running, _place) = node_presuming(port, PRESUMED).await;
+    let bound = "            - leftOperand: http://www.w3.org/ns/odrl/2/purpose
+              operator: isNoneOf
+              rightOperand: [\"https://w3id.org/twinpact/purpose/Benchmarking\"]\n";
+    pair::fill_bound(&running.parts.node, bound).await;
+    let root = running.parts.node.connectors.endpoint().unwrap().to_owned();
+    let peer = Peer::open(port, consumer(root.clone())).await;
+    let asked = message("CatalogRequestMessage", json!({}));
+    let (_, catalog) = say(&format!("{root}/catalog/request"), &asked).await;
+    let dataset = &catalog["dataset"][0];
+    let ours = &dataset["hasPolicy"][0];
+    let check = async |n: usize, operator: &Value, expect: bool| {
+        let mut offer = spelled(ours, operator);
+        offer["target"] = dataset["@id"].clone();
+        let pid = format!("urn:uuid:edc-{n}");
+        let callback = format!("http://127.0.0.1:{port}/dsp/2025-1");
+        let members = json!({ "consumerPid": pid, "offer": offer, "callbackAddress": callback });
+        let request = message("ContractRequestMessage", members);
+        let (status, said) = say(&format!("{root}/negotiations/request"), &request).await;
+        if !expect {
+            assert_eq!((status, &said["code"]), (400, &json!("contract.term_unknown")), "{said}");
+            assert!(said["reason"][0].as_str().unwrap().contains("operator"), "{said}");
+            return;
+        }
+        assert_eq!(status, 201, "{operator}: {said}");
+        let known = said["providerPid"].as_str().unwrap();
+        let over = until(&running, |fold| {
+            let one = &fold.processes.negotiations[known];
+            (one.state.is_final() && one.post.unacknowledged.is_none()).then(|| one.clone())
+        })
+        .await;
+        assert_eq!(over.state, State::Finalized, "{operator}: {:?}", over.ended);
+        let mut sent = peer.bodies("POST agreement");
+        sent.retain(|body| body["consumerPid"] == pid.as_str());
+        let last = &sent.last().unwrap()["agreement"];
+        assert_eq!(last["permission"], ours["permission"], "{operator}");
+    };
+    let good = spellings("isNoneOf");
+    let bad = [spellings("neg"), spellings("neq")].concat();
+    let rows = good.iter().map(|one| (one, true)).chain(bad.iter().map(|one| (one, false)));
+    for (n, (operator, expect)) in rows.enumerate() {
+        check(n, operator, expect).await;
+    }
+    let agreed = agreements::list(&running.parts.node, None).unwrap();
+    assert_eq!(agreed.len(), good.len());
+    running.stop().await;
+}
+
+/// The same the other way round: what is agreed comes in another spelling than what was offered.
+#[tokio::test]
+async fn an_edc_whose_agreement_spells_its_operators_in_another_way() {
+    let mut offered = policy();
+    offered[0]["constraint"][0]["operator"] = "isNoneOf".into();
+    for operator in spellings("isNoneOf") {
+        let port = free_port();
+        let (running, _place) = node(port).await;
+        let agreed = spelled(&offered, &operator);
+        let peer = Peer::open(port, provider_of(port, offered.clone(), agreed)).await;
+        agreed_with(&running).await;
+        assert_eq!(peer.bodies("POST verification").len(), 1, "{operator}");
+        running.stop().await;
+    }
+    for operator in [spellings("neg"), spellings("neq")].concat() {
+        let port = free_port();
+        let (running, _place) = node(port).await;
+        let unread = spelled(&offered, &operator);
+        let peer = Peer::open(port, provider_of(port, offered.clone(), unread.clone())).await;
+        let asked = Negotiate { partner: "edc".into(), dataset: None, another: false };
+        let refused = consumer::negotiate(&running.parts.node, &asked).await.unwrap_err();
+        assert_eq!(refused.code.name, "exchange.refused", "{operator}: {refused}");
+        assert!(peer.bodies("POST verification").is_empty(), "{operator}");
         running.stop().await;
     }
 }
