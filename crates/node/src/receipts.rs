@@ -14,7 +14,7 @@ use crate::prove;
 use serde_json::Value;
 use twinpact_dsp::Role;
 use twinpact_model::problem::Problem;
-use twinpact_model::{Timestamp, codes};
+use twinpact_model::{Did, Timestamp, codes};
 use twinpact_proof::build::{self, Papers};
 use twinpact_proof::bundle::{Bundle, Exactness};
 use twinpact_proof::digest::from_hex;
@@ -23,7 +23,8 @@ use twinpact_proof::{Digest, Envelope, Trust, to_hex, verify};
 use twinpact_store::forest::TreeNo;
 use twinpact_store::{Committed, Store};
 
-/// The level of a receipt of a node that is behind its own anchor, and so can prove nothing.
+/// The level of a receipt of a node that is behind its own anchor, and so can prove nothing; and of
+/// one for somebody who has no DID, which is no document that anybody reads.
 const UNPROVEN: &str = "unproven";
 
 /// How many receipts that we signed are remembered at least.
@@ -183,7 +184,8 @@ fn wait(node: &Node, lines: &mut [ReceiptLine], as_of: Option<Timestamp>) -> Res
 enum Made {
     /// With its proof.
     Proof(String),
-    /// Without, since the node is behind its own anchor and signs nothing.
+    /// Without, since the node is behind its own anchor and signs nothing, or the receipt could not
+    /// be read.
     Line(Box<ReceiptLine>),
 }
 
@@ -205,13 +207,18 @@ fn proven_if_possible(
     index: u64,
     as_of: Option<Timestamp>,
 ) -> Result<Made, Problem> {
-    let Err(behind) = fold.behind.check(store.forest()) else {
-        return given(node, fold, store, agreement, index, as_of).map(Made::Proof);
+    let audience = agreement.wire.assignee.as_str();
+    let why = match fold.behind.check(store.forest()) {
+        Err(behind) => behind.message,
+        Ok(()) if Did::new(audience).is_ok() => {
+            return given(node, fold, store, agreement, index, as_of).map(Made::Proof);
+        }
+        Ok(()) => format!("a receipt is for a DID, and {audience} is none"),
     };
     let (delivery, tick) = delivered(fold, store, agreement, index)?.ok_or_else(contradiction)?;
     let time = store.forest().time_of(tick).and_then(|time| i64::try_from(time).ok());
     let time = time.ok_or_else(contradiction)?;
-    let said = (UNPROVEN, Some(behind.message));
+    let said = (UNPROVEN, Some(why));
     Ok(Made::Line(Box::new(described(node, delivery.receipt, time, said))))
 }
 

@@ -16,9 +16,9 @@ use twinpact_dsp::negotiation::{Negotiation, State};
 use twinpact_gateway::Running;
 use twinpact_identity::token::TokenDigest;
 use twinpact_model::Did;
-use twinpact_node::api::{AgreementLine, Fetch, Negotiate};
+use twinpact_node::api::{AgreementLine, Fetch, Negotiate, ReceiptLine};
 use twinpact_node::fold::Fold;
-use twinpact_node::{agreements, consumer, decisions, fetching, open, why};
+use twinpact_node::{agreements, consumer, decisions, fetching, open, receipts, why};
 use twinpact_proof::to_hex;
 use twinpact_testkit::free_port;
 
@@ -283,12 +283,17 @@ async fn refused(running: &Running, url: &str, token: &str) {
     let kept = |fold: &Fold| fold.processes.tokens.get(&digest).is_some();
     assert!(!node.partition.read(|fold, _| kept(fold)).unwrap());
     let decided = decisions::list(node, 10, None).unwrap();
+    let given = receipts::list(node, 10, None).unwrap();
+    let line = |one: &ReceiptLine| (one.partner.clone(), one.rows, one.level.clone());
+    let expect = ("edc".to_owned(), pair::ROWS as u64, "unproven".to_owned());
+    assert_eq!(given.iter().map(line).collect::<Vec<_>>(), [expect]);
     for url in [url.to_owned(), format!("{url}/stream")] {
         let (status, said) = get(&url, token).await;
         assert_eq!((status, &said["code"]), (404, &json!("route.unknown")), "{url} {said}");
         assert!(said.get("rows").is_none(), "{said}");
     }
     assert_eq!(decisions::list(node, 10, None).unwrap(), decided);
+    assert_eq!(receipts::list(node, 10, None).unwrap(), given);
 }
 
 /// It says that its transfer is done.
