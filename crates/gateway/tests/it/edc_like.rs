@@ -3,6 +3,7 @@
 //! The real one is met by `make interop-edc`, at whatever moment it comes there.
 
 use crate::connectors::PRESUMED;
+use crate::of_others::{Process, known, processes, written};
 use crate::pair::{self, OPERATOR};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ use twinpact_identity::token::TokenDigest;
 use twinpact_model::Did;
 use twinpact_node::api::{AgreementLine, Fetch, Negotiate, ReceiptLine};
 use twinpact_node::fold::Fold;
-use twinpact_node::{agreements, consumer, decisions, fetching, open, receipts, why};
+use twinpact_node::{agreements, consumer, decisions, fetching, ids, open, receipts, why};
 use twinpact_proof::to_hex;
 use twinpact_testkit::free_port;
 
@@ -704,6 +705,78 @@ async fn an_edc_whose_agreement_spells_its_operators_in_another_way() {
         let refused = consumer::negotiate(&running.parts.node, &asked).await.unwrap_err();
         assert_eq!(refused.code.name, "exchange.refused", "{operator}: {refused}");
         assert!(peer.bodies("POST verification").is_empty(), "{operator}");
+        running.stop().await;
+    }
+}
+
+/// A connector that the configuration knows as well asks of what is between us and the other.
+#[tokio::test]
+async fn what_is_between_us_and_an_edc_is_not_there_for_another() {
+    let (port, third) = (free_port(), free_port());
+    let other = format!(
+        "{PRESUMED}\n[[connectors.peers]]\nid = \"third\"\n\
+         endpoint = \"http://127.0.0.1:{third}/dsp\"\n"
+    );
+    let (running, _place) = node_presuming(port, &other).await;
+    let node = &running.parts.node;
+    let _peer = Peer::open(port, provider(port, policy())).await;
+    let wanted = Fetch { agreement: agreed_with(&running).await.id, push: false };
+    fetching::fetch(node, &wanted).await.unwrap_err();
+    fetching::fetch(node, &wanted).await.unwrap();
+    let who = json!({ "clientId": "third", "region": "eu" }).to_string();
+    let root = node.connectors.endpoint().unwrap();
+    let (status, catalog) = ask(
+        "POST",
+        &format!("{root}/catalog/request"),
+        &who,
+        message("CatalogRequestMessage", json!({})).to_string(),
+    )
+    .await;
+    assert_eq!(status, 200, "it is known: {catalog}");
+    let all = processes(node);
+    assert_eq!(all.len(), 3, "a negotiation, and two transfers");
+    for Process { pid, kind, error, rows } in all {
+        let before = known(node, &pid);
+        for (leaf, sent) in rows {
+            let (method, body) = written(sent.as_ref());
+            let url = format!("{root}/{kind}/{pid}{leaf}");
+            let (status, said) = ask(method, &url, &who, body.clone()).await;
+            let got = (status, said["@type"].as_str(), said["code"].as_str());
+            assert_eq!(got, (404, Some(error), Some("dsp.unknown")), "{url} {body}: {said}");
+            let nobodys = ids::urn().unwrap();
+            let theirs = |text: &str| text.replace(&pid, &nobodys);
+            let unknown = ask(method, &theirs(&url), &who, theirs(&body)).await;
+            assert_eq!((status, theirs(&said.to_string())), (unknown.0, unknown.1.to_string()));
+            assert_eq!(known(node, &pid), before, "{url} {body}");
+        }
+    }
+    running.stop().await;
+}
+
+/// It refuses a request that it has not understood, in no form of the protocol: that is the end,
+/// and it is not asked again.
+#[tokio::test]
+async fn an_edc_that_refuses_what_it_is_asked_for() {
+    for body in [json!("Bad request."), json!("<html>Bad request.</html>"), Value::Null] {
+        let port = free_port();
+        let (running, _place) = node(port).await;
+        let usual = provider(port, policy());
+        let script: Script = Arc::new(move |heard| {
+            if heard.body["@type"] != "ContractRequestMessage" {
+                return usual(heard);
+            }
+            let body = body.clone();
+            Box::pin(async move { (400, body) })
+        });
+        let peer = Peer::open(port, script).await;
+        let asked = Negotiate { partner: "edc".into(), dataset: None, another: false };
+        let refused = consumer::negotiate(&running.parts.node, &asked).await.unwrap_err();
+        assert_eq!(refused.code.name, "exchange.refused", "{refused}");
+        let mut sent = peer.bodies("POST request");
+        sent.retain(|body| body["@type"] == "ContractRequestMessage");
+        assert_eq!(sent.len(), 1, "{sent:?}");
+        let over = until(&running, |fold| fold.processes.negotiations.values().next().cloned());
+        assert_eq!(over.await.state, State::Terminated);
         running.stop().await;
     }
 }

@@ -104,7 +104,7 @@ async fn ask(from: &Node, to: &Running, method: &'static str, path: &str, body: 
 }
 
 /// Where a message goes below the process, and itself. Without one the state is asked for.
-type Row = (&'static str, Option<Message>);
+pub(crate) type Row = (&'static str, Option<Message>);
 
 /// Every message that names a negotiation.
 fn of_negotiation(known: &Negotiation, pids: &Pids) -> Vec<Row> {
@@ -169,21 +169,21 @@ fn notice(pids: &Pids) -> Notice {
 }
 
 /// What a node knows of its processes, and the story of that one.
-fn known(node: &Node, pid: &str) -> (String, WhyShown) {
+pub(crate) fn known(node: &Node, pid: &str) -> (String, WhyShown) {
     let read = |fold: &Fold| format!("{:?}", fold.processes);
     (node.partition.read(|fold, _| read(fold)).unwrap(), why::why(node, pid).unwrap())
 }
 
 /// A process of a node, and every message that names it.
-struct Process {
-    pid: String,
-    kind: &'static str,
+pub(crate) struct Process {
+    pub(crate) pid: String,
+    pub(crate) kind: &'static str,
     /// What is said of one that cannot be.
-    error: &'static str,
-    rows: Vec<Row>,
+    pub(crate) error: &'static str,
+    pub(crate) rows: Vec<Row>,
 }
 
-fn processes(node: &Node) -> Vec<Process> {
+pub(crate) fn processes(node: &Node) -> Vec<Process> {
     let read = |fold: &Fold| {
         let negotiations = fold.processes.negotiations.values().map(|one| Process {
             pid: one.party.own_pid.clone(),
@@ -203,7 +203,7 @@ fn processes(node: &Node) -> Vec<Process> {
 }
 
 /// The body of a request, and its method: a state is asked for without one.
-fn written(message: Option<&Message>) -> (&'static str, String) {
+pub(crate) fn written(message: Option<&Message>) -> (&'static str, String) {
     message.map_or(("GET", String::new()), |message| ("POST", message.to_json().to_string()))
 }
 
