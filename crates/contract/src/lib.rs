@@ -7,10 +7,10 @@
 //! ([`catenax`]) is carried and denies; nothing is ignored when it is used.
 
 pub mod catenax;
-pub mod common;
 pub mod compare;
 pub mod diagnostic;
 pub mod document;
+pub mod intersection;
 mod lint;
 mod odcs;
 pub mod odrl;
@@ -25,10 +25,10 @@ pub mod vocabulary;
 mod yaml;
 
 pub use catenax::{SetTest, Undecided};
-pub use common::common;
 pub use compare::{Comparison, Order, compare};
 pub use diagnostic::{Diagnostic, Severity};
 pub use document::Contract;
+pub use intersection::intersection;
 pub use situation::{Situation, Truth};
 pub use terms::agreement_id;
 pub use terms::{Action, Constraint, Duty, PlaceTest, PurposeTest, Rule, Terms, TimeTest};

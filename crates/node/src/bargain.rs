@@ -1,10 +1,10 @@
 //! What we decide ourselves on a partner's message, in the same turn in which it was taken.
 //!
 //! A request is accepted when it asks for what the contract offers or for less. When it asks for
-//! more, it is answered once with what of that the contract grants, and then refused with a readable
-//! difference. An offer that answers our request is accepted when it grants all of it. An agreement
-//! is verified when it means what was asked for, however a peer's processor spelt it. All else
-//! waits for a person ([`crate::negotiations`]).
+//! more, it is answered once with what of that the contract grants, and then refused with a
+//! readable difference. An offer that answers our request is accepted when it grants all of it. An
+//! agreement is verified when it means what was asked for, however a peer's processor spelt it. All
+//! else waits for a person ([`crate::negotiations`]).
 
 use crate::agreements;
 use crate::connectors::{self, Participant};
@@ -20,7 +20,7 @@ use crate::partition::{NewEntry, Turn};
 use crate::processes::{self, Paper};
 use crate::tokens;
 use serde_json::Value;
-use twinpact_contract::{Contract, Order, common, compare};
+use twinpact_contract::{Contract, Order, compare, intersection};
 use twinpact_dsp::exchange::Whose;
 use twinpact_dsp::message::{
     Agreement as Wire, ContractOffer, ContractRequest, DataAddress, Offer, Policy, Thread,
@@ -313,7 +313,7 @@ fn counter(node: &Node, turn: &Turn<'_>, state: &Negotiation) -> Option<Offer> {
     room(node, turn, peer).ok()?;
     let wanted = meaning::terms(&asked.policy).ok()?;
     let contract = named(node, turn.fold(), peer, asked).ok()?;
-    let cut = common(&wanted, contract.terms(), &node.vocabulary);
+    let cut = intersection(&wanted, contract.terms(), &node.vocabulary);
     let policy = meaning::spelled(cut.as_ref().unwrap_or_else(|| contract.terms())).ok()?;
     Some(offer(contract, asked, policy))
 }

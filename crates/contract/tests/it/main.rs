@@ -10,8 +10,9 @@
 
 mod agreement;
 mod catenax;
-mod common;
+
 mod contract;
+mod intersection;
 mod laws;
 mod links;
 mod odrl;

@@ -15,7 +15,7 @@ use twinpact_model::{Schedule, Timestamp};
 /// permission in common; when a clause or a duty that nobody here can decide stands in one of them
 /// alone, since nobody can say who would gain by it; and beyond the bounds of [`Terms::new`].
 #[must_use]
-pub fn common(first: &Terms, second: &Terms, vocabulary: &Vocabulary) -> Option<Terms> {
+pub fn intersection(first: &Terms, second: &Terms, vocabulary: &Vocabulary) -> Option<Terms> {
     if first.undecided_duties() != second.undecided_duties() {
         return None;
     }

@@ -1,16 +1,16 @@
-//! What two terms have in common: it lies within both, allows what both allow, and is as short as it
-//! can be.
+//! What two terms have in common: it lies within both, allows what both allow, and is what a person
+//! would write.
 
 use crate::laws::{allowed, limit, purpose, region, stricter, terms, within};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use twinpact_contract::{Order, Situation, Terms, Vocabulary, common, compare, odrl};
+use twinpact_contract::{Order, Situation, Terms, Vocabulary, compare, intersection, odrl};
 use twinpact_model::Timestamp;
 
 /// That it lies within both, whichever comes first, and allows what both do at that moment.
 fn check(a: &Terms, b: &Terms, situation: &Situation<'_>) -> Option<Terms> {
     let v = Vocabulary::standard();
-    let (there, back) = (common(a, b, &v), common(b, a, &v));
+    let (there, back) = (intersection(a, b, &v), intersection(b, a, &v));
     assert_eq!(there.is_some(), back.is_some(), "{a:?} {b:?}");
     let (there, back) = (there?, back?);
     assert_eq!(compare(&there, &back, &v).order, Order::Equal, "{there:?} {back:?}");
@@ -86,7 +86,8 @@ fn what_they_have_in_common_is_what_a_person_would_write() {
     let from = |day: &str| one("dateTime", "gteq", &format!("2030-01-{day}T00:00:00Z"));
     let (kind, whole) = (purpose("PredictiveMaintenance"), purpose("Maintenance"));
     let check = |a: (Value, Option<&str>), b: (Value, Option<&str>), expect: Option<Terms>| {
-        let got = common(&of(a.0.clone(), a.1), &of(b.0.clone(), b.1), &Vocabulary::standard());
+        let got =
+            intersection(&of(a.0.clone(), a.1), &of(b.0.clone(), b.1), &Vocabulary::standard());
         assert_eq!(got, expect, "{a:?} {b:?}");
     };
     // The narrower of each operand, and what stands in one alone.
