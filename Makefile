@@ -2,7 +2,7 @@
 # `make demo` and `make test` share what they build.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo start packaging picture test soak tck interop-edc bench-edc lint bench ci announce oracle deny-tool
+.PHONY: help demo start packaging picture test soak tck interop-edc bench-edc lint gates bench ci announce oracle deny-tool
 
 CARGO ?= cargo
 COLD := $(if $(wildcard $(or $(CARGO_TARGET_DIR),target)/debug/.fingerprint),,yes)
@@ -57,6 +57,10 @@ lint: deny-tool ## Hold the house rules: format, clippy, tidy, licences and bans
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) run -q -p xtask -- tidy
 	$(CARGO) deny --log-level error check bans licenses sources
+
+gates: ## Hold the bounds of a connector's speed, on an idle machine: a minute of exchanges, and the catalogue.
+	TWINPACT_GATE=1 TWINPACT_LOAD_SECONDS=60 $(CARGO) bench -q -p twinpact-gateway --bench load
+	TWINPACT_GATE=1 $(CARGO) bench -q -p twinpact-gateway --bench catalog
 
 bench: ## Measure (docs/performance.md).
 	$(if $(wildcard crates/*/benches/*.rs),$(CARGO) bench --workspace --bench '*',@echo "no benches yet")
