@@ -9,6 +9,7 @@ use crate::exchange::{
     self, Effect, Ended, Expect, MAX_DENIALS, MAX_DOUBTS, OWN_PATIENCE_S, Outgoing,
     PEER_PATIENCE_S, Party, Post, Record, Role, Whose, is_acknowledged,
 };
+use crate::fingerprint;
 use crate::message::{
     Agreement, ContractAgreement, ContractOffer, ContractRequest, Event, Message, NegotiationEvent,
     NegotiationStatus, Notice, Offer, Signal, Thread,
@@ -343,6 +344,12 @@ fn is_drawn_anew(known: &Negotiation, message: &Message) -> bool {
     *ours != sent.agreement && Agreement { id, timestamp, ..ours.clone() } == sent.agreement
 }
 
+/// Whether another agreement has taken the place of this one: a late copy must not undo that.
+fn is_displaced(known: &Negotiation, message: &Message) -> bool {
+    matches!(message, Message::ContractAgreement(_))
+        && known.post.received.contains(&fingerprint::of_content(message))
+}
+
 /// The state that a message from the other side leads to.
 fn follow(role: Role, state: State, message: &Message) -> Option<State> {
     match (role, state, message) {
@@ -388,8 +395,9 @@ fn received(
     let mut next = state.clone();
     next.party.admit(from, message)?;
     let ends = matches!(message, Message::NegotiationTermination(_));
-    let anew = is_drawn_anew(state, message);
-    let again = !anew && (state.post.is_repeat(message) || is_known(state, message));
+    let displaced = is_displaced(state, message);
+    let anew = !displaced && is_drawn_anew(state, message);
+    let again = displaced || !anew && (state.post.is_repeat(message) || is_known(state, message));
     if again || (ends && state.state == State::Terminated) {
         return Ok(Step::unchanged(state));
     }
@@ -419,6 +427,11 @@ fn received(
     if anew {
         // It says nothing of our verification, which is on its way still.
         next.post.unacknowledged.clone_from(&state.post.unacknowledged);
+        next.post.received.extend(state.agreement.clone().map(|agreement| {
+            let (id, pids) = (None, next.party.pids());
+            let first = Message::ContractAgreement(ContractAgreement { id, pids, agreement });
+            fingerprint::of_content(&first)
+        }));
     }
     Ok(next.moved(to, Whose::Peers, format!("received {}", message.name()), now))
 }

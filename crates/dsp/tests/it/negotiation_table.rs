@@ -395,6 +395,26 @@ fn an_agreement_that_is_drawn_up_anew_takes_the_place_of_the_first() {
     assert_eq!(take(&over, &late).unwrap_err().code.name, "dsp.transition");
 }
 
+/// A copy of the first that comes late undoes nothing, under whichever `@id`, and is acknowledged:
+/// its provider knows the agreement by the new id alone.
+#[test]
+fn a_late_copy_of_the_first_agreement_is_known() {
+    let anew = agreement_with("urn:uuid:2", |sent| sent.id = "urn:agreement:new".to_owned());
+    let second = take(&agreed(), &anew).unwrap().next;
+    let verified = step(&second, Input::Decide(Decision::Verify), at(2)).unwrap().next;
+    for state in [second, verified] {
+        for id in [Some("urn:uuid:1"), Some("urn:uuid:3"), None] {
+            let late = take(&state, &contract_agreement(id)).unwrap();
+            assert_eq!((late.next, late.effects), (state.clone(), Vec::new()), "{id:?}");
+        }
+        // And yet a third takes the place of the second.
+        let third = agreement_with("urn:uuid:4", |sent| sent.id = "urn:agreement:third".to_owned());
+        let third = take(&state, &third).unwrap().next;
+        assert_eq!(third.agreement.as_ref().unwrap().id, "urn:agreement:third");
+        assert_eq!(take(&third, &anew).unwrap().next, third);
+    }
+}
+
 /// Nothing but its id and its time may be other.
 #[test]
 fn another_agreement_is_refused_when_there_is_one() {
