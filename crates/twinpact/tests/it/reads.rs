@@ -107,6 +107,7 @@ fn by_a_person(pid: &str, transfer: &str) -> Vec<(&'static str, Kind)> {
     vec![
         ("negotiation list", read("--dir maker")),
         ("negotiation show", read(format!("{pid} --dir maker"))),
+        ("negotiation offer", Change),
         ("negotiation accept", Change),
         ("negotiation counter", Change),
         ("negotiation terminate", Change),
