@@ -346,7 +346,9 @@ fn is_drawn_anew(known: &Negotiation, message: &Message) -> bool {
 
 /// Whether another agreement has taken the place of this one: a late copy must not undo that.
 fn is_displaced(known: &Negotiation, message: &Message) -> bool {
-    matches!(message, Message::ContractAgreement(_))
+    // The first one has nothing to take the place of, and most come once.
+    known.agreement.is_some()
+        && matches!(message, Message::ContractAgreement(_))
         && known.post.received.contains(&fingerprint::of_content(message))
 }
 
