@@ -108,25 +108,15 @@ fn consistency(node: &Node, asked: &Asked) -> Result<LogDoc, Problem> {
 #[cfg(test)]
 mod tests {
     use super::numbers;
-    use crate::door::{Asked, Way};
+    use crate::door::Asked;
 
     #[test]
     fn a_query_has_its_numbers_and_nothing_else() {
         let check = |query: &str, expect: Option<[u64; 2]>| {
             let asked = Asked {
-                way: Way::Federation,
-                peer: None,
                 method: "GET".to_owned(),
-                path: "/log/consistency".to_owned(),
                 query: Some(query.to_owned()),
-                bearer: None,
-                assertion: None,
-                checkpoint: None,
-                last_event: None,
-                accept_encoding: None,
-                if_none_match: None,
-                body: Vec::new(),
-                fault: None,
+                ..Asked::posted(None, "/log/consistency", Vec::new())
             };
             assert_eq!(numbers(&asked, ["old", "new"]).ok(), expect, "{query}");
         };
