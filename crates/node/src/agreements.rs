@@ -1,6 +1,6 @@
 //! Agreements: what was concluded, in which ledger deliveries under it stand, and whether it holds.
 
-use crate::api::AgreementLine;
+use crate::api::{AgreementLine, Identified};
 use crate::as_of::{begun, known};
 use crate::bargain;
 use crate::connectors::{BY_CERTIFICATE, BY_UNKNOWN};
@@ -539,6 +539,25 @@ fn read(entry: &Entry, event: u64) -> Option<Agreement> {
         epoch: 0,
         suspensions: Vec::new(),
         terms: Asked::default(),
+    })
+}
+
+/// What an agreement in a document is and means; it need not be one of this node.
+///
+/// # Errors
+/// `dsp.malformed` and `dsp.too_large` for what is no agreement of the protocol, `contract.*` with
+/// what cannot be read of its terms.
+pub fn identified(document: &[u8]) -> Result<Identified, Problem> {
+    let wire = Wire::parse_bytes(document)?;
+    let (id, terms) = identity(&wire)?;
+    Ok(Identified {
+        id: to_hex(&id),
+        at_id: wire.id,
+        target: wire.target,
+        assigner: wire.assigner,
+        assignee: wire.assignee,
+        timestamp: wire.timestamp,
+        terms: text::terms(&terms),
     })
 }
 

@@ -390,6 +390,25 @@ pub struct AgreementLine {
     pub level: String,
 }
 
+/// An agreement in a document, of whomever.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identified {
+    /// Its identity: SHA-256 of its normal form.
+    pub id: String,
+    /// Its `@id` between the parties.
+    pub at_id: String,
+    /// The view.
+    pub target: String,
+    /// The provider.
+    pub assigner: String,
+    /// The consumer.
+    pub assignee: String,
+    /// When it was agreed, as it is written; part of the identity.
+    pub timestamp: Option<String>,
+    /// The terms in plain English.
+    pub terms: String,
+}
+
 /// A receipt: of a delivery of ours, or of one to us.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiptLine {

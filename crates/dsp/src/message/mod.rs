@@ -135,8 +135,18 @@ pub struct Agreement {
 }
 
 impl Agreement {
+    /// The agreement of a document: one that stands alone, in whatever context it names (that of
+    /// the protocol when it names none), or a `ContractAgreementMessage`.
+    ///
+    /// # Errors
+    /// As [`Message::parse_bytes`], and `dsp.malformed` for another message.
+    pub fn parse_bytes(document: &[u8]) -> Result<Self, Rejected> {
+        read::agreement(&bytes::read(document, MAX_MESSAGE_BYTES)?)
+    }
+
     /// The agreement that this offer becomes. Always made from **our own stored offer**: what a
-    /// peer sent back may have been rewritten by its JSON-LD processor.
+    /// peer sent back may have been rewritten by its JSON-LD processor. Its time is to the second:
+    /// connectors in the field keep no more of it, and would come to another identity.
     ///
     /// # Errors
     /// `dsp.malformed` when the offer names no target.
@@ -153,7 +163,7 @@ impl Agreement {
             target,
             assigner: assigner.to_owned(),
             assignee: assignee.to_owned(),
-            timestamp: Some(timestamp.to_string()),
+            timestamp: Some(timestamp.floor(1).to_string()),
             policy: offer.policy.clone(),
         })
     }

@@ -13,7 +13,7 @@ use crate::terms::{
     missing, odrl_term, single,
 };
 use crate::{CONTEXT, bytes, expansion, negotiation, policy_form, transfer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use twinpact_model::Timestamp;
 
 /// The most bytes of one policy, without its target and parties.
@@ -42,6 +42,36 @@ pub(super) fn message(value: &Value) -> Result<Message, Rejected> {
     }
     context(&node)?;
     of_type(&node)
+}
+
+/// The agreement of a document: one that stands alone, in its own context, or the message that
+/// carries one.
+pub(super) fn agreement(document: &Value) -> Result<Agreement, Rejected> {
+    let carried = Node::of(document, "the agreement")?.types()?;
+    let read = match carried.iter().any(|name| name.ends_with("Message")) {
+        true => message(document)?,
+        false => message(&in_a_message(document))?,
+    };
+    match read {
+        Message::ContractAgreement(read) => Ok(read.agreement),
+        _ => Err(Rejected::malformed("the message carries no agreement")),
+    }
+}
+
+/// The message that would carry this agreement, in the protocol's context and then in its own.
+fn in_a_message(agreement: &Value) -> Value {
+    let mut agreement = agreement.clone();
+    let own = agreement.as_object_mut().and_then(|members| members.remove("@context"));
+    let mut contexts = vec![Value::from(CONTEXT)];
+    match own {
+        Some(Value::Array(several)) => contexts.extend(several),
+        Some(one) => contexts.push(one),
+        None => {}
+    }
+    json!({
+        "@context": contexts, "@type": "ContractAgreementMessage",
+        "providerPid": "urn:none", "consumerPid": "urn:none", "agreement": agreement,
+    })
 }
 
 /// The message that its type says it is.

@@ -32,6 +32,11 @@ pub(crate) enum Agreement {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Print the identity of an agreement in a file, of whomever; no node is asked.
+    Identity {
+        /// The agreement as the protocol writes it, or the message that carries it.
+        file: PathBuf,
+    },
     /// End an agreement: from the next request on it grants nothing.
     Revoke {
         #[command(flatten)]

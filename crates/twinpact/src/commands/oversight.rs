@@ -1,18 +1,19 @@
-//! `agreement list|show|export|revoke`, `decision list|show|export`, `clock show|set`: what
+//! `agreement list|show|export|identity|revoke`, `decision list|show|export`, `clock show|set`: what
 //! holds, what was decided, and by which clock.
 
 use super::exchange::{agreement_text, body};
 use super::proof;
 use crate::cli::{Agreement, Clock, Decision, Dir};
 use crate::output::{Output, line, table};
-use crate::session::{Session, get};
+use crate::session::{Session, get, read_file};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 use twinpact_gateway::client::segment;
 use twinpact_model::Timestamp;
 use twinpact_model::problem::Problem;
-use twinpact_node::api::{AgreementLine, DecisionLine};
+use twinpact_node::agreements::identified;
+use twinpact_node::api::{AgreementLine, DecisionLine, Identified};
 
 pub(crate) async fn agreement(command: Agreement, out: Output) -> Result<ExitCode, Problem> {
     match command {
@@ -31,6 +32,10 @@ pub(crate) async fn agreement(command: Agreement, out: Output) -> Result<ExitCod
             let path = format!("/agreements/{}/proof", segment(&agreement));
             proof::export(&dir.dir, &path, ("agreement", json!(agreement)), &file, out).await?;
         }
+        Agreement::Identity { file } => {
+            let found = identified(&read_file(&file)?)?;
+            out.result(&found, identified_text);
+        }
         Agreement::Revoke { dir, agreement, reason } => {
             let path = format!("/agreements/{}/revoke", segment(&agreement));
             let ended: AgreementLine = post(&dir, &path, &json!({ "reason": reason })).await?;
@@ -38,6 +43,20 @@ pub(crate) async fn agreement(command: Agreement, out: Output) -> Result<ExitCod
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn identified_text(found: &Identified) -> String {
+    let time = found.timestamp.as_deref().unwrap_or("at a time that it does not say");
+    format!(
+        "agreement {}\n  {}\n  {} grants it to {}, {}\n  {}\n  {}",
+        found.id,
+        line(&found.at_id),
+        line(&found.assigner),
+        line(&found.assignee),
+        line(time),
+        line(&found.target),
+        line(&found.terms)
+    )
 }
 
 pub(crate) async fn decision(command: Decision, out: Output) -> Result<ExitCode, Problem> {

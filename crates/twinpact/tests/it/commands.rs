@@ -1,7 +1,9 @@
 //! The path of step one, and what bad input gets.
 
 use crate::world::{ROWS, World};
-use serde_json::Value;
+use serde_json::{Value, json};
+
+const IDENTITY: &str = "4f2a760a3aa3167c8977ac8b8411195471fd3fc8cdb2301c20e70d5cebde1a02";
 
 #[test]
 fn rows_are_new_then_duplicate_then_corrected() {
@@ -258,4 +260,86 @@ fn a_running_node_gets_a_new_issuing_ca_and_a_new_key() {
     assert_eq!((refused.code, refused.error()), (11, "input.malformed"), "{}", refused.stderr);
     serving.kill();
     assert_eq!(signing(&world.json("key list --dir node")), [false, true]);
+}
+
+/// An agreement as the protocol writes it; its identity here was computed apart from our code, by
+/// docs/format.md.
+fn agreement() -> Value {
+    json!({
+        "@id": "urn:uuid:1", "@type": "Agreement", "target": "urn:view",
+        "assigner": "did:web:a.example", "assignee": "did:web:b.example",
+        "timestamp": "2026-11-30T08:00:00Z",
+        "permission": [{"action": "use", "constraint": [{
+            "leftOperand": "http://www.w3.org/ns/odrl/2/spatial", "operator": "isPartOf",
+            "rightOperand": "https://w3id.org/twinpact/region/EU",
+        }]}],
+    })
+}
+
+#[test]
+fn an_agreement_in_a_file_has_one_identity_however_it_is_spelled() {
+    let world = World::empty();
+    let ask = |document: &Value| {
+        world.write("agreement.json", document.to_string().as_bytes());
+        world.run("agreement identity agreement.json --json")
+    };
+    let with = |name: &str, value: Value| {
+        let mut changed = agreement();
+        changed[name] = value;
+        changed
+    };
+    let of = |document: &Value| -> Value {
+        let done = ask(document);
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        serde_json::from_str(&done.stdout).unwrap()
+    };
+    let plain = of(&agreement());
+    assert_eq!(plain["id"], IDENTITY, "{plain}");
+    let carried = json!({
+        "@context": ["https://w3id.org/dspace/2025/1/context.jsonld"],
+        "@type": "ContractAgreementMessage", "providerPid": "urn:p", "consumerPid": "urn:c",
+        "agreement": agreement(),
+    });
+    // As an Eclipse connector keeps it: names with prefixes, scalars for arrays, empty arrays.
+    let kept = json!({
+        "@id": "urn:uuid:1", "@type": "odrl:Agreement", "odrl:target": {"@id": "urn:view"},
+        "odrl:assigner": {"@id": "did:web:a.example"}, "assignee": "did:web:b.example",
+        "dspace:timestamp": "2026-11-30T09:00:00+01:00", "prohibition": [], "obligation": [],
+        "odrl:permission": {"odrl:action": {"@id": "odrl:use"}, "odrl:constraint": {
+            "odrl:leftOperand": {"@id": "odrl:spatial"}, "odrl:operator": {"@id": "odrl:isPartOf"},
+            "odrl:rightOperand": "{\"@id\":\"https://w3id.org/twinpact/region/EU\"}",
+        }},
+    });
+    let own_names = json!({
+        "@context": ["https://w3id.org/dspace/2025/1/context.jsonld", {
+            "o": "http://www.w3.org/ns/odrl/2/",
+        }],
+        "@id": "urn:uuid:1", "@type": "o:Agreement", "o:target": {"@id": "urn:view"},
+        "o:assigner": {"@id": "did:web:a.example"}, "o:assignee": {"@id": "did:web:b.example"},
+        "timestamp": "2026-11-30T08:00:00.000Z", "o:permission": agreement()["permission"],
+    });
+    for same in [&carried, &kept, &own_names] {
+        let found = of(same);
+        assert_eq!((&found["id"], &found["terms"]), (&plain["id"], &plain["terms"]), "{same:#}");
+    }
+    for other in [
+        with("@id", json!("urn:uuid:2")),
+        with("target", json!("urn:other")),
+        with("assignee", json!("did:web:c.example")),
+        with("timestamp", json!("2026-11-30T08:00:01Z")),
+        with("permission", json!([{"action": "use"}])),
+    ] {
+        assert_ne!(of(&other)["id"], plain["id"], "{other:#}");
+    }
+    for (broken, code) in [
+        (with("assigner", Value::Null), "dsp.malformed"),
+        (with("timestamp", json!("yesterday")), "dsp.malformed"),
+        (with("@type", json!("Offer")), "dsp.malformed"),
+        (with("permission", json!([{"action": "sell"}])), "contract.term_unknown"),
+        (json!([]), "dsp.malformed"),
+        (json!({"@type": "ContractNegotiationEventMessage"}), "dsp.malformed"),
+    ] {
+        let refused = ask(&broken);
+        assert!(refused.code != 0 && refused.stderr.contains(code), "{broken}: {}", refused.stderr);
+    }
 }

@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 
 const RULE: &str = include_str!("../../../../examples/wind/power-loss.rule.toml");
 
+const AGREEMENT: &str = r#"{"@type": "Agreement", "@id": "urn:a", "target": "urn:t",
+    "assigner": "did:web:a", "assignee": "did:web:b", "permission": [{"action": "use"}]}"#;
+
 /// What a command does.
 pub(crate) enum Kind {
     /// It changes something, or runs until it is told to stop.
@@ -76,6 +79,7 @@ fn table(
         ("agreement list", read("--dir maker")),
         ("agreement show", read(format!("{agreement} --dir maker"))),
         ("agreement export", Change),
+        ("agreement identity", read("agreement.json")),
         ("agreement revoke", Change),
         ("receipt list", read("--dir maker")),
         ("receipt show", read(format!("{receipt} --dir maker"))),
@@ -176,6 +180,7 @@ pub(crate) fn commands(pair: &Pair) -> Vec<(&'static str, Kind)> {
     assert_eq!(world.json("ingest gone.csv --map map.toml --dir operator")["new"], 1);
     world.json("erase urn:turbine:gone --basis asked-for --yes --dir operator");
     world.write("rule.toml", RULE.as_bytes());
+    world.write("agreement.json", AGREEMENT.as_bytes());
     world.write("incident.json", open.to_string().as_bytes());
     let opened = world.json("incident open incident.json --dir maker");
     let incident = opened["id"].as_str().unwrap();
