@@ -12,12 +12,14 @@
 mod calling;
 mod shared;
 mod together;
+mod unnoted;
 
 pub use self::calling::call;
 pub(crate) use self::calling::{base, call_plainly, flow, way_out};
 
 use self::shared::{Letters, Told};
 use self::together::Posts;
+use self::unnoted::Repeats;
 use crate::agreements::Agreement;
 use crate::bargain;
 use crate::documents::{self, MAX_TOGETHER};
@@ -135,6 +137,7 @@ pub async fn run(node: Node, mut stop: watch::Receiver<bool>) {
     }
     // Whoever waits for the end finds the directory free.
     under_way.tasks.shutdown().await;
+    calls.repeats.stop().await;
 }
 
 async fn until(time: Option<Instant>) {
@@ -286,12 +289,13 @@ struct Calls {
     all: Arc<Semaphore>,
     of: Arc<Mutex<HashMap<String, Arc<Semaphore>>>>,
     letters: Arc<Letters>,
+    repeats: Repeats,
 }
 
 impl Default for Calls {
     fn default() -> Self {
         let all = Arc::new(Semaphore::new(MAX_CALLS));
-        Calls { all, of: Arc::default(), letters: Arc::default() }
+        Calls { all, of: Arc::default(), letters: Arc::default(), repeats: Repeats::default() }
     }
 }
 
@@ -360,7 +364,12 @@ async fn deliver(
         match meaning(status, &text, attempt) {
             Delivery::Delivered => {
                 let became = Became::Taken(answer_in(&text));
-                return settle(node, number, pending, became).await;
+                let copy = unnoted::copy(node, pending).await;
+                settle(node, number, pending, became).await?;
+                if let Some(copy) = copy {
+                    calls.repeats.add(node, calls, pending, copy);
+                }
+                return Ok(());
             }
             Delivery::GiveUp { reason, unknown } => {
                 let became = if unknown { Became::Unknown } else { Became::NotTaken };
