@@ -16,7 +16,7 @@ def policies():
         sample = json.loads(file.read_text("utf-8"))
         rules = {key: sample[key] for key in ["permission", "prohibition", "obligation"]
                  if key in sample}
-        yield file.stem, rules or around(sample)
+        yield file.stem, {"profile": NS, **(rules or around(sample))}
 
 
 def around(condition):
