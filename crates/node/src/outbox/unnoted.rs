@@ -1,8 +1,8 @@
 //! Connectors that note the answer to a message of theirs some time after they have got it, over
-//! whatever we have sent them in between (those of the Eclipse family; seen with 0.15.1, in one of a
-//! hundred negotiations): they take our message, forget it, and wait for it for ever. So what they
-//! have taken goes to them again after a while, as long as nothing has moved since. To a connector
-//! that has noted it, it is the same message once more, by its `@id`.
+//! whatever we have sent them in between (those of the Eclipse family; seen with 0.15.1, in one of
+//! 240 negotiations): they take our message, forget it, and wait for it for ever. So what they have
+//! taken goes to them again after a while, as long as nothing has moved since. To a connector that
+//! has noted it, it is the same message once more, by its `@id`.
 
 use super::{Calls, message};
 use crate::fold::Fold;

@@ -1,5 +1,5 @@
-//! `agreement list|show|export|identity|revoke`, `decision list|show|export`, `clock show|set`: what
-//! holds, what was decided, and by which clock.
+//! `agreement list|show|export|identity|revoke`, `decision list|show|export`, `clock show|set`:
+//! what holds, what was decided, and by which clock.
 
 use super::exchange::{agreement_text, body};
 use super::proof;
