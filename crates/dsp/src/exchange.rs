@@ -281,9 +281,9 @@ impl Post {
         self.denials = 0;
     }
 
-    /// Whether no further message is taken, terminations aside.
-    pub(crate) fn is_full(&self) -> bool {
-        self.received.len() >= MAX_RECEIVED
+    /// Whether there is no room for so many digests more; a termination needs none.
+    pub(crate) fn is_full(&self, more: usize) -> bool {
+        self.received.len() + more > MAX_RECEIVED
     }
 }
 

@@ -5,11 +5,12 @@
 //! that was taken before is acknowledged again and changes nothing. Whose turn it is and until when
 //! is always part of the state, so that nothing waits unseen.
 
+mod again;
+
 use crate::exchange::{
     self, Effect, Ended, Expect, MAX_DENIALS, MAX_DOUBTS, OWN_PATIENCE_S, Outgoing,
     PEER_PATIENCE_S, Party, Post, Record, Role, Whose, is_acknowledged,
 };
-use crate::fingerprint;
 use crate::message::{
     Agreement, ContractAgreement, ContractOffer, ContractRequest, Event, Message, NegotiationEvent,
     NegotiationStatus, Notice, Offer, Signal, Thread,
@@ -312,46 +313,6 @@ pub fn step(state: &Negotiation, input: Input<'_>, now: WallTime) -> Result<Step
     }
 }
 
-/// Whether a message says nothing but what its sender has said before: each of these is said once
-/// in a negotiation. Some connectors draw a new `@id` when they send one again, and take a refusal
-/// for the end of all.
-fn is_known(known: &Negotiation, message: &Message) -> bool {
-    match (known.party.role, known.state, message) {
-        (Role::Consumer, State::Agreed | State::Verified, Message::ContractAgreement(sent)) => {
-            known.agreement.as_ref() == Some(&sent.agreement)
-        }
-        (Role::Provider, State::Verified | State::Finalized, Message::AgreementVerification(_)) => {
-            true
-        }
-        (Role::Consumer, State::Finalized, Message::NegotiationEvent(e)) => {
-            e.event == Event::Finalized
-        }
-        _ => false,
-    }
-}
-
-/// Whether the agreement that we have comes again under an id or of a time that are new, and is the
-/// same otherwise. A connector that loses its own step when it refuses a message of ours that came
-/// too early draws the agreement up once more, and knows it by the new id alone from then on.
-fn is_drawn_anew(known: &Negotiation, message: &Message) -> bool {
-    let (Role::Consumer, State::Agreed | State::Verified) = (known.party.role, known.state) else {
-        return false;
-    };
-    let (Some(ours), Message::ContractAgreement(sent)) = (&known.agreement, message) else {
-        return false;
-    };
-    let (id, timestamp) = (sent.agreement.id.clone(), sent.agreement.timestamp.clone());
-    *ours != sent.agreement && Agreement { id, timestamp, ..ours.clone() } == sent.agreement
-}
-
-/// Whether another agreement has taken the place of this one: a late copy must not undo that.
-fn is_displaced(known: &Negotiation, message: &Message) -> bool {
-    // The first one has nothing to take the place of, and most come once.
-    known.agreement.is_some()
-        && matches!(message, Message::ContractAgreement(_))
-        && known.post.received.contains(&fingerprint::of_content(message))
-}
-
 /// The state that a message from the other side leads to.
 fn follow(role: Role, state: State, message: &Message) -> Option<State> {
     match (role, state, message) {
@@ -397,21 +358,22 @@ fn received(
     let mut next = state.clone();
     next.party.admit(from, message)?;
     let ends = matches!(message, Message::NegotiationTermination(_));
-    let displaced = is_displaced(state, message);
-    let anew = !displaced && is_drawn_anew(state, message);
-    let again = displaced || !anew && (state.post.is_repeat(message) || is_known(state, message));
+    let displaced = again::is_displaced(state, message);
+    let anew = !displaced && again::is_drawn_anew(state, message);
+    let again =
+        displaced || !anew && (state.post.is_repeat(message) || again::is_known(state, message));
     if again || (ends && state.state == State::Terminated) {
         return Ok(Step::unchanged(state));
     }
     let follows = || follow(state.party.role, state.state, message);
-    let Some(to) = anew.then_some(State::Agreed).or_else(follows) else {
+    let Some(to) = anew.then_some(state.state).or_else(follows) else {
         let (name, other, at) =
             (message.name(), state.party.role.other().name(), state.state.name());
         return Err(Rejected::transition(format!(
             "a {name} from the {other} does not fit the state {at}"
         )));
     };
-    if state.post.is_full() && !ends {
+    if state.post.is_full(1 + usize::from(anew)) && !ends {
         return Err(Rejected::transition("this negotiation has taken too many messages"));
     }
     match message {
@@ -426,16 +388,10 @@ fn received(
         _ => {}
     }
     next.post.take(message);
-    if anew {
-        // It says nothing of our verification, which is on its way still.
-        next.post.unacknowledged.clone_from(&state.post.unacknowledged);
-        next.post.received.extend(state.agreement.clone().map(|agreement| {
-            let (id, pids) = (None, next.party.pids());
-            let first = Message::ContractAgreement(ContractAgreement { id, pids, agreement });
-            fingerprint::of_content(&first)
-        }));
-    }
-    Ok(next.moved(to, Whose::Peers, format!("received {}", message.name()), now))
+    let verification = if anew { again::displace(state, &mut next) } else { None };
+    let mut step = next.moved(to, Whose::Peers, format!("received {}", message.name()), now);
+    step.effects.splice(0..0, verification);
+    Ok(step)
 }
 
 fn decide(state: &Negotiation, decision: Decision, now: WallTime) -> Result<Step, Rejected> {
@@ -462,10 +418,6 @@ fn decide(state: &Negotiation, decision: Decision, now: WallTime) -> Result<Step
     };
     let mut next = state.clone();
     next.asked = None;
-    if matches!(decision, Decision::Verify) && state.post.unacknowledged.is_some() {
-        let why = "our verification is on its way already";
-        return Ok(next.moved(to, Whose::Ours, why.to_owned(), now));
-    }
     let id = Some(next.post.number(&state.party.own_pid));
     match &decision {
         Decision::Offer(offer) | Decision::Counter(offer) => next.offer = offer.clone(),
@@ -603,9 +555,14 @@ fn status(state: &Negotiation, answer: &Message, now: WallTime) -> Result<Step, 
         next.post.settle();
         return Ok(Step { next, effects: Vec::new() });
     }
-    // They have not taken our last message, or theirs is still on its way.
-    let resend = next.post.unacknowledged.clone().map(|id| Effect::Resend { id });
-    Ok(Step { next, effects: resend.into_iter().collect() })
+    // They have not taken our last message, or theirs is still on its way; a provider that has lost
+    // the verification that it took, as one does that was restored, waits for another.
+    let sent = match next.post.unacknowledged.clone() {
+        Some(id) => Some(Effect::Resend { id }),
+        None if state.bound() && theirs == State::Agreed => again::verification(&mut next),
+        None => None,
+    };
+    Ok(Step { next, effects: sent.into_iter().collect() })
 }
 
 fn deadline(state: &Negotiation, now: WallTime) -> Step {

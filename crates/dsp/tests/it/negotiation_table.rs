@@ -7,7 +7,7 @@ use crate::samples::{
 use twinpact_dsp::exchange::{
     MAX_DENIALS, MAX_DOUBTS, MAX_RECEIVED, OWN_PATIENCE_S, PEER_PATIENCE_S, opening_key,
 };
-use twinpact_dsp::message::{Event, Message, Offer};
+use twinpact_dsp::message::{Event, Message, NegotiationStatus, Offer};
 use twinpact_dsp::negotiation::{
     Decision, Input, Negotiation, Opening, State, Step, offer_as_provider, offered_as_consumer,
     open_as_consumer, open_as_provider, step,
@@ -378,21 +378,66 @@ fn an_agreement_that_is_drawn_up_anew_takes_the_place_of_the_first() {
             if heard {
                 assert!(state.acknowledge(&id));
             }
+            // It stays verified: by the verification that is on its way, which goes once more
+            // should it have been given up, or by another one.
             let again = take(&state, &anew).unwrap();
-            assert_eq!((again.next.state, sends(&again)), (State::Agreed, 0));
+            assert_eq!((again.next.state, sends(&again)), (State::Verified, more));
             assert_eq!(again.next.agreement.as_ref().unwrap().id, "urn:agreement:new");
-            let verified = decide(&again.next);
-            assert_eq!((verified.next.state, sends(&verified)), (State::Verified, more));
-            assert!(verified.next.post.unacknowledged.is_some());
-            assert!(heard || verified.next.post.unacknowledged == Some(id));
+            let resent = again.effects.contains(&Effect::Resend { id: id.clone() });
+            let under_way = again.next.post.unacknowledged.clone().unwrap();
+            assert_eq!((resent, under_way == id), (!heard, !heard));
             // The same once more is known.
-            assert_eq!(take(&verified.next, &anew).unwrap().effects, []);
+            assert_eq!(take(&again.next, &anew).unwrap().effects, []);
         }
     }
     let mut over = agreed();
     over.state = State::Finalized;
     let late = agreement_with("urn:uuid:2", |sent| sent.id = "urn:agreement:new".to_owned());
     assert_eq!(take(&over, &late).unwrap_err().code.name, "dsp.transition");
+}
+
+/// Each takes the room of two digests: where there is none, the first stands.
+#[test]
+fn there_is_room_for_an_agreement_that_is_drawn_up_anew_or_it_is_refused() {
+    let anew = agreement_with("urn:uuid:2", |sent| sent.id = "urn:agreement:new".to_owned());
+    for (taken, fits) in [(MAX_RECEIVED - 2, true), (MAX_RECEIVED - 1, false)] {
+        let mut state = agreed();
+        state.post.received.resize(taken, "x".to_owned());
+        let next = take(&state, &anew).map(|step| step.next.post.received.len());
+        assert_eq!(next.ok(), fits.then_some(MAX_RECEIVED), "{taken}");
+    }
+}
+
+/// A provider that says that it waits for a verification which it has taken has lost it.
+#[test]
+fn a_verification_that_was_lost_is_sent_again() {
+    let verified = step(&agreed(), Input::Decide(Decision::Verify), at(2)).unwrap().next;
+    let id = verified.post.unacknowledged.clone().unwrap();
+    let mut heard = verified.clone();
+    assert!(heard.acknowledge(&id));
+    let ask = |state: &Negotiation, theirs: State| {
+        let status = NegotiationStatus { pids: state.party.pids(), state: theirs };
+        let answer = Message::Negotiation(status);
+        step(state, Input::Status(&answer), at(3)).unwrap()
+    };
+    let sends = |step: &Step| match step.effects.as_slice() {
+        [] => "nothing",
+        [Effect::Resend { .. }] => "the same",
+        [Effect::Send(sent)] if matches!(sent.message, Message::AgreementVerification(_)) => {
+            "another"
+        }
+        other => panic!("{other:?}"),
+    };
+    for (state, theirs, expect) in [
+        (&verified, State::Agreed, "the same"),
+        (&heard, State::Agreed, "another"),
+        (&heard, State::Verified, "nothing"),
+        (&heard, State::Requested, "nothing"),
+        (&agreed(), State::Agreed, "nothing"),
+    ] {
+        let step = ask(state, theirs);
+        assert_eq!((sends(&step), step.next.state), (expect, state.state), "{theirs:?}");
+    }
 }
 
 /// A copy of the first that comes late undoes nothing, under whichever `@id`, and is acknowledged:
