@@ -20,11 +20,11 @@ use crate::partition::{NewEntry, Turn};
 use crate::processes::{self, Paper};
 use crate::tokens;
 use serde_json::Value;
-use twinpact_contract::{Contract, Order, compare, intersection};
+use twinpact_contract::{Contract, Order, Terms, compare, intersection};
 use twinpact_dsp::exchange::Whose;
 use twinpact_dsp::message::{
-    Agreement as Wire, ContractOffer, ContractRequest, DataAddress, Offer, Policy, Thread,
-    TransferRequest,
+    Agreement as Wire, ContractOffer, ContractRequest, DataAddress, MAX_POLICY_BYTES, Offer,
+    Policy, Thread, TransferRequest,
 };
 use twinpact_dsp::negotiation::{self, Negotiation};
 use twinpact_dsp::route::Endpoint;
@@ -137,6 +137,9 @@ pub(crate) fn advance(
         Process::Negotiation(state) => {
             let input = negotiation::Input::Received { from: did, message };
             let step = negotiation::step(&state, input, now)?;
+            if is_another(node, &state, &step.next) {
+                verified(node, turn.fold(), &step.next)?;
+            }
             if step.next != *state {
                 entries.extend(follow(node, turn, state.state, step, now)?);
             } else if let Message::ContractRequest(_) = message {
@@ -161,6 +164,14 @@ pub(crate) fn advance(
         }
     }
     Ok(None)
+}
+
+/// Whether another agreement took the place of one that we have verified. Nothing is decided about
+/// it any more, so that it must mean the same before it is taken.
+fn is_another(node: &Node, before: &Negotiation, next: &Negotiation) -> bool {
+    before.state == negotiation::State::Verified
+        && next.agreement != before.agreement
+        && node.conformance.is_none()
 }
 
 /// The entries of a step that is nobody's message: what became of one of ours, what the other side
@@ -267,7 +278,8 @@ fn decide(
         // was accepted, is agreed.
         (Role::Provider, negotiation::State::Requested) if by_hand(node, turn, state) => None,
         (Role::Provider, negotiation::State::Requested | negotiation::State::Accepted) => {
-            Some(match acceptable(node, turn, peer, &state.offer) {
+            let room = room(node, turn, peer, Some(&state.party.own_pid));
+            Some(match room.and_then(|()| acceptable(node, turn, peer, &state.offer)) {
                 Ok(offer) => {
                     let us = node.config.organisation.as_str();
                     let wire = Wire::of(&offer, &ids::urn()?, us, peer, now.0)?;
@@ -310,11 +322,15 @@ fn counter(node: &Node, turn: &Turn<'_>, state: &Negotiation) -> Option<Offer> {
         return None;
     }
     // What is refused for any other reason is not made good by other terms.
-    room(node, turn, peer).ok()?;
+    room(node, turn, peer, Some(&state.party.own_pid)).ok()?;
     let wanted = meaning::terms(&asked.policy).ok()?;
     let contract = named(node, turn.fold(), peer, asked).ok()?;
+    let fits = |terms: &Terms| {
+        let policy = meaning::spelled(terms).ok()?;
+        policy.text().is_ok_and(|text| text.len() <= MAX_POLICY_BYTES).then_some(policy)
+    };
     let cut = intersection(&wanted, contract.terms(), &node.vocabulary);
-    let policy = meaning::spelled(cut.as_ref().unwrap_or_else(|| contract.terms())).ok()?;
+    let policy = cut.as_ref().and_then(fits).or_else(|| fits(contract.terms()))?;
     Some(offer(contract, asked, policy))
 }
 
@@ -346,7 +362,6 @@ pub(crate) fn acceptable(
     did: &str,
     asked: &Offer,
 ) -> Result<Offer, Problem> {
-    room(node, turn, did)?;
     let contract = named(node, turn.fold(), did, asked)?;
     if is_empty(&asked.policy) {
         return Ok(offer(contract, asked, meaning::spelled(contract.terms())?));
@@ -360,13 +375,22 @@ pub(crate) fn acceptable(
     Ok(offer(contract, asked, meaning::respelled(&asked.policy)?))
 }
 
-/// Whether this participant may have one more agreement.
-fn room(node: &Node, turn: &Turn<'_>, did: &str) -> Result<(), Problem> {
+/// Whether this participant may have one more agreement, by a negotiation that is open already when
+/// it is given by its process id.
+pub(crate) fn room(
+    node: &Node,
+    turn: &Turn<'_>,
+    did: &str,
+    own_pid: Option<&str>,
+) -> Result<(), Problem> {
+    let fold = turn.fold();
+    let known = own_pid.and_then(|pid| fold.processes.negotiations.get(pid));
+    let counted = known.is_some_and(|it| !it.state.is_final());
     // Those that are nearly concluded count, and so does this one; each has a tree for ever.
-    let open = turn.fold().processes.open(did).0;
+    let others = fold.processes.open(did).0.saturating_sub(usize::from(counted));
     let most = node.config.quotas.processes(did).2;
-    if turn.fold().agreements.granted(did) + open >= most {
-        let bound = format!("there are {most} agreements already");
+    if fold.agreements.granted(did) + others >= most {
+        let bound = format!("there are {most} agreements already, or nearly");
         return Err(Problem::new(codes::EXCHANGE_TOO_MANY, bound));
     }
     turn.store().new_tree().map(|_| ())

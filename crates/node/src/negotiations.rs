@@ -83,12 +83,13 @@ pub async fn decide(node: &Node, pid: &str, wish: Wish) -> Result<NegotiationSho
 }
 
 /// Offers a dataset of ours to a partner that has not asked: on the terms of its contract, or on
-/// narrower ones. An offer on the same terms that still waits for its answer is the answer: who
-/// does not know what became of a command gives it again, and there is still one.
+/// narrower ones. A negotiation about the same terms that is not over is the answer: who does not
+/// know what became of a command gives it again, and there is still one.
 ///
 /// # Errors
 /// `partner.unknown`; `contract.unknown` for no dataset of ours; `exchange.refused` with the
-/// difference when the terms are more than the contract; `exchange.too_many`; `contract.…` when the
+/// difference when the terms are more than the contract, and when rules hide the contract from this
+/// partner; `exchange.too_many`; `contract.…` when the
 /// policy is not one that we can decide; `input.too_large`. Nothing has changed then.
 pub async fn offer(node: &Node, asked: &OfferAsked) -> Result<NegotiationShown, Problem> {
     let policy = asked.policy.as_ref().map(read).transpose()?.unwrap_or_else(nothing);
@@ -97,17 +98,21 @@ pub async fn offer(node: &Node, asked: &OfferAsked) -> Result<NegotiationShown, 
     let (ours, own_pid) = (node.clone(), ids::urn()?);
     let turn = node.partition.turn(move |turn| {
         let contract = turn.fold().contracts.get(&dataset).ok_or_else(|| no_dataset(&dataset))?;
+        if !ours.config.negotiation.shows(&contract.name, &peer) {
+            return Err(hidden(&contract.name));
+        }
         let (id, target) = (contracts::offer_id(contract), Some(dataset));
         let wanted = Offer { id, target, assigner: None, assignee: None, policy: policy.into() };
         let offer = bargain::acceptable(&ours, &turn, &peer, &wanted)?;
         let mut open = turn.fold().processes.negotiations.values();
         let same = |n: &&Negotiation| {
-            (n.party.role, n.state) == (Role::Provider, State::Offered)
+            (n.party.role, n.state.is_final()) == (Role::Provider, false)
                 && (&n.party.peer, &n.offer) == (&peer, &offer)
         };
         if let Some(open) = open.find(same) {
             return Ok(open.party.own_pid.clone());
         }
+        bargain::room(&ours, &turn, &peer, None)?;
         bargain::may_open_more(&ours, &turn, &peer)?;
         let opening = Opening { own_pid: &own_pid, peer: &peer, address: &theirs, callback: &us };
         let step = negotiation::offer_as_provider(opening, offer, ours.clocks.wall())?;
@@ -115,6 +120,12 @@ pub async fn offer(node: &Node, asked: &OfferAsked) -> Result<NegotiationShown, 
         Ok(own_pid)
     });
     show(node, &turn.await?)
+}
+
+fn hidden(contract: &str) -> Problem {
+    let why = format!("the contract {contract:?} is not shown to this partner");
+    Problem::new(codes::EXCHANGE_REFUSED, why)
+        .hint("whom it is shown to: `only` in [[negotiation.contracts]] of twinpact.toml")
 }
 
 fn no_dataset(id: &str) -> Problem {
@@ -135,6 +146,7 @@ fn decision(
     match wish {
         // What the machine would refuse is not looked at first: it has the better sentence.
         Wish::Accept if provider && open => {
+            bargain::room(node, turn, peer, Some(&state.party.own_pid))?;
             let offer = bargain::acceptable(node, turn, peer, &state.offer)?;
             let us = node.config.organisation.as_str();
             let now = node.clocks.wall().0;
@@ -145,6 +157,7 @@ fn decision(
             let policy = policy.as_ref().map(read).transpose()?;
             let asked =
                 Offer { policy: policy.unwrap_or_else(nothing).into(), ..state.offer.clone() };
+            bargain::room(node, turn, peer, Some(&state.party.own_pid))?;
             Ok(Decision::Offer(bargain::acceptable(node, turn, peer, &asked)?))
         }
         Wish::Counter(None) => Err(malformed("the terms that you ask for are missing")

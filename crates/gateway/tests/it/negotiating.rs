@@ -20,15 +20,19 @@ use twinpact_testkit::free_port;
 /// Two that know each other and have agreed on nothing; the operator shows something, and decides
 /// by hand about the maker if that is wanted.
 async fn met(by_hand: bool) -> Pair {
+    let more = format!("\n[negotiation]\nby_hand = [\"{MAKER}\"]");
+    met_with(if by_hand { &more } else { "" }).await
+}
+
+/// The same, with that in the operator's configuration.
+async fn met_with(more: &str) -> Pair {
     let place = tempfile::tempdir().unwrap();
     let (ours, theirs) = (free_port(), free_port());
     make(&place.path().join("operator"), OPERATOR, (ours, theirs));
     make(&place.path().join("maker"), MAKER, (theirs, ours));
-    if by_hand {
-        let path = place.path().join("operator/twinpact.toml");
-        let mut config = std::fs::File::options().append(true).open(path).unwrap();
-        writeln!(config, "\n[negotiation]\nby_hand = [\"{MAKER}\"]").unwrap();
-    }
+    let path = place.path().join("operator/twinpact.toml");
+    let mut config = std::fs::File::options().append(true).open(path).unwrap();
+    writeln!(config, "{more}").unwrap();
     let operator = start(&place.path().join("operator")).await;
     let maker = start(&place.path().join("maker")).await;
     let pair = Pair { place, operator, maker };
@@ -271,6 +275,49 @@ async fn a_provider_offers_on_its_own_account_what_its_contract_grants_and_once(
     decide(maker, &pid, Wish::Accept).await.unwrap();
     agreed(&pair, &pid, Order::Narrower).await;
     comes_to(operator, &whole.line.pid, State::Terminated).await;
+    pair.stop().await;
+}
+
+/// The last agreement that there is room for can be had in every way that one comes about.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_agreement_can_be_had_by_an_offer_and_by_a_person() {
+    for by_hand in [false, true] {
+        let quota = "\n[quotas]\nagreements = 1\n";
+        let hand = format!("[negotiation]\nby_hand = [\"{MAKER}\"]\n");
+        let pair = met_with(&format!("{quota}{}", if by_hand { &hand } else { "" })).await;
+        let (operator, maker) = (pair.operator(), pair.maker());
+        let pid = match by_hand {
+            false => offered(&pair).await,
+            true => asked(&pair, narrow(&pair)).await,
+        };
+        let theirs = other(operator, &pid).await;
+        match by_hand {
+            // The same once more is the same, also where there is no room for another.
+            false => {
+                let again = offer(operator, &unasked(&pair, None)).await.unwrap();
+                assert_eq!(again.line.pid, theirs);
+                let more = offer(operator, &unasked(&pair, Some(narrow(&pair)))).await;
+                assert_eq!(more.unwrap_err().code.name, "exchange.too_many");
+                decide(maker, &pid, Wish::Accept).await.unwrap();
+            }
+            true => drop(decide(operator, &theirs, Wish::Accept).await.unwrap()),
+        }
+        agreed(&pair, &pid, if by_hand { Order::Narrower } else { Order::Equal }).await;
+        let more = offer(operator, &unasked(&pair, None)).await.unwrap_err();
+        assert_eq!(more.code.name, "exchange.too_many", "{more}");
+        pair.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contract_that_rules_hide_is_not_offered_either() {
+    let rules = "\n[[negotiation.contracts]]\nname = \"turbine-maintenance\"\n\
+        only = [\"did:web:other.example\"]\n";
+    let pair = met_with(rules).await;
+    let problem = offer(pair.operator(), &unasked(&pair, None)).await.unwrap_err();
+    assert_eq!(problem.code.name, "exchange.refused", "{problem}");
+    assert!(problem.message.contains("not shown to this partner"), "{problem}");
+    assert!(list(pair.operator()).unwrap().is_empty());
     pair.stop().await;
 }
 

@@ -61,7 +61,9 @@ struct Pause {
 /// Where a process is in its lists.
 #[derive(Default)]
 struct Progress {
-    /// How many messages had been sent and taken when it came into its state: a move is one more.
+    /// The state that it is in.
+    at: &'static str,
+    /// How many states it has come into.
     visit: usize,
     /// How often it has been in each state.
     visits: BTreeMap<&'static str, usize>,
@@ -252,15 +254,17 @@ impl Conformance {
         lists: &Lists,
         known: bool,
     ) -> Option<Word> {
-        let visit = usize::try_from(post.sent).unwrap_or(usize::MAX) + post.received.len();
         let mut progress = lock(&self.progress);
         let progress = progress.entry(pid.to_owned()).or_default();
-        if progress.visit != visit {
+        // An agreement that takes the place of another leaves the process where it is.
+        if progress.at != at {
             let nth = progress.visits.entry(at).or_default();
             let planned = lists.get(&at.to_ascii_lowercase()).and_then(|list| list.get(*nth));
             *nth += 1;
-            (progress.visit, progress.next, progress.pausing) = (visit, planned.copied(), false);
+            (progress.at, progress.next, progress.pausing) = (at, planned.copied(), false);
+            progress.visit += 1;
         }
+        let visit = progress.visit;
         // The other side may not have our last message yet, or not have told us its process id.
         let planned = progress.next.filter(|_| known && post.unacknowledged.is_none())?;
         if planned.pause && self.script.pause_ms > 0 {
