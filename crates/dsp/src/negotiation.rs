@@ -104,6 +104,10 @@ pub struct Negotiation {
     /// What was agreed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agreement: Option<Agreement>,
+    /// Consumer: whether the agreement was drawn up anew while our verification was on its way, so
+    /// that its arrival does not say which of the two was verified.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_doubt: bool,
     /// How it ended, when it was terminated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
@@ -250,6 +254,7 @@ fn fresh(
         offer,
         asked: None,
         agreement: None,
+        in_doubt: false,
         ended: None,
         post: Post::default(),
         since: now,
@@ -482,6 +487,11 @@ fn delivered(
         return Ok(Step::unchanged(state));
     }
     let mut next = state.clone();
+    if next.in_doubt {
+        next.post.settle();
+        next.in_doubt = false;
+        return Ok(next.asking("it may be the first agreement that was verified", now));
+    }
     // Only the answer to an opening says something that we do not know.
     if let (None, Some(Message::Negotiation(answer))) = (&state.party.peer_pid, answer) {
         next.party.learn(&answer.pids)?;
@@ -599,7 +609,7 @@ impl Negotiation {
     /// Whether [`Input::Delivered`] with this `@id` means nothing else than that it arrived.
     #[must_use]
     pub fn is_acknowledged_by(&self, id: &str) -> bool {
-        is_acknowledged(&self.party, &self.post, id)
+        is_acknowledged(&self.party, &self.post, id) && !self.in_doubt
     }
 
     /// Takes that it arrived, when that is all; whether it is.
@@ -695,6 +705,7 @@ impl Negotiation {
     fn moved(mut self, to: State, by: Whose, why: String, now: WallTime) -> Step {
         let from = Some(self.state.name().to_owned());
         self.state = to;
+        self.in_doubt &= to == State::Verified;
         self.since = now;
         self.deadline = self.patience(now);
         let record = Record { from, to: to.name().to_owned(), by, why };

@@ -60,7 +60,10 @@ pub(super) fn displace(state: &Negotiation, next: &mut Negotiation) -> Option<Ef
     // What came says nothing of our last message.
     next.post.unacknowledged.clone_from(&state.post.unacknowledged);
     match next.post.unacknowledged.clone() {
-        Some(id) => Some(Effect::Resend { id }),
+        Some(id) => {
+            next.in_doubt = true;
+            Some(Effect::Resend { id })
+        }
         None => verification(next),
     }
 }

@@ -386,6 +386,12 @@ fn an_agreement_that_is_drawn_up_anew_takes_the_place_of_the_first() {
             let resent = again.effects.contains(&Effect::Resend { id: id.clone() });
             let under_way = again.next.post.unacknowledged.clone().unwrap();
             assert_eq!((resent, under_way == id), (!heard, !heard));
+            // That the first one arrives does not say which of them it verified.
+            let input = Input::Delivered { id: &under_way, answer: None };
+            let arrived = step(&again.next, input, at(3)).unwrap();
+            let asks = arrived.effects.iter().any(|e| matches!(e, Effect::Ask { .. }));
+            assert_eq!((asks, arrived.next.is_acknowledged_by(&under_way)), (!heard, false));
+            assert_eq!(arrived.next.post.unacknowledged, None);
             // The same once more is known.
             assert_eq!(take(&again.next, &anew).unwrap().effects, []);
         }

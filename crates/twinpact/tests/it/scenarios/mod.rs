@@ -13,6 +13,7 @@ mod kit;
 mod negotiations;
 mod offers;
 mod play;
+mod redrawn;
 mod scenario;
 mod transfers;
 
