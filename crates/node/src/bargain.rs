@@ -294,7 +294,10 @@ fn decide(
         (Role::Consumer, negotiation::State::Offered) => state
             .asked
             .as_ref()
-            .filter(|asked| negotiations::suffices(&state.offer, asked, &node.vocabulary))
+            .filter(|asked| {
+                let less = node.config.negotiation.takes_less(peer);
+                negotiations::suffices(&state.offer, asked, less, &node.vocabulary)
+            })
             .map(|_| negotiation::Decision::Accept),
         (Role::Provider, negotiation::State::Verified) => Some(negotiation::Decision::Finalize),
         (Role::Consumer, negotiation::State::Agreed) => {

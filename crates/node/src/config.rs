@@ -237,7 +237,7 @@ pub(crate) const TABLES: &[(&str, &[&str])] = &[
     ("retention", &["grace_hours"]),
     ("witnesses", &["partners", "foreign"]),
     ("connectors", &["listen", "listen_tls", "endpoint", "certificate", "key", "peers"]),
-    ("negotiation", &["by_hand", "contracts"]),
+    ("negotiation", &["by_hand", "accept_less", "contracts"]),
     ("quotas", &QUOTAS),
 ];
 /// Those of the bounds, and who has its own.

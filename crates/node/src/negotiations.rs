@@ -266,10 +266,17 @@ pub(crate) const fn whose(turn: Whose) -> &'static str {
 }
 
 /// Whether an offer that answers our request is accepted without a person: it is about the same
-/// dataset, and grants everything that was asked for under the same conditions or fewer.
-pub(crate) fn suffices(offered: &Offer, asked: &Offer, vocabulary: &Vocabulary) -> bool {
+/// dataset, and grants everything that was asked for under the same conditions or fewer; or what
+/// is less than that and nothing else, where `less` is enough.
+pub(crate) fn suffices(
+    offered: &Offer,
+    asked: &Offer,
+    less: bool,
+    vocabulary: &Vocabulary,
+) -> bool {
     let granted = |offered: &Terms, asked: &Terms| {
-        matches!(compare(offered, asked, vocabulary).order, Order::Equal | Order::Wider)
+        let order = compare(offered, asked, vocabulary).order;
+        matches!(order, Order::Equal | Order::Wider) || less && order == Order::Narrower
     };
     match (meaning::terms(&offered.policy), meaning::terms(&asked.policy)) {
         (Ok(offered_terms), Ok(asked_terms)) => {
@@ -335,13 +342,15 @@ mod tests {
     #[test]
     fn an_offer_is_accepted_alone_when_it_grants_all_that_was_asked_for() {
         let vocabulary = Vocabulary::standard();
-        let check = |offered: &Value, asked: &Value, expect: bool| {
+        // Whether it is enough, and where less is.
+        let check = |offered: &Value, asked: &Value, expect: [bool; 2]| {
             let (offered, asked) =
                 (offer("urn:view", offered.clone()), offer("urn:view", asked.clone()));
-            assert_eq!(suffices(&offered, &asked, &vocabulary), expect, "{offered:?} {asked:?}");
+            let enough = |less| suffices(&offered, &asked, less, &vocabulary);
+            assert_eq!([false, true].map(enough), expect, "{offered:?} {asked:?}");
             // Of another dataset nothing suffices.
             let other = Offer { target: Some("urn:other".to_owned()), ..offered };
-            assert!(!suffices(&other, &asked, &vocabulary));
+            assert!(!suffices(&other, &asked, true, &vocabulary));
         };
         let (early, late) = (until("2027-01-01T00:00:00Z"), until("2028-01-01T00:00:00Z"));
         let (free, short, long) = (
@@ -350,21 +359,21 @@ mod tests {
             policy(std::slice::from_ref(&late), None),
         );
         let (hour, day) = (policy(&[], Some("PT1H")), policy(&[], Some("P1D")));
-        check(&short, &short, true);
+        check(&short, &short, [true, true]);
         // More than was asked for, or fewer duties.
-        check(&long, &short, true);
-        check(&free, &short, true);
-        check(&free, &hour, true);
-        check(&day, &hour, true);
+        check(&long, &short, [true, true]);
+        check(&free, &short, [true, true]);
+        check(&free, &hour, [true, true]);
+        check(&day, &hour, [true, true]);
         // Less, or more duties.
-        check(&short, &long, false);
-        check(&short, &free, false);
-        check(&hour, &free, false);
-        check(&hour, &day, false);
+        check(&short, &long, [false, true]);
+        check(&short, &free, [false, true]);
+        check(&hour, &free, [false, true]);
+        check(&hour, &day, [false, true]);
         // More of one and less of the other.
-        check(&policy(&[early], Some("P1D")), &policy(&[late], Some("PT1H")), false);
+        check(&policy(&[early], Some("P1D")), &policy(&[late], Some("PT1H")), [false, false]);
         // What cannot be read.
-        check(&json!({ "permission": [{ "action": "urn:fly" }] }), &free, false);
-        check(&free, &json!({}), false);
+        check(&json!({ "permission": [{ "action": "urn:fly" }] }), &free, [false, false]);
+        check(&free, &json!({}), [false, false]);
     }
 }

@@ -1,5 +1,5 @@
-//! What is decided about contracts before anybody negotiates: who finds one in the catalogue, and
-//! whose requests wait for a person. `[negotiation]` of the configuration.
+//! What is decided before anybody negotiates: who finds a contract in the catalogue, whose requests
+//! wait for a person, and whose offers of less are accepted. `[negotiation]` of the configuration.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -20,6 +20,9 @@ pub struct Rules {
     /// Partners and connectors, by their ids, whose requests wait for a person.
     #[serde(default)]
     pub by_hand: Vec<String>,
+    /// Those whose offers we accept by ourselves when they grant less than we have asked for.
+    #[serde(default)]
+    pub accept_less: Vec<String>,
     /// What holds for some contracts.
     #[serde(default)]
     pub contracts: Vec<OfContract>,
@@ -63,6 +66,13 @@ impl Rules {
         of_contract || self.by_hand.iter().any(|id| id == participant)
     }
 
+    /// Whether an offer of this participant that grants less than we have asked for is accepted
+    /// without a person.
+    #[must_use]
+    pub fn takes_less(&self, participant: &str) -> bool {
+        self.accept_less.iter().any(|id| id == participant)
+    }
+
     /// Whether these are rules.
     ///
     /// # Errors
@@ -74,7 +84,7 @@ impl Rules {
             return invalid(format!("negotiation.contracts has more than {MAX_RULES}"));
         }
         let lists = self.contracts.iter().filter_map(|rule| rule.only.as_ref());
-        for list in lists.chain([&self.by_hand]) {
+        for list in lists.chain([&self.by_hand, &self.accept_less]) {
             if list.len() > MAX_RULED || list.iter().any(String::is_empty) {
                 let why = format!("at most {MAX_RULED} partners, each by its id");
                 return invalid(format!("a list of [negotiation] names {why}"));
@@ -106,7 +116,7 @@ mod tests {
     #[test]
     fn a_contract_is_shown_to_whom_it_is_for_and_waits_when_it_says_so() {
         let rules = check(
-            "[negotiation]\nby_hand = [\"c\"]\n\
+            "[negotiation]\nby_hand = [\"c\"]\naccept_less = [\"b\"]\n\
              [[negotiation.contracts]]\nname = \"x\"\nonly = [\"a\", \"b\"]\n\
              [[negotiation.contracts]]\nname = \"y\"\nby_hand = true\n\
              [[negotiation.contracts]]\nname = \"z\"\nonly = []\n",
@@ -125,6 +135,7 @@ mod tests {
             assert_eq!(rules.wait(Some(contract), participant), waits, "{contract} {participant}");
         }
         assert!(rules.wait(None, "c") && !rules.wait(None, "a"));
+        assert!(rules.takes_less("b") && !rules.takes_less("c"));
         assert_eq!(rules.hidden_from("a").into_iter().collect::<Vec<_>>(), ["z"]);
         assert_eq!(rules.hidden_from("c").into_iter().collect::<Vec<_>>(), ["x", "z"]);
         assert_eq!(check("", true), Rules::default());
@@ -140,6 +151,7 @@ mod tests {
         check(&format!("{}onyl = []\n", rule("x")), false);
         check(&format!("{}only = [\"\"]\n", rule("x")), false);
         check("[negotiation]\nby_hand = [\"\"]\n", false);
+        check("[negotiation]\naccept_less = [\"\"]\n", false);
         for (n, ok) in [(MAX_RULES, true), (MAX_RULES + 1, false)] {
             check(&(0..n).map(|n| rule(&n.to_string())).collect::<String>(), ok);
         }

@@ -26,13 +26,20 @@ async fn met(by_hand: bool) -> Pair {
 
 /// The same, with that in the operator's configuration.
 async fn met_with(more: &str) -> Pair {
+    met_under(more, "").await
+}
+
+/// The same, with that in the configurations of the operator and of the maker.
+async fn met_under(operators: &str, makers: &str) -> Pair {
     let place = tempfile::tempdir().unwrap();
     let (ours, theirs) = (free_port(), free_port());
     make(&place.path().join("operator"), OPERATOR, (ours, theirs));
     make(&place.path().join("maker"), MAKER, (theirs, ours));
-    let path = place.path().join("operator/twinpact.toml");
-    let mut config = std::fs::File::options().append(true).open(path).unwrap();
-    writeln!(config, "{more}").unwrap();
+    for (whose, more) in [("operator", operators), ("maker", makers)] {
+        let path = place.path().join(whose).join("twinpact.toml");
+        let mut config = std::fs::File::options().append(true).open(path).unwrap();
+        writeln!(config, "{more}").unwrap();
+    }
     let operator = start(&place.path().join("operator")).await;
     let maker = start(&place.path().join("maker")).await;
     let pair = Pair { place, operator, maker };
@@ -210,6 +217,23 @@ async fn who_asks_for_more_is_offered_what_of_it_the_contract_grants() {
     assert_eq!(got.order, Order::Equal, "{:?}", got.differences);
     decide(pair.maker(), &pid, Wish::Accept).await.unwrap();
     agreed(&pair, &pid, Order::Narrower).await;
+    pair.stop().await;
+}
+
+/// No person is asked where a rule says that less is enough of this partner.
+#[tokio::test(flavor = "multi_thread")]
+async fn less_than_was_asked_for_is_accepted_of_whom_a_rule_names() {
+    let rule = |whom: &str| format!("[negotiation]\naccept_less = [\"{whom}\"]");
+    let pair = met_under("", &rule(OPERATOR)).await;
+    let pid = asked(&pair, wide()).await;
+    agreed(&pair, &pid, Order::Equal).await;
+    pair.stop().await;
+    let pair = met_under("", &rule("did:web:other.example")).await;
+    let pid = asked(&pair, wide()).await;
+    comes_to(pair.maker(), &pid, State::Offered).await;
+    // What nobody asked for is no answer with less.
+    let unasked = offered(&pair).await;
+    comes_to(pair.maker(), &unasked, State::Offered).await;
     pair.stop().await;
 }
 
