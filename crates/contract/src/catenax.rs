@@ -467,6 +467,14 @@ impl Undecided {
                 SetTest::Eq | SetTest::AllOf => self.values == other.values,
             }
     }
+
+    /// Whether the two never hold at once, whatever they mean: there is one end, so it is not on
+    /// two dates nor after two numbers of days. Two framework agreements may both be in force.
+    pub(crate) fn excludes(&self, other: &Undecided) -> bool {
+        self.operand == other.operand
+            && matches!(self.operand.shape, Date | Count)
+            && self.values != other.values
+    }
 }
 
 /// What is wrong with a condition.

@@ -2,31 +2,35 @@
 //!
 //! The result lies within both ([`crate::compare()`]): its permissions are those of the one under
 //! the conditions of the other as well, it has the prohibitions of both, and copies are kept no
-//! longer than either says. No condition stands in it that another makes superfluous, and no
-//! permission that can never apply.
+//! longer than either says. Nothing stands in it that says nothing: no condition beside one that
+//! implies it, no permission within another or within a prohibition, and none with a condition that
+//! never holds, alone or beside one other on the same operand. What only three conditions or
+//! several prohibitions together rule out is not looked for, nor is what several operands do.
 
 use crate::compare::{clauses, implies, lies_within, names, range, trivial};
 use crate::situation::{Situation, Truth};
-use crate::terms::{Constraint, Duty, Rule, Terms};
+use crate::terms::{Action, Constraint, Duty, Rule, Terms};
 use crate::vocabulary::Vocabulary;
 use twinpact_model::{Schedule, Timestamp};
 
-/// The terms that allow what both allow and demand what either demands. `None` when there is no
-/// permission in common; when a clause or a duty that nobody here can decide stands in one of them
-/// alone, since nobody can say who would gain by it; and beyond the bounds of [`Terms::new`].
+/// The terms that allow what both allow and demand what either demands. `None` when there is no use
+/// in common, since nobody negotiates to see an offer alone; when a clause or a duty that nobody
+/// here can decide stands in one of them alone, since nobody can say who would gain by it; and
+/// beyond the bounds of [`Terms::new`].
 #[must_use]
 pub fn intersection(first: &Terms, second: &Terms, vocabulary: &Vocabulary) -> Option<Terms> {
     if first.undecided_duties() != second.undecided_duties() {
         return None;
     }
-    let pairs =
-        first.permissions().iter().flat_map(|a| second.permissions().iter().map(move |b| (a, b)));
-    let permissions = widest(pairs.filter_map(|(a, b)| both(a, b, vocabulary)), vocabulary);
-    if permissions.is_empty() {
-        return None;
-    }
     let forbidden = first.prohibitions().iter().chain(second.prohibitions()).cloned();
     let prohibitions = widest(forbidden, vocabulary);
+    let pairs =
+        first.permissions().iter().flat_map(|a| second.permissions().iter().map(move |b| (a, b)));
+    let mut permissions = widest(pairs.filter_map(|(a, b)| both(a, b, vocabulary)), vocabulary);
+    permissions.retain(|rule| !prohibitions.iter().any(|none| covers(none, rule, vocabulary)));
+    if !permissions.iter().any(|rule| rule.action == Action::Use) {
+        return None;
+    }
     let duties: Vec<Duty> =
         first.obligations().iter().chain(second.obligations()).copied().collect();
     let terms = Terms::new(permissions, prohibitions, duties).ok()?;
@@ -45,6 +49,13 @@ fn widest(rules: impl Iterator<Item = Rule>, v: &Vocabulary) -> Vec<Rule> {
     kept
 }
 
+/// Whether the prohibition applies wherever the permission does. One without conditions does,
+/// whatever clauses the permission has.
+fn covers(prohibition: &Rule, permission: &Rule, v: &Vocabulary) -> bool {
+    let always = prohibition.constraints.iter().all(trivial);
+    (always && prohibition.action == permission.action) || lies_within(permission, prohibition, v)
+}
+
 /// The rule that applies where both do; `None` when they never do.
 fn both(a: &Rule, b: &Rule, v: &Vocabulary) -> Option<Rule> {
     let known = |one: &Rule, other: &Rule| {
@@ -55,7 +66,7 @@ fn both(a: &Rule, b: &Rule, v: &Vocabulary) -> Option<Rule> {
     }
     let mut kept: Vec<Constraint> = Vec::new();
     for new in a.constraints.iter().chain(&b.constraints).filter(|c| !trivial(c)) {
-        if kept.iter().any(|c| exclude(c, new, v)) {
+        if exclude(new, new, v) || kept.iter().any(|c| exclude(c, new, v)) {
             return None;
         }
         if !kept.iter().any(|c| implies(c, new, v)) {
@@ -66,7 +77,8 @@ fn both(a: &Rule, b: &Rule, v: &Vocabulary) -> Option<Rule> {
     Some(Rule { action: a.action, constraints: kept })
 }
 
-/// Whether two conditions never hold at once, for any name that the vocabulary or they know.
+/// Whether two conditions never hold at once, for any name that the vocabulary or they know. One
+/// that never holds excludes itself.
 fn exclude(c: &Constraint, d: &Constraint, v: &Vocabulary) -> bool {
     // Neither a purpose nor a place is a matter of time.
     let now = Timestamp::default();
@@ -85,6 +97,7 @@ fn exclude(c: &Constraint, d: &Constraint, v: &Vocabulary) -> bool {
             from.max(other_from) > to.min(other_to)
         }
         (Constraint::Schedule(a), Constraint::Schedule(b)) => a.zone() == b.zone() && apart(a, b),
+        (Constraint::Undecided(c), Constraint::Undecided(d)) => c.excludes(d),
         _ => false,
     }
 }

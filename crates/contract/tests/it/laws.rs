@@ -9,12 +9,15 @@ use twinpact_contract::{
 };
 use twinpact_model::{Schedule, Timestamp};
 
-const SCHEDULES: [&str; 5] = [
+const SCHEDULES: [&str; 7] = [
     "Mo-Fr 07:00-19:00 [Europe/Paris]",
     "Mo-Fr 08:00-18:00 [Europe/Paris]",
     "Mo-Su 07:00-19:00 [Europe/Paris]",
     "Mo-Fr 07:00-19:00 [America/New_York]",
     "Mo-Su 00:00-24:00 [UTC]",
+    // Apart from weekdays, and neither within nor around them.
+    "Sa-Su 07:00-19:00 [Europe/Paris]",
+    "We-Su 09:00-20:00 [Europe/Paris]",
 ];
 
 pub(crate) fn purpose() -> impl Strategy<Value = String> {
