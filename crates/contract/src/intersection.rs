@@ -5,13 +5,20 @@
 //! longer than either says. Nothing stands in it that says nothing: no condition beside one that
 //! implies it, no permission within another or within a prohibition, and none with a condition that
 //! never holds, alone or beside one other on the same operand. What only three conditions or
-//! several prohibitions together rule out is not looked for, nor is what several operands do.
+//! several prohibitions together rule out is not looked for, nor is what several operands do. Two
+//! lists of names are written as one where that means the same, and two schedules of one zone.
 
 use crate::compare::{clauses, implies, lies_within, names, range, trivial};
 use crate::situation::{Situation, Truth};
-use crate::terms::{Action, Constraint, Duty, Rule, Terms};
+use crate::terms::{Action, Constraint, Duty, MAX_VALUES, PlaceTest, PurposeTest, Rule, Terms};
+use crate::text::rank;
 use crate::vocabulary::Vocabulary;
+use std::collections::BTreeSet;
 use twinpact_model::{Schedule, Timestamp};
+
+/// The most conditions on one operand, those of both rules, that are joined with each other. It
+/// takes a look at all that the vocabulary knows for each two of them, and people write one.
+const MAX_JOINED: usize = 3;
 
 /// The terms that allow what both allow and demand what either demands. `None` when there is no use
 /// in common, since nobody negotiates to see an offer alone; when a clause or a duty that nobody
@@ -64,33 +71,47 @@ fn both(a: &Rule, b: &Rule, v: &Vocabulary) -> Option<Rule> {
     if a.action != b.action || !known(a, b) || !known(b, a) {
         return None;
     }
+    let all = a.constraints.iter().chain(&b.constraints).filter(|c| !trivial(c)).cloned();
+    Some(Rule { action: a.action, constraints: conjunction(all.collect(), v)? })
+}
+
+/// The conditions without those that others imply, and as few as it takes; `None` when they never
+/// hold together.
+fn conjunction(mut open: Vec<Constraint>, v: &Vocabulary) -> Option<Vec<Constraint>> {
+    // In an order of their own, so that it does not matter whose stand first.
+    open.sort_by_cached_key(|c| c.to_json().canonical());
+    open.dedup();
+    let all = open.clone();
+    let few = |c: &Constraint| all.iter().filter(|d| rank(c) == rank(d)).count() <= MAX_JOINED;
     let mut kept: Vec<Constraint> = Vec::new();
-    for new in a.constraints.iter().chain(&b.constraints).filter(|c| !trivial(c)) {
-        if exclude(new, new, v) || kept.iter().any(|c| exclude(c, new, v)) {
+    while let Some(new) = open.pop() {
+        if exclude(&new, &new, v) || kept.iter().any(|c| exclude(c, &new, v)) {
             return None;
         }
-        if !kept.iter().any(|c| implies(c, new, v)) {
-            kept.retain(|c| !implies(new, c, v));
-            kept.push(new.clone());
+        if kept.iter().any(|c| implies(c, &new, v)) {
+            continue;
+        }
+        kept.retain(|c| !implies(&new, c, v));
+        let join = |(at, c)| joined(c, &new, v).map(|one| (at, one));
+        let found = kept.iter().enumerate().filter(|_| few(&new)).find_map(join);
+        match found {
+            Some((at, one)) => {
+                kept.remove(at);
+                open.push(one);
+            }
+            None => kept.push(new),
         }
     }
-    Some(Rule { action: a.action, constraints: kept })
+    Some(kept)
 }
 
 /// Whether two conditions never hold at once, for any name that the vocabulary or they know. One
 /// that never holds excludes itself.
 fn exclude(c: &Constraint, d: &Constraint, v: &Vocabulary) -> bool {
-    // Neither a purpose nor a place is a matter of time.
-    let now = Timestamp::default();
-    let never = |asked: &Situation<'_>| c.holds(asked, v).min(d.holds(asked, v)) != Truth::True;
     match (c, d) {
-        (Constraint::Purpose { purposes: a, .. }, Constraint::Purpose { purposes: b, .. }) => {
-            let asked = |name| Situation { purpose: Some(name), place: None, now };
-            names(a, b, v.purposes()).all(|name| never(&asked(name)))
-        }
-        (Constraint::Place { regions: a, .. }, Constraint::Place { regions: b, .. }) => {
-            let asked = |name| Situation { purpose: None, place: Some(name), now };
-            names(a, b, v.regions()).all(|name| never(&asked(name)))
+        (Constraint::Purpose { .. }, Constraint::Purpose { .. })
+        | (Constraint::Place { .. }, Constraint::Place { .. }) => {
+            questions(c, d, v).iter().all(|asked| together(c, d, asked, v) != Truth::True)
         }
         (Constraint::Time { test: t, at }, Constraint::Time { test: u, at: other }) => {
             let ((from, to), (other_from, other_to)) = (range(*t, *at), range(*u, *other));
@@ -100,6 +121,101 @@ fn exclude(c: &Constraint, d: &Constraint, v: &Vocabulary) -> bool {
         (Constraint::Undecided(c), Constraint::Undecided(d)) => c.excludes(d),
         _ => false,
     }
+}
+
+/// One condition that is true, false and unknown where the two are together, if there is one. For
+/// names that is tried and not derived, since only the vocabulary knows what lies within what.
+fn joined(c: &Constraint, d: &Constraint, v: &Vocabulary) -> Option<Constraint> {
+    match (c, d) {
+        (Constraint::Schedule(a), Constraint::Schedule(b)) => {
+            a.intersection(b).map(Constraint::Schedule)
+        }
+        (Constraint::Purpose { test, .. }, Constraint::Purpose { test: other, .. }) => {
+            let of = |test, purposes| Constraint::Purpose { test, purposes };
+            let any = |names| of(PurposeTest::AnyOf, names);
+            let all = (test == other).then(|| of(*test, union(names_of(c), names_of(d))));
+            let some = any(common(c, d, any, v));
+            first_alike(std::iter::once(some).chain(all), c, d, v)
+        }
+        (Constraint::Place { .. }, Constraint::Place { .. }) => {
+            let any = |regions| Constraint::Place { test: PlaceTest::Within, regions };
+            first_alike(std::iter::once(any(common(c, d, any, v))), c, d, v)
+        }
+        _ => None,
+    }
+}
+
+/// The first that is true, false and unknown where the two are together, and has no more names than
+/// a condition may have.
+fn first_alike(
+    mut tried: impl Iterator<Item = Constraint>,
+    c: &Constraint,
+    d: &Constraint,
+    v: &Vocabulary,
+) -> Option<Constraint> {
+    let asked: Vec<(Situation<'_>, Truth)> =
+        questions(c, d, v).into_iter().map(|asked| (asked, together(c, d, &asked, v))).collect();
+    tried.find(|one| {
+        let fits = names_of(one).len() <= MAX_VALUES;
+        fits && asked.iter().all(|(asked, truth)| one.holds(asked, v) == *truth)
+    })
+}
+
+/// Those of their names for which both hold, without what lies within another of them.
+fn common(
+    c: &Constraint,
+    d: &Constraint,
+    any: impl Fn(Vec<String>) -> Constraint,
+    v: &Vocabulary,
+) -> Vec<String> {
+    let mut names = union(names_of(c), names_of(d));
+    names.retain(|name| together(c, d, &about(name), v) == Truth::True);
+    let within = |name: &String, whole: &String| {
+        name != whole && any(vec![whole.clone()]).holds(&about(name), v) == Truth::True
+    };
+    let outer = |name: &&String| !names.iter().any(|whole| within(name, whole));
+    names.iter().filter(outer).cloned().collect()
+}
+
+/// The names of both, sorted, each once.
+fn union(a: &[String], b: &[String]) -> Vec<String> {
+    let names: BTreeSet<&String> = a.iter().chain(b).collect();
+    names.into_iter().cloned().collect()
+}
+
+fn names_of(constraint: &Constraint) -> &[String] {
+    match constraint {
+        Constraint::Purpose { purposes: names, .. } | Constraint::Place { regions: names, .. } => {
+            names
+        }
+        _ => &[],
+    }
+}
+
+/// All that can make a difference to two conditions on purposes, or on places; their own names
+/// first, at which most differ.
+fn questions<'a>(c: &'a Constraint, d: &'a Constraint, v: &'a Vocabulary) -> Vec<Situation<'a>> {
+    let (a, b) = (names_of(c), names_of(d));
+    let mut seen = BTreeSet::new();
+    let mut once = |name: &&'a str| seen.insert(*name);
+    match c {
+        Constraint::Purpose { .. } => {
+            names(a, b, v.purposes()).filter(&mut once).map(about).collect()
+        }
+        Constraint::Place { .. } => names(a, b, v.regions()).filter(&mut once).map(about).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The name as a purpose and as a place: no condition looks at both, and neither is a matter of
+/// time.
+fn about(name: &str) -> Situation<'_> {
+    Situation { purpose: Some(name), place: Some(name), now: Timestamp::default() }
+}
+
+/// Whether both hold.
+fn together(c: &Constraint, d: &Constraint, asked: &Situation<'_>, v: &Vocabulary) -> Truth {
+    c.holds(asked, v).min(d.holds(asked, v))
 }
 
 /// Whether no minute is in both, in one and the same zone.

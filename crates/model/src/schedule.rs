@@ -84,6 +84,19 @@ impl Schedule {
         &self.days
     }
 
+    /// When both are open, in the one zone of both. `None` when their zones differ, when they are
+    /// never open at once, and when it takes more intervals a day than a schedule has.
+    #[must_use]
+    pub fn intersection(&self, other: &Schedule) -> Option<Schedule> {
+        let mut days = self.days.clone();
+        for (day, theirs) in days.iter_mut().zip(&other.days) {
+            *day = overlaps(day, theirs);
+        }
+        let written = days.iter().all(|day| day.len() <= MAX_INTERVALS);
+        let open = days.iter().any(|day| !day.is_empty());
+        (self.zone == other.zone && written && open).then(|| Schedule { days, ..self.clone() })
+    }
+
     /// Whether it is open at that instant.
     #[must_use]
     pub fn contains(&self, at: Timestamp) -> bool {
@@ -236,6 +249,12 @@ fn merged(mut spans: Vec<(u16, u16)>) -> Vec<(u16, u16)> {
         }
     }
     out
+}
+
+/// What is in an interval of either, sorted and disjoint as they are.
+fn overlaps(ours: &[(u16, u16)], theirs: &[(u16, u16)]) -> Vec<(u16, u16)> {
+    let pairs = ours.iter().flat_map(|a| theirs.iter().map(move |b| (a.0.max(b.0), a.1.min(b.1))));
+    pairs.filter(|(from, to)| from < to).collect()
 }
 
 impl fmt::Display for Schedule {

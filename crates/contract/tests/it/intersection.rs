@@ -5,10 +5,10 @@ use crate::agreement::atom;
 use crate::laws::{allowed, limit, purpose, region, stricter, terms, within};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use twinpact_contract::terms::MAX_RULES;
+use twinpact_contract::terms::{MAX_RULES, MAX_VALUES};
 use twinpact_contract::{
-    Action, Constraint, Order, Rule, Situation, Terms, Truth, Vocabulary, compare, intersection,
-    odrl,
+    Action, Constraint, Order, PurposeTest, Rule, Situation, Terms, Truth, Vocabulary, compare,
+    intersection, odrl,
 };
 use twinpact_model::Timestamp;
 
@@ -245,6 +245,105 @@ fn what_they_have_in_common_is_what_a_person_would_write() {
 }
 
 #[test]
+fn two_conditions_are_written_as_one_where_that_means_the_same() {
+    let one = |a: Value, b: Value, expect: Value| joined(&[a], &[b], Some(&[expect]));
+    let kept = |a: Value, b: Value| {
+        joined(std::slice::from_ref(&a), std::slice::from_ref(&b), Some(&[a.clone(), b.clone()]));
+    };
+    one(
+        purposes(&["Research", "Billing"]),
+        purposes(&["Billing", "Marketing"]),
+        purposes(&["Billing"]),
+    );
+    one(
+        purposes(&["PredictiveMaintenance", "Billing"]),
+        purposes(&["Maintenance", "Research"]),
+        purposes(&["PredictiveMaintenance"]),
+    );
+    one(
+        purposes(&["Maintenance", "Billing", "Research"]),
+        purposes(&["Maintenance", "PredictiveMaintenance", "Research", "Marketing"]),
+        purposes(&["Maintenance", "Research"]),
+    );
+    let none = |names: &[&str]| for_purposes("isNoneOf", names);
+    one(none(&["Billing"]), none(&["Marketing"]), none(&["Billing", "Marketing"]));
+    one(purposes(&["Research", "Billing"]), none(&["Billing"]), purposes(&["Research"]));
+    one(places(&["FR", "DE"]), places(&["DE", "US"]), places(&["DE"]));
+    one(places(&["EU", "US"]), places(&["EEA", "JP"]), places(&["EU"]));
+    // One of the first with one of the second, in one go.
+    joined(
+        &[purposes(&["Research", "Billing"]), purposes(&["Billing", "Marketing"])],
+        &[purposes(&["Marketing", "Billing", "Operation"])],
+        Some(&[purposes(&["Billing"])]),
+    );
+    // More at once than are joined; what both say counts once.
+    let (a, b) = (purposes(&["Research", "Billing"]), purposes(&["Billing", "Marketing"]));
+    let (c, d) = (purposes(&["Billing", "Operation"]), purposes(&["Billing", "Reporting"]));
+    let four = [a, b, c, d];
+    joined(&four[..2], &four[2..], Some(&four));
+    joined(&four[..2], &four[1..3], Some(&[purposes(&["Billing"])]));
+    // Purposes that may yet turn out to be kinds of each other; and a rest that no list says.
+    let foreign = atom("purpose", "isAnyOf", json!([name("Billing"), "urn:x:foreign"]));
+    kept(purposes(&["Research", "Billing"]), foreign);
+    kept(purposes(&["Maintenance"]), none(&["PredictiveMaintenance"]));
+    // Of somewhere in the EU both may be true, as far as anybody knows; "in the US" is not.
+    kept(places(&["FR", "US"]), places(&["DE", "US"]));
+}
+
+#[test]
+fn a_joined_condition_has_no_more_names_than_one_may() {
+    let urn = |i: usize| format!("urn:x:{i}");
+    let known: Vec<_> = (0..MAX_VALUES + 2).map(|i| (urn(i), vec![])).collect();
+    let v = Vocabulary::new(&known, &[]).unwrap();
+    let none = |names: std::ops::Range<usize>| {
+        let purposes = names.map(urn).collect();
+        let constraints = vec![Constraint::Purpose { test: PurposeTest::NoneOf, purposes }];
+        only(&Rule { action: Action::Use, constraints })
+    };
+    for (end, conditions) in [(MAX_VALUES, 1), (MAX_VALUES + 1, 2)] {
+        let got = intersection(&none(0..40), &none(40..end), &v).unwrap();
+        assert_eq!(got.permissions()[0].constraints.len(), conditions);
+    }
+}
+
+#[test]
+fn schedules_of_one_zone_are_joined() {
+    let paris = |text: &str| hours(&format!("{text} [Europe/Paris]"));
+    let one = |a: &str, b: &str, expect: Option<&str>| {
+        joined(&[paris(a)], &[paris(b)], expect.map(|text| [paris(text)]).as_ref().map(|c| &c[..]));
+    };
+    one("Mo-Fr 07:00-19:00", "Mo-Su 08:00-18:00", Some("Mo-Fr 08:00-18:00"));
+    one("Mo-Fr 07:00-19:00", "We-Su 08:00-20:00", Some("We-Fr 08:00-19:00"));
+    one(
+        "Mo 07:00-12:00,13:00-19:00",
+        "Mo-Tu 08:00-14:00,18:00-24:00",
+        Some("Mo 08:00-12:00,13:00-14:00,18:00-19:00"),
+    );
+    one("Mo-Fr 22:00-06:00", "Sa 00:00-24:00", Some("Sa 00:00-06:00"));
+    one("Mo-Fr 07:00-19:00", "Sa-Su 07:00-19:00", None);
+    one("Mo 07:00-12:00", "Mo 12:00-13:00", None);
+    // Within each hour, and over its end: twice as many intervals as a day may have.
+    let every = |from: u32, to: u32| {
+        let spans: Vec<String> =
+            (0..24).map(|h| format!("{h:02}:{from:02}-{h:02}:{to:02}")).collect();
+        spans.join(",")
+    };
+    let (whole, half) = (format!("Mo {}", every(0, 50)), format!("Mo {}", every(10, 59)));
+    one(&whole, &half, Some(&format!("Mo {}", every(10, 50))));
+    let across: Vec<String> = (0..23).map(|h| format!("{h:02}:40-{:02}:20", h + 1)).collect();
+    let across = paris(&format!("Mo {}", across.join(",")));
+    let both = [paris(&whole), across];
+    joined(&both[..1], &both[1..], Some(&both));
+    // Nobody says in which zone the result would be.
+    let (here, there) = (paris("Mo-Fr 07:00-19:00"), hours("Mo-Fr 07:00-19:00 [Europe/London]"));
+    joined(
+        std::slice::from_ref(&here),
+        std::slice::from_ref(&there),
+        Some(&[here.clone(), there.clone()]),
+    );
+}
+
+#[test]
 fn what_can_never_hold_is_not_offered() {
     // Of itself.
     let (all, research) =
@@ -255,9 +354,18 @@ fn what_can_never_hold_is_not_offered() {
         &permit(std::slice::from_ref(&research)),
         Some(&permit(&[research, places(&["FR"])])),
     );
-    // Beside another.
-    let paris = |text: &str| hours(&format!("{text} 07:00-19:00 [Europe/Paris]"));
-    joined(&[paris("Mo-Fr")], &[paris("Sa-Su")], None);
+    // With what is left of two others.
+    joined(
+        &[purposes(&["Research", "Billing"]), purposes(&["Billing", "Marketing"])],
+        &[purposes(&["Research", "Marketing"])],
+        None,
+    );
+    let paris = |text: &str| hours(&format!("{text} [Europe/Paris]"));
+    joined(
+        &[paris("Mo-Fr 07:00-12:00"), paris("Fr-Su 00:00-24:00")],
+        &[paris("Mo-Th 00:00-24:00; Sa-Su 00:00-24:00")],
+        None,
+    );
 }
 
 #[test]
