@@ -78,7 +78,7 @@ class Effort:
 
 
 FULL = Effort(warm=100, warm_parallel=16, warm_seconds=120, alone=200, alone_seconds=120,
-              parallel=64, ramp_seconds=20, load_seconds=30, again=20, again_seconds=30,
+              parallel=64, ramp_seconds=20, load_seconds=60, again=20, again_seconds=30,
               assets=(1_000, 10_000), publish_seconds=180, answers=50, answer_seconds=60)
 SHORT = Effort(warm=30, warm_parallel=16, warm_seconds=10, alone=10, alone_seconds=8,
                parallel=64, ramp_seconds=4, load_seconds=6, again=3, again_seconds=5,

@@ -24,7 +24,7 @@ sys.path.insert(0, str(HERE.parent))
 from jars import Jars, versions_of  # noqa: E402
 
 SCRIPT = HERE.parent.parent / "examples" / "conformance" / "dsp-tck.toml"
-VERSIONS = ["1.0.1", "1.0.0", "1.0.0-RC7", "1.0.0-RC6"]
+VERSIONS = ["1.1.0", "1.0.2", "1.0.1", "1.0.0", "1.0.0-RC7", "1.0.0-RC6"]
 # Tests of the kit, by area.
 EXPECTED = {"MET": 1, "CAT": 3, "CN": 15, "CN_C": 16, "TP": 15, "TP_C": 15}
 

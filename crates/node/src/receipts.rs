@@ -74,12 +74,25 @@ pub(crate) fn bundle(
 /// ours with what the partner has countersigned.
 ///
 /// # Errors
-/// `receipt.unknown`; `store.*`.
+/// `receipt.unknown`; `receipt.unproven` for one of ours to somebody who has no DID; `store.*`.
 pub fn export(node: &Node, name: &str) -> Result<String, Problem> {
     node.partition.read(|fold, store| match find(fold, store, name)? {
         Found::Copy(copy) => Ok(copy.proof.clone()),
-        Found::Given(agreement, index) => given(node, fold, store, agreement, index, None),
+        Found::Given(agreement, index) => {
+            no_audience(agreement).map_or(Ok(()), Err)?;
+            given(node, fold, store, agreement, index, None)
+        }
     })?
+}
+
+/// Why there is no document that proves what was delivered under this agreement, if there is none.
+fn no_audience(agreement: &Agreement) -> Option<Problem> {
+    let audience = agreement.wire.assignee.as_str();
+    Did::new(audience).is_err().then(|| {
+        let why = format!("a receipt is for a DID, and {audience} is none");
+        Problem::new(codes::RECEIPT_UNPROVEN, why)
+            .hint("the decision that it was delivered under is proven: twinpact decision export")
+    })
 }
 
 /// The bundle that proves the deletion receipt of a delivery: an event of this node's log, with the
@@ -207,13 +220,12 @@ fn proven_if_possible(
     index: u64,
     as_of: Option<Timestamp>,
 ) -> Result<Made, Problem> {
-    let audience = agreement.wire.assignee.as_str();
-    let why = match fold.behind.check(store.forest()) {
-        Err(behind) => behind.message,
-        Ok(()) if Did::new(audience).is_ok() => {
+    let why = match (fold.behind.check(store.forest()), no_audience(agreement)) {
+        (Err(behind), _) => behind.message,
+        (Ok(()), Some(none)) => none.message,
+        (Ok(()), None) => {
             return given(node, fold, store, agreement, index, as_of).map(Made::Proof);
         }
-        Ok(()) => format!("a receipt is for a DID, and {audience} is none"),
     };
     let (delivery, tick) = delivered(fold, store, agreement, index)?.ok_or_else(contradiction)?;
     let time = store.forest().time_of(tick).and_then(|time| i64::try_from(time).ok());
