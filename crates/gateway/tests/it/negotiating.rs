@@ -273,6 +273,52 @@ async fn an_offer_that_nobody_asked_for_waits_for_a_person() {
     pair.stop().await;
 }
 
+/// A person asks for something else than was offered unasked: what lies within the contract is
+/// agreed, by a person where one decides; who asks for more is offered the contract once more.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_offered_something_unasked_may_ask_for_something_else() {
+    for by_hand in [false, true] {
+        let pair = met(by_hand).await;
+        let pid = offered(&pair).await;
+        let first = show(pair.maker(), &pid).unwrap();
+        let wish = Wish::Counter(Some(narrow(&pair)));
+        let shown = decide(pair.maker(), &pid, wish).await.unwrap();
+        assert_eq!(shown.asked, None, "what is asked for now is the offer itself");
+        if by_hand {
+            let theirs = other(pair.operator(), &pid).await;
+            comes_to(pair.operator(), &theirs, State::Requested).await;
+            let shown = show(pair.operator(), &theirs).unwrap();
+            assert_eq!(shown.line.turn, "ours");
+            assert_ne!(shown.terms, first.terms);
+            decide(pair.operator(), &theirs, Wish::Accept).await.unwrap();
+        }
+        agreed(&pair, &pid, Order::Narrower).await;
+        let decided = "state: REQUESTED: a person of ours decided to counter".to_owned();
+        assert!(told(pair.maker(), &pid).contains(&decided));
+        pair.stop().await;
+    }
+    let pair = met(false).await;
+    let pid = offered(&pair).await;
+    let more = |pid| decide(pair.maker(), pid, Wish::Counter(Some(wide())));
+    more(&pid).await.unwrap();
+    comes_to(pair.maker(), &pid, State::Offered).await;
+    let shown = show(pair.maker(), &pid).unwrap();
+    assert!(shown.asked.is_some() && !shown.differences.is_empty(), "{shown:?}");
+    let theirs = other(pair.operator(), &pid).await;
+    assert_eq!(show(pair.operator(), &theirs).unwrap().choices, ["terminate"]);
+    decide(pair.maker(), &pid, Wish::Accept).await.unwrap();
+    agreed(&pair, &pid, Order::Equal).await;
+    // Another one, in which it asks for more again.
+    let shown = offer(pair.operator(), &unasked(&pair, None)).await.unwrap();
+    let pid = other(pair.maker(), &shown.line.pid).await;
+    more(&pid).await.unwrap();
+    comes_to(pair.maker(), &pid, State::Offered).await;
+    more(&pid).await.unwrap();
+    let ended = comes_to(pair.maker(), &pid, State::Terminated).await.ended.unwrap();
+    assert!(ended.reason[0].starts_with("it asks for more: "), "{ended:?}");
+    pair.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_provider_offers_on_its_own_account_what_its_contract_grants_and_once() {
     let pair = met(false).await;
