@@ -30,24 +30,24 @@ const OWN: &str = "https://w3id.org/edc/dspace/v0.0.1";
 
 /// A request that the peer has heard, and how many of its kind came before.
 #[derive(Clone)]
-struct Heard {
-    what: String,
+pub(crate) struct Heard {
+    pub(crate) what: String,
     authorization: Option<String>,
-    body: Value,
-    before: usize,
+    pub(crate) body: Value,
+    pub(crate) before: usize,
 }
 
 type Answering = Pin<Box<dyn Future<Output = (u16, Value)> + Send>>;
-type Script = Arc<dyn Fn(Heard) -> Answering + Send + Sync>;
+pub(crate) type Script = Arc<dyn Fn(Heard) -> Answering + Send + Sync>;
 
 /// The peer: whatever it is asked, its script answers.
-struct Peer {
+pub(crate) struct Peer {
     port: u16,
-    heard: Arc<watch::Sender<Vec<Heard>>>,
+    pub(crate) heard: Arc<watch::Sender<Vec<Heard>>>,
 }
 
 impl Peer {
-    async fn open(port: u16, script: Script) -> Peer {
+    pub(crate) async fn open(port: u16, script: Script) -> Peer {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let heard = Arc::new(watch::Sender::new(Vec::new()));
         let all = Arc::clone(&heard);
@@ -60,12 +60,12 @@ impl Peer {
     }
 
     /// The bodies of what was heard of that kind.
-    fn bodies(&self, what: &str) -> Vec<Value> {
+    pub(crate) fn bodies(&self, what: &str) -> Vec<Value> {
         bodies(&self.heard.borrow(), what)
     }
 
     /// The same, once there are so many.
-    async fn hears(&self, what: &str, count: usize) -> Vec<Value> {
+    pub(crate) async fn hears(&self, what: &str, count: usize) -> Vec<Value> {
         let mut heard = self.heard.subscribe();
         let seen = heard.wait_for(|heard| bodies(heard, what).len() >= count);
         let seen = tokio::time::timeout(Duration::from_secs(60), seen).await;
@@ -73,7 +73,7 @@ impl Peer {
     }
 }
 
-fn bodies(heard: &[Heard], what: &str) -> Vec<Value> {
+pub(crate) fn bodies(heard: &[Heard], what: &str) -> Vec<Value> {
     heard.iter().filter(|one| one.what == what).map(|one| one.body.clone()).collect()
 }
 
@@ -119,7 +119,7 @@ async fn read(tcp: &mut TcpStream) -> (String, String) {
 }
 
 /// A message of the peer to our door; the status and what it is answered with.
-async fn say(url: &str, message: &Value) -> (u16, Value) {
+pub(crate) async fn say(url: &str, message: &Value) -> (u16, Value) {
     let who = json!({ "clientId": "edc", "region": "eu" }).to_string();
     ask("POST", url, &who, message.to_string()).await
 }
@@ -141,7 +141,7 @@ async fn ask(method: &str, url: &str, who: &str, body: String) -> (u16, Value) {
 }
 
 /// As it writes one: with an id, and with a context of its own beside that of the protocol.
-fn message(kind: &str, members: Value) -> Value {
+pub(crate) fn message(kind: &str, members: Value) -> Value {
     let id = twinpact_node::ids::urn().unwrap();
     let mut message = json!({ "@context": [CONTEXT, OWN], "@type": kind, "@id": id });
     message.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
@@ -149,11 +149,11 @@ fn message(kind: &str, members: Value) -> Value {
 }
 
 /// Our node, to which the peer at that port is the connector `edc`.
-async fn node(peer: u16) -> (Running, TempDir) {
+pub(crate) async fn node(peer: u16) -> (Running, TempDir) {
     node_presuming(peer, "").await
 }
 
-async fn node_presuming(peer: u16, presumed: &str) -> (Running, TempDir) {
+pub(crate) async fn node_presuming(peer: u16, presumed: &str) -> (Running, TempDir) {
     let place = tempfile::tempdir().unwrap();
     open::init(&place.path().join("node"), &Did::new(OPERATOR).unwrap(), "Test").unwrap();
     let config = format!(
@@ -167,13 +167,13 @@ async fn node_presuming(peer: u16, presumed: &str) -> (Running, TempDir) {
     (pair::start(&place.path().join("node")).await, place)
 }
 
-async fn until<T>(running: &Running, seen: impl Fn(&Fold) -> Option<T>) -> T {
+pub(crate) async fn until<T>(running: &Running, seen: impl Fn(&Fold) -> Option<T>) -> T {
     pair::found(&running.parts.node, seen).await
 }
 
 /// A policy as an EDC's processor writes it: right operands that are lists or IRIs become text, and
 /// a typed value loses its type.
-fn rewritten(value: &Value) -> Value {
+pub(crate) fn rewritten(value: &Value) -> Value {
     match value {
         Value::Array(all) => Value::Array(all.iter().map(rewritten).collect()),
         Value::Object(members) => {
@@ -344,7 +344,7 @@ async fn data_address(running: &Running, peer: &Peer, agreement: &str) -> BTreeM
 }
 
 /// Its offer: two purposes, in one constraint.
-fn policy() -> Value {
+pub(crate) fn policy() -> Value {
     json!([{ "action": "use", "constraint": [{
         "leftOperand": "purpose", "operator": "isAnyOf", "rightOperand": ["urn:one", "urn:two"],
     }] }])
@@ -382,7 +382,7 @@ fn address_of_data(port: u16) -> Value {
 }
 
 /// Its agreement under that id and of that second.
-fn agreement(id: &str, second: usize, agreed: &Value) -> Value {
+pub(crate) fn agreement(id: &str, second: usize, agreed: &Value) -> Value {
     json!({ "@id": id, "@type": "Agreement", "target": "asset-1", "assigner": "edc",
         "assignee": OPERATOR, "timestamp": format!("2026-11-24T15:32:3{second}Z"),
         "permission": agreed })
@@ -411,7 +411,7 @@ fn forgetful(port: u16, door: String) -> Script {
 
 /// An EDC that has data, and makes this agreement of whatever it is asked for. Its messages come
 /// before it has answered ours.
-fn provider(port: u16, agreed: Value) -> Script {
+pub(crate) fn provider(port: u16, agreed: Value) -> Script {
     provider_of(port, policy(), agreed)
 }
 
