@@ -26,8 +26,12 @@ mod malicious;
 mod metrics;
 mod negotiating;
 mod of_others;
+mod offering;
 mod openapi;
 mod outgoing;
+#[path = "../../../dsp/tests/it/outside.rs"]
+#[allow(dead_code, reason = "its JSON-LD processor is for the tests of the messages alone")]
+mod outside;
 mod pages;
 mod pair;
 mod parties;
