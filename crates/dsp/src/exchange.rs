@@ -218,8 +218,8 @@ pub struct Post {
     /// The content of the opening message, when it was theirs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opening: Option<String>,
-    /// The messages that were taken, each by a digest; at most [`MAX_RECEIVED`] and
-    /// a termination.
+    /// The messages that were taken, each by a digest, and some by one of what they say as well; at
+    /// most [`MAX_RECEIVED`] messages and a termination.
     pub received: Vec<String>,
     /// How many messages we have sent; it numbers them.
     pub sent: u32,
@@ -233,6 +233,9 @@ pub struct Post {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub denials: u8,
 }
+
+/// Before the digest of what a message says.
+const SAID: &str = "said:";
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 fn is_zero(count: &u8) -> bool {
@@ -259,6 +262,23 @@ impl Post {
         self.settle();
     }
 
+    /// Remembers what a message says, besides that it was taken: it may come again under another
+    /// `@id` when that fits no state any more.
+    pub(crate) fn remember(&mut self, message: &Message) {
+        self.received.push(format!("{SAID}{}", fingerprint::of_content(message)));
+    }
+
+    /// Whether a message that says this was remembered.
+    pub(crate) fn remembers(&self, message: &Message) -> bool {
+        self.received.contains(&format!("{SAID}{}", fingerprint::of_content(message)))
+    }
+
+    /// How many messages were taken.
+    #[must_use]
+    pub fn taken(&self) -> usize {
+        self.received.iter().filter(|digest| !digest.starts_with(SAID)).count()
+    }
+
     /// Remembers the message that opened the process.
     pub(crate) fn open(&mut self, message: &Message) {
         self.opening = Some(fingerprint::of_content(message));
@@ -281,9 +301,9 @@ impl Post {
         self.denials = 0;
     }
 
-    /// Whether there is no room for so many digests more; a termination needs none.
-    pub(crate) fn is_full(&self, more: usize) -> bool {
-        self.received.len() + more > MAX_RECEIVED
+    /// Whether no further message is taken, terminations aside.
+    pub(crate) fn is_full(&self) -> bool {
+        self.taken() >= MAX_RECEIVED
     }
 }
 

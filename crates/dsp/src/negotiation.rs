@@ -378,7 +378,7 @@ fn received(
             "a {name} from the {other} does not fit the state {at}"
         )));
     };
-    if state.post.is_full(1 + usize::from(anew)) && !ends {
+    if state.post.is_full() && !ends {
         return Err(Rejected::transition("this negotiation has taken too many messages"));
     }
     match message {
@@ -393,6 +393,9 @@ fn received(
         _ => {}
     }
     next.post.take(message);
+    if again::may_come_late(state, message) {
+        next.post.remember(message);
+    }
     let verification = if anew { again::displace(state, &mut next) } else { None };
     let mut step = next.moved(to, Whose::Peers, format!("received {}", message.name()), now);
     step.effects.splice(0..0, verification);

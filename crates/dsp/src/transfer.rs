@@ -229,7 +229,7 @@ fn received(
         return Ok(Step::unchanged(state));
     }
     let to = outcome(state, message)?;
-    if state.post.is_full(1) && !ends {
+    if state.post.is_full() && !ends {
         return Err(Rejected::transition("this transfer has taken too many messages"));
     }
     next.post.take(message);

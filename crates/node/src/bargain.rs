@@ -321,7 +321,7 @@ fn by_hand(node: &Node, turn: &Turn<'_>, state: &Negotiation) -> bool {
 /// heard it.
 fn counter(node: &Node, turn: &Turn<'_>, state: &Negotiation) -> Option<Offer> {
     let (asked, peer) = (&state.offer, state.party.peer.as_str());
-    if state.state != negotiation::State::Requested || state.post.received.len() > MAX_COUNTERS {
+    if state.state != negotiation::State::Requested || state.post.taken() > MAX_COUNTERS {
         return None;
     }
     // What is refused for any other reason is not made good by other terms.

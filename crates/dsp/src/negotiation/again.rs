@@ -3,7 +3,6 @@
 
 use super::{Decision, Negotiation, State, outgoing};
 use crate::exchange::{Effect, Role};
-use crate::fingerprint;
 use crate::message::{Agreement, ContractAgreement, Event, Message};
 
 /// Whether a message says nothing but what its sender has said before: each of these is said once
@@ -11,15 +10,29 @@ use crate::message::{Agreement, ContractAgreement, Event, Message};
 /// for the end of all.
 pub(super) fn is_known(known: &Negotiation, message: &Message) -> bool {
     match (known.party.role, known.state, message) {
-        (Role::Consumer, State::Agreed | State::Verified, Message::ContractAgreement(sent)) => {
-            known.agreement.as_ref() == Some(&sent.agreement)
-        }
+        (
+            Role::Consumer,
+            State::Agreed | State::Verified | State::Finalized,
+            Message::ContractAgreement(sent),
+        ) => known.agreement.as_ref() == Some(&sent.agreement),
         (Role::Provider, State::Verified | State::Finalized, Message::AgreementVerification(_)) => {
             true
         }
         (Role::Consumer, State::Finalized, Message::NegotiationEvent(e)) => {
             e.event == Event::Finalized
         }
+        (Role::Provider, State::Agreed | State::Verified | State::Finalized, _) => {
+            known.post.remembers(message)
+        }
+        _ => false,
+    }
+}
+
+/// Whether this may come once more when we have agreed already: what the agreement came of.
+pub(super) fn may_come_late(known: &Negotiation, message: &Message) -> bool {
+    match message {
+        Message::ContractRequest(_) => known.party.role == Role::Provider,
+        Message::NegotiationEvent(e) => e.event == Event::Accepted,
         _ => false,
     }
 }
@@ -43,17 +56,17 @@ pub(super) fn is_displaced(known: &Negotiation, message: &Message) -> bool {
     // The first one has nothing to take the place of, and most come once.
     known.agreement.is_some()
         && matches!(message, Message::ContractAgreement(_))
-        && known.post.received.contains(&fingerprint::of_content(message))
+        && known.post.remembers(message)
 }
 
 /// Remembers the agreement that another one takes the place of. Where the first was verified, so is
 /// the other: by the verification that is on its way still, else by one more.
 pub(super) fn displace(state: &Negotiation, next: &mut Negotiation) -> Option<Effect> {
-    next.post.received.extend(state.agreement.clone().map(|agreement| {
+    if let Some(agreement) = state.agreement.clone() {
         let (id, pids) = (None, next.party.pids());
-        let first = Message::ContractAgreement(ContractAgreement { id, pids, agreement });
-        fingerprint::of_content(&first)
-    }));
+        let first = ContractAgreement { id, pids, agreement };
+        next.post.remember(&Message::ContractAgreement(first));
+    }
     if state.state != State::Verified {
         return None;
     }

@@ -331,13 +331,31 @@ fn a_repeat_is_told_by_its_id() {
 fn the_same_agreement_under_another_message_id_is_known() {
     let mut state = agreed();
     let again = contract_agreement(Some("urn:uuid:2"));
-    for (now, known) in [(State::Agreed, true), (State::Verified, true), (State::Finalized, false)]
-    {
+    for now in [State::Agreed, State::Verified, State::Finalized] {
         state.state = now;
-        let effects = take(&state, &again).map(|step| step.effects.len());
-        match known {
-            true => assert_eq!(effects, Ok(0), "{now:?}"),
-            false => assert_eq!(effects.unwrap_err().code.name, "dsp.transition"),
+        let again = take(&state, &again).unwrap();
+        assert_eq!((again.next, again.effects), (state.clone(), Vec::new()), "{now:?}");
+    }
+}
+
+/// What an agreement came of comes late under another `@id`: it is known, where it was said; what
+/// was not said is refused.
+#[test]
+fn what_was_agreed_to_is_known_when_it_comes_again() {
+    let offered = negotiation(Role::Provider, State::Offered);
+    let counter = |id: &str| contract_request(continues("urn:uuid:p"), Some(id));
+    let accepted = |id: &str| event(Event::Accepted, Some(id));
+    for said in [counter("urn:1"), accepted("urn:1")] {
+        let taken = take(&offered, &said).unwrap().next;
+        let mut agreed = step(&taken, Input::Decide(Decision::Agree(agreement())), at(2));
+        for state in [State::Agreed, State::Verified, State::Finalized] {
+            let known = &mut agreed.as_mut().unwrap().next;
+            known.state = state;
+            for late in [counter("urn:2"), accepted("urn:2")] {
+                let same = std::mem::discriminant(&late) == std::mem::discriminant(&said);
+                let again = take(known, &late).map(|step| step.effects);
+                assert_eq!(again.ok(), same.then(Vec::new), "{state:?} {late:?}");
+            }
         }
     }
 }
@@ -400,18 +418,6 @@ fn an_agreement_that_is_drawn_up_anew_takes_the_place_of_the_first() {
     over.state = State::Finalized;
     let late = agreement_with("urn:uuid:2", |sent| sent.id = "urn:agreement:new".to_owned());
     assert_eq!(take(&over, &late).unwrap_err().code.name, "dsp.transition");
-}
-
-/// Each takes the room of two digests: where there is none, the first stands.
-#[test]
-fn there_is_room_for_an_agreement_that_is_drawn_up_anew_or_it_is_refused() {
-    let anew = agreement_with("urn:uuid:2", |sent| sent.id = "urn:agreement:new".to_owned());
-    for (taken, fits) in [(MAX_RECEIVED - 2, true), (MAX_RECEIVED - 1, false)] {
-        let mut state = agreed();
-        state.post.received.resize(taken, "x".to_owned());
-        let next = take(&state, &anew).map(|step| step.next.post.received.len());
-        assert_eq!(next.ok(), fits.then_some(MAX_RECEIVED), "{taken}");
-    }
 }
 
 /// A provider that says that it waits for a verification which it has taken has lost it.

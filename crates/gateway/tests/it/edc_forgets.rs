@@ -19,21 +19,21 @@ use twinpact_node::{Node, agreements, consumer, contracts, fetching, ids};
 use twinpact_testkit::free_port;
 
 const FIRST: &str = "urn:uuid:first";
-const SECOND: &str = "urn:uuid:second";
+pub(crate) const SECOND: &str = "urn:uuid:second";
 /// The id that the provider has given the process.
 const PROVIDER: &str = "urn:uuid:edc-2";
 
 /// What we negotiate with a provider that says what the test has it say.
-struct Asked {
-    running: Running,
-    place: TempDir,
-    peer: Peer,
-    pid: String,
+pub(crate) struct Asked {
+    pub(crate) running: Running,
+    pub(crate) place: TempDir,
+    pub(crate) peer: Peer,
+    pub(crate) pid: String,
 }
 
 impl Asked {
     /// With a provider of whose usual answers that makes others; it is told of our door.
-    async fn open(answers: impl FnOnce(Script, String) -> Script) -> Asked {
+    pub(crate) async fn open(answers: impl FnOnce(Script, String) -> Script) -> Asked {
         let port = free_port();
         let (running, place) = node(port).await;
         let door = running.parts.node.connectors.endpoint().unwrap().to_owned();
@@ -57,32 +57,32 @@ impl Asked {
     }
 
     /// With one that takes whatever we send.
-    async fn plainly() -> Asked {
+    pub(crate) async fn plainly() -> Asked {
         Asked::open(|usual, _| usual).await
     }
 
-    fn node(&self) -> &Node {
+    pub(crate) fn node(&self) -> &Node {
         &self.running.parts.node
     }
 
     /// The answer to a message of the provider.
-    async fn told(&self, leaf: &str, message: &Value) -> (u16, Value) {
+    pub(crate) async fn told(&self, leaf: &str, message: &Value) -> (u16, Value) {
         let door = self.node().connectors.endpoint().unwrap();
         say(&below(door, &self.pid, leaf), message).await
     }
 
     /// The provider says something that we take.
-    async fn says(&self, leaf: &str, message: &Value) {
+    pub(crate) async fn says(&self, leaf: &str, message: &Value) {
         let (status, said) = self.told(leaf, message).await;
         assert_eq!(status, 200, "{said}");
     }
 
     /// As we know it once we have verified, and our verification was taken.
-    async fn verified(&self) -> Negotiation {
+    pub(crate) async fn verified(&self) -> Negotiation {
         self.comes_to(State::Verified).await
     }
 
-    async fn comes_to(&self, state: State) -> Negotiation {
+    pub(crate) async fn comes_to(&self, state: State) -> Negotiation {
         until(&self.running, |fold| {
             let one = &fold.processes.negotiations[&self.pid];
             let taken = one.post.unacknowledged.is_none() && fold.processes.outbox.is_empty();
@@ -92,12 +92,12 @@ impl Asked {
     }
 
     /// How many verifications we have sent.
-    fn verifications(&self) -> usize {
+    pub(crate) fn verifications(&self) -> usize {
         distinct(&self.peer.bodies("POST verification"))
     }
 
     /// There is one agreement, and it has that id.
-    async fn holds(&self, id: &str) {
+    pub(crate) async fn holds(&self, id: &str) {
         self.comes_to(State::Finalized).await;
         let all = agreements::list(self.node(), None).unwrap();
         let lines: Vec<_> = all.iter().map(|one| (one.at_id.as_str(), &*one.state)).collect();
@@ -121,7 +121,7 @@ impl Asked {
     }
 
     /// The same after a stop of our node.
-    async fn started_again(self) -> Asked {
+    pub(crate) async fn started_again(self) -> Asked {
         self.running.stop().await;
         let running = pair::start(&self.place.path().join("node")).await;
         Asked { running, ..self }
@@ -151,21 +151,21 @@ fn quiet(port: u16) -> Script {
     })
 }
 
-fn first() -> Value {
+pub(crate) fn first() -> Value {
     agreement(FIRST, 3, &policy())
 }
 
 /// The same agreement, drawn up anew.
-fn second() -> Value {
+pub(crate) fn second() -> Value {
     agreement(SECOND, 9, &policy())
 }
 
-fn agrees(pid: &str, agreement: &Value) -> Value {
+pub(crate) fn agrees(pid: &str, agreement: &Value) -> Value {
     let members = json!({ "providerPid": PROVIDER, "consumerPid": pid, "agreement": agreement });
     message("ContractAgreementMessage", members)
 }
 
-fn finalizes(pid: &str) -> Value {
+pub(crate) fn finalizes(pid: &str) -> Value {
     let members = json!({ "providerPid": PROVIDER, "consumerPid": pid, "eventType": "FINALIZED" });
     message("ContractNegotiationEventMessage", members)
 }

@@ -3,7 +3,6 @@
 //! The real one is met by `make interop-edc`, at whatever moment it comes there.
 
 use crate::connectors::PRESUMED;
-use crate::of_others::{Process, known, processes, written};
 use crate::pair::{self, OPERATOR};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -21,7 +20,7 @@ use twinpact_identity::token::TokenDigest;
 use twinpact_model::Did;
 use twinpact_node::api::{AgreementLine, Fetch, Negotiate, ReceiptLine};
 use twinpact_node::fold::Fold;
-use twinpact_node::{agreements, consumer, decisions, fetching, ids, open, receipts, why};
+use twinpact_node::{agreements, consumer, decisions, fetching, open, receipts, why};
 use twinpact_proof::to_hex;
 use twinpact_testkit::free_port;
 
@@ -128,7 +127,7 @@ async fn get(url: &str, token: &str) -> (u16, Value) {
     ask("GET", url, token, String::new()).await
 }
 
-async fn ask(method: &str, url: &str, who: &str, body: String) -> (u16, Value) {
+pub(crate) async fn ask(method: &str, url: &str, who: &str, body: String) -> (u16, Value) {
     let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let mut tcp = TcpStream::connect(host).await.unwrap();
     let head = format!("{method} /{path} HTTP/1.1\r\nhost: {host}\r\nauthorization: {who}\r\n");
@@ -305,6 +304,10 @@ async fn refused(running: &Running, url: &str, token: &str) {
     let line = |one: &ReceiptLine| (one.partner.clone(), one.rows, one.level.clone());
     let expect = ("edc".to_owned(), pair::ROWS as u64, "unproven".to_owned());
     assert_eq!(given.iter().map(line).collect::<Vec<_>>(), [expect]);
+    // It is no DID, so that no document can be for it; the decision is proven all the same.
+    let unproven = receipts::export(node, &given[0].id).unwrap_err();
+    assert_eq!(unproven.code.name, "receipt.unproven", "{unproven}");
+    decisions::export(node, &given[0].decision).await.unwrap();
     for url in [url.to_owned(), format!("{url}/stream")] {
         let (status, said) = get(&url, token).await;
         assert_eq!((status, &said["code"]), (404, &json!("route.unknown")), "{url} {said}");
@@ -493,7 +496,7 @@ async fn an_edc_that_has_data() {
 }
 
 /// What we are agreed on with an EDC that has data.
-async fn agreed_with(running: &Running) -> AgreementLine {
+pub(crate) async fn agreed_with(running: &Running) -> AgreementLine {
     let ours = running.parts.node.clone();
     let asked = Negotiate {
         partner: "edc".to_owned(),
@@ -724,50 +727,6 @@ async fn an_edc_whose_agreement_spells_its_operators_in_another_way() {
         assert!(peer.bodies("POST verification").is_empty(), "{operator}");
         running.stop().await;
     }
-}
-
-/// A connector that the configuration knows as well asks of what is between us and the other.
-#[tokio::test]
-async fn what_is_between_us_and_an_edc_is_not_there_for_another() {
-    let (port, third) = (free_port(), free_port());
-    let other = format!(
-        "{PRESUMED}\n[[connectors.peers]]\nid = \"third\"\n\
-         endpoint = \"http://127.0.0.1:{third}/dsp\"\n"
-    );
-    let (running, _place) = node_presuming(port, &other).await;
-    let node = &running.parts.node;
-    let _peer = Peer::open(port, provider(port, policy())).await;
-    let wanted = Fetch { agreement: agreed_with(&running).await.id, push: false };
-    fetching::fetch(node, &wanted).await.unwrap_err();
-    fetching::fetch(node, &wanted).await.unwrap();
-    let who = json!({ "clientId": "third", "region": "eu" }).to_string();
-    let root = node.connectors.endpoint().unwrap();
-    let (status, catalog) = ask(
-        "POST",
-        &format!("{root}/catalog/request"),
-        &who,
-        message("CatalogRequestMessage", json!({})).to_string(),
-    )
-    .await;
-    assert_eq!(status, 200, "it is known: {catalog}");
-    let all = processes(node);
-    assert_eq!(all.len(), 3, "a negotiation, and two transfers");
-    for Process { pid, kind, error, rows } in all {
-        let before = known(node, &pid);
-        for (leaf, sent) in rows {
-            let (method, body) = written(sent.as_ref());
-            let url = format!("{root}/{kind}/{pid}{leaf}");
-            let (status, said) = ask(method, &url, &who, body.clone()).await;
-            let got = (status, said["@type"].as_str(), said["code"].as_str());
-            assert_eq!(got, (404, Some(error), Some("dsp.unknown")), "{url} {body}: {said}");
-            let nobodys = ids::urn().unwrap();
-            let theirs = |text: &str| text.replace(&pid, &nobodys);
-            let unknown = ask(method, &theirs(&url), &who, theirs(&body)).await;
-            assert_eq!((status, theirs(&said.to_string())), (unknown.0, unknown.1.to_string()));
-            assert_eq!(known(node, &pid), before, "{url} {body}");
-        }
-    }
-    running.stop().await;
 }
 
 /// It refuses a request that it has not understood, in no form of the protocol: that is the end,

@@ -11,6 +11,7 @@ mod catena_x;
 mod connectors;
 mod containment;
 mod countersigning;
+mod edc_copies;
 mod edc_forgets;
 mod edc_like;
 mod erasure;

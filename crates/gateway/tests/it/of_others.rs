@@ -2,6 +2,8 @@
 //! theirs, it is told the same as of one that does not exist, and nothing moves. And one of the two
 //! that speaks for the other.
 
+use crate::connectors::PRESUMED;
+use crate::edc_like::{self, Peer, agreed_with, message, node_presuming, policy, provider};
 use crate::pair::{MAKER, OPERATOR, Pair, pin, start, until, way_out};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -15,11 +17,11 @@ use twinpact_dsp::negotiation::{Negotiation, State};
 use twinpact_dsp::{MAX_MESSAGE_BYTES, Message, Role};
 use twinpact_gateway::Running;
 use twinpact_model::Did;
-use twinpact_node::api::{Negotiate, WhyShown};
+use twinpact_node::api::{Fetch, Negotiate, WhyShown};
 use twinpact_node::fold::Fold;
 use twinpact_node::messages::MESSAGES_PATH;
 use twinpact_node::outbound::{Call, Outbound as _, Reply};
-use twinpact_node::{Node, consumer, ids, open, why};
+use twinpact_node::{Node, consumer, fetching, ids, open, why};
 use twinpact_testkit::{free_port, readable};
 
 const OTHER: &str = "did:web:other.example";
@@ -308,4 +310,48 @@ async fn nobody_speaks_for_the_other_side_of_its_own_process() {
     }
     assert_eq!(checked, (2 * 3 + 1) + 2 * 3);
     world.stop().await;
+}
+
+/// A connector that the configuration knows as well asks of what is between us and the other.
+#[tokio::test]
+async fn what_is_between_us_and_an_edc_is_not_there_for_another() {
+    let (port, third) = (free_port(), free_port());
+    let other = format!(
+        "{PRESUMED}\n[[connectors.peers]]\nid = \"third\"\n\
+         endpoint = \"http://127.0.0.1:{third}/dsp\"\n"
+    );
+    let (running, _place) = node_presuming(port, &other).await;
+    let node = &running.parts.node;
+    let _peer = Peer::open(port, provider(port, policy())).await;
+    let wanted = Fetch { agreement: agreed_with(&running).await.id, push: false };
+    fetching::fetch(node, &wanted).await.unwrap_err();
+    fetching::fetch(node, &wanted).await.unwrap();
+    let who = json!({ "clientId": "third", "region": "eu" }).to_string();
+    let root = node.connectors.endpoint().unwrap();
+    let (status, catalog) = edc_like::ask(
+        "POST",
+        &format!("{root}/catalog/request"),
+        &who,
+        message("CatalogRequestMessage", json!({})).to_string(),
+    )
+    .await;
+    assert_eq!(status, 200, "it is known: {catalog}");
+    let all = processes(node);
+    assert_eq!(all.len(), 3, "a negotiation, and two transfers");
+    for Process { pid, kind, error, rows } in all {
+        let before = known(node, &pid);
+        for (leaf, sent) in rows {
+            let (method, body) = written(sent.as_ref());
+            let url = format!("{root}/{kind}/{pid}{leaf}");
+            let (status, said) = edc_like::ask(method, &url, &who, body.clone()).await;
+            let got = (status, said["@type"].as_str(), said["code"].as_str());
+            assert_eq!(got, (404, Some(error), Some("dsp.unknown")), "{url} {body}: {said}");
+            let nobodys = ids::urn().unwrap();
+            let theirs = |text: &str| text.replace(&pid, &nobodys);
+            let unknown = edc_like::ask(method, &theirs(&url), &who, theirs(&body)).await;
+            assert_eq!((status, theirs(&said.to_string())), (unknown.0, unknown.1.to_string()));
+            assert_eq!(known(node, &pid), before, "{url} {body}");
+        }
+    }
+    running.stop().await;
 }

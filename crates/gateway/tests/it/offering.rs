@@ -21,19 +21,19 @@ use twinpact_testkit::free_port;
 const CONSUMER: &str = "urn:uuid:edc-5";
 
 /// What the consumer answers an offer with, by how many came before: where that goes, and itself.
-type Answers = fn(&Value, usize) -> Option<(&'static str, Value)>;
+pub(crate) type Answers = fn(&Value, usize) -> Option<(&'static str, Value)>;
 
 /// Our node, which has something to offer, and the connector that it offers it to.
-struct Offered {
-    running: Running,
-    _place: TempDir,
-    peer: Peer,
-    pid: String,
+pub(crate) struct Offered {
+    pub(crate) running: Running,
+    pub(crate) _place: TempDir,
+    pub(crate) peer: Peer,
+    pub(crate) pid: String,
 }
 
 impl Offered {
     /// To one that is so, unless it takes an offer with another status.
-    async fn open(answers: Answers, when: When, status: u16) -> Offered {
+    pub(crate) async fn open(answers: Answers, when: When, status: u16) -> Offered {
         let port = free_port();
         let (running, place) = node(port).await;
         pair::fill(&running.parts.node).await;
@@ -44,12 +44,12 @@ impl Offered {
         Offered { running, _place: place, peer, pid: shown.line.pid }
     }
 
-    fn node(&self) -> &Node {
+    pub(crate) fn node(&self) -> &Node {
         &self.running.parts.node
     }
 
     /// As it is in the end, when nothing waits to be sent any more.
-    async fn ends(&self) -> Negotiation {
+    pub(crate) async fn ends(&self) -> Negotiation {
         until(&self.running, |fold| {
             let one = &fold.processes.negotiations[&self.pid];
             let over = one.state.is_final() && fold.processes.outbox.is_empty();
@@ -59,18 +59,18 @@ impl Offered {
     }
 
     /// Waits until our last message is known to have arrived.
-    async fn is_taken(&self) {
+    pub(crate) async fn is_taken(&self) {
         let taken = |fold: &Fold| fold.processes.unacknowledged(&self.pid).is_none();
         until(&self.running, |fold| taken(fold).then_some(())).await;
     }
 
     /// The consumer says something; what it is answered with.
-    async fn told(&self, leaf: &str, message: &Value) -> (u16, Value) {
+    pub(crate) async fn told(&self, leaf: &str, message: &Value) -> (u16, Value) {
         say(&below(self.node().connectors.endpoint().unwrap(), &self.pid, leaf), message).await
     }
 
     /// The one agreement holds, on terms that stand so to the contract's, and the consumer has it.
-    async fn holds(&self, order: Order) {
+    pub(crate) async fn holds(&self, order: Order) {
         let over = self.ends().await;
         assert_eq!(over.state, State::Finalized, "{:?}", over.ended);
         let all = agreements::list(self.node(), None).unwrap();
@@ -104,7 +104,7 @@ impl Offered {
 /// When the consumer says what it says to an offer: before it has answered, as the EDC family
 /// does, or when the test has it say so.
 #[derive(Clone, Copy, PartialEq)]
-enum When {
+pub(crate) enum When {
     Early,
     Late,
 }
@@ -157,7 +157,7 @@ fn verifies(ours: &Value) -> (&'static str, Value) {
     ("agreement/verification", message(kind, pids(ours)))
 }
 
-fn accepts(ours: &Value) -> (&'static str, Value) {
+pub(crate) fn accepts(ours: &Value) -> (&'static str, Value) {
     let mut members = pids(ours);
     members["eventType"] = "ACCEPTED".into();
     ("events", message("ContractNegotiationEventMessage", members))
@@ -171,7 +171,7 @@ fn ends(ours: &Value) -> (&'static str, Value) {
 }
 
 /// It asks for what was offered, as its processor writes it, with that change.
-fn counters(ours: &Value, change: fn(&mut Value)) -> (&'static str, Value) {
+pub(crate) fn counters(ours: &Value, change: fn(&mut Value)) -> (&'static str, Value) {
     let mut members = pids(ours);
     members["offer"] = rewritten(&ours["offer"]);
     change(&mut members["offer"]);
@@ -179,7 +179,7 @@ fn counters(ours: &Value, change: fn(&mut Value)) -> (&'static str, Value) {
 }
 
 /// One bound more.
-fn less(offer: &mut Value) {
+pub(crate) fn less(offer: &mut Value) {
     let bound = json!({ "leftOperand": "dateTime", "operator": "lt",
         "rightOperand": { "@value": "2030-01-01T00:00:00Z", "@type": "xsd:dateTime" } });
     offer["permission"][0]["constraint"].as_array_mut().unwrap().push(bound);

@@ -13,7 +13,7 @@ use crate::processes::{Pending, Waiting};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
-use twinpact_dsp::{MAX_MESSAGE_BYTES, negotiation, transfer};
+use twinpact_dsp::MAX_MESSAGE_BYTES;
 
 /// How long after it was taken a message goes again, and how long after that: beyond what they rest
 /// between two looks at their processes, 50 ms when they are set to be quick, and usually a second.
@@ -73,12 +73,8 @@ async fn repeat(node: &Node, calls: &Calls, row: &Pending, copy: &Copy) {
     }
 }
 
-/// Where a process stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Negotiation(negotiation::State),
-    Transfer(transfer::State),
-}
+/// Where a process stands: its state, and how many messages we have sent in it.
+type Place = (&'static str, u32);
 
 /// Where the process of a row stands, unless something else of it is under way.
 async fn place(node: &Node, row: &Pending) -> Option<Place> {
@@ -86,8 +82,8 @@ async fn place(node: &Node, row: &Pending) -> Option<Place> {
     let look = move |fold: &Fold| match fold.processes.unacknowledged(&pid) {
         Some(_) => None,
         None => find(fold, &pid).map(|process| match process {
-            Process::Negotiation(it) => Place::Negotiation(it.state),
-            Process::Transfer(it) => Place::Transfer(it.state),
+            Process::Negotiation(it) => (it.state.name(), it.post.sent),
+            Process::Transfer(it) => (it.state.name(), it.post.sent),
         }),
     };
     node.partition.read_between(move |fold, _| look(fold)).await.ok().flatten()
