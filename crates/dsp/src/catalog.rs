@@ -71,6 +71,18 @@ impl Card {
         self.json.len()
     }
 
+    /// How it is written in a catalogue.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.json
+    }
+
+    /// The SHA-256 of its [text](Self::text).
+    #[must_use]
+    pub const fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
     /// Writes the dataset of an offer.
     ///
     /// # Errors
@@ -106,21 +118,26 @@ pub fn envelope(owner: Owner<'_>) -> String {
     Message::Catalog(catalog).to_text()
 }
 
-/// The catalogue with these datasets, as text. Without any it has no member for them: the schema
-/// wants no empty list.
+/// What is before the datasets of a catalogue, which have a comma between them, and what is behind
+/// them. Without any there is no member for them: the schema wants no empty list.
+#[must_use]
+pub fn around(envelope: &str, any: bool) -> (String, &'static str) {
+    match envelope.strip_suffix('}').filter(|_| any) {
+        Some(open) => (format!("{open},\"dataset\":["), "]}"),
+        None => (envelope.to_owned(), ""),
+    }
+}
+
+/// The catalogue with these datasets, as text.
 #[must_use]
 pub fn body(envelope: &str, shown: &[&Card]) -> String {
-    let (Some(open), false) = (envelope.strip_suffix('}'), shown.is_empty()) else {
-        return envelope.to_owned();
-    };
-    let bytes = shown.iter().map(|card| card.json.len() + 1).sum::<usize>();
-    let mut text = String::with_capacity(envelope.len() + bytes + 16);
-    text.push_str(open);
+    let (mut text, close) = around(envelope, !shown.is_empty());
+    text.reserve(shown.iter().map(|card| card.json.len() + 1).sum::<usize>() + close.len());
     for (n, card) in shown.iter().enumerate() {
-        text.push_str(if n == 0 { ",\"dataset\":[" } else { "," });
+        text.push_str(if n == 0 { "" } else { "," });
         text.push_str(&card.json);
     }
-    text.push_str("]}");
+    text.push_str(close);
     text
 }
 

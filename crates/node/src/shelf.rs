@@ -4,8 +4,12 @@
 //! to negotiate at, and on the rules about who may know of a contract. So there is one shelf for
 //! each address and each set of contracts that are hidden: every dataset written once, put there
 //! when a contract is published. A request costs no look at a contract, only the pages that it is
-//! answered with; the whole catalogue is kept as it is sent, plain and compressed.
+//! answered with; the whole catalogue is kept as it is sent, plain and compressed, and after a
+//! publication only what is new of it is compressed ([`packs`]).
 
+mod packs;
+
+use self::packs::Packs;
 use crate::connectors::{self, DSP_PATH};
 use crate::contracts;
 use crate::door::Asked;
@@ -21,7 +25,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::Semaphore;
 use twinpact_contract::Contract;
 use twinpact_dsp::MAX_CATALOG_BYTES;
-use twinpact_dsp::catalog::{Card, Owner, Part, Query, body, envelope, mark};
+use twinpact_dsp::catalog::{Card, Owner, Part, Query, around, body, envelope, mark};
 use twinpact_model::codes;
 use twinpact_model::problem::Problem;
 use twinpact_proof::to_hex;
@@ -73,7 +77,9 @@ struct Shelf {
     /// How many publications are in it.
     seen: usize,
     whole: OnceLock<Ready>,
-    zipped: OnceLock<Arc<[u8]>>,
+    zipped: OnceLock<(Option<Arc<[u8]>>, Packs)>,
+    /// What of it was compressed before the last publication.
+    packs: Packs,
 }
 
 /// A body, what it is known by, and where the parts around it are.
@@ -258,6 +264,7 @@ fn filled(
         seen: old.map_or(0, |shelf| shelf.seen).saturating_add(count),
         whole: OnceLock::new(),
         zipped: OnceLock::new(),
+        packs: old.map(Shelf::packed).unwrap_or_default(),
     }))
 }
 
@@ -281,8 +288,28 @@ impl Shelf {
         }
         let ready = self.whole.get_or_init(|| self.part(query));
         let zip = zip && ready.body.len() >= WORTH_IT;
-        let zipped = || compressed(&ready.body, LEVELS.1).unwrap_or_else(|| ready.body.clone());
-        (ready.clone(), zip.then(|| Arc::clone(self.zipped.get_or_init(zipped))))
+        let zipped = || self.zipped.get_or_init(|| self.zip(ready)).0.clone();
+        (ready.clone(), zip.then(zipped).flatten())
+    }
+
+    /// The whole compressed, and what is kept of that for the next publication. What does not fit
+    /// one answer is no whole, and compressed by itself.
+    fn zip(&self, ready: &Ready) -> (Option<Arc<[u8]>>, Packs) {
+        let cards: Vec<&Card> = self.cards.values().map(Arc::as_ref).collect();
+        let (open, close) = around(&self.envelope, !cards.is_empty());
+        let made = match ready.next {
+            None => self.packs.zipped((&open, close), &cards, LEVELS.1),
+            Some(_) => None,
+        };
+        match made {
+            Some((bytes, packs)) => (Some(bytes.into()), packs),
+            None => (compressed(&ready.body, LEVELS.1), self.packs.clone()),
+        }
+    }
+
+    /// The packs of the last whole that was compressed.
+    fn packed(&self) -> Packs {
+        self.zipped.get().map_or(&self.packs, |(_, packs)| packs).clone()
     }
 
     fn part(&self, query: &Query) -> Ready {
