@@ -365,13 +365,13 @@ fn received(
     let ends = matches!(message, Message::NegotiationTermination(_));
     let displaced = again::is_displaced(state, message);
     let anew = !displaced && again::is_drawn_anew(state, message);
-    let again =
-        displaced || !anew && (state.post.is_repeat(message) || again::is_known(state, message));
+    let follows = follow(state.party.role, state.state, message);
+    let repeated = || state.post.is_repeat(message, follows.is_some());
+    let again = displaced || !anew && (repeated() || again::is_known(state, message));
     if again || (ends && state.state == State::Terminated) {
         return Ok(Step::unchanged(state));
     }
-    let follows = || follow(state.party.role, state.state, message);
-    let Some(to) = anew.then_some(state.state).or_else(follows) else {
+    let Some(to) = anew.then_some(state.state).or(follows) else {
         let (name, other, at) =
             (message.name(), state.party.role.other().name(), state.state.name());
         return Err(Rejected::transition(format!(

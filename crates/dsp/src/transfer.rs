@@ -225,7 +225,8 @@ fn received(
     let mut next = state.clone();
     next.party.admit(from, message)?;
     let ends = matches!(message, Message::TransferTermination(_));
-    if state.post.is_repeat(message) || (ends && state.state == State::Terminated) {
+    let follows = follow(state.party.role.other(), state.state, message).is_some();
+    if state.post.is_repeat(message, follows) || (ends && state.state == State::Terminated) {
         return Ok(Step::unchanged(state));
     }
     let to = outcome(state, message)?;

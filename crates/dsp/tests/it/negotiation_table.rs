@@ -323,6 +323,12 @@ fn a_repeat_is_told_by_its_id() {
     // Without an id it is the content.
     let after = take(&before, &counter(None)).unwrap().next;
     assert_eq!(take(&after, &counter(None)).unwrap().effects, []);
+    // Also while our answer is on its way; once that was heard, the same is asked a second time.
+    let mut offered = step(&after, Input::Decide(Decision::Offer(offer())), at(2)).unwrap().next;
+    assert_eq!(take(&offered, &counter(None)).unwrap().next, offered);
+    let id = offered.post.unacknowledged.clone().unwrap();
+    assert!(offered.acknowledge(&id));
+    assert_eq!(take(&offered, &counter(None)).unwrap().next.state, State::Requested);
 }
 
 /// Some connectors send an agreement again under a new `@id` when the answer was late, and end the

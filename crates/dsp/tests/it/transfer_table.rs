@@ -306,3 +306,33 @@ fn messages_have_a_bound() {
     assert_eq!(n, MAX_RECEIVED);
     assert!(receive(&it, &messages()[3].1).is_ok());
 }
+
+/// A message without an `@id` may say the same twice, and mean it: who suspends, resumes and
+/// suspends again is suspended.
+#[test]
+fn the_same_words_at_another_time_are_another_message() {
+    let take = |state: &Transfer, message: &Message| {
+        step(state, Input::Received { from: PEER, message }, at(1)).unwrap().next
+    };
+    let suspension = Message::TransferSuspension(notice(None));
+    let start = transfer_start(None, None);
+    for role in [Role::Provider, Role::Consumer] {
+        let started = transfer(role, State::Started);
+        let suspended = take(&started, &suspension);
+        assert_eq!(suspended.state, State::Suspended);
+        assert_eq!(take(&suspended, &suspension), suspended, "a repeat");
+        // They resume, and a copy of that comes.
+        let resumed = take(&suspended, &start);
+        assert_eq!((resumed.state, take(&resumed, &start)), (State::Started, resumed.clone()));
+        let again = take(&resumed, &suspension);
+        assert_eq!(again.state, State::Suspended, "{role:?}");
+        assert_eq!(take(&again, &start).state, State::Started, "{role:?}");
+        // We resume; until that is heard, it is a copy.
+        let decision = Input::Decide(Decision::Start { data_address: None });
+        let mut ours = step(&suspended, decision, at(2)).unwrap().next;
+        assert_eq!(take(&ours, &suspension), ours);
+        let id = ours.post.unacknowledged.clone().unwrap();
+        assert!(ours.acknowledge(&id));
+        assert_eq!(take(&ours, &suspension).state, State::Suspended, "{role:?}");
+    }
+}

@@ -30,8 +30,8 @@ struct Pack {
 pub(super) struct Packs(HashMap<Digest, Arc<Pack>>);
 
 impl Packs {
-    /// The text with all these cards between `open` and `close`, with gzip, and the packs that it is
-    /// made of: those that are known already, and new ones. `None` when it cannot be compressed.
+    /// The text with all these cards between `open` and `close`, with gzip, and the packs that it
+    /// is made of: those that are known already, and new ones. `None` when it cannot be compressed.
     pub(super) fn zipped(
         &self,
         (open, close): (&str, &str),
@@ -151,7 +151,7 @@ mod tests {
             check(&Packs::default(), &all[..count]);
         }
         // Without each of these in turn: the last of a pack as well.
-        let end = all.iter().position(|card| ends(&card)).unwrap();
+        let end = all.iter().position(ends).unwrap();
         for missing in [0, 1, end, end + 1, 500, 999] {
             let mut fewer = all.clone();
             fewer.remove(missing);
