@@ -566,16 +566,22 @@ fn status(state: &Negotiation, answer: &Message, now: WallTime) -> Result<Step, 
     }
     if theirs == at {
         next.post.settle();
+        next.in_doubt = false;
         return Ok(Step { next, effects: Vec::new() });
     }
     // They have not taken our last message, or theirs is still on its way; a provider that has lost
     // the verification that it took, as one does that was restored, waits for another.
-    let sent = match next.post.unacknowledged.clone() {
-        Some(id) => Some(Effect::Resend { id }),
-        None if state.bound() && theirs == State::Agreed => again::verification(&mut next),
-        None => None,
-    };
-    Ok(Step { next, effects: sent.into_iter().collect() })
+    if let Some(id) = next.post.unacknowledged.clone() {
+        return Ok(Step { next, effects: vec![Effect::Resend { id }] });
+    }
+    if !(state.bound() && theirs == State::Agreed) {
+        return Ok(Step { next, effects: Vec::new() });
+    }
+    let verification = again::verification(&mut next);
+    let why = "asked for the state: they wait for our verification".to_owned();
+    let mut step = next.moved(State::Verified, Whose::Ours, why, now);
+    step.effects.splice(0..0, verification);
+    Ok(step)
 }
 
 fn deadline(state: &Negotiation, now: WallTime) -> Step {

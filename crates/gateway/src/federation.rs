@@ -46,6 +46,7 @@ use twinpact_node::door::{Asked, Door, Way};
 use twinpact_node::egress::{CatalogDoc, Egress, PublicDoc, Told};
 use twinpact_node::invitations::MAX_JOIN_BYTES;
 use twinpact_node::metrics::{Connections, part};
+use twinpact_node::negotiate::nothing_here;
 use twinpact_node::strangers::{Away, Strangers};
 use twinpact_node::trace::{self, Doorway, REQUEST_HEADER, Step};
 
@@ -394,10 +395,10 @@ impl Line {
     }
 
     async fn nameless(&self, head: &Parts, body: Incoming) -> io::Result<Egress> {
-        let route = (head.method.as_str(), head.uri.path());
-        if !PUBLIC_ROUTES.contains(&route) {
+        let (method, path) = (head.method.as_str(), head.uri.path());
+        if !PUBLIC_ROUTES.contains(&(method, path)) {
             self.house.count(Away::Route);
-            return Ok(nothing_here());
+            return Ok(nothing_here(method, path));
         }
         let (body, large) = match Limited::new(body, MAX_JOIN_BYTES).collect().await {
             Ok(body) => (body.to_bytes().to_vec(), None),
@@ -423,7 +424,7 @@ impl Line {
             | Egress::Together(_)
             | Egress::Catalog(_)
             | Egress::Schema(_)
-            | Egress::Log(_) => nothing_here(),
+            | Egress::Log(_) => nothing_here(method, path),
         })
     }
 
@@ -456,11 +457,6 @@ pub(crate) fn identify(headers: &mut HeaderMap, id: &str) {
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_HEADER, id);
     }
-}
-
-/// The same for every path, so that it says nothing about what there is.
-fn nothing_here() -> Egress {
-    Problem::new(codes::ROUTE_UNKNOWN, "there is no such route").into()
 }
 
 pub(crate) fn asked(way: Way, peer: Option<PeerIdentity>, head: &Parts, body: Vec<u8>) -> Asked {

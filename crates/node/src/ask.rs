@@ -113,7 +113,7 @@ async fn partner(node: &Node, asked: &Asked) -> Egress {
     let bytes = bytes.filter(|_| !awaited).unwrap_or(0);
     if let Err(problem) = node.rates.request(peer.did.as_str(), bytes, now) {
         node.strangers.count(Away::PartnerRate, now);
-        return problem.into();
+        return negotiate::refused(&asked.method, &asked.path, problem);
     }
     node.heard.from(peer.did.as_str());
     let pushed = asked.method == "POST" && asked.path == ORGANISATION_PATH;

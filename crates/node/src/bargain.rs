@@ -312,8 +312,11 @@ fn decide(
 
 /// Whether a person decides on what this partner asks for.
 fn by_hand(node: &Node, turn: &Turn<'_>, state: &Negotiation) -> bool {
+    let (rules, peer) = (&node.config.negotiation, &state.party.peer);
     let asked = own_contract(turn.fold(), &state.offer).map(|contract| contract.name.as_str());
-    node.config.negotiation.wait(asked, &state.party.peer)
+    // What is hidden from them does not wait: it is refused as what is not there.
+    let hidden = asked.is_some_and(|name| !rules.shows(name, peer));
+    !hidden && rules.wait(asked, peer)
 }
 
 /// What we offer instead of what was asked for, when that is more than the contract: what both have
@@ -378,21 +381,26 @@ pub(crate) fn acceptable(
     Ok(offer(contract, asked, meaning::respelled(&asked.policy)?))
 }
 
-/// Whether this participant may have one more agreement, by a negotiation that is open already when
-/// it is given by its process id.
+/// Whether this participant may have one more agreement, by that negotiation if it is open already.
+/// Those that we have agreed to and that are not concluded count; each has a tree for ever. What is
+/// offered or asked for takes nobody's place: it is looked at again when it comes to be agreed.
 pub(crate) fn room(
     node: &Node,
     turn: &Turn<'_>,
     did: &str,
     own_pid: Option<&str>,
 ) -> Result<(), Problem> {
-    let fold = turn.fold();
-    let known = own_pid.and_then(|pid| fold.processes.negotiations.get(pid));
-    let counted = known.is_some_and(|it| !it.state.is_final());
-    // Those that are nearly concluded count, and so does this one; each has a tree for ever.
-    let others = fold.processes.open(did).0.saturating_sub(usize::from(counted));
-    let most = node.config.quotas.processes(did).2;
-    if fold.agreements.granted(did) + others >= most {
+    let (fold, most) = (turn.fold(), node.config.quotas.processes(did).2);
+    let granted = fold.agreements.granted(did);
+    let nearly = |it: &&Negotiation| {
+        let of_ours = it.party.role == Role::Provider && it.party.peer == did;
+        let agreed = matches!(it.state, negotiation::State::Agreed | negotiation::State::Verified);
+        of_ours && agreed && Some(it.party.own_pid.as_str()) != own_pid
+    };
+    // Each look at all of them costs; most are far from the bound.
+    let open = fold.processes.open(did).0;
+    let is_far = granted + open < most;
+    if !is_far && granted + fold.processes.negotiations.values().filter(nearly).count() >= most {
         let bound = format!("there are {most} agreements already, or nearly");
         return Err(Problem::new(codes::EXCHANGE_TOO_MANY, bound));
     }
@@ -485,6 +493,12 @@ pub(crate) fn transfer_requested(
         formats::served(node, turn, &first.next, (&agreement.wire.target, request))?;
         Ok(agreement)
     });
+    if let Err(problem) = &granted
+        && problem.code == codes::AGREEMENT_UNKNOWN
+    {
+        // Nobody's process: nothing is opened for it.
+        return Err(problem.clone().into());
+    }
     let decision = match granted {
         Err(problem) => transfer::Decision::Terminate {
             code: problem.code.name.to_owned(),

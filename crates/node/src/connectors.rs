@@ -394,7 +394,7 @@ pub(crate) async fn answer(node: &Node, asked: &Asked) -> Egress {
     };
     if let Err(problem) = node.rates.request(id, asked.body.len(), now) {
         node.strangers.count(Away::PartnerRate, now);
-        return problem.into();
+        return negotiate::refused(&asked.method, &asked.path, problem);
     }
     node.heard.from(id);
     let answer = match (route, &asked.fault) {

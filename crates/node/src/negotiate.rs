@@ -20,11 +20,11 @@ use twinpact_dsp::catalog::{self, DatasetOffer, Query};
 use twinpact_dsp::exchange::opening_key;
 use twinpact_dsp::message::Versions;
 use twinpact_dsp::negotiation::{self, Negotiation};
-use twinpact_dsp::route::{Endpoint, Route, Success};
+use twinpact_dsp::route::{Endpoint, Route, Success, match_route};
 use twinpact_dsp::transfer::{self, Transfer};
 use twinpact_dsp::{Message, Rejected, Status, Subject};
-use twinpact_model::codes;
 use twinpact_model::problem::Problem;
+use twinpact_model::{Class, codes};
 
 /// An authenticated participant that sends a message.
 #[derive(Debug, Clone, Copy)]
@@ -121,11 +121,11 @@ async fn take(
     route: &Route,
 ) -> Result<(Option<Message>, bool), Refused> {
     let (ours, id, workload) = (node.clone(), caller.id.to_owned(), caller.workload.to_owned());
-    let pid = route.id.clone();
+    let (pid, endpoint) = (route.id.clone(), route.row.endpoint);
     node.partition
         .turn(move |turn| {
             let caller = Caller { id: &id, workload: &workload };
-            Ok(moved(&ours, turn, caller, &message, pid.as_deref()))
+            Ok(moved(&ours, turn, caller, &message, (pid.as_deref(), endpoint)))
         })
         .await?
 }
@@ -136,7 +136,7 @@ fn moved(
     mut turn: Turn<'_>,
     caller: Caller<'_>,
     message: &Message,
-    pid: Option<&str>,
+    (pid, endpoint): (Option<&str>, Endpoint),
 ) -> Result<(Option<Message>, bool), Refused> {
     let stepping = trace::step(Step::Step);
     // It may have been removed since it was let in.
@@ -150,7 +150,7 @@ fn moved(
     let mut entries = Vec::new();
     let answer = match (known, message) {
         (Some(pid), _) => {
-            let process = find(turn.fold(), &pid).ok_or_else(Rejected::unknown)?;
+            let process = at(turn.fold(), endpoint, &pid)?;
             bargain::advance(node, &mut turn, process, did, message, &mut entries)?
         }
         (None, Message::ContractRequest(request)) => {
@@ -203,6 +203,13 @@ pub fn find(fold: &Fold, pid: &str) -> Option<Process> {
         .or_else(|| transfer.map(|t| Process::Transfer(Box::new(t))))
 }
 
+/// The process of ours with that id, of the kind that the endpoint is for.
+fn at(fold: &Fold, endpoint: Endpoint, pid: &str) -> Result<Process, Rejected> {
+    let of_transfers = matches!(bargain::subject(endpoint, None, None), Subject::Transfer { .. });
+    let is_of_it = |process: &Process| matches!(process, Process::Transfer(_)) == of_transfers;
+    find(fold, pid).filter(is_of_it).ok_or_else(Rejected::unknown)
+}
+
 /// Requests without a message: where a process stands, one dataset.
 fn look(node: &Node, caller: &str, route: &Route) -> Result<Option<Message>, Refused> {
     let id = route.id.as_deref().unwrap_or_default();
@@ -211,7 +218,7 @@ fn look(node: &Node, caller: &str, route: &Route) -> Result<Option<Message>, Ref
         let offer = offer.ok_or_else(Rejected::unknown)?;
         return Ok(Some(Message::Dataset(catalog::dataset(&offer)?)));
     }
-    let process = node.partition.read(|fold, _| find(fold, id))?.ok_or_else(Rejected::unknown)?;
+    let process = node.partition.read(|fold, _| at(fold, route.row.endpoint, id))??;
     let (party, status) = match &process {
         Process::Negotiation(n) => (&n.party, n.status()),
         Process::Transfer(t) => (&t.party, t.status()),
@@ -272,6 +279,29 @@ pub(crate) fn unknown_caller(route: &Route) -> Egress {
     refusal(Rejected::unknown().into(), route, None)
 }
 
+/// The refusal of a request that is not looked at: in the protocol's form where it is to one of its
+/// endpoints.
+pub(crate) fn refused(method: &str, path: &str, problem: Problem) -> Egress {
+    match to_the_protocol(method, path) {
+        Some(route) => refusal(problem.into(), &route, None),
+        None => problem.into(),
+    }
+}
+
+/// What is answered to somebody who has not said who they are: that there is nothing, for every path
+/// alike, in the protocol's form at its endpoints.
+#[must_use]
+pub fn nothing_here(method: &str, path: &str) -> Egress {
+    match to_the_protocol(method, path) {
+        Some(route) => unknown_caller(&route),
+        None => Problem::new(codes::ROUTE_UNKNOWN, "there is no such route").into(),
+    }
+}
+
+fn to_the_protocol(method: &str, path: &str) -> Option<Route> {
+    match_route(method, path.strip_prefix("/dsp")?)
+}
+
 /// The protocol's error body for a request that could not be read whole.
 pub(crate) fn unreadable(route: &Route, fault: &Problem) -> Egress {
     refusal(fault.clone().into(), route, None)
@@ -284,7 +314,11 @@ fn refusal(refused: Refused, route: &Route, message: Option<&Message>) -> Egress
         Refused::Node(problem) if problem.code == codes::INTERNAL => return problem.into(),
         Refused::Node(problem) if !problem.code.public() => return problem.into(),
         Refused::Node(problem) => {
-            Rejected { status: Status::BadRequest, code: problem.code, reason: problem.message }
+            let status = match problem.code.class {
+                Class::TooMany => Status::TooMany,
+                _ => Status::BadRequest,
+            };
+            Rejected { status, code: problem.code, reason: problem.message }
         }
     };
     let subject = subject(route, message);

@@ -125,7 +125,7 @@ pub async fn run(node: Node, mut stop: watch::Receiver<bool>) {
             under_way.post(&node, &calls, peer, rows);
         }
         tokio::select! {
-            changed = changes.changed() => if changed.is_err() { return },
+            changed = changes.changed() => if changed.is_err() { break },
             Some(done) = under_way.tasks.join_next_with_id() => under_way.ended(done),
             () = until(more) => {}
             _ = stop.wait_for(|stop| *stop) => break,
@@ -350,8 +350,11 @@ async fn deliver(
             return Ok(());
         };
         let (status, text) = match answer {
-            // Some answer with what they were sent, and that may hold a token.
+            // Some answer with what they were sent, and that may hold a token or a key.
             Ok(reply) if pending.what == Waiting::Start => (Some(reply.status), String::new()),
+            Ok(reply) if reply.status >= 300 && node.secrets.written(&pending.id).is_some() => {
+                (Some(reply.status), String::new())
+            }
             Ok(reply) => (Some(reply.status), String::from_utf8_lossy(&reply.body).into_owned()),
             // None of these comes back by being tried again.
             Err(problem) if is_gone(pending, &problem) => {

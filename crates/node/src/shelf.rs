@@ -46,7 +46,7 @@ const LEVELS: (Compression, Compression) = (Compression::new(1), Compression::ne
 /// The shelves of a node.
 #[derive(Debug)]
 pub struct Shelves {
-    filled: Mutex<BTreeMap<Key, Arc<Shelf>>>,
+    filled: Mutex<Filled>,
     /// Whose turn it is to fill one: who comes meanwhile finds it filled.
     filling: tokio::sync::Mutex<()>,
     /// Turns at work that takes long.
@@ -60,6 +60,31 @@ impl Default for Shelves {
             filling: tokio::sync::Mutex::default(),
             beside: Semaphore::new(BESIDE),
         }
+    }
+}
+
+/// The shelves that are filled, the one that was asked for last behind all others.
+#[derive(Debug, Default)]
+struct Filled(Vec<(Key, Arc<Shelf>)>);
+
+impl Filled {
+    /// The shelf, which is asked for now.
+    fn get(&mut self, key: &Key) -> Option<Arc<Shelf>> {
+        let at = self.0.iter().position(|(known, _)| known == key)?;
+        let found = self.0.remove(at);
+        let shelf = Arc::clone(&found.1);
+        self.0.push(found);
+        Some(shelf)
+    }
+
+    /// Puts it in the place of what was there; beyond [`MAX_SHELVES`] the one that nobody has asked
+    /// for the longest goes.
+    fn put(&mut self, key: Key, shelf: Arc<Shelf>) {
+        self.0.retain(|(known, _)| *known != key);
+        if self.0.len() >= MAX_SHELVES {
+            self.0.remove(0);
+        }
+        self.0.push((key, shelf));
     }
 }
 
@@ -195,10 +220,7 @@ async fn current(node: &Node, caller: &str) -> Result<(String, Arc<Shelf>), Refu
     };
     let address = key.0.clone();
     let mut shelves = node.shelves.filled.lock().unwrap_or_else(PoisonError::into_inner);
-    if !shelves.contains_key(&key) && shelves.len() >= MAX_SHELVES {
-        shelves.pop_first();
-    }
-    shelves.insert(key, Arc::clone(&shelf));
+    shelves.put(key, Arc::clone(&shelf));
     Ok((address, shelf))
 }
 
@@ -210,8 +232,8 @@ fn looked(node: &Node, caller: &str) -> Result<Looked, Problem> {
     let hidden = node.config.negotiation.hidden_from(caller);
     node.partition.read(|fold, _| {
         let key = (connectors::own_address(node, fold, caller)?, hidden);
-        let filled = node.shelves.filled.lock().unwrap_or_else(PoisonError::into_inner);
-        let shelf = filled.get(&key).cloned();
+        let mut filled = node.shelves.filled.lock().unwrap_or_else(PoisonError::into_inner);
+        let shelf = filled.get(&key);
         drop(filled);
         let new = new(node, fold, shelf.as_deref());
         Ok((key, shelf, new))
@@ -365,7 +387,40 @@ fn matches(tags: &str, ours: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{LEVELS, WORTH_IT, compressed, matches, schema_address, takes_gzip};
+    use super::{
+        Filled, Key, LEVELS, MAX_SHELVES, Packs, Shelf, WORTH_IT, compressed, matches,
+        schema_address, takes_gzip,
+    };
+    use std::collections::BTreeSet;
+    use std::sync::{Arc, OnceLock};
+
+    #[test]
+    fn the_shelf_that_nobody_asks_for_goes_first() {
+        let key = |n: usize| -> Key { ("a".to_owned(), BTreeSet::from([n.to_string()])) };
+        let shelf = || {
+            Arc::new(Shelf {
+                envelope: String::new(),
+                cards: Default::default(),
+                bytes: 0,
+                seen: 0,
+                whole: OnceLock::new(),
+                zipped: OnceLock::new(),
+                packs: Packs::default(),
+            })
+        };
+        let mut all = Filled::default();
+        // The one without anything hidden sorts first, and is asked for by most.
+        let common: Key = ("a".to_owned(), BTreeSet::new());
+        all.put(common.clone(), shelf());
+        (1..MAX_SHELVES).for_each(|n| all.put(key(n), shelf()));
+        assert!((1..MAX_SHELVES).all(|n| all.get(&key(n)).is_some()) && all.get(&common).is_some());
+        all.put(key(MAX_SHELVES), shelf());
+        assert_eq!(all.0.len(), MAX_SHELVES);
+        assert!(all.get(&key(1)).is_none() && all.get(&common).is_some());
+        // One more of what is there takes nobody's place.
+        all.put(key(2), shelf());
+        assert!((2..=MAX_SHELVES).all(|n| all.get(&key(n)).is_some()));
+    }
 
     #[test]
     fn what_is_short_is_not_compressed() {

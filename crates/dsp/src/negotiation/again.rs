@@ -21,18 +21,19 @@ pub(super) fn is_known(known: &Negotiation, message: &Message) -> bool {
         (Role::Consumer, State::Finalized, Message::NegotiationEvent(e)) => {
             e.event == Event::Finalized
         }
-        (Role::Provider, State::Agreed | State::Verified | State::Finalized, _) => {
-            known.post.remembers(message)
-        }
-        _ => false,
+        // Who asks for the same again before an answer asks twice (the official kit wants an error).
+        (_, State::Requested | State::Offered | State::Terminated, _) => false,
+        _ => may_come_late(known, message) && known.post.remembers(message),
     }
 }
 
-/// Whether this may come once more when we have agreed already: what the agreement came of.
+/// Whether this may come once more when we have gone on from it: an offer or a request that was
+/// answered, an acceptance.
 pub(super) fn may_come_late(known: &Negotiation, message: &Message) -> bool {
-    match message {
-        Message::ContractRequest(_) => known.party.role == Role::Provider,
-        Message::NegotiationEvent(e) => e.event == Event::Accepted,
+    match (known.party.role, message) {
+        (Role::Provider, Message::ContractRequest(_))
+        | (Role::Consumer, Message::ContractOffer(_)) => true,
+        (Role::Provider, Message::NegotiationEvent(e)) => e.event == Event::Accepted,
         _ => false,
     }
 }

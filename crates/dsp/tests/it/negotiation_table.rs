@@ -344,6 +344,45 @@ fn the_same_agreement_under_another_message_id_is_known() {
     }
 }
 
+/// A consumer that has gone on from an offer knows it when it comes again.
+#[test]
+fn an_offer_that_was_answered_is_known_when_it_comes_again() {
+    let offer = |id: &str| contract_offer(continues("urn:uuid:c"), Some(id));
+    let offered =
+        take(&negotiation(Role::Consumer, State::Requested), &offer("urn:1")).unwrap().next;
+    let mut accepted = step(&offered, Input::Decide(Decision::Accept), at(2)).unwrap().next;
+    for (state, known) in [
+        (State::Requested, None),
+        (State::Accepted, Some(true)),
+        (State::Agreed, Some(true)),
+        (State::Verified, Some(true)),
+        (State::Finalized, Some(true)),
+        (State::Terminated, Some(false)),
+    ] {
+        accepted.state = state;
+        let again = take(&accepted, &offer("urn:2"));
+        let got = again.map(|step| step.next == accepted);
+        match known {
+            // Asked again, the same may be offered again.
+            None => assert_eq!(got, Ok(false), "{state:?}"),
+            Some(true) => assert_eq!(got, Ok(true), "{state:?}"),
+            Some(false) => assert!(got.is_err(), "{state:?}"),
+        }
+    }
+}
+
+/// Yesterday's logs have what a displaced agreement says without a word before it.
+#[test]
+fn what_older_logs_remember_is_known() {
+    let anew = agreement_with("urn:uuid:2", |sent| sent.id = "urn:agreement:new".to_owned());
+    let mut second = take(&agreed(), &anew).unwrap().next;
+    for digest in &mut second.post.received {
+        *digest = digest.strip_prefix("said:").unwrap_or(digest).to_owned();
+    }
+    let late = take(&second, &contract_agreement(Some("urn:uuid:3"))).unwrap();
+    assert_eq!((late.next, late.effects), (second, Vec::new()));
+}
+
 /// What an agreement came of comes late under another `@id`: it is known, where it was said; what
 /// was not said is refused.
 #[test]
@@ -441,7 +480,10 @@ fn a_verification_that_was_lost_is_sent_again() {
     let sends = |step: &Step| match step.effects.as_slice() {
         [] => "nothing",
         [Effect::Resend { .. }] => "the same",
-        [Effect::Send(sent)] if matches!(sent.message, Message::AgreementVerification(_)) => {
+        // With its reason, for the story.
+        [Effect::Send(sent), Effect::Record(_), ..]
+            if matches!(sent.message, Message::AgreementVerification(_)) =>
+        {
             "another"
         }
         other => panic!("{other:?}"),

@@ -362,32 +362,40 @@ async fn the_last_agreement_can_be_had_by_an_offer_and_by_a_person() {
         };
         let theirs = other(operator, &pid).await;
         match by_hand {
-            // The same once more is the same, also where there is no room for another.
             false => {
                 let again = offer(operator, &unasked(&pair, None)).await.unwrap();
                 assert_eq!(again.line.pid, theirs);
-                let more = offer(operator, &unasked(&pair, Some(narrow(&pair)))).await;
-                assert_eq!(more.unwrap_err().code.name, "exchange.too_many");
                 decide(maker, &pid, Wish::Accept).await.unwrap();
             }
-            true => drop(decide(operator, &theirs, Wish::Accept).await.unwrap()),
+            // What waits for a person as well takes nobody's place.
+            true => {
+                let waits = asked(&pair, narrow(&pair)).await;
+                other(operator, &waits).await;
+                decide(operator, &theirs, Wish::Accept).await.unwrap();
+            }
         }
         agreed(&pair, &pid, if by_hand { Order::Narrower } else { Order::Equal }).await;
-        let more = offer(operator, &unasked(&pair, None)).await.unwrap_err();
+        let more = offer(operator, &unasked(&pair, Some(narrow(&pair)))).await.unwrap_err();
         assert_eq!(more.code.name, "exchange.too_many", "{more}");
         pair.stop().await;
     }
 }
 
+/// Also where requests for it wait for a person: nobody waits for what is not there.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_contract_that_rules_hide_is_not_offered_either() {
+async fn a_contract_that_rules_hide_is_neither_offered_nor_waited_for() {
     let rules = "\n[[negotiation.contracts]]\nname = \"turbine-maintenance\"\n\
-        only = [\"did:web:other.example\"]\n";
+        only = [\"did:web:other.example\"]\nby_hand = true\n";
     let pair = met_with(rules).await;
+    let pid = asked(&pair, narrow(&pair)).await;
+    let ended = comes_to(pair.maker(), &pid, State::Terminated).await.ended.unwrap();
+    assert_eq!(ended.code.as_deref(), Some("agreement.unknown"), "{ended:?}");
+    let theirs = other(pair.operator(), &pid).await;
+    comes_to(pair.operator(), &theirs, State::Terminated).await;
     let problem = offer(pair.operator(), &unasked(&pair, None)).await.unwrap_err();
     assert_eq!(problem.code.name, "exchange.refused", "{problem}");
     assert!(problem.message.contains("not shown to this partner"), "{problem}");
-    assert!(list(pair.operator()).unwrap().is_empty());
+    assert_eq!(list(pair.operator()).unwrap().len(), 1);
     pair.stop().await;
 }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use tempfile::TempDir;
 use twinpact_dsp::message::{
     ContractAgreement, ContractOffer, ContractRequest, DataAddress, Event, NegotiationEvent,
-    Notice, Pids, Signal, Thread, TransferStart,
+    Notice, Pids, Signal, Thread, TransferRequest, TransferStart,
 };
 use twinpact_dsp::negotiation::{Negotiation, State};
 use twinpact_dsp::{MAX_MESSAGE_BYTES, Message, Role};
@@ -266,6 +266,64 @@ async fn a_process_between_two_is_not_there_for_a_third() {
         let mut all = paths.iter().filter(|(of, _)| of == did);
         assert!(all.all(|(_, path)| asked(path)), "{name}");
     }
+}
+
+/// The third asks for data under an agreement between the two, and of one that does not exist: the
+/// same, and nothing is opened for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agreement_of_others_is_not_there_for_a_third() {
+    let world = Three::met().await;
+    let (other, operator) = (&world.other.parts.node, &world.pair.operator);
+    let of_theirs = operator
+        .parts
+        .node
+        .partition
+        .read(|fold, _| fold.agreements.iter().next().unwrap().wire.id.clone());
+    let transfers = || operator.parts.node.partition.read(|fold, _| fold.processes.transfers.len());
+    let (before, mut said) = (transfers().unwrap(), Vec::new());
+    let callback = format!("https://{}/dsp", addressed(&world.other));
+    for (n, agreement) in [of_theirs.unwrap(), "urn:agreement:none".to_owned()].iter().enumerate() {
+        let request = Message::TransferRequest(TransferRequest {
+            id: None,
+            consumer_pid: format!("urn:uuid:other-{n}"),
+            agreement_id: agreement.clone(),
+            format: "HttpData-PULL".to_owned(),
+            data_address: None,
+            callback: callback.clone(),
+        });
+        let (method, body) = written(Some(&request));
+        let (status, text) = told(other, operator, "/dsp/transfers/request", (method, &body)).await;
+        said.push(text.replace(&format!("other-{n}"), "other"));
+        assert_eq!(status, 400, "{text}");
+    }
+    assert!(said[0] == said[1] && said[0].contains("agreement.unknown"), "{said:#?}");
+    assert_eq!(transfers().unwrap(), before);
+    world.stop().await;
+}
+
+/// A process is of one kind: at the endpoints of the other it is not there, for its own parties.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transfer_is_no_negotiation_and_a_negotiation_no_transfer() {
+    let world = Three::met().await;
+    let [operator, maker] = world.sides();
+    for Process { pid, kind, .. } in processes(&operator.parts.node) {
+        let (elsewhere, error, end) = match kind {
+            "transfers" => ("negotiations", "ContractNegotiationError", "TransferTermination"),
+            _ => ("transfers", "TransferError", "ContractNegotiationTermination"),
+        };
+        let before = known(&operator.parts.node, &pid);
+        let asked = |path: String, body: String, method| async move {
+            let (status, text) = told(&maker.parts.node, operator, &path, (method, &body)).await;
+            let said: Value = serde_json::from_str(&text).unwrap();
+            (status, said["@type"].clone(), said["code"].clone())
+        };
+        let got = asked(format!("/dsp/{elsewhere}/{pid}"), String::new(), "GET").await;
+        assert_eq!(got, (404, json!(error), json!("dsp.unknown")), "{kind}");
+        let right = asked(format!("/dsp/{kind}/{pid}"), String::new(), "GET").await;
+        assert_eq!(right.0, 200, "{kind} {end}");
+        assert_eq!(known(&operator.parts.node, &pid), before);
+    }
+    world.stop().await;
 }
 
 /// Whose that message alone is to send; nobody's when both may.

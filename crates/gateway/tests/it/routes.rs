@@ -3,6 +3,7 @@
 
 use crate::admin::{Office, filled};
 use crate::parties::{Echo, base, friends, get};
+use serde_json::Value;
 use twinpact_dsp::Message;
 use twinpact_dsp::message::CatalogRequest;
 use twinpact_dsp::route::{Endpoint, Method, ROWS};
@@ -138,7 +139,11 @@ async fn without_a_certificate_partners_routes_are_not_there() {
         let reply = caller.call(call).await.unwrap();
         let expect = if route.who == "public" { 200 } else { 404 };
         assert_eq!(reply.status, expect, "{} {path}", route.method);
-        if expect == 404 {
+        let said: Value = serde_json::from_slice(&reply.body).unwrap();
+        if expect == 404 && path.starts_with("/dsp/") {
+            let kind = said["@type"].as_str().unwrap();
+            assert!(kind.ends_with("Error") && said["code"] == "dsp.unknown", "{path} {said}");
+        } else if expect == 404 {
             assert_eq!(refused.get_or_insert(reply.body.clone()), &reply.body, "{path}");
         }
     }

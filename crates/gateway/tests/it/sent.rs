@@ -2,9 +2,11 @@
 //! key of the address alone.
 
 use crate::connectors::{PRESUMED, Strangers};
+use crate::edc_like::{self, Heard, Peer, Script};
 use crate::pair::{self, OPERATOR};
 use serde_json::{Value, json};
 use std::path::Path;
+use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -19,7 +21,8 @@ use twinpact_model::problem::Problem;
 use twinpact_node::api::{Fetch, Fetched};
 use twinpact_node::fold::Fold;
 use twinpact_node::outbound::{ConnectorCall, Outbound};
-use twinpact_node::{Node, fetching};
+use twinpact_node::{Node, fetching, why};
+use twinpact_testkit::{free_port, readable};
 
 fn asked(agreement: &str) -> Fetch {
     Fetch { agreement: agreement.to_owned(), push: true }
@@ -208,4 +211,44 @@ async fn what_is_not_all_is_an_error() {
     asked.says("TransferCompletionMessage", "completion").await;
     let why = asked.ended().await.unwrap_err();
     assert!(why.message.contains("nothing had come"), "{why}");
+}
+
+/// A connector that refuses the address to send to, and says it again: the key of it stands in no
+/// story, in no error and nowhere in the log.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_said_again_is_kept_nowhere() {
+    for typed in [false, true] {
+        let port = free_port();
+        let (running, place) = edc_like::node_presuming(port, PRESUMED).await;
+        let (node, usual) = (&running.parts.node, edc_like::provider(port, edc_like::policy()));
+        let script: Script = Arc::new(move |heard: Heard| {
+            if heard.body["@type"] != "TransferRequestMessage" {
+                return usual(heard);
+            }
+            let mut said = heard.body.clone();
+            if typed {
+                said = json!({ "@context": said["@context"], "@type": "TransferError",
+                    "code": "400", "reason": [said["dataAddress"].to_string()] });
+            }
+            Box::pin(async move { (400, said) })
+        });
+        let peer = Peer::open(port, script).await;
+        let agreement = edc_like::agreed_with(&running).await.id;
+        let problem = fetching::fetch(node, &asked(&agreement)).await.unwrap_err();
+        let sent = peer.bodies("POST request");
+        let key = |one: &Value| one["dataAddress"].to_string().contains("authorization");
+        let address = sent.iter().find(|one| key(one)).unwrap()["dataAddress"].clone();
+        let properties = address["endpointProperties"].as_array().unwrap();
+        let found = properties.iter().find(|one| one["name"] == "authorization").unwrap();
+        let key = found["value"].as_str().unwrap();
+        let pid = node.partition.read(|fold, _| fold.processes.transfers.keys().next().cloned());
+        let story =
+            serde_json::to_string(&why::why(node, &pid.unwrap().unwrap()).unwrap()).unwrap();
+        running.stop().await;
+        let log = readable(&place.path().join("node"), OPERATOR).unwrap();
+        assert!(story.contains("status 400"), "{story}");
+        for text in [&problem.to_string(), &story, &log] {
+            assert!(!text.contains(key), "{typed}: {text}");
+        }
+    }
 }

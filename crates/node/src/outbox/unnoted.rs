@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use twinpact_dsp::MAX_MESSAGE_BYTES;
+use twinpact_store::Store;
 
 /// How long after it was taken a message goes again, and how long after that: beyond what they rest
 /// between two looks at their processes, 50 ms when they are set to be quick, and usually a second.
@@ -22,24 +23,38 @@ const AGAIN: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(
 /// Where first messages go.
 const FIRST: [&str; 3] = ["/negotiations/request", "/negotiations/offers", "/transfers/request"];
 
-/// What goes again later. It holds up nothing, and ends with the sender.
+/// How many messages wait to go again, at most; beyond that one that was taken is left at that.
+pub(crate) const MAX_REPEATS: usize = 256;
+
+/// What goes again later. It ends with the sender.
 #[derive(Clone, Default)]
 pub(super) struct Repeats(Arc<Mutex<JoinSet<()>>>);
 
-/// A message to one of them, as it was sent.
-pub(super) struct Copy(Vec<u8>);
+/// A message to one of them, as it was sent, and where its process stood then.
+pub(super) struct Copy {
+    body: Vec<u8>,
+    stands: Place,
+}
+
+/// Where a process stands: its state, and how many messages we have sent in it.
+type Place = (&'static str, u32);
 
 /// A copy of what such a connector might take and forget. The first message of a process is none:
 /// it is taken together with the answer that names the process.
 pub(super) async fn copy(node: &Node, row: &Pending) -> Option<Copy> {
-    let is_message = matches!(row.what, Waiting::Message(_) | Waiting::Start);
-    let is_first = FIRST.contains(&row.path.as_str());
     // A script says itself what is sent.
     let is_to_one = node.conformance.is_none() && node.connectors.knows(&row.peer);
-    match is_message && !is_first && is_to_one {
-        true => message(node, row).await.ok().map(Copy),
-        false => None,
+    if !is_to_one || FIRST.contains(&row.path.as_str()) {
+        return None;
     }
+    let body = match &row.what {
+        Waiting::Message(_) => message(node, row).await.ok()?,
+        // One whose token is too old is not made anew for this.
+        Waiting::Start => node.secrets.message(&row.id, node.clocks.wall())?.to_text().into_bytes(),
+        _ => return None,
+    };
+    let stands = place(node, row, Some(&row.id)).await?;
+    Some(Copy { body, stands })
 }
 
 impl Repeats {
@@ -48,7 +63,9 @@ impl Repeats {
         let (node, calls, row) = (node.clone(), calls.clone(), row.clone());
         let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
-        tasks.spawn(async move { repeat(&node, &calls, &row, &copy).await });
+        if tasks.len() < MAX_REPEATS {
+            tasks.spawn(async move { repeat(&node, &calls, &row, &copy).await });
+        }
     }
 
     /// Ends all of it.
@@ -59,32 +76,39 @@ impl Repeats {
 }
 
 async fn repeat(node: &Node, calls: &Calls, row: &Pending, copy: &Copy) {
-    let Some(stands) = place(node, row).await else { return };
     for rest in AGAIN {
         tokio::time::sleep(rest).await;
-        if place(node, row).await != Some(stands) {
+        let url = format!("{}{}", row.to, row.path);
+        let body = copy.body.clone();
+        let sending = async {
+            // Looked at when it is its turn to be sent, and not before it has waited for that.
+            if place(node, row, None).await != Some(copy.stands) {
+                return false;
+            }
+            // Whatever is answered: it was taken before, and can be no more than taken again.
+            let call = call(node, &row.peer, "POST", url, Vec::new(), body, MAX_MESSAGE_BYTES);
+            let _ = Box::pin(call).await;
+            true
+        };
+        if !calls.call(node, &row.peer, sending).await {
             return;
         }
-        let url = format!("{}{}", row.to, row.path);
-        let body = copy.0.clone();
-        let sending = call(node, &row.peer, "POST", url, Vec::new(), body, MAX_MESSAGE_BYTES);
-        // Whatever is answered: it was taken before, and can be no more than taken again.
-        let _ = calls.call(node, &row.peer, Box::pin(sending)).await;
     }
 }
 
-/// Where a process stands: its state, and how many messages we have sent in it.
-type Place = (&'static str, u32);
-
-/// Where the process of a row stands, unless something else of it is under way.
-async fn place(node: &Node, row: &Pending) -> Option<Place> {
-    let pid = row.pid.clone();
-    let look = move |fold: &Fold| match fold.processes.unacknowledged(&pid) {
-        Some(_) => None,
-        None => find(fold, &pid).map(|process| match process {
+/// Where the process of a row stands, as long as this message of it is under way, or nothing is,
+/// and we may speak.
+async fn place(node: &Node, row: &Pending, under_way: Option<&str>) -> Option<Place> {
+    let (pid, under_way) = (row.pid.clone(), under_way.map(str::to_owned));
+    let look = move |fold: &Fold, store: &Store| {
+        fold.behind.check(store.forest()).ok()?;
+        if fold.processes.unacknowledged(&pid) != under_way.as_deref() {
+            return None;
+        }
+        find(fold, &pid).map(|process| match process {
             Process::Negotiation(it) => (it.state.name(), it.post.sent),
             Process::Transfer(it) => (it.state.name(), it.post.sent),
-        }),
+        })
     };
-    node.partition.read_between(move |fold, _| look(fold)).await.ok().flatten()
+    node.partition.read_between(look).await.ok().flatten()
 }

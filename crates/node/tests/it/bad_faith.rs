@@ -144,15 +144,10 @@ async fn a_transfer_is_under_an_agreement_of_the_caller_and_moved_by_whose_turn_
         request["agreementId"] = agreement.into();
         request.to_string()
     };
-    let node = &operator.parts.node;
-    let ended = |fold: &twinpact_node::fold::Fold| {
-        let transfers = fold.processes.transfers.values();
-        transfers.filter(|t| t.state.name() == "TERMINATED").count()
-    };
     let body = request("urn:agreement:none", "HttpData-PULL");
-    let answer = operator.ask("POST", "/transfers/request", body.as_bytes()).await;
-    let refused = answer.status != 201 || node.partition.read(|f, _| ended(f)).unwrap() == 1;
-    assert!(refused, "{answer:?}");
+    operator.refuses("/transfers/request", body.as_bytes(), 400, "agreement.unknown").await;
+    let opened = operator.parts.node.partition.read(|fold, _| fold.processes.transfers.len());
+    assert_eq!(opened.unwrap(), 0);
     let pid = started(&operator).await;
     for (path, kind, more, status, code) in [
         ("start", "TransferStartMessage", json!({}), 400, "dsp.transition"),

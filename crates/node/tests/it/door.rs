@@ -99,8 +99,8 @@ async fn texts_have_a_longest_length() {
     let request = transfer_request("urn:c:1", CALLBACK, &long(MAX_TEXT_BYTES + 1)).to_string();
     operator.refuses("/transfers/request", request.as_bytes(), 400, "dsp.too_large").await;
     let request = transfer_request("urn:c:1", CALLBACK, &long(MAX_TEXT_BYTES)).to_string();
-    let answer = operator.ask("POST", "/transfers/request", request.as_bytes()).await;
-    assert_eq!(answer.status, 201, "{answer:?}");
+    // It is read, and about an agreement that there is not.
+    operator.refuses("/transfers/request", request.as_bytes(), 400, "agreement.unknown").await;
     // The offer is taken, and then the consumer ends the negotiation with many words.
     let request = contract_request("urn:c:2", CALLBACK, &operator.offer().await).to_string();
     let opened = operator.ask("POST", "/negotiations/request", request.as_bytes()).await;
