@@ -255,12 +255,13 @@ class Edc:
             raise RuntimeError(f"EDC: terminated: {state.get('errorDetail')}")
         return state["contractAgreementId"] if state["state"] == "FINALIZED" else None
 
-    def kept(self, asset):
-        """The agreement about it as the EDC keeps it, in the names of its management API."""
+    def kept(self, asset, at_id):
+        """The agreement of that id about it as the EDC keeps it, in the names of its management API;
+        there may be two, where it has forgotten one."""
         about = {"operandLeft": "assetId", "operator": "=", "operandRight": asset}
         query = {"@type": "QuerySpec", "filterExpression": [about]}
-        (kept,) = self.must("POST", "/v3/contractagreements/request", query)
-        return kept
+        kept = self.must("POST", "/v3/contractagreements/request", query)
+        return next(one for one in kept if one["agreementId"] == at_id)
 
     def address(self, transfer):
         status, answer = self.ask("GET", f"/v3/edrs/{transfer}/dataaddress")
@@ -382,7 +383,7 @@ def identity_of(ours, agreement, policy):
     return ours.identity(file)
 
 
-def compared(edc, ours, rules, kept, line):
+def compared(ours, rules, kept, line):
     """The identity of an agreement in three places: on these rules as they were before anybody had
     them, as the EDC keeps it, and on our side. `line` is what we show of it."""
     signed = datetime.datetime.fromtimestamp(kept["contractSigningDate"], datetime.timezone.utc)
@@ -414,12 +415,12 @@ def catena_x_samples(edc, ours, source):
         try:
             edc.offer(name, source, catena_x.in_full(rules))
             line = ours.run("negotiate", THEIRS, "--dataset", name)
-            taken = compared(edc, ours, rules, edc.kept(name), line)
+            taken = compared(ours, rules, edc.kept(name, line["at_id"]), line)
             view = ours.publish(name, rules)
             edc.negotiate(ours.dsp, view, edc.offer_of(edc.provider(ours.dsp), view))
-            (line,) = [a for a in ours.run("agreement", "list") if a["target"] == view]
-            yield name, taken, compared(edc, ours, rules, edc.kept(view), line)
-        except (RuntimeError, TimeoutError, OSError, KeyError) as why:
+            line = next(a for a in ours.run("agreement", "list") if a["target"] == view)
+            yield name, taken, compared(ours, rules, edc.kept(view, line["at_id"]), line)
+        except (RuntimeError, TimeoutError, OSError, KeyError, StopIteration) as why:
             yield name, repr(why).replace("\n", " "), None
 
 

@@ -111,7 +111,7 @@ fn exclude(c: &Constraint, d: &Constraint, v: &Vocabulary) -> bool {
     match (c, d) {
         (Constraint::Purpose { .. }, Constraint::Purpose { .. })
         | (Constraint::Place { .. }, Constraint::Place { .. }) => {
-            questions(c, d, v).iter().all(|asked| together(c, d, asked, v) != Truth::True)
+            questions(c, d, v).all(|asked| together(c, d, &asked, v) != Truth::True)
         }
         (Constraint::Time { test: t, at }, Constraint::Time { test: u, at: other }) => {
             let ((from, to), (other_from, other_to)) = (range(*t, *at), range(*u, *other));
@@ -154,7 +154,7 @@ fn first_alike(
     v: &Vocabulary,
 ) -> Option<Constraint> {
     let asked: Vec<(Situation<'_>, Truth)> =
-        questions(c, d, v).into_iter().map(|asked| (asked, together(c, d, &asked, v))).collect();
+        questions(c, d, v).map(|asked| (asked, together(c, d, &asked, v))).collect();
     tried.find(|one| {
         let fits = names_of(one).len() <= MAX_VALUES;
         fits && asked.iter().all(|(asked, truth)| one.holds(asked, v) == *truth)
@@ -193,17 +193,17 @@ fn names_of(constraint: &Constraint) -> &[String] {
 }
 
 /// All that can make a difference to two conditions on purposes, or on places; their own names
-/// first, at which most differ.
-fn questions<'a>(c: &'a Constraint, d: &'a Constraint, v: &'a Vocabulary) -> Vec<Situation<'a>> {
+/// first, at which most differ. One may come twice.
+fn questions<'a>(
+    c: &'a Constraint,
+    d: &'a Constraint,
+    v: &'a Vocabulary,
+) -> Box<dyn Iterator<Item = Situation<'a>> + 'a> {
     let (a, b) = (names_of(c), names_of(d));
-    let mut seen = BTreeSet::new();
-    let mut once = |name: &&'a str| seen.insert(*name);
     match c {
-        Constraint::Purpose { .. } => {
-            names(a, b, v.purposes()).filter(&mut once).map(about).collect()
-        }
-        Constraint::Place { .. } => names(a, b, v.regions()).filter(&mut once).map(about).collect(),
-        _ => Vec::new(),
+        Constraint::Purpose { .. } => Box::new(names(a, b, v.purposes()).map(about)),
+        Constraint::Place { .. } => Box::new(names(a, b, v.regions()).map(about)),
+        _ => Box::new(std::iter::empty()),
     }
 }
 

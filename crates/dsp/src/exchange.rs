@@ -260,8 +260,8 @@ impl Post {
     }
 
     /// Whether this message was taken before. One without an `@id` is known by what it says, and
-    /// that may be said twice: it is another message when it `follows` from where we are, and is not
-    /// the last that they have said, or we have answered that and were heard.
+    /// that may be said twice: it is another message when it `follows` from where we are, and is
+    /// not the last that they have said, or we have answered that and were heard.
     pub(crate) fn is_repeat(&self, message: &Message, follows: bool) -> bool {
         let digest = fingerprint::of(message);
         if !self.received.contains(&digest) {

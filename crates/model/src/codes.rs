@@ -140,7 +140,7 @@ codes! {
     STREAM_CLOSED = "stream.closed", Us, Unavailable, "the node that streams is stopping";
     COPY_DELETED = "copy.deleted", Caller, NotFound, "the copy was deleted";
     RECEIPT_UNKNOWN = "receipt.unknown", Caller, NotFound, "there is no such receipt";
-    RECEIPT_UNPROVEN = "receipt.unproven", Caller, Unproven, "the receipt is for somebody who has no DID";
+    RECEIPT_UNPROVEN = "receipt.unproven", Caller, NotFound, "the receipt is for somebody who has no DID";
     DECISION_UNKNOWN = "decision.unknown", Caller, NotFound, "there is no such decision";
     DOCUMENT_EARLY = "document.early", Caller, Unavailable, "a signed document is of a time to come";
     DOCUMENT_REFUSED = "document.refused", Caller, Invalid, "a signed document is not what it must be";

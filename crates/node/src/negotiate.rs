@@ -288,8 +288,8 @@ pub(crate) fn refused(method: &str, path: &str, problem: Problem) -> Egress {
     }
 }
 
-/// What is answered to somebody who has not said who they are: that there is nothing, for every path
-/// alike, in the protocol's form at its endpoints.
+/// What is answered to somebody who has not said who they are: that there is nothing, for every
+/// path alike, in the protocol's form at its endpoints.
 #[must_use]
 pub fn nothing_here(method: &str, path: &str) -> Egress {
     match to_the_protocol(method, path) {

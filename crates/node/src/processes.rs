@@ -521,6 +521,11 @@ impl Processes {
         if entry.get("attempt").is_some() {
             return Ok(());
         }
+        if let Some(name) = entry.get("noted") {
+            let pid = entry.get("pid").ok_or_else(unreadable)?;
+            self.stories.noted(pid, entry, name);
+            return Ok(());
+        }
         if let Some(done) = entry.get("done") {
             for done in done.split(' ') {
                 self.done(done.parse().map_err(|_| unreadable())?, entry);
@@ -722,6 +727,18 @@ pub(crate) fn outbox_attempt(
         Attribute::new("attempt", "integer", attempt.to_string()),
         Attribute::new("why", "text", why),
         Attribute::new("after_ms", "integer", after_ms.to_string()),
+    ];
+    local(Kind::Outbox, peer, what)
+}
+
+/// That something else was sent in a process than its messages are, or is about to be again: what,
+/// and what is to be said of it.
+#[must_use]
+pub(crate) fn outbox_noted(peer: &str, pid: &str, (name, why): (&str, &str)) -> NewEntry {
+    let what = vec![
+        Attribute::new("noted", "text", name),
+        Attribute::new("pid", "iri", pid),
+        Attribute::new("why", "text", why),
     ];
     local(Kind::Outbox, peer, what)
 }

@@ -14,6 +14,7 @@ use crate::egress::{Delivered, Item};
 use crate::formats::PUSH;
 use crate::open::Node;
 use crate::outbox::call;
+use crate::processes::outbox_noted;
 use crate::stream::{self, Stream};
 use crate::tokens;
 use serde_json::Value;
@@ -106,7 +107,7 @@ async fn sent(node: &Node, pid: &str) -> Result<(), Problem> {
     let (state, peer, token) = tokens::own(node, pid).await?;
     let to = node.partition.read(|fold, _| connectors::participant(node, fold, &peer.id))??;
     let url = bargain::address_of(&state, &address, &to)?;
-    let place = Place { peer: peer.id.clone(), url, key: key(&address)? };
+    let place = Place { pid: pid.to_owned(), peer: peer.id.clone(), url, key: key(&address)? };
     let ask = asked(pid, (peer, token), &address)?;
     let mut stream = opened(node, &ask).await?;
     while let Some(item) = stream.next().await {
@@ -144,6 +145,8 @@ fn ended(document: &Value) -> Problem {
 
 /// Where it is sent.
 struct Place {
+    /// The transfer.
+    pid: String,
     peer: String,
     url: String,
     /// What stands in `Authorization`, as the consumer has said.
@@ -232,11 +235,19 @@ async fn taken(
             Err(problem) => problem,
         };
         if attempt < MAX_SENDS {
+            note(node, place, (attempt, &last.message, rest)).await;
             tokio::time::sleep(rest).await;
             rest *= 2;
         }
     }
     Err(last)
+}
+
+/// Puts an attempt that failed into the story. A log that takes nothing now ends nothing.
+async fn note(node: &Node, place: &Place, (attempt, why, rest): (u32, &str, Duration)) {
+    let why = format!("attempt {attempt}: {why}; again after {} ms", rest.as_millis());
+    let entry = outbox_noted(&place.peer, &place.pid, ("a delivery", &why));
+    let _ = node.partition.turn(move |turn| turn.log(vec![entry]).map(|_| ())).await;
 }
 
 /// What was answered may repeat what was sent, and is kept nowhere.

@@ -71,6 +71,14 @@ impl Stories {
         self.push(&row.pid, entry, step);
     }
 
+    /// What was sent besides messages, and messages that went again.
+    pub(crate) fn noted(&mut self, pid: &str, entry: &Entry, name: &str) {
+        if self.0.contains_key(pid) {
+            let why = entry.get("why").unwrap_or_default();
+            self.push(pid, entry, ("attempt", format!("{name}, {why}")));
+        }
+    }
+
     /// That it has waited for us for long.
     pub(crate) fn escalated(&mut self, pid: &str, entry: &Entry) {
         if self.0.contains_key(pid) {
@@ -93,7 +101,7 @@ pub(crate) fn about(entry: &Entry) -> impl Iterator<Item = u64> {
 }
 
 /// A message by its name in the protocol; what is none of it, in words.
-fn name(what: &Waiting) -> &str {
+pub(crate) fn name(what: &Waiting) -> &str {
     match what {
         Waiting::Message(written) => &written.name,
         Waiting::Start => "TransferStartMessage",

@@ -21,8 +21,9 @@ pub(super) fn is_known(known: &Negotiation, message: &Message) -> bool {
         (Role::Consumer, State::Finalized, Message::NegotiationEvent(e)) => {
             e.event == Event::Finalized
         }
-        // Who asks for the same again before an answer asks twice (the official kit wants an error).
-        (_, State::Requested | State::Offered | State::Terminated, _) => false,
+        // Who says the same again before there is an agreement says it twice, which the official
+        // kit wants refused.
+        (_, State::Requested | State::Offered | State::Accepted | State::Terminated, _) => false,
         _ => may_come_late(known, message) && known.post.remembers(message),
     }
 }

@@ -353,7 +353,7 @@ fn an_offer_that_was_answered_is_known_when_it_comes_again() {
     let mut accepted = step(&offered, Input::Decide(Decision::Accept), at(2)).unwrap().next;
     for (state, known) in [
         (State::Requested, None),
-        (State::Accepted, Some(true)),
+        (State::Accepted, Some(false)),
         (State::Agreed, Some(true)),
         (State::Verified, Some(true)),
         (State::Finalized, Some(true)),

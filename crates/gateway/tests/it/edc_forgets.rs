@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use twinpact_dsp::negotiation::{Negotiation, State};
 use twinpact_gateway::Running;
 use twinpact_node::api::{Fetch, Negotiate};
-use twinpact_node::{Node, agreements, consumer, contracts, fetching, ids};
+use twinpact_node::{Node, agreements, consumer, contracts, fetching, ids, why};
 use twinpact_testkit::free_port;
 
 const FIRST: &str = "urn:uuid:first";
@@ -313,7 +313,7 @@ async fn another_agreement_does_not_take_the_place_of_the_first() {
 /// draw up its agreement anew at that: the verification that it hears then is of both.
 #[tokio::test]
 async fn a_provider_that_forgets_that_we_have_verified() {
-    for (hears, anew) in [(2, false), (3, false), (2, true)] {
+    for (hears, anew) in [(1, false), (2, false), (3, false), (2, true)] {
         let script = |usual, door| finalizing(usual, door, hears, anew);
         let asked = Asked::open(script).await;
         asked.says("agreement", &agrees(&asked.pid, &first())).await;
@@ -321,6 +321,10 @@ async fn a_provider_that_forgets_that_we_have_verified() {
         let sent = asked.peer.bodies("POST verification");
         assert!(sent.windows(2).all(|two| two[0] == two[1]), "{sent:#?}");
         assert_eq!(sent.len(), hears, "{anew}");
+        // What went again is in the story; what was noted at once does not go again.
+        let story = why::why(asked.node(), &asked.pid).unwrap();
+        let again = story.steps.iter().filter(|step| step.text.contains("once more"));
+        assert!(again.count() == hears - 1 || anew, "{story:?}");
         asked.running.stop().await;
     }
 }

@@ -244,6 +244,17 @@ async fn what_is_not_taken_is_sent_again_and_a_start_ends_it() {
     sink.status.store(200, Ordering::SeqCst);
     assert_eq!(ended(&both, &pid).await.state, State::Completed);
     assert_eq!(*tries.borrow(), 2);
+    // The attempt that failed is in the story, with its reason.
+    let operator = &both.operator.parts.node;
+    let theirs = operator.partition.read(|fold, _| {
+        let mut all = fold.processes.transfers.values();
+        let of_it = |one: &&Transfer| one.party.peer_pid.as_deref() == Some(pid.as_str());
+        all.find(of_it).map(|one| one.party.own_pid.clone())
+    });
+    let story = twinpact_node::why::why(operator, &theirs.unwrap().unwrap()).unwrap();
+    let attempt = story.steps.iter().find(|step| step.what == "attempt").unwrap();
+    assert!(attempt.text.starts_with("a delivery, attempt 1: "), "{attempt:?}");
+    assert!(attempt.text.contains("answered with status 503; again after "), "{attempt:?}");
     // Where to send may hold a secret, and so does not outlive the node.
     sink.status.store(503, Ordering::SeqCst);
     let pid = asked(&both, &agreement, (PUSH, Some(sink.address("/in")))).await;

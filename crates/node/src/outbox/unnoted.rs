@@ -9,7 +9,8 @@ use crate::fold::Fold;
 use crate::negotiate::{Process, find};
 use crate::open::Node;
 use crate::outbox::call;
-use crate::processes::{Pending, Waiting};
+use crate::processes::{Pending, Waiting, outbox_noted};
+use crate::why;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -85,6 +86,7 @@ async fn repeat(node: &Node, calls: &Calls, row: &Pending, copy: &Copy) {
             if place(node, row, None).await != Some(copy.stands) {
                 return false;
             }
+            note(node, row).await;
             // Whatever is answered: it was taken before, and can be no more than taken again.
             let call = call(node, &row.peer, "POST", url, Vec::new(), body, MAX_MESSAGE_BYTES);
             let _ = Box::pin(call).await;
@@ -94,6 +96,13 @@ async fn repeat(node: &Node, calls: &Calls, row: &Pending, copy: &Copy) {
             return;
         }
     }
+}
+
+/// Puts it into the story that a message goes once more.
+async fn note(node: &Node, row: &Pending) {
+    let why = "once more, since nothing has moved and it may have been forgotten";
+    let entry = outbox_noted(&row.peer, &row.pid, (why::name(&row.what), why));
+    let _ = node.partition.turn(move |turn| turn.log(vec![entry]).map(|_| ())).await;
 }
 
 /// Where the process of a row stands, as long as this message of it is under way, or nothing is,
