@@ -105,7 +105,7 @@ impl Walk<'_> {
                     None
                 }
                 // What a filter means is between the two who use it.
-                "https://w3id.org/dspace/2025/1/filter" => Some(value.clone()),
+                dspace!("filter") => Some(value.clone()),
                 _ => {
                     let definition = match self.sender.meaning(key, &scopes) {
                         Meaning::Defined(definition) => Some(definition),
@@ -328,9 +328,9 @@ impl Walk<'_> {
 /// Where the members of that name stand.
 fn inner(name: &str, place: Place) -> Place {
     match name {
-        "https://w3id.org/dspace/2025/1/offer"
-        | "https://w3id.org/dspace/2025/1/agreement"
-        | "http://www.w3.org/ns/odrl/2/hasPolicy" => Place::Policy,
+        dspace!("offer") | dspace!("agreement") | "http://www.w3.org/ns/odrl/2/hasPolicy" => {
+            Place::Policy
+        }
         _ if place == Place::Policy => Place::Policy,
         _ => Place::Message,
     }

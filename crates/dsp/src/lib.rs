@@ -8,6 +8,13 @@
 //! own term table ([`terms`]), and nothing is ever fetched. A message whose sender defines names of
 //! its own is first rewritten by its own contexts (modules `contexts`, `expansion`).
 
+/// A name of the protocol in full. All that depends on its version stands here.
+macro_rules! dspace {
+    ($name:literal) => {
+        concat!("https://w3id.org/dspace/2025/1/", $name)
+    };
+}
+
 mod bytes;
 pub mod catalog;
 mod contexts;
@@ -34,4 +41,4 @@ pub use rejected::{Rejected, Status, Subject};
 /// The version of the protocol that this crate speaks.
 pub const VERSION: &str = "2025-1";
 /// The one context of every message that we send.
-pub const CONTEXT: &str = "https://w3id.org/dspace/2025/1/context.jsonld";
+pub const CONTEXT: &str = dspace!("context.jsonld");

@@ -15,7 +15,7 @@ pub const MAX_TEXT_BYTES: usize = 16 * 1024;
 
 /// The namespaces that the context declares prefixes for.
 const NAMESPACES: [(&str, &str); 5] = [
-    ("dspace:", "https://w3id.org/dspace/2025/1/"),
+    ("dspace:", dspace!("")),
     ("odrl:", "http://www.w3.org/ns/odrl/2/"),
     ("dcat:", "http://www.w3.org/ns/dcat#"),
     ("dct:", "http://purl.org/dc/terms/"),

@@ -278,7 +278,7 @@ fn contract_agreement(node: &Node<'_>) -> Result<Message, Rejected> {
 /// Members of an offer or agreement that are fields of ours and not part of the policy.
 const OWN: [&str; 5] = ["@id", "@type", "target", "assigner", "assignee"];
 /// One more of an agreement. It is no term of ODRL, so [`policy_form`] spells it in full.
-const TIMESTAMP: [&str; 2] = ["timestamp", "https://w3id.org/dspace/2025/1/timestamp"];
+const TIMESTAMP: [&str; 2] = ["timestamp", dspace!("timestamp")];
 
 fn policy_offer(body: &Node<'_>) -> Result<Offer, Rejected> {
     body.expect_type("Offer")?;
