@@ -223,9 +223,6 @@ pub struct Post {
     pub received: Vec<String>,
     /// How many messages we have sent; it numbers them.
     pub sent: u32,
-    /// How many we had sent when their last one without an `@id` came.
-    #[serde(default, skip_serializing_if = "none_yet")]
-    pub sent_before: u32,
     /// The `@id` of our last message, as long as we do not know that it has arrived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unacknowledged: Option<String>,
@@ -235,11 +232,6 @@ pub struct Post {
     /// bound, and gives up for no other reason.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub denials: u8,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn none_yet(count: &u32) -> bool {
-    *count == 0
 }
 
 /// Before the digest of what a message says.
@@ -261,22 +253,20 @@ impl Post {
 
     /// Whether this message was taken before. One without an `@id` is known by what it says, and
     /// that may be said twice: it is another message when it `follows` from where we are, and is
-    /// not the last that they have said, or we have answered that and were heard.
+    /// not the last that they have said, or we were heard since. (No message follows from where it
+    /// leads: that it does shows that we have moved.)
     pub(crate) fn is_repeat(&self, message: &Message, follows: bool) -> bool {
         let digest = fingerprint::of(message);
         if !self.received.contains(&digest) {
             return false;
         }
         let last = self.received.iter().rev().find(|one| !one.starts_with(SAID));
-        let answered = self.sent > self.sent_before && self.unacknowledged.is_none();
-        message.id().is_some() || !follows || (last == Some(&digest) && !answered)
+        let unheard = self.unacknowledged.is_some();
+        message.id().is_some() || !follows || (last == Some(&digest) && unheard)
     }
 
     /// Takes a message. That it came shows that ours arrived, or no longer matters.
     pub(crate) fn take(&mut self, message: &Message) {
-        if message.id().is_none() {
-            self.sent_before = self.sent;
-        }
         self.received.push(fingerprint::of(message));
         self.settle();
     }

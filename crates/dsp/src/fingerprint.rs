@@ -1,7 +1,8 @@
 //! What makes two messages the same one, so that a repeat is acknowledged and not acted on.
 //!
 //! A message that carries its own `@id` is that id: two messages of one content and two ids are two
-//! messages. One without is its content.
+//! messages. One without is its content, which may be said again at another time
+//! (`Post::is_repeat`).
 
 use crate::message::Message;
 use serde::Serialize;

@@ -2,7 +2,8 @@
 //!
 //! [`step`] is pure: state and input in, next state and effects out. We send only what the
 //! protocol's figure allows; a termination is taken in every state that is not final. A message
-//! that was taken before is acknowledged again and changes nothing. Whose turn it is and until when
+//! that was taken before is acknowledged again and changes nothing; one without an `@id` may say
+//! the same at another time ([`Post::received`]). Whose turn it is and until when
 //! is always part of the state, so that nothing waits unseen.
 
 mod again;
@@ -580,6 +581,7 @@ fn status(state: &Negotiation, answer: &Message, now: WallTime) -> Result<Step, 
     let verification = again::verification(&mut next);
     let why = "asked for the state: they wait for our verification".to_owned();
     let mut step = next.moved(State::Verified, Whose::Ours, why, now);
+    step.next.since = state.since;
     step.effects.splice(0..0, verification);
     Ok(step)
 }

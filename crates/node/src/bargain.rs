@@ -313,10 +313,10 @@ fn decide(
 /// Whether a person decides on what this partner asks for.
 fn by_hand(node: &Node, turn: &Turn<'_>, state: &Negotiation) -> bool {
     let (rules, peer) = (&node.config.negotiation, &state.party.peer);
+    // What is hidden from them is treated as what is not there.
+    let shown = |name: &&str| rules.shows(name, peer);
     let asked = own_contract(turn.fold(), &state.offer).map(|contract| contract.name.as_str());
-    // What is hidden from them does not wait: it is refused as what is not there.
-    let hidden = asked.is_some_and(|name| !rules.shows(name, peer));
-    !hidden && rules.wait(asked, peer)
+    rules.wait(asked.filter(shown), peer)
 }
 
 /// What we offer instead of what was asked for, when that is more than the contract: what both have
@@ -397,10 +397,10 @@ pub(crate) fn room(
         let agreed = matches!(it.state, negotiation::State::Agreed | negotiation::State::Verified);
         of_ours && agreed && Some(it.party.own_pid.as_str()) != own_pid
     };
-    // Each look at all of them costs; most are far from the bound.
-    let open = fold.processes.open(did).0;
-    let is_far = granted + open < most;
-    if !is_far && granted + fold.processes.negotiations.values().filter(nearly).count() >= most {
+    let all = || granted + fold.processes.negotiations.values().filter(nearly).count();
+    // A look at all of them costs, and most are far from the bound, or have reached it.
+    let near = granted + fold.processes.open(did).0 >= most;
+    if granted >= most || (near && all() >= most) {
         let bound = format!("there are {most} agreements already, or nearly");
         return Err(Problem::new(codes::EXCHANGE_TOO_MANY, bound));
     }

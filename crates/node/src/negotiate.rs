@@ -351,3 +351,39 @@ pub fn opened_negotiation(step: &negotiation::Step) -> Result<Vec<NewEntry>, Pro
 pub fn opened_transfer(step: &transfer::Step) -> Result<Vec<NewEntry>, Problem> {
     bargain::transfer_entries(step, None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{nothing_here, refused};
+    use crate::egress::Egress;
+    use twinpact_model::codes;
+    use twinpact_model::problem::Problem;
+
+    /// Before a request is read it is refused in the form of the protocol at its endpoints, and
+    /// there alone.
+    #[test]
+    fn a_refusal_has_the_form_of_what_was_asked() {
+        let too_many = || Problem::new(codes::EXCHANGE_TOO_MANY, "come again later");
+        for (method, path, expect) in [
+            ("POST", "/dsp/catalog/request", Some("CatalogError")),
+            ("POST", "/dsp/negotiations/urn:uuid:1/events", Some("ContractNegotiationError")),
+            ("GET", "/dsp/transfers/urn:uuid:1", Some("TransferError")),
+            ("POST", "/dsp/none", None),
+            ("POST", "/catalog/request", None),
+            ("GET", "/organisation", None),
+        ] {
+            let form = |egress, status: u16| match egress {
+                Egress::Protocol { status: said, message: Some(message) } => {
+                    assert_eq!(said, status, "{method} {path}");
+                    Some(message.name().to_owned())
+                }
+                Egress::Fault(_) => None,
+                other => panic!("{method} {path}: {other:?}"),
+            };
+            let busy = form(refused(method, path, too_many()), 429);
+            assert_eq!(busy.as_deref(), expect, "{method} {path}");
+            let nothing = form(nothing_here(method, path), 404);
+            assert_eq!(nothing.as_deref(), expect, "{method} {path}");
+        }
+    }
+}

@@ -353,7 +353,7 @@ async fn deliver(
             // Some answer with what they were sent, and that may hold a token or a key.
             Ok(reply) if pending.what == Waiting::Start => (Some(reply.status), String::new()),
             Ok(reply) if reply.status >= 300 && node.secrets.written(&pending.id).is_some() => {
-                (Some(reply.status), String::new())
+                (Some(reply.status), code_of(&reply.body))
             }
             Ok(reply) => (Some(reply.status), String::from_utf8_lossy(&reply.body).into_owned()),
             // None of these comes back by being tried again.
@@ -473,6 +473,17 @@ fn is_wanted(fold: &Fold, store: &Store, number: u64, pending: &Pending) -> bool
     };
     let free = fold.behind.check(store.forest()).is_ok();
     waits && free && processes.outbox.contains_key(&number)
+}
+
+/// The code of a typed refusal, when it is one of ours: what is of a closed list repeats nothing.
+fn code_of(body: &[u8]) -> String {
+    let code = match Message::parse_bytes(body) {
+        Ok(Message::NegotiationError(said) | Message::TransferError(said)) => said.code,
+        _ => None,
+    };
+    code.filter(|code| codes::find(code).is_some())
+        .map(|code| format!("[{code}]"))
+        .unwrap_or_default()
 }
 
 /// The message that one of ours was answered with.

@@ -737,7 +737,7 @@ pub(crate) fn outbox_attempt(
 pub(crate) fn outbox_noted(peer: &str, pid: &str, (name, why): (&str, &str)) -> NewEntry {
     let what = vec![
         Attribute::new("noted", "text", name),
-        Attribute::new("pid", "iri", pid),
+        Attribute::new("pid", "text", pid),
         Attribute::new("why", "text", why),
     ];
     local(Kind::Outbox, peer, what)

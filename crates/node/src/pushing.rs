@@ -17,9 +17,11 @@ use crate::outbox::call;
 use crate::processes::outbox_noted;
 use crate::stream::{self, Stream};
 use crate::tokens;
+use crate::why::is_noted;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
@@ -107,7 +109,13 @@ async fn sent(node: &Node, pid: &str) -> Result<(), Problem> {
     let (state, peer, token) = tokens::own(node, pid).await?;
     let to = node.partition.read(|fold, _| connectors::participant(node, fold, &peer.id))??;
     let url = bargain::address_of(&state, &address, &to)?;
-    let place = Place { pid: pid.to_owned(), peer: peer.id.clone(), url, key: key(&address)? };
+    let place = Place {
+        pid: pid.to_owned(),
+        failed: AtomicU32::new(0),
+        peer: peer.id.clone(),
+        url,
+        key: key(&address)?,
+    };
     let ask = asked(pid, (peer, token), &address)?;
     let mut stream = opened(node, &ask).await?;
     while let Some(item) = stream.next().await {
@@ -147,6 +155,8 @@ fn ended(document: &Value) -> Problem {
 struct Place {
     /// The transfer.
     pid: String,
+    /// How many attempts of it have failed.
+    failed: AtomicU32,
     peer: String,
     url: String,
     /// What stands in `Authorization`, as the consumer has said.
@@ -235,7 +245,7 @@ async fn taken(
             Err(problem) => problem,
         };
         if attempt < MAX_SENDS {
-            note(node, place, (attempt, &last.message, rest)).await;
+            note(node, place, (attempt, &last.message, rest));
             tokio::time::sleep(rest).await;
             rest *= 2;
         }
@@ -243,11 +253,15 @@ async fn taken(
     Err(last)
 }
 
-/// Puts an attempt that failed into the story. A log that takes nothing now ends nothing.
-async fn note(node: &Node, place: &Place, (attempt, why, rest): (u32, &str, Duration)) {
+/// Leaves an attempt that failed for the story: the first of them one by one, and then more rarely,
+/// so that they do not push out all else.
+fn note(node: &Node, place: &Place, (attempt, why, rest): (u32, &str, Duration)) {
+    if !is_noted(place.failed.fetch_add(1, Ordering::Relaxed).saturating_add(1)) {
+        return;
+    }
     let why = format!("attempt {attempt}: {why}; again after {} ms", rest.as_millis());
     let entry = outbox_noted(&place.peer, &place.pid, ("a delivery", &why));
-    let _ = node.partition.turn(move |turn| turn.log(vec![entry]).map(|_| ())).await;
+    node.partition.leave(vec![entry]);
 }
 
 /// What was answered may repeat what was sent, and is kept nowhere.

@@ -2,7 +2,7 @@
 
 use crate::samples::{address, notice, pids, signal, transfer_request, transfer_start};
 use twinpact_dsp::exchange::{MAX_RECEIVED, opening_key};
-use twinpact_dsp::message::Message;
+use twinpact_dsp::message::{Message, TransferStatus};
 use twinpact_dsp::negotiation::Opening;
 use twinpact_dsp::transfer::{
     Decision, Input, State, Step, Transfer, open_as_consumer, open_as_provider, step,
@@ -305,6 +305,21 @@ fn messages_have_a_bound() {
     }
     assert_eq!(n, MAX_RECEIVED);
     assert!(receive(&it, &messages()[3].1).is_ok());
+}
+
+/// That they have suspended is learned by asking, and then the start comes that came before.
+#[test]
+fn what_was_learned_by_asking_counts_as_a_move() {
+    let take = |state: &Transfer, message: &Message| {
+        step(state, Input::Received { from: PEER, message }, at(1)).unwrap().next
+    };
+    let start = transfer_start(Some(address()), None);
+    let started = take(&transfer(Role::Consumer, State::Requested), &start);
+    let status = TransferStatus { pids: started.party.pids(), state: State::Suspended };
+    let answer = Message::Transfer(status);
+    let suspended = step(&started, Input::Status(&answer), at(2)).unwrap().next;
+    assert_eq!(suspended.state, State::Suspended);
+    assert_eq!(take(&suspended, &start).state, State::Started);
 }
 
 /// A message without an `@id` may say the same twice, and mean it: who suspends, resumes and

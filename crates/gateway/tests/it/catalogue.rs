@@ -157,10 +157,17 @@ async fn a_part_that_is_known_is_not_sent_again() {
     both.stop().await;
 }
 
+/// Also after more was published, when what was there is not compressed again.
 #[tokio::test]
 async fn it_is_compressed_for_who_takes_that() {
     let both = five().await;
-    for filter in [json!([]), json!([{ "@type": "QuerySpec", "limit": 3 }])] {
+    for (filter, more) in [
+        (json!([]), None),
+        (json!([]), Some("bb")),
+        (json!([]), Some("zz")),
+        (json!([{ "@type": "QuerySpec", "limit": 3 }]), None),
+    ] {
+        publish(&both.operator.parts.node, more.as_slice()).await;
         let plain = post(&both, filter.clone(), "accept-encoding: br, gzip;q=0\r\n").await;
         assert_eq!(plain.headers.get("content-encoding"), None);
         for _ in 0..2 {

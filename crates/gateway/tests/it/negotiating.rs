@@ -91,12 +91,7 @@ async fn log(node: &Node, step: &Step) -> String {
 
 /// The maker asks for those terms; its pid.
 async fn asked(pair: &Pair, policy: Value) -> String {
-    let (us, peer) = (address(pair.maker()), address(pair.operator()));
-    let pid = twinpact_node::ids::urn().unwrap();
-    let opening = Opening { own_pid: &pid, peer: OPERATOR, address: &peer, callback: &us };
-    let offer = Offer { policy: policy.into(), ..own_offer(pair) };
-    let now = pair.maker().clocks.wall();
-    log(pair.maker(), &negotiation::open_as_consumer(opening, offer, now).unwrap()).await
+    asked_for(pair, Offer { policy: policy.into(), ..own_offer(pair) }).await
 }
 
 /// The operator offers its contract unasked; the pid at the maker.
@@ -381,22 +376,40 @@ async fn the_last_agreement_can_be_had_by_an_offer_and_by_a_person() {
     }
 }
 
-/// Also where requests for it wait for a person: nobody waits for what is not there.
+/// A hidden contract and one that is not there are the same to who asks, whatever waits for a
+/// person: requests for that contract, or those of this partner.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_contract_that_rules_hide_is_neither_offered_nor_waited_for() {
-    let rules = "\n[[negotiation.contracts]]\nname = \"turbine-maintenance\"\n\
-        only = [\"did:web:other.example\"]\nby_hand = true\n";
-    let pair = met_with(rules).await;
-    let pid = asked(&pair, narrow(&pair)).await;
-    let ended = comes_to(pair.maker(), &pid, State::Terminated).await.ended.unwrap();
-    assert_eq!(ended.code.as_deref(), Some("agreement.unknown"), "{ended:?}");
-    let theirs = other(pair.operator(), &pid).await;
-    comes_to(pair.operator(), &theirs, State::Terminated).await;
-    let problem = offer(pair.operator(), &unasked(&pair, None)).await.unwrap_err();
-    assert_eq!(problem.code.name, "exchange.refused", "{problem}");
-    assert!(problem.message.contains("not shown to this partner"), "{problem}");
-    assert_eq!(list(pair.operator()).unwrap().len(), 1);
-    pair.stop().await;
+async fn a_contract_that_rules_hide_is_as_one_that_is_not_there() {
+    let hidden = "[[negotiation.contracts]]\nname = \"turbine-maintenance\"\n\
+        only = [\"did:web:other.example\"]\n";
+    let by_contract = format!("\n{hidden}by_hand = true\n");
+    let by_partner = format!("\n[negotiation]\nby_hand = [\"{MAKER}\"]\n{hidden}");
+    for (rules, state) in [(by_contract, State::Terminated), (by_partner, State::Requested)] {
+        let pair = met_with(&rules).await;
+        let nobodys = Offer { id: "urn:twinpact:offer:none".to_owned(), ..own_offer(&pair) };
+        let nobodys = Offer { target: Some("https://operator.example/none".to_owned()), ..nobodys };
+        for offer in [own_offer(&pair), nobodys] {
+            let pid = asked_for(&pair, offer).await;
+            let theirs = other(pair.operator(), &pid).await;
+            let known = comes_to(pair.operator(), &theirs, state).await;
+            let code = known.ended.and_then(|ended| ended.code);
+            let expect = (state == State::Terminated).then_some("agreement.unknown");
+            assert_eq!(code.as_deref(), expect);
+        }
+        let problem = offer(pair.operator(), &unasked(&pair, None)).await.unwrap_err();
+        assert_eq!(problem.code.name, "exchange.refused", "{problem}");
+        assert!(problem.message.contains("not shown to this partner"), "{problem}");
+        pair.stop().await;
+    }
+}
+
+/// The maker asks for that offer; its pid.
+async fn asked_for(pair: &Pair, offer: Offer) -> String {
+    let (us, peer) = (address(pair.maker()), address(pair.operator()));
+    let pid = twinpact_node::ids::urn().unwrap();
+    let opening = Opening { own_pid: &pid, peer: OPERATOR, address: &peer, callback: &us };
+    let now = pair.maker().clocks.wall();
+    log(pair.maker(), &negotiation::open_as_consumer(opening, offer, now).unwrap()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -308,8 +308,12 @@ async fn a_transfer_is_no_negotiation_and_a_negotiation_no_transfer() {
     let [operator, maker] = world.sides();
     for Process { pid, kind, .. } in processes(&operator.parts.node) {
         let (elsewhere, error, end) = match kind {
-            "transfers" => ("negotiations", "ContractNegotiationError", "TransferTermination"),
-            _ => ("transfers", "TransferError", "ContractNegotiationTermination"),
+            "transfers" => (
+                "negotiations",
+                "ContractNegotiationError",
+                "ContractNegotiationTerminationMessage",
+            ),
+            _ => ("transfers", "TransferError", "TransferTerminationMessage"),
         };
         let before = known(&operator.parts.node, &pid);
         let asked = |path: String, body: String, method| async move {
@@ -319,8 +323,15 @@ async fn a_transfer_is_no_negotiation_and_a_negotiation_no_transfer() {
         };
         let got = asked(format!("/dsp/{elsewhere}/{pid}"), String::new(), "GET").await;
         assert_eq!(got, (404, json!(error), json!("dsp.unknown")), "{kind}");
+        let pids = json!({ "providerPid": pid, "consumerPid": "urn:uuid:c" });
+        let mut message = json!({ "@type": end,
+            "@context": ["https://w3id.org/dspace/2025/1/context.jsonld"] });
+        message.as_object_mut().unwrap().extend(pids.as_object().unwrap().clone());
+        let path = format!("/dsp/{elsewhere}/{pid}/termination");
+        let got = asked(path, message.to_string(), "POST").await;
+        assert_eq!(got, (404, json!(error), json!("dsp.unknown")), "{kind}");
         let right = asked(format!("/dsp/{kind}/{pid}"), String::new(), "GET").await;
-        assert_eq!(right.0, 200, "{kind} {end}");
+        assert_eq!(right.0, 200, "{kind}");
         assert_eq!(known(&operator.parts.node, &pid), before);
     }
     world.stop().await;

@@ -62,11 +62,18 @@ impl Repeats {
     /// Has a message that was taken sent again.
     pub(super) fn add(&self, node: &Node, calls: &Calls, row: &Pending, copy: Copy) {
         let (node, calls, row) = (node.clone(), calls.clone(), row.clone());
+        self.begin(async move { repeat(&node, &calls, &row, &copy).await });
+    }
+
+    /// Begins it if there is room; whether there is.
+    fn begin(&self, task: impl Future<Output = ()> + Send + 'static) -> bool {
         let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
-        if tasks.len() < MAX_REPEATS {
-            tasks.spawn(async move { repeat(&node, &calls, &row, &copy).await });
+        let room = tasks.len() < MAX_REPEATS;
+        if room {
+            tasks.spawn(task);
         }
+        room
     }
 
     /// Ends all of it.
@@ -86,7 +93,7 @@ async fn repeat(node: &Node, calls: &Calls, row: &Pending, copy: &Copy) {
             if place(node, row, None).await != Some(copy.stands) {
                 return false;
             }
-            note(node, row).await;
+            note(node, row);
             // Whatever is answered: it was taken before, and can be no more than taken again.
             let call = call(node, &row.peer, "POST", url, Vec::new(), body, MAX_MESSAGE_BYTES);
             let _ = Box::pin(call).await;
@@ -98,11 +105,11 @@ async fn repeat(node: &Node, calls: &Calls, row: &Pending, copy: &Copy) {
     }
 }
 
-/// Puts it into the story that a message goes once more.
-async fn note(node: &Node, row: &Pending) {
-    let why = "once more, since nothing has moved and it may have been forgotten";
+/// Leaves it for the story that a message goes once more.
+fn note(node: &Node, row: &Pending) {
+    let why = "once more, in case it was forgotten";
     let entry = outbox_noted(&row.peer, &row.pid, (why::name(&row.what), why));
-    let _ = node.partition.turn(move |turn| turn.log(vec![entry]).map(|_| ())).await;
+    node.partition.leave(vec![entry]);
 }
 
 /// Where the process of a row stands, as long as this message of it is under way, or nothing is,
@@ -120,4 +127,26 @@ async fn place(node: &Node, row: &Pending, under_way: Option<&str>) -> Option<Pl
         })
     };
     node.partition.read_between(look).await.ok().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_REPEATS, Repeats};
+    use tokio::sync::oneshot;
+
+    #[tokio::test]
+    async fn what_waits_to_go_again_has_a_bound() {
+        let repeats = Repeats::default();
+        let (end, ended) = oneshot::channel::<()>();
+        let first = async move { drop(ended.await) };
+        assert!(repeats.begin(first));
+        assert!((1..MAX_REPEATS).all(|_| repeats.begin(std::future::pending())));
+        assert!(!repeats.begin(std::future::pending()), "one more");
+        // Where one has ended there is room for another.
+        end.send(()).unwrap();
+        tokio::task::yield_now().await;
+        assert!(repeats.begin(std::future::pending()));
+        repeats.stop().await;
+        assert!(repeats.begin(std::future::pending()), "all have ended");
+    }
 }

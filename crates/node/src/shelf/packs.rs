@@ -6,7 +6,7 @@
 //! others are taken as they are. The pieces together are one stream with one checksum, which any
 //! reader of gzip takes.
 
-use flate2::{Compress, Compression, Crc, FlushCompress};
+use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 use std::collections::HashMap;
 use std::sync::Arc;
 use twinpact_dsp::catalog::Card;
@@ -79,8 +79,11 @@ fn piece(text: &str, level: Compression, flush: FlushCompress) -> Option<Pack> {
     let mut compress = Compress::new(level, false);
     // What cannot be compressed grows by some bytes for each block; a flush takes a few more.
     let mut zipped = Vec::with_capacity(text.len() + text.len() / 256 + 64);
-    compress.compress_vec(text.as_bytes(), &mut zipped, flush).ok()?;
-    if compress.total_in() != text.len() as u64 {
+    let status = compress.compress_vec(text.as_bytes(), &mut zipped, flush).ok()?;
+    let ended = matches!((flush, status), (FlushCompress::Finish, Status::StreamEnd));
+    // What fills the room that there was may not be all of it.
+    let flushed = !matches!(flush, FlushCompress::Finish) && zipped.len() < zipped.capacity();
+    if compress.total_in() != text.len() as u64 || !(ended || flushed) {
         return None;
     }
     zipped.shrink_to_fit();
