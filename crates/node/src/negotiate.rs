@@ -378,7 +378,7 @@ mod tests {
                     Some(message.name().to_owned())
                 }
                 Egress::Fault(_) => None,
-                other => panic!("{method} {path}: {other:?}"),
+                _ => panic!("{method} {path} is answered in another way"),
             };
             let busy = form(refused(method, path, too_many()), 429);
             assert_eq!(busy.as_deref(), expect, "{method} {path}");
