@@ -367,7 +367,11 @@ async fn deliver(
         match meaning(status, &text, attempt) {
             Delivery::Delivered => {
                 let became = Became::Taken(answer_in(&text));
-                let copy = unnoted::copy(node, pending).await;
+                // Rarely wanted, and all would have room for it else.
+                let copy = match unnoted::may_forget(node, pending) {
+                    true => Box::pin(unnoted::copy(node, pending)).await,
+                    false => None,
+                };
                 settle(node, number, pending, became).await?;
                 if let Some(copy) = copy {
                     calls.repeats.add(node, calls, pending, copy);

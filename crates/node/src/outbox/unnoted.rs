@@ -40,14 +40,16 @@ pub(super) struct Copy {
 /// Where a process stands: its state, and how many messages we have sent in it.
 type Place = (&'static str, u32);
 
-/// A copy of what such a connector might take and forget. The first message of a process is none:
-/// it is taken together with the answer that names the process.
+/// Whether such a connector might take this and forget it. The first message of a process is taken
+/// together with the answer that names the process; a script says itself what is sent.
+pub(super) fn may_forget(node: &Node, row: &Pending) -> bool {
+    node.conformance.is_none()
+        && node.connectors.knows(&row.peer)
+        && !FIRST.contains(&row.path.as_str())
+}
+
+/// A copy of what it might forget.
 pub(super) async fn copy(node: &Node, row: &Pending) -> Option<Copy> {
-    // A script says itself what is sent.
-    let is_to_one = node.conformance.is_none() && node.connectors.knows(&row.peer);
-    if !is_to_one || FIRST.contains(&row.path.as_str()) {
-        return None;
-    }
     let body = match &row.what {
         Waiting::Message(_) => message(node, row).await.ok()?,
         // One whose token is too old is not made anew for this.
