@@ -96,6 +96,12 @@ async fn asked(pair: &Pair, policy: Value) -> String {
 
 /// The operator offers its contract unasked; the pid at the maker.
 pub(crate) async fn offered(pair: &Pair) -> String {
+    // One on the same terms that is on its way to its end would be the answer.
+    until(pair.operator(), |fold| {
+        let mut all = fold.processes.negotiations.values();
+        all.all(|n| n.state.is_final() || n.state == State::Offered)
+    })
+    .await;
     let shown = offer(pair.operator(), &unasked(pair, None)).await.unwrap();
     assert_eq!((shown.line.state.as_str(), shown.line.turn.as_str()), ("OFFERED", "peers"));
     other(pair.maker(), &shown.line.pid).await
