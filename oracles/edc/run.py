@@ -1,12 +1,13 @@
 """Our connector and an Eclipse EDC connector on loopback, both ways.
 
-    python3 oracles/edc/run.py BINARY [--result FILE]
+    python3 oracles/edc/run.py BINARY [--result FILE] [--keep DIRECTORY]
 
 Six flows, each from the catalogue over negotiation and transfer to the data: either side provides,
 once without and once with constraints in its policy, and once it sends what the other would fetch
-(HttpData-PUSH). Then every sample policy of the Catena-X
-profile, where they lie beside the checkout, is negotiated in both directions; data do not follow,
-since nobody here can decide what the profile asks. Needs Java 17 or newer and Maven, which fetches
+(HttpData-PUSH). Then every sample policy of the Catena-X profile, where they lie beside the
+checkout, is negotiated in both directions, and the identity of each agreement compared on the
+sample, on what the EDC keeps and on our side; data do not follow, since nobody here can decide
+what the profile asks. Needs Java 17 or newer and Maven, which fetches
 the EDC; EDC_VERSION names another version. Exit code 0: all came to their data; 3: what is
 needed is not there.
 """

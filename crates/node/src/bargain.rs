@@ -278,8 +278,11 @@ fn decide(
         // was accepted, is agreed.
         (Role::Provider, negotiation::State::Requested) if by_hand(node, turn, state) => None,
         (Role::Provider, negotiation::State::Requested | negotiation::State::Accepted) => {
-            let room = room(node, turn, peer, Some(&state.party.own_pid));
-            Some(match room.and_then(|()| acceptable(node, turn, peer, &state.offer)) {
+            // What is refused for want of room is not made good by other terms.
+            if let Err(full) = room(node, turn, peer, Some(&state.party.own_pid)) {
+                return Ok(Some(terminate(&full)));
+            }
+            Some(match acceptable(node, turn, peer, &state.offer) {
                 Ok(offer) => {
                     let us = node.config.organisation.as_str();
                     let wire = Wire::of(&offer, &ids::urn()?, us, peer, now.0)?;
@@ -327,8 +330,6 @@ fn counter(node: &Node, turn: &Turn<'_>, state: &Negotiation) -> Option<Offer> {
     if state.state != negotiation::State::Requested || state.post.taken() > MAX_COUNTERS {
         return None;
     }
-    // What is refused for any other reason is not made good by other terms.
-    room(node, turn, peer, Some(&state.party.own_pid)).ok()?;
     let wanted = meaning::terms(&asked.policy).ok()?;
     let contract = named(node, turn.fold(), peer, asked).ok()?;
     let fits = |terms: &Terms| {

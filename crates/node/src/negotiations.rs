@@ -89,8 +89,8 @@ pub async fn decide(node: &Node, pid: &str, wish: Wish) -> Result<NegotiationSho
 /// # Errors
 /// `partner.unknown`; `contract.unknown` for no dataset of ours; `exchange.refused` with the
 /// difference when the terms are more than the contract, and when rules hide the contract from this
-/// partner; `exchange.too_many`; `contract.…` when the
-/// policy is not one that we can decide; `input.too_large`. Nothing has changed then.
+/// partner; `exchange.too_many`; `contract.…` when the policy is not one that we can decide;
+/// `input.too_large`. Nothing has changed then.
 pub async fn offer(node: &Node, asked: &OfferAsked) -> Result<NegotiationShown, Problem> {
     let policy = asked.policy.as_ref().map(read).transpose()?.unwrap_or_else(nothing);
     let (us, theirs) = connectors::addresses(node, &asked.partner).await?;

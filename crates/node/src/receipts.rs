@@ -197,8 +197,8 @@ fn wait(node: &Node, lines: &mut [ReceiptLine], as_of: Option<Timestamp>) -> Res
 enum Made {
     /// With its proof.
     Proof(String),
-    /// Without, since the node is behind its own anchor and signs nothing, or the receipt could not
-    /// be read.
+    /// Without, since the node is behind its own anchor and signs nothing, or the receipt is for
+    /// somebody who has no DID.
     Line(Box<ReceiptLine>),
 }
 

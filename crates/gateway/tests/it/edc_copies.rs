@@ -4,7 +4,7 @@
 use crate::edc_forgets::{Asked, SECOND, agrees, finalizes, first, second};
 use crate::edc_like::{Heard, Peer, Script, message, node, until};
 use crate::of_others::known;
-use crate::offering::{Offered, When, accepts, counters, less};
+use crate::offering::{Answers, Offered, When, accepts, counters, less};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use twinpact_dsp::exchange::PEER_PATIENCE_S;
@@ -43,13 +43,18 @@ async fn a_late_copy_of_the_agreement_that_holds() {
 /// An acceptance comes once more under a new `@id`: when we have agreed, and after the end.
 #[tokio::test]
 async fn a_late_copy_of_an_acceptance() {
-    let offered = Offered::open(|ours, _| Some(accepts(ours)), When::Late, 201).await;
+    comes_twice(|ours, _| Some(accepts(ours)), accepts).await;
+}
+
+/// What a connector answered, or says first, comes twice under new ids, and is known.
+async fn comes_twice(answers: Answers, says: fn(&Value) -> (&'static str, Value)) {
+    let offered = Offered::open(answers, When::Late, 201).await;
     let sent = offered.peer.hears("POST offers", 1).await;
     offered.is_taken().await;
-    for _ in 0..2 {
-        let (leaf, accepted) = accepts(&sent[0]);
-        let (status, said) = offered.told(leaf, &accepted).await;
-        assert_eq!(status, 200, "{said}");
+    let (leaf, said) = says(&sent[0]);
+    for message in [said.clone(), copied(&said)] {
+        let (status, answer) = offered.told(leaf, &message).await;
+        assert_eq!(status, 200, "{answer}");
         offered.ends().await;
     }
     offered.running.stop().await;
@@ -58,16 +63,7 @@ async fn a_late_copy_of_an_acceptance() {
 /// A counter-offer comes once more under a new `@id` after we have agreed to it.
 #[tokio::test]
 async fn a_late_copy_of_a_counter_offer() {
-    let offered = Offered::open(|_, _| None, When::Late, 201).await;
-    let sent = offered.peer.hears("POST offers", 1).await;
-    offered.is_taken().await;
-    let (leaf, asked) = counters(&sent[0], less);
-    for message in [asked.clone(), copied(&asked)] {
-        let (status, said) = offered.told(leaf, &message).await;
-        assert_eq!(status, 200, "{said}");
-        offered.ends().await;
-    }
-    offered.running.stop().await;
+    comes_twice(|_, _| None, |ours| counters(ours, less)).await;
 }
 
 /// It has forgotten our verification, and our node has stopped before it was sent again. Asked
